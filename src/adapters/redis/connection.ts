@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Config } from '../../config/index.ts';
+import { type Logger, Unavailable } from '../../ports.ts';
+
+/** Reply mapping is a type parameter of Redis, not an option to carry around. */
+type Options = Omit<RedisOptions, 'replyMapping'>;
+
+/** A REGISTER is answered within this or refused, milliseconds. */
+const COMMAND_TIMEOUT_MS = 2000;
+const CONNECT_TIMEOUT_MS = 3000;
+const MAX_RECONNECT_DELAY_MS = 2000;
+
+/**
+ * Opens the connection that Config describes: one server, or the master that the sentinels name. It reconnects for
+ * ever; meanwhile commands fail at once.
+ */
+export function connectRedis(config: Config['redis'], logger: Logger): Redis {
+  const redis = new Redis(optionsFor(config));
+  // An ioredis error carries the command that failed, AUTH among them: its message is all that may be logged.
+  redis.on('error', (error: Error) => logger.warn({ why: error.message }, 'Redis connection'));
+  redis.on('ready', () => logger.info({}, 'Redis connected'));
+  return redis;
+}
+
+/** Replies that say "not now" rather than "that was wrong". */
+const NOT_NOW = /^(LOADING|READONLY|MASTERDOWN|OOM|NOREPLICAS|MISCONF|BUSY|NOAUTH|WRONGPASS|CLUSTERDOWN)\b/;
+
+/** Runs commands; throws {@link Unavailable} when Redis did not answer them. */
+export async function ask<T>(commands: () => Promise<T>): Promise<T> {
+  try {
+    return await commands();
+  } catch (error) {
+    if (!(error instanceof Error) || (error.name === 'ReplyError' && !NOT_NOW.test(error.message))) throw error;
+    throw new Unavailable('Redis', error.message);
+  }
+}
+
+function optionsFor(config: Config['redis']): Options {
+  const common: Options = {
+    ...(config.username && { username: config.username }),
+    ...(config.password && { password: config.password }),
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    enableAutoPipelining: true,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
+    ...(config.tls && {
+      tls: {
+        ...(config.tlsCaFile && { ca: readFileSync(config.tlsCaFile) }),
+        ...(config.tlsCertFile && { cert: readFileSync(config.tlsCertFile) }),
+        ...(config.tlsKeyFile && { key: readFileSync(config.tlsKeyFile) }),
+      },
+    }),
+  };
+  if (config.sentinels.length === 0) return { ...common, host: config.host, port: config.port };
+  return {
+    ...common,
+    sentinels: config.sentinels.map(({ host, port }) => ({ host, port })),
+    name: config.sentinelMasterName,
+    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    ...(config.sentinelUsername && { sentinelUsername: config.sentinelUsername }),
+    ...(config.sentinelServerPassword && { sentinelPassword: config.sentinelServerPassword }),
+    ...(config.sentinelPassword && { password: config.sentinelPassword }),
+    ...(config.tls && common.tls && { enableTLSForSentinelMode: true, sentinelTLS: common.tls }),
+  };
+}

@@ -1,0 +1,19 @@
+import type { Aor } from '../../ports.ts';
+
+/** The names in Redis. Those without `sidecar:` belong to the platform and are bit-exact; the others are ours alone. */
+export const keys = {
+  /** JSON of the newest live binding of an AOR. */
+  user: ({ user, realm }: Aor) => `user:${user}@${realm}`,
+  /** zset of `user:…`, score = expiry in ms. */
+  activeUsers: 'active-user',
+  /** hash: binding key → JSON, of the live bindings that are not the newest. */
+  others: ({ user, realm }: Aor) => `sidecar:others:${user}@${realm}`,
+  /** The part of active-user that belongs to one realm, so that counting it is no scan. */
+  realmIndex: (realm: string) => `sidecar:realm:${realm}`,
+  /** set of the realms that have an index. */
+  realms: 'sidecar:realms',
+  /** zset of `<user>@<realm>`, score = when the newest binding goes and the next takes its place. */
+  promotions: 'sidecar:promotions',
+  /** The highest nonce-count used with a nonce. */
+  nonce: (id: string) => `sidecar:nonce:${id}`,
+} as const;

@@ -1,0 +1,109 @@
+import type { Redis } from 'ioredis';
+import type { Aor, AorState, Clock, LocationService, Logger, Update, UpdateOutcome } from '../../ports.ts';
+import { bindingToJson, liveBindings } from '../binding-json.ts';
+import { ask } from './connection.ts';
+import { keys } from './keys.ts';
+import { Script } from './script.ts';
+import { PROMOTE, UPDATE } from './scripts.ts';
+
+const update = new Script(UPDATE);
+const promote = new Script(PROMOTE);
+
+/** How often bindings whose turn has come are looked for, milliseconds; for so long an AOR may have no newest one. */
+const PROMOTE_INTERVAL_MS = 1000;
+const PROMOTE_BATCH = 200;
+
+/** The bindings in Redis, where call routing finds them. */
+export class RedisLocationService implements LocationService {
+  #promoting: ReturnType<typeof setInterval> | undefined;
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
+    const now = this.clock.now();
+    // All are issued in one tick and so travel in one pipeline.
+    const [newest, others, aorsInRealm, count] = await ask(() =>
+      Promise.all([
+        this.redis.get(keys.user(aor)),
+        this.redis.hvals(keys.others(aor)),
+        countRealm ? this.redis.zcount(keys.realmIndex(aor.realm), `(${now}`, '+inf') : 0,
+        nonceId === undefined ? null : this.redis.get(keys.nonce(nonceId)),
+      ]),
+    );
+    return {
+      bindings: liveBindings(newest === null ? others : [newest, ...others], now),
+      aorsInRealm,
+      lastNonceCount: Number(count ?? 0),
+    };
+  }
+
+  async update(change: Update): Promise<UpdateOutcome> {
+    const { aor, nonce, remove } = change;
+    const now = this.clock.now();
+    const removals = remove === 'all' ? ['all'] : [remove.length, ...remove];
+    const saves = change.save.flatMap((b) => [b.key, b.expiryTime, bindingToJson(b)]);
+    const reply = await ask(() =>
+      update.run(
+        this.redis,
+        [...bindingKeys(aor), nonce ? keys.nonce(nonce.id) : ''],
+        [
+          ...[now, aor.realm, `${aor.user}@${aor.realm}`, change.callId, change.cseq, change.maxContacts],
+          ...[change.maxAorsInRealm ?? '', nonce?.count ?? '', nonce ? Math.max(1, nonce.expiresAt - now) : ''],
+          ...removals,
+          ...saves,
+        ],
+      ),
+    );
+    const [verdict, ...bindings] = texts(reply);
+    switch (verdict) {
+      case 'ok':
+        return { ok: true, bindings: liveBindings(bindings, now) };
+      case 'replay':
+      case 'out-of-order':
+      case 'too-many-contacts':
+      case 'too-many-aors':
+        return { ok: false, refusal: verdict };
+      default:
+        throw new Error(`unexpected reply of the update script: ${verdict}`);
+    }
+  }
+
+  /** Lets the next newest binding of an AOR take the place of one that expired, until {@link stop}. */
+  start(): void {
+    this.#promoting ??= setInterval(() => void this.promoteDue(), PROMOTE_INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#promoting);
+    this.#promoting = undefined;
+  }
+
+  /** One round of what {@link start} repeats. Logs an outage and leaves the rest to the next round. */
+  async promoteDue(): Promise<void> {
+    const now = this.clock.now();
+    try {
+      const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
+      await ask(() => Promise.all(due.map((text) => this.#promote(text, now))));
+    } catch (error) {
+      this.logger.warn({ why: String(error) }, 'bindings whose turn has come stay as they are for now');
+    }
+  }
+
+  #promote(text: string, now: number): Promise<unknown> {
+    const at = text.lastIndexOf('@');
+    const aor = { user: text.slice(0, at), realm: text.slice(at + 1) };
+    return promote.run(this.redis, bindingKeys(aor), [now, aor.realm, text]);
+  }
+}
+
+function bindingKeys(aor: Aor): string[] {
+  return [keys.user(aor), keys.others(aor), keys.activeUsers, keys.realmIndex(aor.realm), keys.realms, keys.promotions];
+}
+
+function texts(reply: unknown): string[] {
+  return Array.isArray(reply) ? reply.map(String) : [];
+}

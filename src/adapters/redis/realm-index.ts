@@ -1,0 +1,86 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from '../../ports.ts';
+import { ask } from './connection.ts';
+import { keys } from './keys.ts';
+import { Script } from './script.ts';
+import { REINDEX } from './scripts.ts';
+
+const reindex = new Script(REINDEX);
+
+const RECONCILE_INTERVAL_MS = 3_600_000;
+/** After an outage, milliseconds. */
+const RETRY_INTERVAL_MS = 10_000;
+/** Members per step: some 0.2 ms of Redis' time each. */
+const STEP = 200;
+
+/**
+ * Keeps the index per realm in line with active-user, which older sidecars write without knowing of an index: once at
+ * start and every hour, in small steps, so that no REGISTER waits for it.
+ */
+export class RealmIndexKeeper {
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    void this.#round();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** One whole pass: what active-user holds is indexed, what it does not hold is dropped. @throws Unavailable */
+  async reconcile(): Promise<void> {
+    await this.#eachMember(keys.activeUsers, (members) => this.#reindexMixed(members));
+    for (const realm of await ask(() => this.redis.smembers(keys.realms)))
+      await this.#eachMember(keys.realmIndex(realm), (members) => this.#reindex(realm, members));
+  }
+
+  async #round(): Promise<void> {
+    let next = RECONCILE_INTERVAL_MS;
+    try {
+      await this.reconcile();
+      this.logger.debug({}, 'realm indexes reconciled');
+    } catch (error) {
+      next = RETRY_INTERVAL_MS;
+      this.logger.warn({ why: String(error) }, 'realm indexes not reconciled, trying again');
+    }
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#round(), next);
+  }
+
+  async #eachMember(zset: string, handle: (members: string[]) => Promise<void>): Promise<void> {
+    let cursor = '0';
+    do {
+      const [next, flat] = await ask(() => this.redis.zscan(zset, cursor, 'COUNT', STEP));
+      cursor = next;
+      const members = flat.filter((_, i) => i % 2 === 0);
+      if (members.length > 0) await handle(members);
+    } while (cursor !== '0' && !this.#stopped);
+  }
+
+  async #reindexMixed(members: string[]): Promise<void> {
+    for (const [realm, ofRealm] of Map.groupBy(members, realmOf)) if (realm) await this.#reindex(realm, ofRealm);
+  }
+
+  async #reindex(realm: string, members: string[]): Promise<void> {
+    for (let i = 0; i < members.length; i += STEP)
+      await ask(() =>
+        reindex.run(
+          this.redis,
+          [keys.activeUsers, keys.realmIndex(realm), keys.realms],
+          [realm, ...members.slice(i, i + STEP)],
+        ),
+      );
+  }
+}
+
+/** Lower case, as ours are: an older sidecar wrote the host as the phone spelled it. */
+function realmOf(member: string): string {
+  return /^user:.*@([^@]+)$/.exec(member)?.[1]?.toLowerCase() ?? '';
+}

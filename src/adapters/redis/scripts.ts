@@ -1,0 +1,135 @@
+/**
+ * Lua that runs inside Redis, where nothing comes between its reads and its writes. Numbers that may pass 2^53 as text
+ * are written with %.0f, because Lua would write 4.2e+15.
+ */
+
+/** Functions shared by the scripts: the live bindings of an AOR, newest first, and how they are written back. */
+const SHARED = `
+local function binding(json)
+  local ok, b = pcall(cjson.decode, json)
+  if not ok or type(b) ~= 'table' or type(b.expiryTime) ~= 'number' then return nil end
+  return { json = json, key = b.key or b.contact, contact = b.contact, expiry = b.expiryTime,
+           callId = b.callId, cseq = tonumber(b.cseq) or 0, savedAt = tonumber(b.savedAt) or 0 }
+end
+
+local function live(user, others, now)
+  local list = {}
+  local function add(json)
+    local b = json and binding(json)
+    if b and b.expiry > now then list[#list + 1] = b end
+  end
+  add(redis.call('GET', user))
+  for _, json in ipairs(redis.call('HVALS', others)) do add(json) end
+  table.sort(list, function(a, b) return a.savedAt > b.savedAt end)
+  return list
+end
+
+local function store(list, now, user, others, active, index, realms, promotions, realm, aor)
+  local newest = list[1]
+  if not newest then
+    redis.call('DEL', user, others)
+    redis.call('ZREM', active, user)
+    redis.call('ZREM', index, user)
+    redis.call('ZREM', promotions, aor)
+    return
+  end
+  local expiry = string.format('%.0f', newest.expiry)
+  redis.call('SET', user, newest.json, 'PX', string.format('%.0f', newest.expiry - now))
+  redis.call('ZADD', active, expiry, user)
+  if redis.call('ZADD', index, expiry, user) == 1 then redis.call('SADD', realms, realm) end
+  if #list == 1 then
+    if redis.call('DEL', others) == 1 then redis.call('ZREM', promotions, aor) end
+    return
+  end
+  local last = 0
+  redis.call('DEL', others)
+  for i = 2, #list do
+    redis.call('HSET', others, list[i].key, list[i].json)
+    last = math.max(last, list[i].expiry)
+  end
+  redis.call('PEXPIRE', others, string.format('%.0f', last - now))
+  if last > newest.expiry then redis.call('ZADD', promotions, expiry, aor)
+  else redis.call('ZREM', promotions, aor) end
+end
+
+local function trim(zset, now)
+  local gone = redis.call('ZRANGEBYSCORE', zset, '-inf', string.format('%.0f', now), 'LIMIT', 0, 50)
+  if #gone > 0 then redis.call('ZREM', zset, unpack(gone)) end
+end
+`;
+
+/**
+ * KEYS user, others, active-user, index, realms, promotions, nonce.
+ * ARGV now, realm, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', life of the nonce
+ * in ms, 'all' or a count of removed keys, the removed keys, then per saved binding its key, expiry and JSON.
+ * Returns 'ok' and the live bindings as JSON, newest first, or the name of a refusal.
+ */
+export const UPDATE = `${SHARED}
+local user, others, active, index, realms, promotions, nonce = unpack(KEYS)
+local now, realm, aor, callId, cseq = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local maxContacts, maxAors = tonumber(ARGV[6]), tonumber(ARGV[7])
+local count = tonumber(ARGV[8])
+if count and count <= tonumber(redis.call('GET', nonce) or '0') then return { 'replay' } end
+
+local before = live(user, others, now)
+local all = ARGV[10] == 'all'
+local removed, at = {}, 11
+for _ = 1, all and 0 or tonumber(ARGV[10]) do removed[ARGV[at]] = true; at = at + 1 end
+local saved = {}
+for i = at, #ARGV, 3 do
+  local b = binding(ARGV[i + 2])
+  saved[#saved + 1] = b
+  saved[b.key] = true
+  saved[b.contact] = true -- the key of what an older sidecar wrote
+end
+local adding = #saved > 0
+
+local after = {}
+for i = #saved, 1, -1 do after[#after + 1] = saved[i] end
+for _, b in ipairs(before) do
+  local replaced = saved[b.key] or (adding and maxContacts == 1)
+  if replaced or all or removed[b.key] then
+    if b.callId == callId and cseq <= b.cseq then return { 'out-of-order' } end
+  else
+    after[#after + 1] = b
+  end
+end
+if adding and #after > maxContacts then return { 'too-many-contacts' } end
+if adding and #before == 0 and maxAors then
+  if redis.call('ZCOUNT', index, '(' .. ARGV[1], '+inf') >= maxAors then return { 'too-many-aors' } end
+end
+
+if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[9]) end
+if adding or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
+trim(active, now)
+trim(index, now)
+local reply = { 'ok' }
+for _, b in ipairs(after) do reply[#reply + 1] = b.json end
+return reply
+`;
+
+/**
+ * Gives the place of a newest binding that has expired to the next one.
+ * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor.
+ */
+export const PROMOTE = `${SHARED}
+local user, others, active, index, realms, promotions = unpack(KEYS)
+local now = tonumber(ARGV[1])
+store(live(user, others, now), now, user, others, active, index, realms, promotions, ARGV[2], ARGV[3])
+`;
+
+/**
+ * Brings a realm's index in line with active-user for some members, both ways.
+ * KEYS active-user, index, realms. ARGV realm, members.
+ */
+export const REINDEX = `
+local active, index, realms = unpack(KEYS)
+local members = {}
+for i = 2, #ARGV do members[#members + 1] = ARGV[i] end
+local scores = redis.call('ZMSCORE', active, unpack(members))
+for i, member in ipairs(members) do
+  if scores[i] then redis.call('ZADD', index, scores[i], member) else redis.call('ZREM', index, member) end
+end
+if redis.call('EXISTS', index) == 1 then redis.call('SADD', realms, ARGV[1])
+else redis.call('SREM', realms, ARGV[1]) end
+`;

@@ -1,0 +1,132 @@
+import type { Kysely } from 'kysely';
+import type { ClientPasswordCipher } from '../../crypto/client-password.ts';
+import { type Account, type Client, type Clock, type Directory, type Logger, Unavailable } from '../../ports.ts';
+import type { Tables } from './tables.ts';
+
+/** A row that takes longer is no use to a phone that waits, milliseconds. */
+const QUERY_TIMEOUT_MS = 3000;
+
+/** Accounts and clients in the platform's tables, on MySQL or SQLite. */
+export class SqlDirectory implements Directory {
+  constructor(
+    private readonly db: Kysely<Tables>,
+    /** 'MySQL' or 'SQLite', for people. */
+    private readonly service: string,
+    private readonly cipher: ClientPasswordCipher,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  async accountByRealm(realm: string): Promise<Account | undefined> {
+    const labels = realm.split('.');
+    return (await this.#account(realm)) ?? (labels.length > 2 ? this.#account(labels.slice(1).join('.')) : undefined);
+  }
+
+  async client(accountSid: string, username: string): Promise<Client | undefined> {
+    const row = await this.#ask(
+      this.db
+        .selectFrom('clients')
+        .select([
+          'username',
+          'password',
+          'is_active',
+          'allow_direct_app_calling',
+          'allow_direct_queue_calling',
+          'allow_direct_user_calling',
+        ])
+        .where('account_sid', '=', accountSid)
+        .where('username', '=', username)
+        .limit(1)
+        .executeTakeFirst(),
+    );
+    if (!row) return undefined;
+    const password = row.password === null ? undefined : this.cipher.decrypt(row.password);
+    if (password === undefined)
+      this.logger.error(
+        { accountSid, username },
+        'client password cannot be decrypted: is ENCRYPTION_SECRET the right one?',
+      );
+    return {
+      username: row.username,
+      ...(password !== undefined && { password }),
+      isActive: Boolean(row.is_active),
+      grant: {
+        allowDirectAppCalling: Boolean(row.allow_direct_app_calling),
+        allowDirectQueueCalling: Boolean(row.allow_direct_queue_calling),
+        allowDirectUserCalling: Boolean(row.allow_direct_user_calling),
+      },
+    };
+  }
+
+  async deviceLimit(account: Account): Promise<number> {
+    const rows = await this.#ask(
+      this.db
+        .selectFrom('account_subscriptions as s')
+        .innerJoin('account_products as ap', 'ap.account_subscription_sid', 's.account_subscription_sid')
+        .innerJoin('products as p', 'p.product_sid', 'ap.product_sid')
+        .select(['p.category', 'ap.quantity', 's.effective_end_date'])
+        .where('s.account_sid', '=', account.sid)
+        .where('s.pending', '=', 0)
+        .execute(),
+    );
+    // The end is compared here, because SQLite keeps dates as text and MySQL as what its driver makes of them.
+    const now = this.clock.now();
+    let limit = 0;
+    for (const { category, quantity, effective_end_date } of rows) {
+      if (effective_end_date !== null && new Date(effective_end_date).getTime() <= now) continue;
+      if (category === 'voice_call_session') limit += quantity * account.deviceToCallRatio;
+      if (category === 'device') limit += quantity;
+    }
+    return limit;
+  }
+
+  async #account(realm: string): Promise<Account | undefined> {
+    const row = await this.#ask(
+      this.db
+        .selectFrom('accounts as a')
+        .leftJoin('webhooks as w', 'w.webhook_sid', 'a.registration_hook_sid')
+        .select([
+          'a.account_sid',
+          'a.service_provider_sid',
+          'a.is_active',
+          'a.webhook_secret',
+          'a.device_to_call_ratio',
+          'w.url',
+          'w.method',
+          'w.username',
+          'w.password',
+        ])
+        .where('a.sip_realm', '=', realm)
+        .limit(1)
+        .executeTakeFirst(),
+    );
+    if (!row) return undefined;
+    return {
+      sid: row.account_sid,
+      ...(row.service_provider_sid && { serviceProviderSid: row.service_provider_sid }),
+      isActive: Boolean(row.is_active),
+      deviceToCallRatio: row.device_to_call_ratio,
+      ...(row.url && {
+        webhook: {
+          url: row.url,
+          method: row.method?.toUpperCase() === 'GET' ? 'GET' : 'POST',
+          ...(row.username && { username: row.username }),
+          ...(row.password && { password: row.password }),
+          ...(row.webhook_secret && { secret: row.webhook_secret }),
+        },
+      }),
+    };
+  }
+
+  async #ask<T>(query: Promise<T>): Promise<T> {
+    const deadline = Promise.withResolvers<never>();
+    const timer = setTimeout(() => deadline.reject(new Error('no answer in time')), QUERY_TIMEOUT_MS);
+    try {
+      return await Promise.race([query, deadline.promise]);
+    } catch (error) {
+      throw new Unavailable(this.service, error instanceof Error ? error.message : String(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

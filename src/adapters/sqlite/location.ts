@@ -1,0 +1,165 @@
+import type { Database } from 'bun:sqlite';
+import type { Update, UpdateOutcome } from '../../ports.ts';
+import { type Aor, type AorState, type Binding, type Clock, type LocationService, Unavailable } from '../../ports.ts';
+import { bindingToJson, liveBindings } from '../binding-json.ts';
+
+/** Expired AORs and nonces are swept by this many at a time, with every commit. */
+const SWEEP = 100;
+/** Updates that wait for the next commit. Thousands a second are committed; more than this means it does not happen. */
+const MAX_QUEUE = 10_000;
+
+interface Waiting {
+  readonly update: Update;
+  readonly resolve: (outcome: UpdateOutcome) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * The bindings in SQLite. All updates that arrive in one turn of the event loop share one transaction, and with it the
+ * one sync to disk that makes each of them a promise.
+ */
+export class SqliteLocationService implements LocationService {
+  #queue: Waiting[] = [];
+  readonly #sql: ReturnType<typeof statements>;
+
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {
+    this.#sql = statements(database);
+  }
+
+  async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
+    const now = this.clock.now();
+    return guarded(() => ({
+      bindings: this.#live(nameOf(aor), now),
+      aorsInRealm: countRealm ? this.#countRealm(aor.realm, now) : 0,
+      lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
+    }));
+  }
+
+  update(update: Update): Promise<UpdateOutcome> {
+    if (this.#queue.length >= MAX_QUEUE) return Promise.reject(new Unavailable('SQLite', 'too many updates wait'));
+    return new Promise((resolve, reject) => {
+      if (this.#queue.push({ update, resolve, reject }) === 1) setImmediate(() => this.#commit());
+    });
+  }
+
+  #commit(): void {
+    const batch = this.#queue;
+    this.#queue = [];
+    const now = this.clock.now();
+    try {
+      const outcomes = guarded(
+        this.database.transaction(() => {
+          this.#sweep(now);
+          return batch.map(({ update }) => this.#apply(update, now));
+        }),
+      );
+      batch.forEach(({ resolve }, i) => {
+        const outcome = outcomes[i];
+        if (outcome) resolve(outcome);
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #apply({ aor, callId, cseq, save, remove, maxContacts, maxAorsInRealm, nonce }: Update, now: number): UpdateOutcome {
+    if (nonce && nonce.count <= (this.#sql.nonce.get(nonce.id)?.count ?? 0)) return { ok: false, refusal: 'replay' };
+
+    const name = nameOf(aor);
+    const before = this.#live(name, now);
+    const goes = (b: Binding) =>
+      remove === 'all' ||
+      remove.includes(b.key) ||
+      save.some((s) => s.key === b.key) ||
+      (save.length > 0 && maxContacts === 1);
+    if (before.some((b) => goes(b) && b.callId === callId && cseq <= b.cseq))
+      return { ok: false, refusal: 'out-of-order' };
+
+    const after = [...save, ...before.filter((b) => !goes(b))].sort((a, b) => b.savedAt - a.savedAt);
+    if (save.length > 0 && after.length > maxContacts) return { ok: false, refusal: 'too-many-contacts' };
+    const isNew = save.length > 0 && before.length === 0;
+    if (isNew && maxAorsInRealm !== undefined && this.#countRealm(aor.realm, now) >= maxAorsInRealm)
+      return { ok: false, refusal: 'too-many-aors' };
+
+    if (nonce) this.#sql.setNonce.run(nonce.id, nonce.count, nonce.expiresAt);
+    if (save.length > 0 || after.length !== before.length) this.#store(name, aor.realm, before, after);
+    return { ok: true, bindings: after };
+  }
+
+  #store(name: string, realm: string, before: readonly Binding[], after: readonly Binding[]): void {
+    for (const b of before) if (!after.includes(b)) this.#sql.deleteBinding.run(name, b.key);
+    for (const b of after) if (!before.includes(b)) this.#sql.setBinding.run(name, b.key, bindingToJson(b));
+    const known = this.#sql.aor.get(name) !== null;
+    if (after.length === 0) {
+      if (known) this.#forget(name, realm);
+      return;
+    }
+    this.#sql.setAor.run(name, realm, Math.max(...after.map((b) => b.expiryTime)));
+    if (!known) this.#sql.addToRealm.run(realm, 1);
+  }
+
+  #live(name: string, now: number): Binding[] {
+    return liveBindings(
+      this.#sql.bindings.all(name).map((row) => row.json),
+      now,
+    );
+  }
+
+  /** The count as kept, less the few that have expired since the last sweep. */
+  #countRealm(realm: string, now: number): number {
+    const expired = this.#sql.expiredInRealm.get(now, realm)?.aors ?? 0;
+    return (this.#sql.realm.get(realm)?.aors ?? 0) - expired;
+  }
+
+  #sweep(now: number): void {
+    for (const { aor, realm } of this.#sql.expiredAors.all(now, SWEEP)) this.#forget(aor, realm);
+    this.#sql.sweepNonces.run(now, SWEEP);
+  }
+
+  #forget(name: string, realm: string): void {
+    this.#sql.deleteBindings.run(name);
+    this.#sql.deleteAor.run(name);
+    this.#sql.addToRealm.run(realm, -1);
+  }
+}
+
+function nameOf({ user, realm }: Aor): string {
+  return `${user}@${realm}`;
+}
+
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error && error.name === 'SQLiteError') throw new Unavailable('SQLite', error.message);
+    throw error;
+  }
+}
+
+function statements(db: Database) {
+  return {
+    bindings: db.query<{ json: string }, [string]>('SELECT json FROM bindings WHERE aor = ?'),
+    setBinding: db.query('INSERT OR REPLACE INTO bindings (aor, key, json) VALUES (?, ?, ?)'),
+    deleteBinding: db.query('DELETE FROM bindings WHERE aor = ? AND key = ?'),
+    deleteBindings: db.query('DELETE FROM bindings WHERE aor = ?'),
+    aor: db.query<{ aor: string }, [string]>('SELECT aor FROM aors WHERE aor = ?'),
+    setAor: db.query('INSERT OR REPLACE INTO aors (aor, realm, expiry) VALUES (?, ?, ?)'),
+    deleteAor: db.query('DELETE FROM aors WHERE aor = ?'),
+    expiredAors: db.query<{ aor: string; realm: string }, [number, number]>(
+      'SELECT aor, realm FROM aors WHERE expiry <= ? LIMIT ?',
+    ),
+    expiredInRealm: db.query<{ aors: number }, [number, string]>(
+      'SELECT count(*) AS aors FROM aors WHERE expiry <= ? AND realm = ?',
+    ),
+    realm: db.query<{ aors: number }, [string]>('SELECT aors FROM realms WHERE realm = ?'),
+    addToRealm: db.query(
+      'INSERT INTO realms (realm, aors) VALUES (?1, ?2) ON CONFLICT (realm) DO UPDATE SET aors = aors + ?2',
+    ),
+    nonce: db.query<{ count: number }, [string]>('SELECT count FROM nonces WHERE id = ?'),
+    setNonce: db.query('INSERT OR REPLACE INTO nonces (id, count, expiry) VALUES (?, ?, ?)'),
+    sweepNonces: db.query('DELETE FROM nonces WHERE id IN (SELECT id FROM nonces WHERE expiry <= ? LIMIT ?)'),
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * The tables of embedded mode. Accounts and clients have the platform's own table and column names, so that one set of
+ * queries serves MySQL and SQLite; NOCASE because MySQL compares so. Bindings are laid out for this process alone.
+ */
+export const SCHEMA = `
+CREATE TABLE IF NOT EXISTS webhooks (
+  webhook_sid TEXT PRIMARY KEY,
+  url TEXT NOT NULL,
+  method TEXT NOT NULL DEFAULT 'POST',
+  username TEXT,
+  password TEXT
+);
+CREATE TABLE IF NOT EXISTS accounts (
+  account_sid TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  sip_realm TEXT COLLATE NOCASE UNIQUE,
+  service_provider_sid TEXT,
+  registration_hook_sid TEXT REFERENCES webhooks,
+  is_active INTEGER NOT NULL DEFAULT 1,
+  webhook_secret TEXT,
+  device_to_call_ratio INTEGER NOT NULL DEFAULT 5
+);
+CREATE TABLE IF NOT EXISTS clients (
+  client_sid TEXT PRIMARY KEY,
+  account_sid TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+  is_active INTEGER NOT NULL DEFAULT 1,
+  username TEXT COLLATE NOCASE NOT NULL,
+  password TEXT,
+  allow_direct_app_calling INTEGER NOT NULL DEFAULT 1,
+  allow_direct_queue_calling INTEGER NOT NULL DEFAULT 1,
+  allow_direct_user_calling INTEGER NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX IF NOT EXISTS clients_username ON clients (account_sid, username);
+CREATE TABLE IF NOT EXISTS products (
+  product_sid TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  category TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS account_subscriptions (
+  account_subscription_sid TEXT PRIMARY KEY,
+  account_sid TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+  pending INTEGER NOT NULL DEFAULT 0,
+  effective_start_date TEXT,
+  effective_end_date TEXT
+);
+CREATE TABLE IF NOT EXISTS account_products (
+  account_product_sid TEXT PRIMARY KEY,
+  account_subscription_sid TEXT NOT NULL REFERENCES account_subscriptions ON DELETE CASCADE,
+  product_sid TEXT NOT NULL REFERENCES products,
+  quantity INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS bindings (
+  aor TEXT NOT NULL,
+  key TEXT NOT NULL,
+  json TEXT NOT NULL,
+  PRIMARY KEY (aor, key)
+) WITHOUT ROWID;
+-- One row an AOR that has bindings; expiry is that of its longest one, in ms.
+CREATE TABLE IF NOT EXISTS aors (
+  aor TEXT PRIMARY KEY,
+  realm TEXT NOT NULL,
+  expiry INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS aors_expiry ON aors (expiry);
+CREATE TABLE IF NOT EXISTS realms (
+  realm TEXT PRIMARY KEY,
+  aors INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nonces (
+  id TEXT PRIMARY KEY,
+  count INTEGER NOT NULL,
+  expiry INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS nonces_expiry ON nonces (expiry);
+CREATE TABLE IF NOT EXISTS settings (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) WITHOUT ROWID;
+`;

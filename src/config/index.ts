@@ -1,0 +1,107 @@
+import { BadValue, type Variable } from './variable.ts';
+import { isVariable, VARIABLES, type ValuesOf, type VariableTree } from './variables.ts';
+
+type Values = ValuesOf<typeof VARIABLES>;
+
+/** The whole configuration: read once, checked, frozen. */
+export interface Config extends Values {
+  /** What runs in each place; in embedded mode an outside service takes it when its variables are given. */
+  readonly parts: {
+    readonly sip: 'drachtio' | 'edge';
+    readonly store: 'redis' | 'sqlite';
+    readonly directory: 'mysql' | 'sqlite';
+  };
+  /** What client passwords are encrypted with; undefined in embedded mode: one is made and kept. */
+  readonly encryptionSecret: string | undefined;
+  /** For the log: what is accepted but should be changed. */
+  readonly warnings: readonly string[];
+}
+
+/** Everything that is wrong with the configuration, a line each, by the variables' names. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+/**
+ * Reads the environment, over which command-line flags were laid under their variables' names.
+ * @throws ConfigError naming every problem at once
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const values = readTree(VARIABLES, env, problems) as Values;
+  const given = (...variables: Variable<unknown>[]) => variables.some(({ name }) => Boolean(env[name]));
+  const { drachtio, redis, mysql, secrets, alerts } = VARIABLES;
+  const embedded = values.embedded.on;
+  const parts = {
+    sip: !embedded || given(drachtio.host) ? 'drachtio' : 'edge',
+    store: !embedded || given(redis.host, redis.sentinels) ? 'redis' : 'sqlite',
+    directory: !embedded || given(mysql.reader.host) ? 'mysql' : 'sqlite',
+  } as const;
+
+  const demand = (...variables: Variable<unknown>[]) => {
+    for (const { name } of variables) if (!env[name]) problems.push(`${name} is missing`);
+  };
+  if (parts.sip === 'drachtio') demand(drachtio.host, drachtio.port, drachtio.secret);
+  if (parts.store === 'redis') {
+    if (given(redis.sentinels)) demand(redis.sentinelMasterName);
+    else if (!given(redis.host)) problems.push(`${redis.host.name} (or ${redis.sentinels.name}) is missing`);
+  }
+  if (parts.directory === 'mysql') {
+    const { host, user, password, database } = mysql.reader;
+    demand(host, user, password, database);
+    if (!given(secrets.encryption, secrets.jwt)) problems.push(`${secrets.encryption.name} is missing`);
+  }
+  const { host, user, password, database } = mysql.writer;
+  if (given(host, user, password, database)) demand(host, user, password, database);
+  if (!embedded) demand(alerts.host);
+  if (values.digest.algorithms.length === 0) problems.push('JAMBONES_DIGEST_ALGORITHMS names none');
+  if (values.embedded.sip.length === 0) problems.push('SIDECAR_SIP names no address');
+  const { minExpires, maxExpires } = values.register;
+  if (maxExpires > 0 && minExpires > maxExpires)
+    problems.push('JAMBONES_REGISTER_MIN_EXPIRES is above JAMBONES_REGISTER_MAX_EXPIRES');
+
+  if (problems.length > 0) throw new ConfigError(problems);
+  const usesJwt = !values.secrets.encryption && values.secrets.jwt;
+  return Object.freeze({
+    ...values,
+    parts,
+    encryptionSecret: values.secrets.encryption || values.secrets.jwt || undefined,
+    warnings: usesJwt ? ['JWT_SECRET is deprecated for encryption: set ENCRYPTION_SECRET to the same value'] : [],
+  });
+}
+
+/** Every variable, in the order of the table, with the names of the groups it stands in. */
+export function allVariables(
+  tree: VariableTree = VARIABLES,
+  path: readonly string[] = [],
+): [string[], Variable<unknown>][] {
+  return Object.entries(tree).flatMap(([name, node]): [string[], Variable<unknown>][] =>
+    isVariable(node) ? [[[...path], node]] : allVariables(node, [...path, name]),
+  );
+}
+
+function readTree(tree: VariableTree, env: Readonly<Record<string, string | undefined>>, problems: string[]): object {
+  const values: Record<string, unknown> = {};
+  for (const [name, node] of Object.entries(tree))
+    values[name] = isVariable(node) ? readOne(node, env, problems) : readTree(node, env, problems);
+  return Object.freeze(values);
+}
+
+function readOne(
+  variable: Variable<unknown>,
+  env: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): unknown {
+  const value = env[variable.name];
+  if (value === undefined || value === '') return variable.fallback;
+  try {
+    return variable.parse(value);
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error;
+    problems.push(`${variable.name} ${error.message}`);
+    return variable.fallback;
+  }
+}

@@ -1,0 +1,201 @@
+import { readFileSync } from 'node:fs';
+import { BlockList, isIP, isIPv4 } from 'node:net';
+
+/** One environment variable: a row of the table in variables.ts. */
+export interface Variable<T> {
+  readonly name: string;
+  /** How its values are called in the documentation: `port`, `ms`, `comma-separated list` … */
+  readonly kind: string;
+  /** Taken when the variable is not set or empty. */
+  readonly fallback: T;
+  /** One sentence for the documentation. */
+  readonly meaning: string;
+  /** Accepted and checked, but nothing acts on it yet. */
+  readonly planned: boolean;
+  /** @throws BadValue */
+  parse(text: string): T;
+  /** The fallback as a user would type it; '' for none. */
+  readonly fallbackText: string;
+}
+
+/** What is wrong with a value, to follow the variable's name: `must be …`. */
+export class BadValue extends Error {
+  override readonly name = 'BadValue';
+}
+
+interface Options {
+  readonly planned?: true;
+}
+
+type Range = { readonly min: number; readonly max?: number; readonly unit?: string } & Options;
+
+/** A text; '' when not set. */
+export function text(name: string, meaning: string, fallback = '', options: Options = {}): Variable<string> {
+  return variable(name, 'text', fallback, fallback, meaning, options, (value) => value);
+}
+
+/** A whole number; undefined when not set and without a default. */
+export function integer(name: string, meaning: string, fallback: number, range: Range): Variable<number> {
+  const max = range.max ?? 2 ** 31 - 1;
+  return variable(name, range.unit ?? 'number', fallback, String(fallback), meaning, range, (value) => {
+    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    if (number >= range.min && number <= max) return number;
+    throw new BadValue(`must be a whole number from ${range.min} to ${max}, not ${shown(value)}`);
+  });
+}
+
+/** A number between 0 and 1. */
+export function fraction(name: string, meaning: string, fallback: number, options: Options = {}): Variable<number> {
+  return variable(name, 'number', fallback, String(fallback), meaning, options, (value) => {
+    const number = Number(value);
+    if (number >= 0 && number <= 1) return number;
+    throw new BadValue(`must be a number from 0 to 1, not ${shown(value)}`);
+  });
+}
+
+/** A port; 0 when not set. */
+export function port(name: string, meaning: string, fallback = 0, options: Options = {}): Variable<number> {
+  return variable(name, 'port', fallback, fallback === 0 ? '' : String(fallback), meaning, options, parsePort);
+}
+
+/** On or off. */
+export function flag(name: string, meaning: string, fallback = false, options: Options = {}): Variable<boolean> {
+  return variable(name, 'on/off', fallback, fallback ? 'on' : 'off', meaning, options, (value) => {
+    if (/^(1|true|on|yes)$/i.test(value)) return true;
+    if (/^(0|false|off|no)$/i.test(value)) return false;
+    throw new BadValue(`must be 1 or 0, not ${shown(value)}`);
+  });
+}
+
+/** One of some words. */
+export function choice<const T extends string>(
+  name: string,
+  meaning: string,
+  words: readonly T[],
+  fallback: T,
+  options: Options = {},
+): Variable<T> {
+  return variable(name, words.join(', '), fallback, fallback, meaning, options, (value) => {
+    const word = words.find((w) => w === value.toLowerCase());
+    if (word !== undefined) return word;
+    throw new BadValue(`must be one of ${words.join(', ')}, not ${shown(value)}`);
+  });
+}
+
+/** A comma-separated list, each item read by `item`. */
+export function list<T>(
+  name: string,
+  meaning: string,
+  fallback: string,
+  item: (text: string) => T,
+  options: Options = {},
+): Variable<readonly T[]> {
+  const parse = (value: string) =>
+    value
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
+      .map(item);
+  return variable(name, 'comma-separated list', parse(fallback), fallback, meaning, options, parse);
+}
+
+/** A file that can be read; '' when not set. */
+export function file(name: string, meaning: string, options: Options = {}): Variable<string> {
+  return variable(name, 'file', '', '', meaning, options, (value) => {
+    try {
+      readFileSync(value);
+    } catch (error) {
+      throw new BadValue(`cannot be read: ${error instanceof Error ? error.message : error}`);
+    }
+    return value;
+  });
+}
+
+// --- Items of lists ---
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function hostPort(fallbackPort: number): (text: string) => HostPort {
+  return (value) => {
+    const [, host, portText] = /^(\[[^\]]+\]|[^:[\]]+)(?::(\d+))?$/.exec(value) ?? [];
+    if (host === undefined) throw new BadValue(`must be host:port, not ${shown(value)}`);
+    return { host: host.replace(/^\[|\]$/g, ''), port: portText === undefined ? fallbackPort : parsePort(portText) };
+  };
+}
+
+export interface ListenAddress {
+  readonly proto: 'udp' | 'tcp';
+  /** An IP address, IPv6 without brackets. */
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+export function listenAddress(value: string): ListenAddress {
+  const [, proto, host, portText] = /^([a-z]+)\/(\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(value) ?? [];
+  const address = host?.replace(/^\[|\]$/g, '') ?? '';
+  const number = Number(portText);
+  if (proto === undefined || isIP(address) === 0 || number > 65535)
+    throw new BadValue(`must be <proto>/<ip>:<port>, for instance udp/127.0.0.1:5060, not ${shown(value)}`);
+  if (proto !== 'udp' && proto !== 'tcp') throw new BadValue(`knows udp and tcp, not ${shown(proto)}`);
+  return { proto, host: address, port: number };
+}
+
+export function sipCode(value: string): number {
+  if (/^[1-6]\d\d$/.test(value)) return Number(value);
+  throw new BadValue(`must be SIP status codes, not ${shown(value)}`);
+}
+
+export interface Network {
+  readonly text: string;
+  contains(address: string): boolean;
+}
+
+/** A network in CIDR notation, or a single address. */
+export function network(value: string): Network {
+  const [address = '', prefix, more] = value.split('/');
+  const family = isIP(address);
+  const bits =
+    prefix === undefined ? (family === 4 ? 32 : 128) : Number(/^\d{1,3}$/.test(prefix) ? prefix : Number.NaN);
+  if (family === 0 || more !== undefined || !(bits <= (family === 4 ? 32 : 128)))
+    throw new BadValue(`must be networks such as 10.0.0.0/8, not ${shown(value)}`);
+  const blocks = new BlockList();
+  blocks.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6');
+  return {
+    text: value,
+    contains: (other) => isIP(other) === family && blocks.check(other, isIPv4(other) ? 'ipv4' : 'ipv6'),
+  };
+}
+
+export function word<const T extends string>(words: readonly T[]): (text: string) => T {
+  return (value) => {
+    const found = words.find((w) => w.toLowerCase() === value.toLowerCase());
+    if (found !== undefined) return found;
+    throw new BadValue(`must be of ${words.join(', ')}, not ${shown(value)}`);
+  };
+}
+
+function parsePort(value: string): number {
+  const number = /^\d{1,5}$/.test(value) ? Number(value) : 0;
+  if (number >= 1 && number <= 65535) return number;
+  throw new BadValue(`must be a port from 1 to 65535, not ${shown(value)}`);
+}
+
+function variable<T>(
+  name: string,
+  kind: string,
+  fallback: T,
+  fallbackText: string,
+  meaning: string,
+  { planned = false }: { readonly planned?: boolean },
+  parse: (text: string) => T,
+): Variable<T> {
+  return { name, kind, fallback, fallbackText, meaning, planned, parse };
+}
+
+function shown(value: string): string {
+  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+}

@@ -1,0 +1,33 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+
+/**
+ * The cipher under which the platform keeps its clients' passwords: AES-256-CBC, or CTR in old systems; the key is the
+ * first 32 characters of base64(SHA-256(secret)), as ASCII.
+ */
+export class ClientPasswordCipher {
+  readonly #key: string;
+  readonly #algorithm: string;
+
+  constructor(secret: string, legacy: boolean) {
+    this.#key = createHash('sha256').update(secret).digest('base64').slice(0, 32);
+    this.#algorithm = legacy ? 'aes-256-ctr' : 'aes-256-cbc';
+  }
+
+  encrypt(password: string): string {
+    const iv = randomBytes(16);
+    const cipher = createCipheriv(this.#algorithm, this.#key, iv);
+    const content = Buffer.concat([cipher.update(password, 'utf8'), cipher.final()]);
+    return JSON.stringify({ iv: iv.toString('hex'), content: content.toString('hex') });
+  }
+
+  /** undefined for what was not encrypted under this secret, as far as that can be seen. */
+  decrypt(stored: string): string | undefined {
+    try {
+      const { iv, content }: { iv: string; content: string } = JSON.parse(stored);
+      const decipher = createDecipheriv(this.#algorithm, this.#key, Buffer.from(iv, 'hex'));
+      return Buffer.concat([decipher.update(Buffer.from(content, 'hex')), decipher.final()]).toString('utf8');
+    } catch {
+      return undefined; // no JSON, wrong length, wrong padding: all say "not ours"
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import { Cursor } from '../sip/syntax.ts';
+
+/** One `Authorization` (or `WWW-Authenticate`) value: a scheme and its parameters, names in lower case, unquoted. */
+export interface AuthValue {
+  /** Lower case: `digest`. */
+  readonly scheme: string;
+  readonly params: ReadonlyMap<string, string>;
+}
+
+/** The parameters of a Digest Authorization header (RFC 7616 3.4), checked to be complete. */
+export interface Credentials {
+  readonly username: string;
+  readonly realm: string;
+  readonly nonce: string;
+  readonly uri: string;
+  readonly response: string;
+  /** As written; absent means MD5. */
+  readonly algorithm?: string;
+  readonly opaque?: string;
+  /** Absent in the style of RFC 2069, that is without qop. */
+  readonly qop?: { readonly nc: string; readonly count: number; readonly cnonce: string };
+}
+
+const MAX_VALUES = 8;
+const MAX_PARAMS = 24;
+const PARAM_NAME = /[A-Za-z0-9\-.!%*_+`'~]+(?=[ \t\r\n]*=)/y;
+/** A parameter without quotes: a token by the grammar, but phones write URIs and base64 so. */
+const UNQUOTED = /[^\s,"]+/y;
+
+/**
+ * Parses an Authorization header, or several joined by commas, in any order, quoted or not (RFC 3261 25.1 `auth-param`).
+ * @throws SipSyntaxError
+ */
+export function parseAuthHeader(value: string): AuthValue[] {
+  const cursor = new Cursor(value);
+  const values: AuthValue[] = [];
+  cursor.skipSpace();
+  while (!cursor.done) {
+    if (values.length === MAX_VALUES) cursor.fail('too many credentials');
+    const scheme = cursor.token('authentication scheme').toLowerCase();
+    cursor.skipSpace();
+    values.push({ scheme, params: readParams(cursor) });
+  }
+  return values;
+}
+
+/**
+ * The Digest credentials for a realm, RFC 3261 22.3: others are none of our business.
+ * @returns undefined when there are none, 'malformed' when there are but something in them is missing or wrong
+ */
+export function credentialsFor(realm: string, values: readonly AuthValue[]): Credentials | 'malformed' | undefined {
+  const ours = values.find((v) => v.scheme === 'digest' && v.params.get('realm')?.toLowerCase() === realm);
+  if (!ours) return undefined;
+  const { params } = ours;
+  const username = params.get('username');
+  const nonce = params.get('nonce');
+  const uri = params.get('uri');
+  const response = params.get('response');
+  if (!username || !nonce || !uri || !response) return 'malformed';
+  const qop = qopOf(params);
+  if (qop === 'malformed') return 'malformed';
+  const algorithm = params.get('algorithm');
+  const opaque = params.get('opaque');
+  return {
+    username,
+    realm: params.get('realm') ?? realm,
+    nonce,
+    uri,
+    response,
+    ...(algorithm !== undefined && { algorithm }),
+    ...(opaque !== undefined && { opaque }),
+    ...(qop && { qop }),
+  };
+}
+
+function qopOf(params: ReadonlyMap<string, string>): Credentials['qop'] | 'malformed' {
+  const qop = params.get('qop');
+  if (qop === undefined) return undefined;
+  const nc = params.get('nc') ?? '';
+  const cnonce = params.get('cnonce');
+  if (qop.toLowerCase() !== 'auth' || !/^[0-9a-f]{8}$/i.test(nc) || !cnonce) return 'malformed';
+  const count = Number.parseInt(nc, 16);
+  return count === 0 ? 'malformed' : { nc, count, cnonce };
+}
+
+/** Reads parameters until the text ends or, after a comma, a new scheme begins: a token that no `=` follows. */
+function readParams(cursor: Cursor): Map<string, string> {
+  const params = new Map<string, string>();
+  do {
+    const name = cursor.match(PARAM_NAME)?.toLowerCase();
+    if (name === undefined) {
+      if (params.size === 0) cursor.fail('parameter expected');
+      return params;
+    }
+    if (params.has(name)) cursor.fail(`${name} given twice`);
+    if (params.size === MAX_PARAMS) cursor.fail('too many parameters');
+    cursor.take('=');
+    if (cursor.peek() === '"') params.set(name, cursor.quotedString());
+    else params.set(name, cursor.match(UNQUOTED) ?? '');
+  } while (cursor.take(','));
+  cursor.skipSpace();
+  if (!cursor.done) cursor.fail('comma expected');
+  return params;
+}

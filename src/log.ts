@@ -1,0 +1,21 @@
+import pino, { type Logger as PinoLogger } from 'pino';
+
+/** Fields that never reach a log, wherever they stand. */
+const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
+
+/**
+ * The log: JSON lines on stdout; for a person at a terminal one readable line each. Call {@link PinoLogger.flush} before
+ * the process ends: lines are written in blocks.
+ */
+export async function createLogger(level: string): Promise<PinoLogger> {
+  const options = {
+    level,
+    base: { pid: process.pid },
+    redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[hidden]' },
+  };
+  if (process.stdout.isTTY) {
+    const { default: pretty } = await import('pino-pretty');
+    return pino(options, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
+  }
+  return pino(options, pino.destination({ fd: 1, sync: false, minLength: 4096 }));
+}

@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { parse, TomlError } from 'smol-toml';
+import * as v from 'valibot';
+import { lineOf } from './line-of.ts';
+
+const nonEmpty = v.pipe(v.string(), v.nonEmpty('must not be empty'));
+const realm = v.pipe(
+  v.string(),
+  v.regex(/^(?=.{1,132}$)([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$/i, 'must be a domain name'),
+  v.toLowerCase(),
+);
+
+const client = v.strictObject({
+  username: v.pipe(nonEmpty, v.maxLength(64, 'must have at most 64 characters')),
+  password: nonEmpty,
+  active: v.optional(v.boolean(), true),
+  allow_direct_app_calling: v.optional(v.boolean(), true),
+  allow_direct_queue_calling: v.optional(v.boolean(), true),
+  allow_direct_user_calling: v.optional(v.boolean(), true),
+});
+
+const webhook = v.strictObject({
+  url: v.pipe(v.string(), v.regex(/^https?:\/\//i, 'must be an http or https URL'), v.url('must be a URL')),
+  method: v.optional(v.picklist(['GET', 'POST'], 'must be GET or POST'), 'POST'),
+  username: v.optional(v.string()),
+  password: v.optional(v.string()),
+  secret: v.optional(v.string()),
+});
+
+const account = v.pipe(
+  v.strictObject({
+    realm,
+    active: v.optional(v.boolean(), true),
+    client: v.optional(v.array(client), []),
+    webhook: v.optional(webhook),
+  }),
+  v.check((a) => !(a.webhook && a.client.length > 0), 'has a webhook and clients: it can have only one of them'),
+  v.check(
+    (a) => new Set(a.client.map((c) => c.username.toLowerCase())).size === a.client.length,
+    'names a client twice',
+  ),
+);
+
+const gateway = v.strictObject({
+  host: nonEmpty,
+  port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535))),
+  protocol: v.optional(v.picklist(['udp', 'tcp', 'tls'], 'must be udp, tcp or tls'), 'udp'),
+  options_ping: v.optional(v.boolean(), false),
+});
+
+const carrier = v.strictObject({
+  name: nonEmpty,
+  register: v.optional(v.strictObject({ username: nonEmpty, password: nonEmpty, realm: nonEmpty })),
+  gateway: v.optional(v.array(gateway), []),
+});
+
+const provisioning = v.pipe(
+  v.strictObject({ account: v.optional(v.array(account), []), carrier: v.optional(v.array(carrier), []) }),
+  v.check((p) => new Set(p.account.map((a) => a.realm)).size === p.account.length, 'a realm is named twice'),
+);
+
+/** What a provisioning file says. Carriers are checked, but nothing registers with them yet. */
+export type Provisioning = v.InferOutput<typeof provisioning>;
+export type ProvisionedAccount = Provisioning['account'][number];
+
+/** A provisioning file that cannot be used; the message names file, line and key. */
+export class ProvisionError extends Error {
+  override readonly name = 'ProvisionError';
+}
+
+/** @throws ProvisionError */
+export function readProvisioning(path: string): Provisioning {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ProvisionError(`${path}: ${error instanceof Error ? error.message : error}`);
+  }
+  return parseProvisioning(text, path);
+}
+
+/** @param path for messages only @throws ProvisionError */
+export function parseProvisioning(text: string, path: string): Provisioning {
+  let toml: unknown;
+  try {
+    toml = parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new ProvisionError(`${path}:${error.line}: ${error.message.split('\n')[0]}`);
+  }
+  const result = v.safeParse(provisioning, toml);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  const keys = (issue.path ?? []).map((item) => (typeof item.key === 'number' ? item.key : String(item.key)));
+  const line = lineOf(text, keys);
+  const what = issue.type === 'strict_object' ? unexpectedOrMissing(issue) : issue.message;
+  throw new ProvisionError(`${path}:${line}: ${keyText(keys)}${keys.length > 0 ? ' ' : ''}${what}`);
+}
+
+function unexpectedOrMissing(issue: v.BaseIssue<unknown>): string {
+  return issue.expected === 'never' ? 'is not known here' : 'is missing';
+}
+
+function keyText(keys: readonly (string | number)[]): string {
+  return keys.map((key, i) => (typeof key === 'number' ? `[${key + 1}]` : `${i > 0 ? '.' : ''}${key}`)).join('');
+}

@@ -1,0 +1,33 @@
+/**
+ * The line, from 1, on which a key of a TOML file stands, for a message to a person; a key that is not there gives the
+ * line of the table that lacks it. Tables in headers are followed, inline tables are not looked into.
+ */
+export function lineOf(text: string, path: readonly (string | number)[]): number {
+  const lines = text.split('\n');
+  let from = 0;
+  let prefix = '';
+  let best = 1;
+  for (let i = 0; i < path.length; i++) {
+    const key = path[i];
+    if (typeof key === 'number') continue;
+    const name = prefix === '' ? `${key}` : `${prefix}.${key}`;
+    const index = path[i + 1];
+    const header = typeof index === 'number' ? `[[${name}]]` : `[${name}]`;
+    const found = nthLine(lines, from, header, typeof index === 'number' ? index : 0);
+    if (found !== undefined) {
+      from = found;
+      best = found + 1;
+      prefix = name;
+      continue;
+    }
+    const assignment = lines.findIndex((line, n) => n >= from && new RegExp(`^\\s*"?${key}"?\\s*=`).test(line));
+    return assignment >= 0 ? assignment + 1 : best;
+  }
+  return best;
+}
+
+function nthLine(lines: readonly string[], from: number, header: string, n: number): number | undefined {
+  let seen = 0;
+  for (let i = from; i < lines.length; i++) if (lines[i]?.replace(/\s|#.*$/g, '') === header && seen++ === n) return i;
+  return undefined;
+}

@@ -1,0 +1,37 @@
+import type { Account, Alerts, Aor, AorState, Directory } from '../ports.ts';
+import { Refusal } from './reject.ts';
+
+export interface AccountRules {
+  readonly directory: Directory;
+  readonly alerts: Alerts;
+  /** Hosted platform: unknown realms get no explanation, device limits hold. */
+  readonly hosting: boolean;
+}
+
+/** The account that a realm belongs to, if it may be used. */
+export async function findAccount({ directory, hosting }: AccountRules, aor: Aor): Promise<Account | Refusal> {
+  const account = await directory.accountByRealm(aor.realm);
+  if (!account) return new Refusal(hosting ? 'UnknownRealmHosted' : 'UnknownRealm', {}, aor.realm);
+  return account.isActive ? account : new Refusal('AccountInactive', {}, aor.realm);
+}
+
+/** How many AORs the account may have in a realm; undefined: as many as it likes. */
+export async function deviceLimit({ directory, hosting }: AccountRules, account: Account): Promise<number | undefined> {
+  return hosting ? directory.deviceLimit(account) : undefined;
+}
+
+/** Refuses a new AOR when the realm is full. One that has a binding may always renew it, unless the limit is 0. */
+export function checkDeviceLimit(limit: number | undefined, { bindings, aorsInRealm }: AorState): Refusal | undefined {
+  if (limit === undefined) return undefined;
+  if (limit > 0 && (bindings.length > 0 || aorsInRealm < limit)) return undefined;
+  return new Refusal('TooManyDevices');
+}
+
+export function alertDeviceLimit({ alerts }: AccountRules, account: Account, limit: number): void {
+  alerts.raise({
+    type: 'account-device-limit',
+    accountSid: account.sid,
+    ...(account.serviceProviderSid !== undefined && { serviceProviderSid: account.serviceProviderSid }),
+    message: `you have exceeded your account limit of ${limit} registered devices; please consider upgrading your plan`,
+  });
+}

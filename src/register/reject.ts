@@ -1,0 +1,69 @@
+import type { SipAnswer } from '../ports.ts';
+
+interface Rejection {
+  readonly status: number;
+  /** Reason phrase, where it differs from the usual one. */
+  readonly phrase?: string;
+  /** Goes into the X-Reason header. */
+  readonly why?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+}
+
+const RETRY = { 'Retry-After': '5' };
+
+/** Every way a REGISTER can be refused, and how the refusal looks. Nothing else in this folder writes a status code. */
+const REJECTIONS = {
+  DomainIsAddress: { status: 403, level: 'info' },
+  InvalidAor: { status: 403, why: 'Invalid address of record', level: 'info' },
+  MalformedContact: { status: 400, why: 'Malformed Contact', level: 'info' },
+  MalformedExpires: { status: 400, why: 'Malformed Expires', level: 'info' },
+  MalformedCSeq: { status: 400, why: 'Malformed CSeq', level: 'info' },
+  MalformedVia: { status: 400, why: 'Malformed Via', level: 'info' },
+  MissingCallId: { status: 400, why: 'Missing Call-ID', level: 'info' },
+  MalformedAuthorization: { status: 400, why: 'Malformed Authorization', level: 'info' },
+  WildcardMisused: { status: 400, why: 'Contact * needs Expires 0 and no other Contact', level: 'info' },
+  TooManyContactsAsked: { status: 400, why: 'Too many Contacts', level: 'info' },
+  IntervalTooBrief: { status: 423, level: 'debug' },
+  AccountInactive: { status: 403, why: 'Account has been deactivated', level: 'info' },
+  UnknownRealm: { status: 403, why: 'Unknown or invalid realm', level: 'info' },
+  /** On a hosted platform the realm is not explained to strangers. */
+  UnknownRealmHosted: { status: 403, level: 'info' },
+  TooManyDevices: { status: 503, phrase: 'Max Devices Registered', level: 'info' },
+  Challenge: { status: 401, level: 'debug' },
+  InvalidCredentials: { status: 403, why: 'Invalid credentials', level: 'info' },
+  DeniedByWebhook: { status: 403, why: 'Invalid credentials', level: 'info' },
+  WebhookRefusedRequest: { status: 403, level: 'warn' },
+  WebhookFailed: { status: 503, headers: RETRY, level: 'warn' },
+  TooManyContacts: { status: 403, why: 'Too many contacts', level: 'info' },
+  OutOfOrder: { status: 500, why: 'CSeq is not above the last one', level: 'info' },
+  StoreUnavailable: { status: 503, headers: RETRY, level: 'warn' },
+  Unforeseen: { status: 500, level: 'error' },
+} satisfies Record<string, Rejection>;
+
+export type RefusalReason = keyof typeof REJECTIONS;
+
+/** A REGISTER that will not be granted: a value, so that every step can return one. */
+export class Refusal {
+  constructor(
+    readonly reason: RefusalReason,
+    /** Headers that depend on the request; they go over those of the table. */
+    readonly headers: SipAnswer['headers'] = {},
+    /** For the log only. */
+    readonly detail?: string,
+  ) {}
+
+  get level(): Rejection['level'] {
+    return REJECTIONS[this.reason].level;
+  }
+}
+
+/** The SIP answer of a refusal. */
+export function reject(refusal: Refusal): SipAnswer {
+  const { status, phrase, why, headers }: Rejection = REJECTIONS[refusal.reason];
+  return {
+    status,
+    ...(phrase !== undefined && { reason: phrase }),
+    headers: { ...(why !== undefined && { 'X-Reason': why }), ...headers, ...refusal.headers },
+  };
+}

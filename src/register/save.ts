@@ -1,0 +1,60 @@
+import type { Binding, LocationService, SipRequest, Update, UpdateOutcome } from '../ports.ts';
+import type { Authenticated } from './authenticate.ts';
+import type { AskedContact, Registration } from './registration.ts';
+
+export interface SaveRules {
+  readonly location: LocationService;
+  /** Seconds; 0: no maximum. */
+  readonly maxExpires: number;
+  /** Bindings side by side for one AOR. */
+  readonly maxContacts: number;
+}
+
+/**
+ * Stores, removes or only lists the bindings, as the REGISTER asks (RFC 3261 10.3 step 7).
+ * @param now milliseconds since the epoch @param maxAorsInRealm undefined: no limit
+ */
+export function save(
+  { location, maxExpires, maxContacts }: SaveRules,
+  request: SipRequest,
+  registration: Registration,
+  { grant, maxExpires: grantedExpires, nonce }: Authenticated,
+  maxAorsInRealm: number | undefined,
+  now: number,
+): Promise<UpdateOutcome> {
+  const { aor, callId, cseq, wish } = registration;
+  const limit = Math.min(maxExpires || Number.POSITIVE_INFINITY, grantedExpires ?? Number.POSITIVE_INFINITY);
+  const contacts = wish.kind === 'contacts' ? wish.contacts : [];
+  const wanted = contacts.filter((c) => c.expires > 0);
+  const update: Update = {
+    aor,
+    callId,
+    cseq,
+    // Where only one contact can be kept, it is the first one named: the phone's own preference.
+    save: (maxContacts === 1 ? wanted.slice(0, 1) : wanted).map(binding),
+    remove: wish.kind === 'remove-all' ? 'all' : contacts.filter((c) => c.expires === 0).flatMap((c) => [c.key, c.uri]),
+    maxContacts,
+    nonce,
+    ...(maxAorsInRealm !== undefined && { maxAorsInRealm }),
+  };
+  return location.update(update);
+
+  function binding(contact: AskedContact, index: number): Binding {
+    return {
+      grant,
+      key: contact.key,
+      contact: contact.uri,
+      contactParams: contact.params,
+      callId,
+      cseq,
+      protocol: registration.protocol,
+      proxy: registration.proxy,
+      sbcAddress: request.server.hostports,
+      privateSbcAddress: request.server.privateAddress,
+      ...(registration.userAgent !== undefined && { userAgent: registration.userAgent }),
+      expiryTime: now + Math.min(contact.expires, limit) * 1000,
+      // The first Contact is the preferred one: it counts as the newest.
+      savedAt: now - index / 1000,
+    };
+  }
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { DrachtioServer } from './adapters/drachtio/server.ts';
+import { LogAlerts } from './adapters/log/alerts.ts';
+import { banner } from './banner.ts';
+import type { Config } from './config/index.ts';
+import { Nonces } from './digest/nonce.ts';
+import type { Edge } from './edge/index.ts';
+import { createLogger } from './log.ts';
+import { options } from './options/index.ts';
+import { type Logger, systemClock } from './ports.ts';
+import { ProvisionError } from './provision/file.ts';
+import { provision } from './provision/index.ts';
+import { type RegisterRules, register } from './register/index.ts';
+import { openStores } from './stores.ts';
+import { waitFor } from './wait.ts';
+import { WebhookAuthenticator } from './webhook/index.ts';
+
+const FLUSH_LOG_MS = 1000;
+
+/**
+ * The sidecar: opens what it depends on, answers REGISTER and OPTIONS, and returns when it was told to stop and has.
+ * Whatever is beyond repair is logged and ends the process with 1.
+ * @throws ProvisionError, ListenError: what a person has to put right before it can start
+ */
+export async function serve(config: Config): Promise<void> {
+  const logger = await createLogger(config.platform.logLevel);
+  const flushing = setInterval(() => logger.flush(), FLUSH_LOG_MS);
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+    process.on(event, (error: unknown) => {
+      logger.fatal({ why: error instanceof Error ? error.stack : String(error) }, event);
+      logger.flush(() => process.exit(1));
+    });
+  for (const warning of config.warnings) logger.warn({}, warning);
+  try {
+    await run(config, logger, untilToldToStop(logger));
+  } finally {
+    clearInterval(flushing);
+    await new Promise((resolve) => logger.flush(resolve));
+  }
+}
+
+async function run(config: Config, logger: Logger, told: AbortSignal): Promise<void> {
+  const clock = systemClock;
+  const stores = openStores(config, logger, clock);
+  const demo = provision(config, stores);
+  // The edge and we are one process, but the control port is a port: nobody else may speak on it.
+  const secret = randomBytes(24).toString('base64url');
+  const edge = config.parts.sip === 'edge' ? await openEdge(config, secret, logger) : undefined;
+  const drachtio = new DrachtioServer({
+    ...(edge ? { ...edge.control, secret } : config.drachtio),
+    networks: config.platform.networks,
+    logger,
+  });
+
+  const { userAgent, ...webhook } = config.webhook;
+  const alerts = new LogAlerts(logger, clock);
+  const rules: RegisterRules = {
+    clock,
+    logger,
+    alerts,
+    location: stores.location,
+    directory: stores.directory,
+    nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, clock),
+    webhook: new WebhookAuthenticator({ ...webhook, ...(userAgent && { userAgent }), alerts, clock }),
+    hosting: config.platform.hosting,
+    algorithms: config.digest.algorithms,
+    allowAuthUser: config.register.allowAuthUser,
+    maxExpires: config.register.maxExpires,
+    maxContacts: config.register.maxContacts,
+    limits: config.register,
+  };
+  drachtio.handle('REGISTER', (request) => register(rules, request));
+  drachtio.handle('OPTIONS', options);
+
+  const stopReloading = onHangup(() => reload(config, stores, logger));
+  let ready = true;
+  for (const { name, probe } of stores.probes) ready &&= await waitFor(name, probe, logger, told);
+  if (ready) {
+    stores.start();
+    await Promise.race([drachtio.connect(), aborted(told)]);
+  }
+  if (!told.aborted) {
+    if (edge) process.stdout.write(banner(config, edge.hostports, demo));
+    logger.info({ parts: config.parts }, 'ready');
+  }
+
+  await aborted(told);
+  stopReloading();
+  await drachtio.stop(config.platform.shutdownGraceMs);
+  await edge?.stop();
+  await stores.close();
+  logger.info({}, 'stopped');
+}
+
+async function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise<Edge> {
+  const { startEdge } = await import('./edge/index.ts');
+  const { sip, externalIp } = embedded;
+  return startEdge({ listen: sip, secret, logger, ...(externalIp && { externalIp }) });
+}
+
+function reload(config: Config, stores: ReturnType<typeof openStores>, logger: Logger): void {
+  try {
+    provision(config, stores);
+    stores.forget();
+    logger.info({ file: config.embedded.provision }, 'provisioning applied again');
+  } catch (error) {
+    if (!(error instanceof ProvisionError)) throw error;
+    logger.error({ why: error.message }, 'provisioning not applied, the old one stays');
+  }
+}
+
+function onHangup(listener: () => void): () => void {
+  process.on('SIGHUP', listener);
+  return () => process.off('SIGHUP', listener);
+}
+
+/** Aborts at the first SIGTERM or SIGINT; the second one ends the process at once. */
+function untilToldToStop(logger: Logger): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(1);
+      logger.info({ signal }, 'stopping');
+      controller.abort();
+    });
+  return controller.signal;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve());
+  });
+}

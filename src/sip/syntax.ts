@@ -1,0 +1,83 @@
+/** Raised by every parser in this folder, and nothing else is: text that is not what the grammar asks for. */
+export class SipSyntaxError extends Error {
+  override readonly name = 'SipSyntaxError';
+}
+
+const TOKEN = /[A-Za-z0-9\-.!%*_+`'~]+/y;
+const LWS = /[ \t\r\n]*/y;
+
+/**
+ * A cursor over one header value. Header values reach the parsers unfolded or not: LWS (RFC 3261 25.1) covers both.
+ */
+export class Cursor {
+  constructor(
+    readonly text: string,
+    public at = 0,
+  ) {}
+
+  get done(): boolean {
+    return this.at >= this.text.length;
+  }
+
+  /** The character under the cursor, or '' at the end. */
+  peek(): string {
+    return this.text.charAt(this.at);
+  }
+
+  /** Matches a sticky expression at the cursor and moves past it; undefined, without moving, when it does not match. */
+  match(sticky: RegExp): string | undefined {
+    sticky.lastIndex = this.at;
+    const found = sticky.exec(this.text);
+    if (!found) return undefined;
+    this.at = sticky.lastIndex;
+    return found[0];
+  }
+
+  skipSpace(): void {
+    this.match(LWS);
+  }
+
+  /** Takes the given character, white space on either side of it included (SEMI, EQUAL, COMMA … of RFC 3261 25.1). */
+  take(char: string): boolean {
+    const start = this.at;
+    this.skipSpace();
+    if (this.peek() !== char) {
+      this.at = start;
+      return false;
+    }
+    this.at++;
+    this.skipSpace();
+    return true;
+  }
+
+  token(what: string): string {
+    return this.match(TOKEN) ?? this.fail(`${what} expected`);
+  }
+
+  /** A quoted string, unescaped and without its quotes; the cursor stands on the opening quote. */
+  quotedString(): string {
+    let value = '';
+    for (let i = this.at + 1; i < this.text.length; i++) {
+      const c = this.text.charAt(i);
+      if (c === '"') {
+        this.at = i + 1;
+        return value;
+      }
+      if (c === '\\') {
+        i++;
+        if (i >= this.text.length) break;
+        value += this.text.charAt(i);
+      } else value += c;
+    }
+    return this.fail('quoted string without an end');
+  }
+
+  fail(what: string): never {
+    throw new SipSyntaxError(`${what} at character ${this.at + 1}`);
+  }
+}
+
+/** Escapes and quotes a text as quoted-string (RFC 3261 25.1). */
+export function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}

@@ -1,0 +1,60 @@
+import * as http from 'node:http';
+import * as https from 'node:https';
+
+export interface WebhookCall {
+  readonly url: URL;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export type CallResult =
+  /** `body` is undefined when it was over the limit. */
+  | { readonly kind: 'answered'; readonly status: number; readonly body: string | undefined }
+  | { readonly kind: 'unreachable'; readonly why: string };
+
+/** A reply says a handful of things about one user. */
+const MAX_BODY = 64 * 1024;
+/** Idle connections kept for one host. */
+const MAX_FREE_SOCKETS = 32;
+
+// fetch() shares 256 connections among all hosts, so a few slow customers could starve the others; agents do not.
+const agents = {
+  'http:': new http.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS }),
+  'https:': new https.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS }),
+};
+
+/** One HTTP request; redirects are not followed. Resolves in any case, at the latest when the signal aborts it. */
+export function callWebhook({ url, method, headers, body }: WebhookCall, signal: AbortSignal): Promise<CallResult> {
+  return new Promise((resolve) => {
+    const unreachable = (error: Error) =>
+      resolve({ kind: 'unreachable', why: signal.aborted ? 'timed out' : error.message });
+    if (signal.aborted) return unreachable(new Error('timed out'));
+    const options = {
+      method,
+      headers: { ...headers, ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }) },
+      signal,
+    };
+    const request =
+      url.protocol === 'https:'
+        ? https.request(url, { ...options, agent: agents['https:'] })
+        : http.request(url, { ...options, agent: agents['http:'] });
+    request.on('error', unreachable);
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const answered = (text: string | undefined) =>
+        resolve({ kind: 'answered', status: response.statusCode ?? 0, body: text });
+      response.on('error', unreachable);
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= MAX_BODY) return void chunks.push(chunk);
+        answered(undefined);
+        request.destroy();
+      });
+      response.on('end', () => answered(Buffer.concat(chunks).toString()));
+      response.on('close', () => unreachable(new Error('connection closed')));
+    });
+    request.end(body);
+  });
+}

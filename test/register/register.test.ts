@@ -1,0 +1,441 @@
+import { describe, expect, test } from 'bun:test';
+import { Unavailable } from '../../src/ports.ts';
+import { openCore } from '../support/core.ts';
+import { type Asked, headerOf, Phone } from '../support/phone.ts';
+
+function alice(core: ReturnType<typeof openCore>) {
+  return new Phone(core.rules, 'alice', 'wonderland');
+}
+
+describe('a REGISTER that is right', () => {
+  test('is challenged, then granted with its Contact, Expires and Date', async () => {
+    const phone = alice(openCore());
+    const challenged = await phone.send();
+    expect(challenged.status).toBe(401);
+    expect(headerOf(challenged, 'WWW-Authenticate')).toMatch(
+      /^Digest realm="sip.example.com", nonce="[\w-]+", qop="auth", algorithm=MD5$/,
+    );
+    const granted = await phone.send({ authorization: phone.answer(challenged) });
+    expect(granted).toMatchObject({ status: 200, headers: { Contact: `${phone.contact};expires=30`, Expires: '30' } });
+    expect(headerOf(granted, 'Date')).toBe('Thu, 01 Jan 2026 00:00:00 GMT');
+  });
+
+  test('is stored with the granted time, whatever a phone behind UDP is told', async () => {
+    const core = openCore();
+    await alice(core).register({ expires: '600' });
+    const { bindings } = await core.rules.location.lookup(
+      { user: 'alice', realm: 'sip.example.com' },
+      { countRealm: false },
+    );
+    expect(bindings).toMatchObject([
+      {
+        contact: 'sip:alice@192.0.2.7:5060',
+        expiryTime: core.clock.now() + 600_000,
+        proxy: 'sip:192.0.2.7:5060',
+        protocol: 'udp',
+        sbcAddress: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060',
+        privateSbcAddress: '10.0.0.5:5060',
+        grant: { allowDirectAppCalling: true, allowDirectUserCalling: true },
+      },
+    ]);
+  });
+
+  test('over TCP is told the whole time', async () => {
+    const answer = await alice(openCore()).register({ via: 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1', expires: '600' });
+    expect(headerOf(answer, 'Expires')).toBe('600');
+  });
+
+  test('without any expiry gets the default, with one on its Contact that one', async () => {
+    const core = openCore();
+    const via = 'SIP/2.0/TLS 192.0.2.7;branch=z9hG4bK1';
+    expect(headerOf(await alice(core).register({ via, expires: null }), 'Expires')).toBe('3600');
+    const contact = '<sip:alice@192.0.2.8>;expires=77;+sip.instance="<urn:uuid:1>";q=0.5';
+    const answer = await alice(core).register({ via, contact, callId: 'x' });
+    expect(headerOf(answer, 'Contact')).toBe('<sip:alice@192.0.2.8>;+sip.instance="<urn:uuid:1>";q=0.5;expires=77');
+  });
+
+  test('for longer than the maximum gets the maximum; for more than 2^32-1 s that', async () => {
+    const via = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
+    const limited = alice(openCore({ maxExpires: 900 }));
+    expect(headerOf(await limited.register({ via, expires: '7200' }), 'Expires')).toBe('900');
+    const endless = alice(openCore());
+    expect(headerOf(await endless.register({ via, expires: '99999999999' }), 'Expires')).toBe('4294967295');
+  });
+});
+
+describe('a refresh', () => {
+  test('with more than 30 s left is granted without authentication', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    await phone.register();
+    core.clock.advance(569_000);
+    expect(await phone.send()).toMatchObject({ status: 200, headers: { Expires: '30' } });
+    core.clock.advance(1000);
+    expect((await phone.send()).status).toBe(401);
+  });
+
+  test('over TCP is told the time left, never more than the store holds', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    const via = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
+    await phone.register({ via });
+    core.clock.advance(100_500);
+    expect(headerOf(await phone.send({ via }), 'Expires')).toBe('499');
+  });
+
+  const changes: [string, Asked][] = [
+    ['another contact', { contact: '<sip:alice@192.0.2.9>' }],
+    ['another source port', { source: { address: '192.0.2.7', port: 5061 } }],
+    ['another source address', { source: { address: '192.0.2.8', port: 5060 } }],
+    ['another transport', { via: 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1' }],
+    ['an expiry of 0', { expires: '0' }],
+  ];
+  test.each(changes)('with %s is none', async (_, change) => {
+    const phone = alice(openCore());
+    await phone.register();
+    expect((await phone.send(change)).status).toBe(401);
+  });
+});
+
+describe('a REGISTER that asks for nonsense', () => {
+  const cases: [string, Asked, number, string | undefined][] = [
+    ['an IPv4 address as domain', { uri: 'sip:192.0.2.1' }, 403, undefined],
+    ['an IPv6 address as domain', { uri: 'sip:[2001:db8::1]' }, 403, undefined],
+    ['a domain that is none', { uri: 'sip:exa mple.com' }, 403, undefined],
+    ['an IPv4 address in its AOR', { to: '<sip:alice@192.0.2.1>' }, 403, undefined],
+    ['an AOR without a user', { to: '<sip:sip.example.com>' }, 403, 'Invalid address of record'],
+    ['an AOR with two @', { to: '<sip:alice@home@sip.example.com>' }, 403, 'Invalid address of record'],
+    ['an AOR with an escaped @', { to: '<sip:alice%40home@sip.example.com>' }, 403, 'Invalid address of record'],
+    [
+      'an AOR with an escaped line break',
+      { to: '<sip:al%0d%0aice@sip.example.com>' },
+      403,
+      'Invalid address of record',
+    ],
+    ['an AOR that is no SIP URI', { to: '<tel:+15551234>' }, 403, 'Invalid address of record'],
+    ['a Contact that is no SIP URI', { contact: '<mailto:alice@example.com>' }, 400, 'Malformed Contact'],
+    ['an expiry in words', { expires: 'soon' }, 400, 'Malformed Expires'],
+    ['a negative expiry', { expires: '-1' }, 400, 'Malformed Expires'],
+    ['a negative expiry on a Contact', { contact: '<sip:a@192.0.2.7>;expires=-5' }, 400, 'Malformed Expires'],
+    ['* for an hour', { contact: '*', expires: '3600' }, 400, 'Contact * needs Expires 0 and no other Contact'],
+    ['* without an expiry', { contact: '*', expires: null }, 400, 'Contact * needs Expires 0 and no other Contact'],
+    [
+      '* beside another',
+      { contact: '*, <sip:a@192.0.2.7>', expires: '0' },
+      400,
+      'Contact * needs Expires 0 and no other Contact',
+    ],
+    ['a CSeq in words', { cseq: 'one REGISTER' }, 400, 'Malformed CSeq'],
+    [
+      'broken credentials',
+      { authorization: 'Digest realm="sip.example.com", nonce="x' },
+      400,
+      'Malformed Authorization',
+    ],
+  ];
+  test.each(cases)('%s: %#', async (_, asked, status, why) => {
+    const answer = await alice(openCore()).send(asked);
+    expect(answer.status).toBe(status);
+    expect(headerOf(answer, 'X-Reason')).toBe(why);
+  });
+
+  test('too short an interval is told the shortest', async () => {
+    const phone = alice(openCore({ limits: { defaultExpires: 3600, minExpires: 60 } }));
+    const answer = await phone.send({ expires: '59' });
+    expect(answer).toMatchObject({ status: 423, headers: { 'Min-Expires': '60' } });
+    expect((await phone.send({ expires: '60' })).status).toBe(401);
+    expect((await phone.send({ expires: '0' })).status).toBe(401);
+  });
+});
+
+describe('accounts', () => {
+  test('a deactivated one and an unknown realm are refused without a challenge', async () => {
+    const { rules } = openCore();
+    const closed = await new Phone(rules, 'alice', 'x', 'closed.example.com').send();
+    expect(closed).toEqual({ status: 403, headers: { 'X-Reason': 'Account has been deactivated' } });
+    const unknown = await new Phone(rules, 'alice', 'x', 'nowhere.example.net').send();
+    expect(unknown).toEqual({ status: 403, headers: { 'X-Reason': 'Unknown or invalid realm' } });
+  });
+
+  test('a hosted platform does not explain unknown realms', async () => {
+    const { rules } = openCore({ hosting: true });
+    expect(await new Phone(rules, 'alice', 'x', 'nowhere.example.net').send()).toEqual({ status: 403, headers: {} });
+  });
+
+  test('a realm of more than two labels may be one below the account’s', async () => {
+    const { rules } = openCore();
+    const phone = new Phone(rules, 'alice', 'wonderland', 'sbc1.sip.example.com');
+    expect((await phone.register()).status).toBe(200);
+  });
+
+  test('the domain counts in any case', async () => {
+    const { rules } = openCore();
+    const phone = new Phone(rules, 'alice', 'wonderland', 'SIP.Example.COM');
+    expect((await phone.register()).status).toBe(200);
+    expect(
+      (await rules.location.lookup({ user: 'alice', realm: 'sip.example.com' }, { countRealm: true })).aorsInRealm,
+    ).toBe(1);
+  });
+});
+
+describe('device limits', () => {
+  function hosted(calls: number) {
+    const core = openCore({ hosting: true });
+    const sid = core.database
+      .query<{ account_sid: string }, []>("SELECT account_sid FROM accounts WHERE sip_realm = 'sip.example.com'")
+      .get();
+    core.database.run("INSERT INTO products VALUES ('p', 'calls', 'voice_call_session')");
+    core.database.run('INSERT INTO account_subscriptions (account_subscription_sid, account_sid) VALUES (?, ?)', [
+      's',
+      sid?.account_sid ?? '',
+    ]);
+    core.database.run("INSERT INTO account_products VALUES ('ap', 's', 'p', ?)", [calls]);
+    core.database.run('UPDATE accounts SET device_to_call_ratio = 1');
+    return core;
+  }
+
+  test('a new AOR over the limit is refused with an alert, a known one renews', async () => {
+    const core = hosted(1);
+    const first = alice(core);
+    expect((await first.register()).status).toBe(200);
+    const second = await new Phone(core.rules, 'bob', 'builder').send();
+    expect(second).toMatchObject({ status: 503, reason: 'Max Devices Registered' });
+    expect(core.alerts).toMatchObject([
+      {
+        type: 'account-device-limit',
+        message: 'you have exceeded your account limit of 1 registered devices; please consider upgrading your plan',
+      },
+    ]);
+    core.clock.advance(580_000);
+    expect((await first.register()).status).toBe(200);
+  });
+
+  test('two that pass the first look together do not both get in', async () => {
+    const core = hosted(1);
+    const phones = [alice(core), new Phone(core.rules, 'bob', 'builder')];
+    const challenged = await Promise.all(phones.map((p) => p.send()));
+    const answers = await Promise.all(
+      phones.map((p, i) => p.send({ authorization: p.answer(challenged[i] ?? { status: 0 }) })),
+    );
+    expect(answers.map((a) => a.status).sort()).toEqual([200, 503]);
+  });
+
+  test('a limit of 0 refuses every one; unregistering is never refused', async () => {
+    const core = hosted(0);
+    expect((await alice(core).send()).status).toBe(503);
+    expect((await alice(core).register({ expires: '0' })).status).toBe(200);
+  });
+});
+
+describe('credentials', () => {
+  test('a wrong password, an unknown user and an inactive one get the same answer', async () => {
+    const { rules } = openCore();
+    const wrong = await new Phone(rules, 'alice', 'sandwich').register();
+    const unknown = await new Phone(rules, 'nobody', 'x').register();
+    const inactive = await new Phone(rules, 'gone', 'fishing').register();
+    expect(wrong).toEqual({ status: 403, headers: { 'X-Reason': 'Invalid credentials' } });
+    expect(unknown).toEqual(wrong);
+    expect(inactive).toEqual(wrong);
+  });
+
+  test('nobody registers another’s AOR, unless that is allowed', async () => {
+    const asked = { to: '<sip:bob@sip.example.com>' };
+    expect((await alice(openCore()).register(asked)).status).toBe(403);
+    expect((await alice(openCore({ allowAuthUser: true })).register(asked)).status).toBe(200);
+  });
+
+  test('of another realm are as good as none', async () => {
+    const { rules } = openCore();
+    const authorization = new Phone(rules, 'alice', 'wonderland', 'other.example.com').credentials('abc');
+    expect((await alice(openCore()).send({ authorization })).status).toBe(401);
+  });
+
+  test('among several the ones of our realm count', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    const other = new Phone(core.rules, 'x', 'y', 'other.example.com').credentials('abc');
+    const authorization = `${other}, ${phone.answer(await phone.send())}`;
+    expect((await phone.send({ authorization })).status).toBe(200);
+  });
+
+  test('a captured header is worth nothing', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    const authorization = phone.answer(await phone.send());
+    expect((await phone.send({ authorization })).status).toBe(200);
+    const thief = {
+      contact: '<sip:thief@198.51.100.1>',
+      source: { address: '198.51.100.1', port: 5060 },
+      callId: 'thief',
+    };
+    expect((await phone.send({ authorization, ...thief })).status).toBe(401);
+  });
+
+  test('the next nonce-count is, a lower one is not', async () => {
+    const phone = alice(openCore());
+    const challenged = await phone.send();
+    const again = { expires: '0' };
+    expect((await phone.send({ ...again, authorization: phone.answer(challenged, { nc: '00000005' }) })).status).toBe(
+      200,
+    );
+    expect((await phone.send({ ...again, authorization: phone.answer(challenged, { nc: '00000006' }) })).status).toBe(
+      200,
+    );
+    expect((await phone.send({ ...again, authorization: phone.answer(challenged, { nc: '00000004' }) })).status).toBe(
+      401,
+    );
+  });
+
+  test('without qop (RFC 2069) a nonce is good once', async () => {
+    const phone = alice(openCore());
+    const authorization = phone.answer(await phone.send(), { qop: 'none' });
+    expect((await phone.send({ authorization, expires: '0' })).status).toBe(200);
+    expect((await phone.send({ authorization, expires: '0' })).status).toBe(401);
+  });
+
+  test('with a nonce too old are challenged again, stale only if they were right', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    const challenged = await phone.send();
+    core.clock.advance(300_001);
+    const right = await phone.send({ authorization: phone.answer(challenged) });
+    expect(right.status).toBe(401);
+    expect(headerOf(right, 'WWW-Authenticate')).toEndWith(', stale=true');
+    const wrong = await phone.send({ authorization: phone.answer(challenged, { password: 'sandwich' }) });
+    expect(wrong.status).toBe(401);
+    expect(headerOf(wrong, 'WWW-Authenticate')).not.toContain('stale');
+  });
+
+  test('with a nonce of someone else’s making are challenged', async () => {
+    const phone = alice(openCore());
+    const answer = await phone.send({
+      authorization: phone.credentials('MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI'),
+    });
+    expect(answer.status).toBe(401);
+  });
+
+  test('several algorithms are offered in order; a weaker one than offered is not taken', async () => {
+    const core = openCore({ algorithms: ['SHA-256', 'SHA-512-256'] });
+    const phone = alice(core);
+    const challenged = await phone.send();
+    expect(challenged.headers?.['WWW-Authenticate']).toHaveLength(2);
+    const nonce = /nonce="([^"]+)"/.exec(headerOf(challenged, 'WWW-Authenticate') ?? '')?.[1] ?? '';
+    expect((await phone.send({ authorization: phone.credentials(nonce, {}, 'MD5') })).status).toBe(401);
+    expect((await phone.send({ authorization: phone.credentials(nonce, {}, 'SHA-512-256') })).status).toBe(200);
+    const next = await phone.send({ expires: '0' });
+    expect((await phone.send({ expires: '0', authorization: phone.answer(next) })).status).toBe(200);
+  });
+});
+
+describe('several contacts', () => {
+  const home = '<sip:alice@192.0.2.7:5060>';
+  const mobile = '<sip:alice@198.51.100.9:5060>';
+
+  test('by default the newest replaces the one before', async () => {
+    const phone = alice(openCore());
+    await phone.register({ contact: home });
+    const answer = await phone.register({ contact: mobile, callId: 'mobile' });
+    expect(headerOf(answer, 'Contact')).toBe(`${mobile};expires=30`);
+  });
+
+  test('of one REGISTER the first is kept where only one can be', async () => {
+    const answer = await alice(openCore()).register({ contact: `${home}, ${mobile}` });
+    expect(headerOf(answer, 'Contact')).toBe(`${home};expires=30`);
+  });
+
+  test('are kept side by side up to the maximum', async () => {
+    const core = openCore({ maxContacts: 2 });
+    const phone = alice(core);
+    await phone.register({ contact: home });
+    core.clock.advance(1000);
+    const both = await phone.register({ contact: mobile, callId: 'mobile' });
+    expect(headerOf(both, 'Contact')).toBe(`${mobile};expires=30, ${home};expires=30`);
+    const third = await phone.register({ contact: '<sip:alice@203.0.113.3>', callId: 'third' });
+    expect(third).toMatchObject({ status: 403, headers: { 'X-Reason': 'Too many contacts' } });
+  });
+
+  test('one of a REGISTER may go while another comes', async () => {
+    const phone = alice(openCore({ maxContacts: 2 }));
+    await phone.register({ contact: home });
+    const answer = await phone.register({ contact: `${home};expires=0, ${mobile}` });
+    expect(headerOf(answer, 'Contact')).toBe(`${mobile};expires=30`);
+  });
+
+  test('a phone that moved is known by its instance', async () => {
+    const phone = alice(openCore({ maxContacts: 2 }));
+    await phone.register({ contact: `${home};+sip.instance="<urn:uuid:1>";reg-id=1` });
+    const answer = await phone.register({ contact: `${mobile};+sip.instance="<urn:uuid:1>";reg-id=1` });
+    expect(headerOf(answer, 'Contact')).toBe(`${mobile};+sip.instance="<urn:uuid:1>";reg-id=1;expires=30`);
+  });
+});
+
+describe('queries and removals', () => {
+  test('a query is authenticated and lists the bindings', async () => {
+    const phone = alice(openCore());
+    await phone.register();
+    expect((await phone.send({ contact: null, expires: null })).status).toBe(401);
+    const answer = await phone.register({ contact: null, expires: null });
+    expect(headerOf(answer, 'Contact')).toBe(`${phone.contact};expires=30`);
+  });
+
+  test('a removal is authenticated and leaves nothing; of nothing too', async () => {
+    const phone = alice(openCore());
+    await phone.register();
+    expect((await phone.send({ expires: '0' })).status).toBe(401);
+    const gone = await phone.register({ expires: '0' });
+    expect(gone.status).toBe(200);
+    expect(gone.headers).not.toHaveProperty('Contact');
+    expect((await phone.register({ expires: '0' })).status).toBe(200);
+    expect(headerOf(await phone.register({ contact: null }), 'Contact')).toBeUndefined();
+  });
+
+  test('* removes all', async () => {
+    const phone = alice(openCore({ maxContacts: 3 }));
+    await phone.register({ contact: '<sip:alice@192.0.2.1>, <sip:alice@192.0.2.2>' });
+    const answer = await phone.register({ contact: '*', expires: '0' });
+    expect(answer.status).toBe(200);
+    expect(answer.headers).not.toHaveProperty('Contact');
+  });
+});
+
+describe('order and faults', () => {
+  test('a REGISTER of the same Call-ID and an older CSeq changes nothing', async () => {
+    const phone = alice(openCore());
+    await phone.register({ cseq: '20 REGISTER' });
+    const late = await phone.register({ cseq: '19 REGISTER', expires: '0' });
+    expect(late.status).toBe(500);
+    expect(headerOf(await phone.register({ contact: null }), 'Contact')).toBe(`${phone.contact};expires=30`);
+    expect((await phone.register({ cseq: '1 REGISTER', callId: 'rebooted', expires: '0' })).status).toBe(200);
+  });
+
+  test('a store that does not answer is a 503, never a 200', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    const challenged = await phone.send();
+    core.database.run('PRAGMA query_only = ON');
+    const unavailable = { status: 503, headers: { 'Retry-After': '5' } };
+    expect(await phone.send({ authorization: phone.answer(challenged) })).toEqual(unavailable);
+    core.database.run('PRAGMA query_only = OFF');
+    expect((await phone.send({ authorization: phone.answer(challenged) })).status).toBe(200);
+  });
+
+  test('a directory that does not answer is a 503', async () => {
+    const core = openCore();
+    const directory = {
+      ...core.rules.directory,
+      accountByRealm: () => Promise.reject(new Unavailable('MySQL', 'gone')),
+    };
+    const answer = await new Phone({ ...core.rules, directory }, 'alice', 'x').send();
+    expect(answer).toEqual({ status: 503, headers: { 'Retry-After': '5' } });
+  });
+
+  test('what nobody foresaw is a 500 with the Call-ID in the log', async () => {
+    const core = openCore();
+    const rules = {
+      ...core.rules,
+      directory: { ...core.rules.directory, accountByRealm: () => Promise.reject(new TypeError('oops')) },
+    };
+    expect((await new Phone(rules, 'alice', 'x').send()).status).toBe(500);
+    expect(core.logger.lines.filter((l) => l.level === 'error')).toMatchObject([{ fields: { callId: 'call-alice' } }]);
+  });
+});

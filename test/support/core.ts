@@ -1,0 +1,69 @@
+import { Database } from 'bun:sqlite';
+import { CachedDirectory } from '../../src/adapters/cached-directory.ts';
+import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
+import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
+import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
+import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
+import { ClientPasswordCipher } from '../../src/crypto/client-password.ts';
+import { Nonces } from '../../src/digest/nonce.ts';
+import type { Alert } from '../../src/ports.ts';
+import { applyProvisioning } from '../../src/provision/apply.ts';
+import { parseProvisioning } from '../../src/provision/file.ts';
+import type { RegisterRules } from '../../src/register/index.ts';
+import { WebhookAuthenticator } from '../../src/webhook/index.ts';
+import { ManualClock } from './clock.ts';
+import { RecordingLogger } from './logger.ts';
+
+const ACCOUNTS = `
+[[account]]
+realm = "sip.example.com"
+[[account.client]]
+username = "alice"
+password = "wonderland"
+[[account.client]]
+username = "bob"
+password = "builder"
+allow_direct_user_calling = false
+[[account.client]]
+username = "gone"
+password = "fishing"
+active = false
+[[account]]
+realm = "closed.example.com"
+active = false
+`;
+
+/** The register pipeline on SQLite in memory, with a clock that tests move. */
+export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) {
+  const clock = new ManualClock();
+  const logger = new RecordingLogger();
+  const alerts: Alert[] = [];
+  const database = new Database(':memory:', { strict: true });
+  database.run(SCHEMA);
+  const cipher = new ClientPasswordCipher('secret', false);
+  applyProvisioning(database, cipher, parseProvisioning(toml, 'test.toml'));
+  const directory = new CachedDirectory(
+    new SqlDirectory(kyselyOver(database), 'SQLite', cipher, clock, logger),
+    { refreshMs: 30_000, staleMs: 3_600_000 },
+    clock,
+    logger,
+  );
+  const alertPort = { raise: (alert: Alert) => void alerts.push(alert) };
+  const rules: RegisterRules = {
+    clock,
+    logger,
+    directory,
+    location: new SqliteLocationService(database, clock),
+    alerts: alertPort,
+    nonces: new Nonces('secret', 300_000, clock),
+    webhook: new WebhookAuthenticator({ timeoutMs: 2000, concurrency: 100, alerts: alertPort, clock }),
+    hosting: false,
+    algorithms: ['MD5'],
+    allowAuthUser: false,
+    maxExpires: 0,
+    maxContacts: 1,
+    limits: { defaultExpires: 3600, minExpires: 0 },
+    ...changes,
+  };
+  return { rules, clock, logger, alerts, database, cipher };
+}
