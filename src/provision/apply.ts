@@ -13,6 +13,7 @@ export function applyProvisioning(database: Database, cipher: ClientPasswordCiph
       'SELECT account_sid, sip_realm FROM accounts',
     );
     const sids = new Map(known.all().map((row) => [row.sip_realm.toLowerCase(), row.account_sid]));
+    database.run('DELETE FROM clients');
     database.run('DELETE FROM accounts');
     database.run('DELETE FROM webhooks');
     for (const each of account) insertAccount(database, cipher, each, sids.get(each.realm) ?? randomUUID());

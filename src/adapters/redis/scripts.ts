@@ -100,7 +100,9 @@ if adding and #before == 0 and maxAors then
 end
 
 if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[9]) end
-if adding or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
+-- Where the newest one has just expired, or an older sidecar wrote it, the index does not say what it should.
+local stale = after[1] and tonumber(redis.call('ZSCORE', index, user) or '0') ~= after[1].expiry
+if adding or stale or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
 trim(active, now)
 trim(index, now)
 local reply = { 'ok' }

@@ -1,0 +1,233 @@
+import { randomBytes } from 'node:crypto';
+import { Counts } from './counts.ts';
+import { ha2 } from './digest.ts';
+import { evenly } from './pace.ts';
+import { COOKIE, type Domain, Phone, type Work } from './phone.ts';
+import { RetransmissionTimers } from './retransmit.ts';
+import { openSources, type Target, type UdpSource } from './source.ts';
+
+export interface LoadOptions {
+  readonly target: Target;
+  readonly realm: string;
+  /** How many users there are; `%d` in the patterns becomes 1 to this number. */
+  readonly users: number;
+  readonly userPattern: string;
+  readonly passwordPattern: string;
+  /** How many UDP sockets the users are spread over; a user always sends from the same one. */
+  readonly sources: number;
+  /** Seconds asked for in Expires. */
+  readonly expires: number;
+}
+
+export interface RunOptions {
+  readonly work: Work;
+  readonly seconds: number;
+  /** Units begun per second, evenly paced whatever the answers do; 0 begins one when another ends. */
+  readonly rate: number;
+  /** Units in flight when the rate is 0. */
+  readonly concurrency: number;
+  /** How long after the window answers are still waited for, in ms; DRAIN_MS unless told. */
+  readonly drainMs?: number;
+}
+
+/** Long enough for a request lost three times over (sent at 0, 0.5, 1.5 and 3.5 s), over at once when all is answered. */
+export const DRAIN_MS = 4000;
+
+/** How often timers are looked at: retransmissions are this late at most, and 20 looks a second cost nothing. */
+const TIMER_TICK_MS = 50;
+
+/** A million users at a slow registrar's 1 000 a second, and some more. */
+const ENROL_SECONDS = 1800;
+
+const VIA_BRANCH = `branch=${COOKIE}`;
+
+/** A crowd of phones in front of one registrar. One run at a time; runs share the phones and what is registered. */
+export class Load {
+  readonly #phones: Phone[] = [];
+  readonly #timers = new RetransmissionTimers<Phone>();
+  /** Idle phones, the longest idle first: a ring of slots. */
+  readonly #idle: Int32Array;
+  #idleHead = 0;
+  #idleCount: number;
+  #sources: UdpSource[] = [];
+  #counts = new Counts();
+  #work: Work = 'options';
+  #endsAt = 0;
+  /** Called when a unit of work is over, in whatever way. */
+  #onUnitOver: () => void = () => {};
+
+  private constructor(users: number) {
+    this.#idle = Int32Array.from({ length: users }, (_, slot) => slot);
+    this.#idleCount = users;
+  }
+
+  /** Opens the sockets and sets the phones up; sends nothing yet. Rejects when a socket cannot be had. */
+  static async open(options: LoadOptions): Promise<Load> {
+    const load = new Load(options.users);
+    load.#sources = await openSources(Math.min(options.sources, options.users), options.target, {
+      onMessage: (message) => load.#receive(message),
+      onLoss: () => load.#counts.lost++,
+    });
+    const domain: Domain = {
+      realm: options.realm,
+      ha2: ha2(`sip:${options.realm}`),
+      expires: options.expires,
+      salt: randomBytes(5).toString('hex'),
+      onRequest: (phone) => {
+        load.#counts.requests++;
+        load.#timers.start(phone, performance.now());
+      },
+    };
+    for (let slot = 0; slot < options.users; slot++) {
+      const source = load.#sources[slot % load.#sources.length];
+      if (!source) throw new Error('a load needs at least one source');
+      const [user, password] = [options.userPattern, options.passwordPattern].map((p) =>
+        p.replace('%d', `${slot + 1}`),
+      );
+      load.#phones.push(new Phone(slot, user ?? '', password ?? '', source, domain));
+    }
+    return load;
+  }
+
+  /** Does one kind of work for a while, then waits for the answers still due, and says what happened. */
+  async run({ work, seconds, rate, concurrency, drainMs = DRAIN_MS }: RunOptions): Promise<Counts> {
+    return this.#measure(work, seconds, drainMs, async (counts) => {
+      if (rate === 0) await this.#closedLoop(concurrency, seconds * 1000, () => performance.now() < this.#endsAt);
+      else {
+        await evenly(rate, seconds, (lateMs) => {
+          counts.lagMs = Math.max(counts.lagMs, lateMs);
+          if (!this.#begin()) counts.skipped++;
+        });
+      }
+    });
+  }
+
+  /**
+   * Registers every user once, `concurrency` at a time, as `refresh` needs it. Rejects at the first user that cannot be
+   * registered, with the reason.
+   */
+  async enrol(concurrency: number, drainMs = DRAIN_MS): Promise<void> {
+    const counts = await this.#measure('enrol', ENROL_SECONDS, drainMs, (counts) =>
+      this.#closedLoop(concurrency, ENROL_SECONDS * 1000, () => {
+        const { started, wrong, unanswered } = counts;
+        return started < this.#phones.length && wrong + unanswered === 0;
+      }),
+    );
+    if (counts.done === this.#phones.length) return;
+    const why = counts.samples.size > 0 ? [...counts.samples].join('; ') : 'no answer';
+    throw new Error(`only ${counts.done} of ${this.#phones.length} users could be registered: ${why}`);
+  }
+
+  close(): void {
+    for (const source of this.#sources) source.close();
+  }
+
+  /** Counts what happens from the first request to the last answer that is still waited for. */
+  async #measure(work: Work, seconds: number, drainMs: number, load: (counts: Counts) => Promise<void>) {
+    const counts = new Counts();
+    this.#counts = counts;
+    this.#work = work;
+    this.#endsAt = performance.now() + seconds * 1000;
+    const ticker = setInterval(() => this.#tick(), TIMER_TICK_MS);
+    try {
+      await load(counts);
+      await this.#drain(drainMs);
+    } finally {
+      clearInterval(ticker);
+    }
+    return counts;
+  }
+
+  /** Closed loop: keeps that many units in flight for as long as more are wanted, at most `ms`. */
+  #closedLoop(concurrency: number, ms: number, wanted: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      let inFlight = 0;
+      const timeout = setTimeout(resolve, ms);
+      const more = () => {
+        while (inFlight < concurrency && wanted() && this.#begin()) inFlight++;
+        if (wanted() && inFlight > 0) return;
+        clearTimeout(timeout);
+        resolve();
+      };
+      this.#onUnitOver = () => {
+        inFlight--;
+        more();
+      };
+      more();
+    });
+  }
+
+  /** Waits until nothing is in flight any more or the time is over; what is left then is unanswered. */
+  async #drain(drainMs: number): Promise<void> {
+    const inFlight = () => this.#phones.length - this.#idleCount;
+    if (inFlight() > 0) {
+      await new Promise<void>((resolve) => {
+        const timeout = setTimeout(resolve, drainMs);
+        this.#onUnitOver = () => {
+          if (inFlight() > 0) return;
+          clearTimeout(timeout);
+          resolve();
+        };
+      });
+    }
+    this.#onUnitOver = () => {};
+    for (const phone of this.#phones) if (phone.stage >= 0) this.#giveUp(phone);
+  }
+
+  #tick(): void {
+    this.#timers.expire(
+      performance.now(),
+      (phone) => {
+        this.#counts.retransmissions++;
+        phone.resend();
+      },
+      (phone) => this.#giveUp(phone),
+    );
+  }
+
+  #begin(): boolean {
+    if (this.#idleCount === 0) return false;
+    const phone = this.#phones[this.#idle[this.#idleHead] ?? 0];
+    if (!phone) return false;
+    this.#idleHead = (this.#idleHead + 1) % this.#idle.length;
+    this.#idleCount--;
+    this.#counts.started++;
+    phone.startedAt = performance.now();
+    phone.begin(this.#work);
+    return true;
+  }
+
+  #giveUp(phone: Phone): void {
+    this.#counts.unanswered++;
+    phone.abandon();
+    this.#over(phone);
+  }
+
+  #over(phone: Phone): void {
+    this.#timers.stop(phone);
+    this.#idle[(this.#idleHead + this.#idleCount) % this.#idle.length] = phone.slot;
+    this.#idleCount++;
+    this.#onUnitOver();
+  }
+
+  #receive(message: string): void {
+    if (!message.startsWith('SIP/2.0 ')) return;
+    const status = Number(message.slice(8, 11));
+    this.#counts.answered(status);
+    const branchAt = message.indexOf(VIA_BRANCH) + VIA_BRANCH.length;
+    const phone = this.#phones[Number.parseInt(message.slice(branchAt, branchAt + 10), 10)];
+    const outcome = phone?.receive(status, message, branchAt) ?? 'stray';
+    if (!phone || outcome === 'stray') this.#counts.stray++;
+    else if (outcome !== 'pending') {
+      if (outcome === 'done') this.#done(performance.now(), phone);
+      else this.#counts.wrongAnswer(outcome.wrong);
+      this.#over(phone);
+    }
+  }
+
+  #done(now: number, phone: Phone): void {
+    this.#counts.done++;
+    if (now <= this.#endsAt) this.#counts.doneInTime++;
+    this.#counts.latency.add(now - phone.startedAt);
+  }
+}

@@ -1,0 +1,69 @@
+/** What a timer list keeps of a request that waits for its answer; the links belong to the list. */
+export interface Waiting<T> {
+  /** How often the request has been repeated; -1 while nothing is waited for. */
+  stage: number;
+  dueAt: number;
+  previous: T | undefined;
+  next: T | undefined;
+}
+
+/**
+ * Milliseconds from one sending of a request to the next over UDP: timer E of RFC 3261 17.1.2.2, T1 = 500 ms doubled
+ * up to T2 = 4 s. The last delay ends where timer F does, 64 T1 = 32 s after the first sending: then it is given up.
+ */
+export const DELAYS_MS = [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000, 4000, 4000, 500] as const;
+
+/**
+ * The retransmission timers of all requests in flight. Every stage has one constant delay, so the requests of a stage
+ * fall due in the order they came to it: one linked list a stage, nothing to sort, nothing allocated per request.
+ * Times are milliseconds of whatever clock the caller passes.
+ */
+export class RetransmissionTimers<T extends Waiting<T>> {
+  readonly #heads: (T | undefined)[] = DELAYS_MS.map(() => undefined);
+  readonly #tails: (T | undefined)[] = DELAYS_MS.map(() => undefined);
+
+  /** Starts the timers of a request just sent for the first time. */
+  start(request: T, now: number): void {
+    this.stop(request);
+    this.#append(request, 0, now);
+  }
+
+  /** The request was answered or given up; harmless when it has no timer. */
+  stop(request: T): void {
+    const { stage, previous, next } = request;
+    if (stage < 0) return;
+    if (previous) previous.next = next;
+    else this.#heads[stage] = next;
+    if (next) next.previous = previous;
+    else this.#tails[stage] = previous;
+    request.stage = -1;
+    request.previous = undefined;
+    request.next = undefined;
+  }
+
+  /** Calls `resend` for each request due to be sent again and `giveUp` for each whose 32 s are over. */
+  expire(now: number, resend: (request: T) => void, giveUp: (request: T) => void): void {
+    for (let stage = DELAYS_MS.length - 1; stage >= 0; stage--) {
+      for (let head = this.#heads[stage]; head && head.dueAt <= now; head = this.#heads[stage]) {
+        const dueAt = head.dueAt;
+        this.stop(head);
+        if (stage + 1 < DELAYS_MS.length) {
+          this.#append(head, stage + 1, dueAt);
+          resend(head);
+        } else {
+          giveUp(head);
+        }
+      }
+    }
+  }
+
+  #append(request: T, stage: number, from: number): void {
+    const tail = this.#tails[stage];
+    request.stage = stage;
+    request.dueAt = from + (DELAYS_MS[stage] ?? 0);
+    request.previous = tail;
+    if (tail) tail.next = request;
+    else this.#heads[stage] = request;
+    this.#tails[stage] = request;
+  }
+}

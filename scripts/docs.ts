@@ -1,0 +1,4 @@
+/** Writes the generated pages of docs/. */
+import { configurationDocs } from '../src/config/docs.ts';
+
+await Bun.write(new URL('../docs/configuration.md', import.meta.url), configurationDocs());

@@ -1,0 +1,156 @@
+import { isUtf8 } from 'node:buffer';
+import { type CSeq, parseCSeq } from './cseq.ts';
+import { type Head, readHead } from './head.ts';
+import { type Header, MalformedMessage, NO_BODY, type SipMessage } from './message.ts';
+import { SipSyntaxError } from './syntax.ts';
+import { parseUri } from './uri.ts';
+import { parseVias, type Via } from './via.ts';
+
+const BLANK_LINE = Buffer.from('\r\n\r\n');
+const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) ([^\s<>"]+) SIP\/(\d+\.\d+)$/i;
+const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
+const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):./;
+/**
+ * name-addr or addr-spec with parameters, of any scheme (RFC 3261 20.10). Display names may hold letters beyond ASCII,
+ * which the grammar wants quoted and phones do not quote. Each part ends where none of its own characters can stand, so
+ * that no text makes it try twice.
+ */
+const NAME_ADDR =
+  /^(?:(?:"(?:[^"\\]|\\.)*"|[\w\-.!%*+`'~ \t\u0080-\uffff]*)[ \t]*<[ \t]*[A-Za-z][\w+.-]*:[^<>"\s]*[ \t]*>|[A-Za-z][\w+.-]*:[^\s;,?<>"]+)(?:[ \t]*;[ \t]*[\w\-.!%*+`'~]+(?:[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|[^\s;,"<>]+))?)*$/s;
+
+/** Headers of which a second one makes the message ambiguous: one server would read the first, the next the last. */
+const SINGLE = new Set(['From', 'To', 'Call-ID', 'CSeq', 'Max-Forwards', 'Content-Length', 'Content-Type', 'Expires']);
+
+/** A head that was understood, and how many bytes of body belong to it. */
+export interface ParsedHead {
+  readonly message: SipMessage;
+  readonly contentLength: number | undefined;
+}
+
+/**
+ * Parses a datagram (RFC 3261 18.3): the body is as long as Content-Length says, or all there is without one; octets
+ * after it are ignored. Strict where a lenient reading could differ from that of the next server, tolerant in
+ * everything else (RFC 4475).
+ * @throws MalformedMessage and nothing else
+ */
+export function parseMessage(datagram: Buffer): SipMessage {
+  // RFC 3261 7.5: CRLFs before the start line are ignored.
+  let start = 0;
+  while (datagram[start] === 0x0d || datagram[start] === 0x0a) start++;
+  const blank = datagram.indexOf(BLANK_LINE, start);
+  const bodyAt = blank < 0 ? datagram.length : blank + 4;
+
+  const { message, contentLength } = parseHead(
+    datagram.subarray(start, bodyAt),
+    blank < 0 ? 'Missing Blank Line' : undefined,
+  );
+  const length = contentLength ?? datagram.length - bodyAt;
+  if (length > datagram.length - bodyAt) throw refusal(message, 'Content-Length Exceeds Message');
+  return length === 0 ? message : { ...message, body: datagram.subarray(bodyAt, bodyAt + length) };
+}
+
+/**
+ * Parses the bytes from the start line to the blank line; the message it returns has no body yet.
+ * @param fault something that is known to be wrong already
+ * @throws MalformedMessage and nothing else
+ */
+export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
+  const head = readHead(bytes.toString('utf8'));
+  const [, method, uri, version] = REQUEST_LINE.exec(head.startLine) ?? [];
+  const [, status, reason = ''] = STATUS_LINE.exec(head.startLine) ?? [];
+  const fail = (why: string, code: 400 | 505 = 400): never => {
+    throw new MalformedMessage(code, why, method ?? methodOf(head), head.headers);
+  };
+
+  if (version !== undefined && version !== '2.0') fail('Version Not Supported', 505);
+  if (method === undefined && status === undefined) fail('Malformed Start Line');
+  const early = fault ?? head.fault ?? (isUtf8(bytes) ? undefined : 'Header Not in UTF-8');
+  if (early !== undefined) fail(early);
+
+  const found = inspect(head.headers);
+  if (typeof found === 'string') return fail(found);
+  const { contentLength, ...common } = found;
+  if (method === undefined || uri === undefined) {
+    return { message: { kind: 'response', status: Number(status), reason, ...common }, contentLength };
+  }
+  if (common.cseq.method !== method) fail('CSeq Method Mismatch');
+  if (!isRequestUri(uri)) fail('Malformed Request-URI');
+  return { message: { kind: 'request', method, uri, ...common }, contentLength };
+}
+
+/** What every message must carry, understood; or what is wrong with it, as a reason phrase. */
+function inspect(headers: readonly Header[]) {
+  let topVia: Via | undefined;
+  let from: string | undefined;
+  let to: string | undefined;
+  let callId: string | undefined;
+  let cseq: CSeq | undefined;
+  let contentLength: number | undefined;
+  const seen = new Set<string>();
+
+  for (const { name, value } of headers) {
+    if (SINGLE.has(name)) {
+      if (seen.has(name)) return `Multiple ${name}`;
+      seen.add(name);
+    }
+    switch (name) {
+      case 'Via':
+        topVia ??= attempt(parseVias, value)?.[0];
+        if (!topVia) return 'Malformed Via';
+        break;
+      case 'From':
+      case 'To':
+        if (!NAME_ADDR.test(value)) return `Malformed ${name}`;
+        if (name === 'From') from = value;
+        else to = value;
+        break;
+      case 'Call-ID':
+        if (value === '' || /\s/.test(value)) return 'Malformed Call-ID';
+        callId = value;
+        break;
+      case 'CSeq':
+        cseq = attempt(parseCSeq, value);
+        if (!cseq) return 'Malformed CSeq';
+        break;
+      case 'Max-Forwards':
+        if (!/^\d+$/.test(value) || Number(value) > 255) return 'Malformed Max-Forwards';
+        break;
+      case 'Content-Length':
+        contentLength = Number(value);
+        if (!/^\d+$/.test(value) || !Number.isSafeInteger(contentLength)) return 'Malformed Content-Length';
+        break;
+    }
+  }
+  if (!topVia) return 'Missing Via';
+  if (from === undefined) return 'Missing From';
+  if (to === undefined) return 'Missing To';
+  if (callId === undefined) return 'Missing Call-ID';
+  if (cseq === undefined) return 'Missing CSeq';
+  return { headers, body: NO_BODY, topVia, from, to, callId, cseq, contentLength };
+}
+
+/** Any absolute URI; a SIP one by its grammar, and without headers, which have no meaning here (RFC 3261 19.1.5). */
+function isRequestUri(uri: string): boolean {
+  const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();
+  if (scheme !== 'sip' && scheme !== 'sips') return scheme !== undefined;
+  const parsed = attempt(parseUri, uri);
+  return parsed !== undefined && parsed.headers === undefined;
+}
+
+/** The method of a request whose start line is beyond reading: whoever answers must not answer an ACK or a response. */
+function methodOf({ startLine }: Head): string | undefined {
+  return /^SIP\//i.test(startLine) ? undefined : /^[A-Za-z0-9\-.!%*_+`'~]+(?=\s)/.exec(startLine)?.[0];
+}
+
+function refusal(message: SipMessage, why: string): MalformedMessage {
+  return new MalformedMessage(400, why, message.kind === 'request' ? message.method : undefined, message.headers);
+}
+
+function attempt<T>(parse: (value: string) => T, value: string): T | undefined {
+  try {
+    return parse(value);
+  } catch (error) {
+    if (error instanceof SipSyntaxError) return undefined;
+    throw error;
+  }
+}

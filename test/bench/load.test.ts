@@ -1,0 +1,167 @@
+import { afterEach, expect, test } from 'bun:test';
+import { Load, type LoadOptions, type RunOptions } from '../../bench/register/load.ts';
+import { flaw } from '../../bench/register/report.ts';
+import { type RegistrarOptions, TestRegistrar } from './registrar.ts';
+
+const open: { close(): void }[] = [];
+afterEach(() => {
+  for (const thing of open.splice(0)) thing.close();
+});
+
+const secret = (user: string) => user.replace('user', 'secret');
+
+async function setUp(registrarOptions: Partial<RegistrarOptions> = {}, loadOptions: Partial<LoadOptions> = {}) {
+  const registrar = await TestRegistrar.start({ password: secret, ...registrarOptions });
+  open.push({ close: () => registrar.stop() });
+  const load = await Load.open({
+    target: { host: '127.0.0.1', port: registrar.port },
+    realm: 'sidecar.test',
+    users: 20,
+    userPattern: 'user%d',
+    passwordPattern: 'secret%d',
+    sources: 4,
+    expires: 600,
+    ...loadOptions,
+  });
+  open.push(load);
+  return { registrar, load };
+}
+
+const run: RunOptions = { work: 'full', seconds: 0.3, rate: 100, concurrency: 4 };
+
+test('a full registration is challenged, answered rightly and never taken for a refresh', async () => {
+  const { registrar, load } = await setUp();
+  const counts = await load.run(run);
+  expect(counts).toMatchObject({ started: 30, done: 30, wrong: 0, unanswered: 0, skipped: 0, requests: 60 });
+  expect(Object.fromEntries(counts.statuses)).toEqual({ 200: 30, 401: 30 });
+  expect(new Set(registrar.requests.map((r) => r.callId)).size).toBe(30);
+  expect(new Set(registrar.requests.map((r) => r.contact)).size).toBe(30);
+  expect(new Set(registrar.requests.map((r) => r.branch)).size).toBe(60);
+  expect(registrar.bindings.size).toBe(20);
+});
+
+test('users are spread over sources with addresses of their own, and each keeps to its own', async () => {
+  const { registrar, load } = await setUp();
+  await load.run(run);
+  const sources = new Set(registrar.requests.map((r) => r.source));
+  expect(sources.size).toBe(4);
+  expect([...sources].map((s) => s.split(':')[0]).sort()).toEqual(['127.0.1.1', '127.0.1.2', '127.0.1.3', '127.0.1.4']);
+  for (const { source, contact } of registrar.requests) expect(contact).toEndWith(`@${source}>`);
+});
+
+test('an MD5 challenge is found beside a stronger one', async () => {
+  const otherChallenge = 'WWW-Authenticate: Digest realm="sidecar.test", qop="auth", nonce="n", algorithm=SHA-256';
+  const { load } = await setUp({ otherChallenge });
+  expect(await load.run(run)).toMatchObject({ started: 30, done: 30, wrong: 0 });
+});
+
+test('a wrong password is a wrong answer, and the run does not count', async () => {
+  const { load } = await setUp({}, { passwordPattern: 'guess%d' });
+  const counts = await load.run(run);
+  expect(counts).toMatchObject({ started: 30, done: 0, wrong: 30, unanswered: 0 });
+  expect([...counts.samples]).toEqual(['authorized REGISTER: 403 instead of 200']);
+  expect(flaw({ counts, seconds: 0.3, usage: [] })).toBe('100.00 % answered wrongly');
+});
+
+test('a refresh repeats the Contact of the enrolment without credentials', async () => {
+  const { registrar, load } = await setUp();
+  await load.enrol(4);
+  expect(registrar.bindings.size).toBe(20);
+  const enrolled = registrar.requests.splice(0);
+  const counts = await load.run({ ...run, work: 'refresh' });
+  expect(counts).toMatchObject({ started: 30, done: 30, wrong: 0, requests: 30 });
+  expect(registrar.requests.filter((r) => r.authorization)).toEqual([]);
+  const contacts = new Set(enrolled.map((r) => r.contact));
+  expect(registrar.requests.every((r) => contacts.has(r.contact))).toBe(true);
+});
+
+test('a refresh that is challenged is a wrong answer', async () => {
+  const { registrar, load } = await setUp();
+  await load.enrol(4);
+  registrar.bindings.clear();
+  const counts = await load.run({ ...run, work: 'refresh' });
+  expect(counts).toMatchObject({ started: 30, done: 0, wrong: 30 });
+});
+
+test('users that cannot be registered end the enrolment with the reason', async () => {
+  const { load } = await setUp({}, { passwordPattern: 'guess%d' });
+  await expect(load.enrol(1)).rejects.toThrow('only 0 of 20 users could be registered: authorized REGISTER: 403');
+});
+
+test('a unit of unregister registers and removes, both challenged', async () => {
+  const { registrar, load } = await setUp();
+  const counts = await load.run({ ...run, work: 'unregister' });
+  expect(counts).toMatchObject({ started: 30, done: 30, wrong: 0, requests: 120 });
+  expect(registrar.bindings.size).toBe(0);
+});
+
+test.each<[string, NonNullable<RegistrarOptions['listed']>]>([
+  ['without a Contact', () => ''],
+  ['with a Contact that has no time left', (contact) => `Contact: ${contact};expires=0\r\nExpires: 600\r\n`],
+  ['with a Contact that has no expiry anywhere', (contact) => `Contact: ${contact}\r\n`],
+  ['with the Contact of another', () => 'Contact: <sip:user1@192.0.2.1>;expires=600\r\n'],
+])('a 200 %s registers nobody', async (_, listed) => {
+  const { load } = await setUp({ listed });
+  const counts = await load.run({ ...run, rate: 20 });
+  expect(counts).toMatchObject({ started: 6, done: 0, wrong: 6 });
+  expect([...counts.samples]).toEqual(['authorized REGISTER: 200, but the Contact is not bound']);
+});
+
+test('a Contact among others counts, its time may stand in the Expires header, and expires=0 says it is gone', async () => {
+  const listed = (contact: string, expires: number) =>
+    `Contact: <sip:a@b>;expires=0, ${contact}${expires ? '' : ';expires=0'}, <sip:c@d>;expires=9\r\nExpires: 600\r\n`;
+  const { load } = await setUp({ listed });
+  const counts = await load.run({ ...run, rate: 20, work: 'unregister' });
+  expect(counts).toMatchObject({ started: 6, done: 6, wrong: 0 });
+});
+
+test('a Contact that stays after its removal is a wrong answer', async () => {
+  const { load } = await setUp({ listed: (contact) => `Contact: ${contact};expires=600\r\n` });
+  const counts = await load.run({ ...run, rate: 20, work: 'unregister' });
+  expect([...counts.samples]).toEqual(['authorized REGISTER: 200, but the Contact is still bound']);
+});
+
+test('options is one request', async () => {
+  const { registrar, load } = await setUp();
+  expect(await load.run({ ...run, work: 'options' })).toMatchObject({ started: 30, done: 30, wrong: 0, requests: 30 });
+  expect(registrar.requests.every((r) => r.method === 'OPTIONS')).toBe(true);
+});
+
+test('the closed loop keeps so many in flight and ends with its window', async () => {
+  const { load } = await setUp();
+  const counts = await load.run({ ...run, rate: 0, concurrency: 4 });
+  expect(counts.started).toBeGreaterThan(30);
+  expect(counts).toMatchObject({ done: counts.started, wrong: 0, unanswered: 0 });
+  expect(counts.latency.percentile(0.5)).toBeLessThanOrEqual(counts.latency.percentile(1));
+});
+
+test('a lost request is sent again after T1, byte for byte, and is no loss to the run', async () => {
+  const { registrar, load } = await setUp({ silent: (r, copies) => r.authorization !== undefined && copies === 1 });
+  const counts = await load.run({ ...run, rate: 20 });
+  expect(counts).toMatchObject({ started: 6, done: 6, retransmissions: 6, requests: 12, unanswered: 0 });
+  expect(registrar.requests.length).toBe(18);
+  expect(new Set(registrar.requests.map((r) => r.text)).size).toBe(12);
+  expect(counts.latency.percentile(0)).toBeGreaterThanOrEqual(500);
+});
+
+test('what is never answered is unanswered, and the run does not count', async () => {
+  const { load } = await setUp({ silent: () => true });
+  const counts = await load.run({ ...run, rate: 20, drainMs: 100 });
+  expect(counts).toMatchObject({ started: 6, done: 0, unanswered: 6 });
+  expect(flaw({ counts, seconds: 0.3, usage: [] })).toBe('100.00 % unanswered');
+  expect(await load.run({ ...run, rate: 0, drainMs: 100 })).toMatchObject({ started: 4, done: 0, unanswered: 4 });
+});
+
+test('units that find no idle user are not begun, and the run does not count', async () => {
+  const { load } = await setUp({ silent: () => true }, { users: 2 });
+  const counts = await load.run({ ...run, rate: 20, drainMs: 100, work: 'options' });
+  expect(counts).toMatchObject({ started: 2, skipped: 4 });
+});
+
+test('a target that nobody listens at is survived: every unit is unanswered', async () => {
+  const { registrar, load } = await setUp();
+  registrar.stop();
+  const counts = await load.run({ ...run, drainMs: 100 });
+  expect(counts.lost).toBeGreaterThan(0);
+  expect(counts).toMatchObject({ done: 0, wrong: 0, unanswered: counts.started });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'bun:test';
+import { ConfigError, readConfig } from '../../src/config/index.ts';
+
+const PRODUCTION = {
+  DRACHTIO_HOST: '127.0.0.1',
+  DRACHTIO_PORT: '9022',
+  DRACHTIO_SECRET: 'cymru',
+  JAMBONES_REDIS_HOST: '127.0.0.1',
+  JAMBONES_MYSQL_HOST: '127.0.0.1',
+  JAMBONES_MYSQL_USER: 'u',
+  JAMBONES_MYSQL_PASSWORD: 'p',
+  JAMBONES_MYSQL_DATABASE: 'jambones',
+  ENCRYPTION_SECRET: 's',
+  JAMBONES_TIME_SERIES_HOST: '127.0.0.1',
+};
+
+function problems(env: Record<string, string>): readonly string[] {
+  try {
+    readConfig(env);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+describe('configuration', () => {
+  test('in production names everything that is missing at once', () => {
+    const missing = problems({});
+    for (const name of Object.keys(PRODUCTION)) expect(missing.join('\n')).toContain(`${name} `);
+    expect(missing).toHaveLength(10);
+    expect(problems(PRODUCTION)).toEqual([]);
+  });
+
+  test('embedded needs nothing', () => {
+    const config = readConfig({ SIDECAR_EMBEDDED: '1' });
+    expect(config.parts).toEqual({ sip: 'edge', store: 'sqlite', directory: 'sqlite' });
+    expect(config.encryptionSecret).toBeUndefined();
+  });
+
+  const mixed: [Record<string, string>, object][] = [
+    [
+      { DRACHTIO_HOST: 'h', DRACHTIO_PORT: '1', DRACHTIO_SECRET: 's' },
+      { sip: 'drachtio', store: 'sqlite', directory: 'sqlite' },
+    ],
+    [{ JAMBONES_REDIS_HOST: 'h' }, { sip: 'edge', store: 'redis', directory: 'sqlite' }],
+    [
+      { JAMBONES_REDIS_SENTINELS: 'a:1,b', JAMBONES_REDIS_SENTINEL_MASTER_NAME: 'm' },
+      { sip: 'edge', store: 'redis', directory: 'sqlite' },
+    ],
+  ];
+  test.each(mixed)('embedded beside %o takes that part from outside', (env, parts) => {
+    expect(readConfig({ SIDECAR_EMBEDDED: '1', ...env }).parts).toEqual(parts as never);
+  });
+
+  test('a part from outside must be given whole', () => {
+    expect(problems({ SIDECAR_EMBEDDED: '1', DRACHTIO_HOST: 'h' })).toEqual([
+      'DRACHTIO_PORT is missing',
+      'DRACHTIO_SECRET is missing',
+    ]);
+    expect(problems({ ...PRODUCTION, JAMBONES_MYSQL_WRITE_HOST: 'h' })).toEqual([
+      'JAMBONES_MYSQL_WRITE_USER is missing',
+      'JAMBONES_MYSQL_WRITE_PASSWORD is missing',
+      'JAMBONES_MYSQL_WRITE_DATABASE is missing',
+    ]);
+    expect(problems({ ...PRODUCTION, JAMBONES_REDIS_SENTINELS: 'a' })).toEqual([
+      'JAMBONES_REDIS_SENTINEL_MASTER_NAME is missing',
+    ]);
+  });
+
+  const wrong: [string, string, RegExp][] = [
+    ['DRACHTIO_PORT', '0', /must be a port/],
+    ['JAMBONES_REDIS_PORT', 'six', /must be a port/],
+    ['JAMBONES_LOGLEVEL', 'loud', /must be one of trace/],
+    ['JAMBONES_HOSTING', 'maybe', /must be 1 or 0/],
+    ['JAMBONES_NETWORK_CIDR', '10.0.0.0/33', /must be networks/],
+    ['JAMBONES_NETWORK_CIDR', '10.1', /must be networks/],
+    ['JAMBONES_NETWORK_CIDR', '10.0.0.0/8/8', /must be networks/],
+    ['JAMBONES_DIGEST_ALGORITHMS', 'MD5,SHA-1', /must be of MD5/],
+    ['JAMBONES_DIGEST_ALGORITHMS', ',', /names none/],
+    ['JAMBONES_REGISTER_MAX_CONTACTS', '0', /from 1 to 10/],
+    ['JAMBONES_REGISTER_MIN_EXPIRES', '1e3', /whole number/],
+    ['JAMBONES_REDIS_SENTINELS', ':1', /must be host:port/],
+    ['JAMBONES_REDIS_TLS_CA_FILE', '/nonexistent', /cannot be read/],
+    ['REGISTER_RESPONSE_REMOVE', '403,7', /SIP status codes/],
+    ['SIDECAR_SIP', 'udp/localhost:5060', /must be <proto>/],
+    ['SIDECAR_SIP', 'sctp/127.0.0.1:5060', /knows udp and tcp/],
+    ['STATS_SAMPLE_RATE', '2', /from 0 to 1/],
+  ];
+  test.each(wrong)('%s=%s is an error that says what it should be', (name, value, message) => {
+    const found = problems({ ...PRODUCTION, JAMBONES_REDIS_SENTINEL_MASTER_NAME: 'm', [name]: value });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toStartWith(name);
+    expect(found[0]).toMatch(message);
+  });
+
+  test('no secret is in a message', () => {
+    const env = { ...PRODUCTION, DRACHTIO_PORT: 'x', ENCRYPTION_SECRET: 'hush', JAMBONES_MYSQL_PASSWORD: 'hush' };
+    expect(problems(env).join()).not.toContain('hush');
+  });
+
+  test('a minimum above the maximum makes no sense', () => {
+    const env = { JAMBONES_REGISTER_MIN_EXPIRES: '100', JAMBONES_REGISTER_MAX_EXPIRES: '60' };
+    expect(problems({ ...PRODUCTION, ...env })).toHaveLength(1);
+  });
+
+  test('JWT_SECRET still serves, with a warning; ENCRYPTION_SECRET wins', () => {
+    const { ENCRYPTION_SECRET: _, ...rest } = PRODUCTION;
+    const old = readConfig({ ...rest, JWT_SECRET: 'j' });
+    expect(old.encryptionSecret).toBe('j');
+    expect(old.warnings).toHaveLength(1);
+    const both = readConfig({ ...PRODUCTION, JWT_SECRET: 'j' });
+    expect(both.encryptionSecret).toBe('s');
+    expect(both.warnings).toEqual([]);
+  });
+
+  test('cannot be changed', () => {
+    const config = readConfig(PRODUCTION);
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.register)).toBe(true);
+  });
+
+  test('networks contain what they should, IPv6 too', () => {
+    const { networks } = readConfig(PRODUCTION).platform;
+    const inside = (address: string) => networks.some((n) => n.contains(address));
+    for (const address of ['10.1.2.3', '127.0.0.1', '192.168.255.255', '172.31.0.1', '::1', 'fd00::1'])
+      expect(inside(address)).toBe(true);
+    for (const address of ['8.8.8.8', '172.32.0.1', '2001:db8::1', '', 'x']) expect(inside(address)).toBe(false);
+  });
+});

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'bun:test';
+import type { Kysely } from 'kysely';
+import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
+import type { Tables } from '../../src/adapters/sql/tables.ts';
+import { ClientPasswordCipher } from '../../src/crypto/client-password.ts';
+import { ManualClock } from '../support/clock.ts';
+import { RecordingLogger } from '../support/logger.ts';
+
+/** What the directory promises, on every database it runs on. */
+export function directoryContract(service: string, open: () => Promise<Kysely<Tables>>): void {
+  describe(`directory on ${service}`, () => {
+    const cipher = new ClientPasswordCipher('secret', false);
+
+    async function start() {
+      const db = await open();
+      const clock = new ManualClock(Date.UTC(2026, 5, 1));
+      const logger = new RecordingLogger();
+      const directory = new SqlDirectory(db, service, cipher, clock, logger);
+      const realm = `${crypto.randomUUID()}.example.com`;
+      const sid = crypto.randomUUID();
+      await db
+        .insertInto('accounts')
+        .values({
+          account_sid: sid,
+          name: realm,
+          sip_realm: realm,
+          service_provider_sid: null,
+          registration_hook_sid: null,
+          is_active: 1,
+          webhook_secret: 'wh_secret',
+          device_to_call_ratio: 3,
+        })
+        .execute();
+      const account = { sid, isActive: true, deviceToCallRatio: 3 };
+      return { db, directory, realm, sid, account, logger };
+    }
+
+    async function addClient(db: Kysely<Tables>, sid: string, changes: Partial<Tables['clients']> = {}) {
+      await db
+        .insertInto('clients')
+        .values({
+          client_sid: crypto.randomUUID(),
+          account_sid: sid,
+          is_active: 1,
+          username: 'john',
+          password: cipher.encrypt('pässword'),
+          allow_direct_app_calling: 1,
+          allow_direct_queue_calling: 0,
+          allow_direct_user_calling: 1,
+          ...changes,
+        })
+        .execute();
+    }
+
+    test('finds an account by its realm, in any case', async () => {
+      const { directory, realm, account } = await start();
+      expect(await directory.accountByRealm(realm)).toEqual(account);
+      expect(await directory.accountByRealm(realm.toUpperCase())).toEqual(account);
+    });
+
+    test('finds it by a realm one label longer, if that has more than two', async () => {
+      const { directory, realm, account } = await start();
+      expect(await directory.accountByRealm(`sbc.${realm}`)).toEqual(account);
+      expect(await directory.accountByRealm(`a.sbc.${realm}`)).toBeUndefined();
+      expect(await directory.accountByRealm(`nowhere-${realm}`)).toBeUndefined();
+      expect(await directory.accountByRealm('two.labels')).toBeUndefined();
+    });
+
+    test('says whether it is active', async () => {
+      const { db, directory, realm, sid } = await start();
+      await db.updateTable('accounts').set({ is_active: 0 }).where('account_sid', '=', sid).execute();
+      expect(await directory.accountByRealm(realm)).toMatchObject({ isActive: false });
+    });
+
+    test('gives the webhook with the account’s secret', async () => {
+      const { db, directory, realm, sid } = await start();
+      const hook = { webhook_sid: crypto.randomUUID(), url: 'https://example.com/auth', method: 'GET' };
+      await db
+        .insertInto('webhooks')
+        .values({ ...hook, username: 'u', password: 'p' })
+        .execute();
+      await db
+        .updateTable('accounts')
+        .set({ registration_hook_sid: hook.webhook_sid })
+        .where('account_sid', '=', sid)
+        .execute();
+      expect(await directory.accountByRealm(realm)).toMatchObject({
+        webhook: { url: hook.url, method: 'GET', username: 'u', password: 'p', secret: 'wh_secret' },
+      });
+    });
+
+    test('decrypts a client’s password and maps its flags', async () => {
+      const { db, directory, sid } = await start();
+      await addClient(db, sid);
+      expect(await directory.client(sid, 'john')).toEqual({
+        username: 'john',
+        password: 'pässword',
+        isActive: true,
+        grant: { allowDirectAppCalling: true, allowDirectQueueCalling: false, allowDirectUserCalling: true },
+      });
+      expect(await directory.client(sid, 'JOHN')).toMatchObject({ username: 'john' });
+      expect(await directory.client(sid, 'jane')).toBeUndefined();
+      expect(await directory.client(crypto.randomUUID(), 'john')).toBeUndefined();
+    });
+
+    test('a password that cannot be decrypted is none, and said so without showing it', async () => {
+      const { db, directory, sid, logger } = await start();
+      await addClient(db, sid, { username: 'other', password: new ClientPasswordCipher('other', false).encrypt('x') });
+      await addClient(db, sid, { username: 'plain', password: 'in clear', is_active: 0 });
+      expect(await directory.client(sid, 'other')).not.toHaveProperty('password');
+      expect(await directory.client(sid, 'plain')).toMatchObject({ isActive: false });
+      expect(logger.lines).toHaveLength(2);
+      expect(JSON.stringify(logger.lines)).not.toContain('in clear');
+    });
+
+    test('sums up what an account has paid for', async () => {
+      const { db, directory, sid, account } = await start();
+      const [calls, devices, api] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
+      await db
+        .insertInto('products')
+        .values([
+          { product_sid: calls, name: calls, category: 'voice_call_session' },
+          { product_sid: devices, name: devices, category: 'device' },
+          { product_sid: api, name: api, category: 'api_rate' },
+        ])
+        .execute();
+      const subscribe = async (pending: number, end: string | null, products: [string, number][]) => {
+        const subscription = crypto.randomUUID();
+        await db
+          .insertInto('account_subscriptions')
+          .values({
+            account_subscription_sid: subscription,
+            account_sid: sid,
+            pending,
+            effective_end_date: end,
+          })
+          .execute();
+        for (const [product_sid, quantity] of products)
+          await db
+            .insertInto('account_products')
+            .values({
+              account_product_sid: crypto.randomUUID(),
+              account_subscription_sid: subscription,
+              product_sid,
+              quantity,
+            })
+            .execute();
+      };
+      expect(await directory.deviceLimit(account)).toBe(0);
+      await subscribe(0, null, [
+        [calls, 10],
+        [devices, 5],
+        [api, 1000],
+      ]);
+      await subscribe(1, null, [[calls, 100]]);
+      await subscribe(0, '2026-05-31 00:00:00', [[calls, 100]]);
+      await subscribe(0, '2026-06-02 00:00:00', [[devices, 2]]);
+      expect(await directory.deviceLimit(account)).toBe(10 * 3 + 5 + 2);
+    });
+  });
+}

@@ -1,0 +1,217 @@
+import { describe, expect, test } from 'bun:test';
+import type { Aor, Binding, LocationService, Update } from '../../src/ports.ts';
+import { ManualClock } from '../support/clock.ts';
+
+/** What every location service promises; each adapter runs these tests. Realms are new in each test, stores need not be. */
+export function locationServiceContract(name: string, open: (clock: ManualClock) => Promise<LocationService>): void {
+  describe(`location service on ${name}`, () => {
+    async function start() {
+      const clock = new ManualClock(Date.now());
+      const location = await open(clock);
+      const realm = `r${crypto.randomUUID()}.example.com`;
+      const alice: Aor = { user: 'alice', realm };
+      let calls = 0;
+      const binding = (contact: string, changes: Partial<Binding> = {}): Binding => ({
+        key: contact,
+        contact,
+        contactParams: '',
+        callId: 'call',
+        cseq: 1,
+        protocol: 'udp',
+        proxy: 'sip:192.0.2.1:5060',
+        sbcAddress: 'udp/10.0.0.1:5060',
+        privateSbcAddress: '10.0.0.1:5060',
+        grant: { allowDirectAppCalling: true, allowDirectQueueCalling: false, allowDirectUserCalling: true },
+        expiryTime: clock.now() + 600_000,
+        savedAt: clock.now(),
+        ...changes,
+      });
+      /** An update with a Call-ID of its own, so that order plays no part unless the test wants it to. */
+      const update = (changes: Partial<Update> = {}): Update => ({
+        aor: alice,
+        callId: `call${++calls}`,
+        cseq: 1,
+        save: [],
+        remove: [],
+        maxContacts: 1,
+        ...changes,
+      });
+      const contacts = async (aor = alice) =>
+        (await location.lookup(aor, { countRealm: false })).bindings.map((b) => b.contact);
+      const count = async () => (await location.lookup(alice, { countRealm: true })).aorsInRealm;
+      return { clock, location, realm, alice, binding, update, contacts, count };
+    }
+
+    test('gives back what was saved, whole', async () => {
+      const { location, alice, binding, update } = await start();
+      const saved = binding('sip:alice@192.0.2.1', {
+        contactParams: ';+sip.instance="<urn:uuid:1>"',
+        userAgent: 'phone "2" ü',
+        grant: {
+          callHook: { url: 'https://example.com/' },
+          callStatusHook: 'https://example.com/status',
+          allowDirectAppCalling: false,
+          allowDirectQueueCalling: true,
+          allowDirectUserCalling: false,
+        },
+      });
+      expect(await location.update(update({ save: [saved] }))).toEqual({ ok: true, bindings: [saved] });
+      expect(await location.lookup(alice, { countRealm: true })).toEqual({
+        bindings: [saved],
+        aorsInRealm: 1,
+        lastNonceCount: 0,
+      });
+    });
+
+    test('knows nothing of who never registered', async () => {
+      const { location, alice } = await start();
+      expect(await location.lookup(alice, { countRealm: true, nonceId: 'never-used' })).toEqual({
+        bindings: [],
+        aorsInRealm: 0,
+        lastNonceCount: 0,
+      });
+    });
+
+    test('forgets a binding when its time is over', async () => {
+      const { clock, location, binding, update, contacts, count } = await start();
+      await location.update(update({ save: [binding('sip:a@192.0.2.1')] }));
+      clock.advance(599_999);
+      expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
+      expect(await count()).toBe(1);
+      clock.advance(1);
+      expect(await contacts()).toEqual([]);
+      expect(await count()).toBe(0);
+    });
+
+    test('keeps one longer than 2^31 ms, and the longest there is', async () => {
+      const { clock, location, binding, update, contacts } = await start();
+      const expiryTime = clock.now() + (2 ** 32 - 1) * 1000;
+      const outcome = await location.update(update({ save: [binding('sip:a@192.0.2.1', { expiryTime })] }));
+      expect(outcome).toMatchObject({ ok: true, bindings: [{ expiryTime }] });
+      expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
+    });
+
+    test('with one contact allowed lets the newest replace any other', async () => {
+      const { clock, location, binding, update, contacts } = await start();
+      await location.update(update({ save: [binding('sip:a@192.0.2.1')] }));
+      clock.advance(10);
+      await location.update(update({ save: [binding('sip:a@192.0.2.2')] }));
+      expect(await contacts()).toEqual(['sip:a@192.0.2.2']);
+    });
+
+    test('keeps several side by side, newest first, and renews one in place', async () => {
+      const { clock, location, binding, update, contacts } = await start();
+      for (const contact of ['sip:a@192.0.2.1', 'sip:a@192.0.2.2', 'sip:a@192.0.2.1']) {
+        await location.update(update({ save: [binding(contact)], maxContacts: 3 }));
+        clock.advance(10);
+      }
+      expect(await contacts()).toEqual(['sip:a@192.0.2.1', 'sip:a@192.0.2.2']);
+    });
+
+    test('refuses one contact too many and keeps what there was', async () => {
+      const { clock, location, binding, update, contacts } = await start();
+      const both = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2', { savedAt: clock.now() - 0.001 })];
+      await location.update(update({ save: both, maxContacts: 2 }));
+      const third = update({ save: [binding('sip:a@192.0.2.3')], maxContacts: 2 });
+      expect(await location.update(third)).toEqual({ ok: false, refusal: 'too-many-contacts' });
+      expect(await contacts()).toEqual(['sip:a@192.0.2.1', 'sip:a@192.0.2.2']);
+    });
+
+    test('removes by key, and all', async () => {
+      const { clock, location, binding, update, contacts, count } = await start();
+      const three = [1, 2, 3].map((n) => binding(`sip:a@192.0.2.${n}`, { savedAt: clock.now() - n / 1000 }));
+      await location.update(update({ save: three, maxContacts: 3 }));
+      const outcome = await location.update(update({ remove: ['sip:a@192.0.2.1', 'sip:a@192.0.2.9'] }));
+      expect(outcome).toMatchObject({ ok: true, bindings: [{ key: 'sip:a@192.0.2.2' }, { key: 'sip:a@192.0.2.3' }] });
+      expect(await contacts()).toEqual(['sip:a@192.0.2.2', 'sip:a@192.0.2.3']);
+      expect(await location.update(update({ remove: 'all' }))).toEqual({ ok: true, bindings: [] });
+      expect(await contacts()).toEqual([]);
+      expect(await count()).toBe(0);
+    });
+
+    test('an update that changes nothing lists what is there', async () => {
+      const { location, binding, update } = await start();
+      const saved = binding('sip:a@192.0.2.1');
+      await location.update(update({ save: [saved] }));
+      expect(await location.update(update())).toEqual({ ok: true, bindings: [saved] });
+    });
+
+    test('the newest expiring lets the next newest stand', async () => {
+      const { clock, location, binding, update, contacts, count } = await start();
+      await location.update(update({ save: [binding('sip:a@192.0.2.1')], maxContacts: 2 }));
+      clock.advance(10);
+      const brief = binding('sip:a@192.0.2.2', { expiryTime: clock.now() + 60_000 });
+      await location.update(update({ save: [brief], maxContacts: 2 }));
+      clock.advance(60_000);
+      expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
+      await location.update(update());
+      expect(await count()).toBe(1);
+    });
+
+    const orders: [string, (saved: Binding) => Partial<Update>][] = [
+      ['renewal', (saved) => ({ save: [saved] })],
+      ['removal', (saved) => ({ remove: [saved.key] })],
+      ['removal of all', () => ({ remove: 'all' })],
+    ];
+    test.each(orders)('refuses a late %s: same Call-ID, CSeq not above', async (_, changing) => {
+      const { location, binding, update, contacts } = await start();
+      const saved = binding('sip:a@192.0.2.1', { cseq: 10 });
+      await location.update(update({ save: [saved], callId: 'call', cseq: 10 }));
+      const change = changing(saved);
+      const late = { ok: false, refusal: 'out-of-order' } as const;
+      expect(await location.update(update({ ...change, callId: 'call', cseq: 10 }))).toEqual(late);
+      expect(await location.update(update({ ...change, callId: 'call', cseq: 9 }))).toEqual(late);
+      expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
+      expect(await location.update(update({ ...change, callId: 'call', cseq: 11 }))).toMatchObject({ ok: true });
+    });
+
+    test('a nonce-count must be above the last; one that was refused is not spent', async () => {
+      const { clock, location, alice, binding, update } = await start();
+      const id = crypto.randomUUID();
+      const nonce = (count: number) => ({ id, count, expiresAt: clock.now() + 300_000 });
+      const replay = { ok: false, refusal: 'replay' } as const;
+      expect(await location.update(update({ nonce: nonce(2) }))).toMatchObject({ ok: true });
+      expect(await location.lookup(alice, { countRealm: false, nonceId: id })).toMatchObject({ lastNonceCount: 2 });
+      expect(await location.update(update({ nonce: nonce(2), save: [binding('sip:a@192.0.2.1')] }))).toEqual(replay);
+      expect(await location.update(update({ nonce: nonce(1) }))).toEqual(replay);
+
+      const two = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2')];
+      expect(await location.update(update({ nonce: nonce(3), save: two }))).toMatchObject({ ok: false });
+      expect(await location.update(update({ nonce: nonce(3) }))).toMatchObject({ ok: true });
+      expect(await location.update(update({ nonce: nonce(2 ** 32) }))).toMatchObject({ ok: true });
+      expect(await location.update(update({ nonce: nonce(2 ** 32 - 1) }))).toEqual(replay);
+    });
+
+    test('of many that spend one nonce-count at once, one succeeds', async () => {
+      const { clock, location, update } = await start();
+      const nonce = { id: crypto.randomUUID(), count: 1, expiresAt: clock.now() + 300_000 };
+      const outcomes = await Promise.all(Array.from({ length: 20 }, () => location.update(update({ nonce }))));
+      expect(outcomes.filter((o) => o.ok)).toHaveLength(1);
+    });
+
+    test('counts the AORs of a realm, not their bindings, and none of another realm', async () => {
+      const { location, realm, alice, binding, update, count } = await start();
+      const two = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2')];
+      await location.update(update({ save: two, maxContacts: 2 }));
+      await location.update(update({ aor: { user: 'bob', realm }, save: [binding('sip:b@192.0.2.3')] }));
+      await location.update(update({ aor: { user: 'eve', realm: `x${realm}` }, save: [binding('sip:e@192.0.2.4')] }));
+      expect(await count()).toBe(2);
+      await location.update(update({ aor: alice, remove: 'all' }));
+      expect(await count()).toBe(1);
+    });
+
+    test('a full realm takes no new AOR, however many try at once; a known one renews', async () => {
+      const { location, realm, binding, update, count } = await start();
+      const save = [binding('sip:a@192.0.2.1')];
+      const tries = Array.from({ length: 12 }, (_, i) =>
+        location.update(update({ aor: { user: `u${i}`, realm }, save, maxAorsInRealm: 5 })),
+      );
+      const outcomes = await Promise.all(tries);
+      expect(outcomes.filter((o) => o.ok)).toHaveLength(5);
+      expect(outcomes.filter((o) => !o.ok && o.refusal === 'too-many-aors')).toHaveLength(7);
+      expect(await count()).toBe(5);
+      const known = update({ aor: { user: 'u0', realm }, save, maxAorsInRealm: 5 });
+      expect(await location.update(known)).toMatchObject({ ok: true });
+    });
+  });
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { Nonces } from '../../src/digest/nonce.ts';
+import { ManualClock } from '../support/clock.ts';
+
+const REALM = 'example.com';
+
+function make(secret = 'secret') {
+  const clock = new ManualClock();
+  return { clock, nonces: new Nonces(secret, 300_000, clock) };
+}
+
+describe('nonces', () => {
+  test('are known again by every sidecar with the secret, until their time is over', () => {
+    const { clock, nonces } = make();
+    const nonce = nonces.create(REALM);
+    const elsewhere = new Nonces('secret', 300_000, clock);
+    expect(elsewhere.check(nonce, REALM)).toMatchObject({ state: 'fresh', expiresAt: clock.now() + 300_000 });
+    clock.advance(299_999);
+    expect(elsewhere.check(nonce, REALM).state).toBe('fresh');
+    clock.advance(1);
+    expect(elsewhere.check(nonce, REALM)).toEqual({ state: 'expired' });
+  });
+
+  test('are foreign in another realm and under another secret', () => {
+    const { nonces } = make();
+    const nonce = nonces.create(REALM);
+    expect(nonces.check(nonce, 'other.example.com')).toEqual({ state: 'foreign' });
+    expect(make('other').nonces.check(nonce, REALM)).toEqual({ state: 'foreign' });
+  });
+
+  test('differ, and so do the names under which their uses are counted', () => {
+    const { nonces } = make();
+    const made = Array.from({ length: 1000 }, () => nonces.create(REALM));
+    const ids = made.map((nonce) => nonces.check(nonce, REALM)).map((s) => (s.state === 'fresh' ? s.id : ''));
+    expect(new Set(made).size).toBe(1000);
+    expect(new Set(ids).size).toBe(1000);
+  });
+
+  test('cannot be forged: any change to one makes it foreign', () => {
+    const { nonces } = make();
+    fc.assert(
+      fc.property(fc.nat({ max: 42 }), fc.constantFrom(...'ABCXYZabcxyz0189-_=+/. '), (at, char) => {
+        const nonce = nonces.create(REALM);
+        const changed = nonce.slice(0, at) + char + nonce.slice(at + 1);
+        fc.pre(changed !== nonce);
+        expect(nonces.check(changed, REALM)).toEqual({ state: 'foreign' });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('nothing else is one', () => {
+    const { nonces } = make();
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 100 }), (text) => {
+        expect(nonces.check(text, REALM)).toEqual({ state: 'foreign' });
+        expect(nonces.check(`${nonces.create(REALM)}${text || ' '}`, REALM)).toEqual({ state: 'foreign' });
+      }),
+    );
+  });
+});

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { formatNameAddr, parseNameAddr, parseNameAddrs } from '../../src/sip/name-addr.ts';
+import { param } from '../../src/sip/params.ts';
+import { SipSyntaxError } from '../../src/sip/syntax.ts';
+import { canonicalUri, formatUri, parseUri, unescapeUser } from '../../src/sip/uri.ts';
+
+describe('a SIP URI', () => {
+  test('is read with all its parts', () => {
+    expect(parseUri('SIPS:alice:secret@Example.COM:5061;transport=TCP;lr?subject=x&priority=y')).toEqual({
+      scheme: 'sips',
+      user: 'alice',
+      password: 'secret',
+      host: 'example.com',
+      hostKind: 'name',
+      port: 5061,
+      params: [{ name: 'transport', value: 'TCP' }, { name: 'lr' }],
+      headers: 'subject=x&priority=y',
+    });
+  });
+
+  test.each([
+    ['sip:192.0.2.1', 'ipv4'],
+    ['sip:a@[2001:db8::1]:5060', 'ipv6'],
+    ['sip:a@sbc_1.example.com.', 'name'],
+    ['sip:+1-212-555;isub=2@gateway.com', 'name'],
+    ['sip:a@df7jal23ls0d.invalid;transport=ws;ob', 'name'],
+    ['sip:;/?:@example.com', undefined],
+    ['sip:%61lice@example.com', 'name'],
+  ])('%s has the host kind %p', (text, kind) => {
+    if (kind) expect(parseUri(text).hostKind).toBe(kind as 'name');
+    else expect(parseUri(text)).toMatchObject({ user: ';/?', password: '' });
+  });
+
+  test.each([
+    ...['', 'sip:', 'tel:+1', 'http://x', 'sip:a@', 'sip:@b.com', 'sip:a@b@c.com', 'sip:a b@c.com', 'sip:a@b.com:0'],
+    ...['sip:a@b.com:65536', 'sip:a@b.com:x', 'sip:a@1.2.3', 'sip:a@1.2.3.4.5', 'sip:a@256.1.1.1', 'sip:a@[::g]'],
+    ...[
+      'sip:a@-b.com',
+      'sip:a@b..com',
+      'sip:a@b.com;',
+      'sip:a@b.com;=x',
+      'sip:a%4@b.com',
+      'sip:a@b.com?',
+      'sip:ü@b.com',
+    ],
+  ])('%p is none', (text) => {
+    expect(() => parseUri(text)).toThrow(SipSyntaxError);
+  });
+
+  test('compares as RFC 3261 19.1.4 says, as far as its examples have the same parameters', () => {
+    const same = (a: string, b: string) => canonicalUri(parseUri(a)) === canonicalUri(parseUri(b));
+    expect(same('sip:%61lice@atlanta.com;transport=TCP', 'sip:alice@AtlanTa.CoM;Transport=tcp')).toBe(true);
+    expect(same('sip:biloxi.com;transport=tcp;method=REGISTER', 'sip:biloxi.com;method=REGISTER;transport=tcp')).toBe(
+      true,
+    );
+    expect(same('SIP:ALICE@AtLanTa.CoM;Transport=udp', 'sip:alice@AtLanTa.CoM;Transport=UDP')).toBe(false);
+    expect(same('sip:bob@biloxi.com', 'sip:bob@biloxi.com:5060')).toBe(false);
+    expect(same('sip:a%3bb@x.com', 'sip:a%3Bb@x.com')).toBe(true);
+    expect(same('sip:a%40b@x.com', 'sip:a@x.com')).toBe(false);
+  });
+
+  test('reads and writes to the same text', () => {
+    const label = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
+    const uri = fc.record({
+      scheme: fc.constantFrom('sip', 'sips'),
+      user: fc.option(fc.stringMatching(/^([A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-F]{2}){1,12}$/)),
+      host: fc.oneof(
+        fc.tuple(label, label).map(([a, b]) => `${a}.${b}`),
+        fc.ipV4(),
+        fc.ipV6().map((ip) => `[${ip.toLowerCase()}]`),
+      ),
+      port: fc.option(fc.integer({ min: 1, max: 65535 })),
+      params: fc.array(fc.tuple(label, fc.option(fc.stringMatching(/^[A-Za-z0-9.\-:]{1,6}$/))), { maxLength: 4 }),
+    });
+    fc.assert(
+      fc.property(uri, ({ scheme, user, host, port, params }) => {
+        const tail = params.map(([n, v]) => (v === null ? `;${n}` : `;${n}=${v}`)).join('');
+        const text = `${scheme}:${user === null ? '' : `${user}@`}${host}${port === null ? '' : `:${port}`}${tail}`;
+        expect(formatUri(parseUri(text))).toBe(text);
+        expect(canonicalUri(parseUri(canonicalUri(parseUri(text))))).toBe(canonicalUri(parseUri(text)));
+      }),
+    );
+  });
+
+  test('never fails but with its own error', () => {
+    const piece = fc.constantFrom('sip:', '@', ':', ';', '=', '?', '[', ']', '%', 'a', '1', '.', ' ', '\0', 'ü', '%41');
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fc.array(piece, { maxLength: 40 }).map((p) => p.join('')),
+        ),
+        (text) => {
+          for (const parse of [parseUri, parseNameAddr, (t: string) => parseNameAddrs(t, 5)])
+            try {
+              parse(text);
+            } catch (error) {
+              expect(error).toBeInstanceOf(SipSyntaxError);
+            }
+        },
+      ),
+      { numRuns: 10_000 },
+    );
+  });
+
+  test('takes no longer for long nonsense', () => {
+    const started = performance.now();
+    for (const text of [
+      'sip:'.padEnd(60_000, 'a'),
+      `sip:${'a.'.repeat(30_000)}`,
+      `"${'\\'.repeat(60_001)}`,
+      '<'.repeat(60_000),
+    ])
+      expect(() => parseNameAddrs(`${text}!!`, 5)).toThrow(SipSyntaxError);
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+});
+
+describe('a name-addr', () => {
+  test.each([
+    ['<sip:a@b.com>', undefined],
+    ['"A. G. Bell" <sip:a@b.com> ;tag=1', 'A. G. Bell'],
+    ['Anonymous Coward <sip:a@b.com>', 'Anonymous Coward'],
+    ['"say \\"hi\\", <you>" <sip:a@b.com>', 'say "hi", <you>'],
+    ['sip:a@b.com;tag=1', undefined],
+  ])('%s', (text, displayName) => {
+    const parsed = parseNameAddr(text);
+    expect(parsed.displayName).toBe(displayName as string);
+    expect(parsed.uriText).toBe('sip:a@b.com');
+    expect(parseNameAddr(formatNameAddr(parsed))).toEqual(parsed);
+  });
+
+  test('without brackets leaves its parameters to the header', () => {
+    const parsed = parseNameAddr('sip:a@b.com;expires=60');
+    expect(parsed.uri.params).toEqual([]);
+    expect(param(parsed.params, 'expires')).toBe('60');
+    expect(parseNameAddr('<sip:a@b.com;expires=60>').params).toEqual([]);
+  });
+
+  test('lists are split at commas that are no part of a name or a URI', () => {
+    const list = parseNameAddrs('"x, y" <sip:a,b@c.com>;q=0.1 , <sip:d@e.com>;+sip.instance="<urn:a,b>"', 5);
+    expect(list.map((n) => n.uri.user)).toEqual(['a,b', 'd']);
+    expect(param(list[1]?.params ?? [], '+sip.instance')).toBe('<urn:a,b>');
+  });
+
+  test.each([
+    '',
+    '<>',
+    'sip:a@b.com sip:c@d.com',
+    '"x <sip:a@b.com>',
+    '<sip:a@b.com',
+    '<sip:a@b.com>;',
+    '<sip:a@b.com>;x=',
+    ',',
+  ])('%p is none', (text) => {
+    expect(() => parseNameAddrs(text, 5)).toThrow(SipSyntaxError);
+  });
+
+  test('more than the maximum are refused', () => {
+    expect(() => parseNameAddrs(Array(6).fill('<sip:a@b.com>').join(), 5)).toThrow('too many');
+  });
+});
+
+test('escapes that encode no UTF-8 decode to nothing', () => {
+  expect(unescapeUser('j%C3%B6rg')).toBe('jörg');
+  expect(unescapeUser('%ff%fe')).toBeUndefined();
+});

@@ -1,0 +1,218 @@
+import { afterAll, describe, expect, test } from 'bun:test';
+import { createServer } from 'node:net';
+import { type User, webhookServer } from '../../examples/webhook-server.ts';
+import { WebhookAuthenticator } from '../../src/webhook/index.ts';
+import { openCore } from '../support/core.ts';
+import { type Asked, headerOf, Phone } from '../support/phone.ts';
+
+const REALM = 'hook.example.com';
+const users: User[] = [
+  { username: 'carol', realm: REALM, password: 'singer', expires: 120, call_hook: 'https://example.com/call' },
+  { username: 'dave', realm: REALM, password: 'd', allow_direct_app_calling: true },
+];
+const customer = webhookServer({
+  port: 0,
+  hostname: '127.0.0.1',
+  secret: 'shh',
+  users,
+  basicAuth: { username: 'u', password: 'p' },
+});
+afterAll(() => customer.stop());
+
+function account(url: string, more = '') {
+  return `[[account]]\nrealm = "${REALM}"\n[account.webhook]\nurl = "${url}"\nsecret = "shh"\nusername = "u"\npassword = "p"\n${more}`;
+}
+
+function phone(core: ReturnType<typeof openCore>, user = 'carol', password = 'singer') {
+  return new Phone(core.rules, user, password, REALM);
+}
+
+const tcp = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
+
+describe('a customer’s webhook', () => {
+  for (const method of ['POST', 'GET'] as const)
+    test(`grants by ${method}, with its shorter expiry and its hooks`, async () => {
+      const core = openCore({}, account(customer.url, `method = "${method}"`));
+      // The customer checks how old a signature is.
+      core.clock.advance(Date.now() - core.clock.now());
+      const answer = await phone(core).register({ via: tcp, expires: '600' });
+      expect(answer).toMatchObject({ status: 200, headers: { Expires: '120' } });
+      const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+      expect(bindings[0]?.grant).toEqual({
+        callHook: 'https://example.com/call',
+        allowDirectAppCalling: false,
+        allowDirectQueueCalling: false,
+        allowDirectUserCalling: false,
+      });
+      const { fields } = customer.requests.at(-1) ?? {};
+      expect(fields).toMatchObject({
+        source_address: '192.0.2.7',
+        method: 'REGISTER',
+        scheme: 'digest',
+        username: 'carol',
+        realm: REALM,
+        qop: 'auth',
+        nc: '00000001',
+        algorithm: 'MD5',
+      });
+      expect(Number(fields?.source_port)).toBe(5060);
+      expect(Number(fields?.expires)).toBe(600);
+      if (method === 'POST') expect(fields?.headers).toMatchObject({ 'call-id': 'call-carol' });
+      else expect(fields).not.toHaveProperty('headers');
+    });
+
+  test('refuses a wrong password with the usual answer', async () => {
+    const core = openCore({}, account(customer.url));
+    core.clock.advance(Date.now() - core.clock.now());
+    const answer = await phone(core, 'carol', 'wrong').register();
+    expect(answer).toEqual({ status: 403, headers: { 'X-Reason': 'Invalid credentials' } });
+    expect(core.alerts).toEqual([]);
+  });
+
+  test('is not asked about a nonce that was used or is too old', async () => {
+    const core = openCore({}, account(customer.url));
+    core.clock.advance(Date.now() - core.clock.now());
+    const carol = phone(core);
+    const challenged = await carol.send();
+    const authorization = carol.answer(challenged);
+    expect((await carol.send({ authorization })).status).toBe(200);
+    const asked = customer.requests.length;
+    const elsewhere: Asked = { authorization, contact: '<sip:thief@198.51.100.1>', callId: 'thief' };
+    expect((await carol.send(elsewhere)).status).toBe(401);
+    core.clock.advance(300_001);
+    const old = await carol.send({ authorization: carol.answer(challenged), callId: 'old', expires: '0' });
+    expect(headerOf(old, 'WWW-Authenticate')).toContain('stale=true');
+    expect(customer.requests.length).toBe(asked);
+  });
+});
+
+/** A customer's server that answers everything with one response. */
+function answering(response: () => Response | Promise<Response>) {
+  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: response });
+  afterAll(() => server.stop(true));
+  return server.url.href;
+}
+
+describe('a webhook that misbehaves', () => {
+  const ok = (more: object) => () => Response.json({ status: 'OK', ...more });
+  const cases: [string, () => Response | Promise<Response>, number, string | undefined][] = [
+    ['400', () => new Response('no', { status: 400 }), 403, 'returned 400'],
+    ['404', () => new Response('no', { status: 404 }), 403, 'returned 404'],
+    ['500', () => new Response('oops', { status: 500 }), 503, 'returned 500'],
+    ['204', () => new Response(null, { status: 204 }), 503, 'returned 204'],
+    ['302', () => new Response(null, { status: 302, headers: { Location: '/' } }), 503, 'returned 302'],
+    ['no JSON', () => new Response('<html>'), 503, 'returned 200'],
+    ['an array', () => Response.json([]), 503, 'returned 200'],
+    ['no status', () => Response.json({ expires: 60 }), 503, 'returned 200'],
+    ['a status of another type', () => Response.json({ status: 1 }), 503, 'returned 200'],
+    ['an expiry in words', ok({ expires: 'soon' }), 503, 'returned 200'],
+    ['a hook of 5 kB', ok({ call_hook: 'x'.repeat(5000) }), 503, 'returned 200'],
+    ['over 64 KiB', ok({ msg: 'x'.repeat(65_536) }), 503, 'returned 200'],
+    [
+      'an endless body',
+      () => new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(65_536)) })),
+      503,
+      'returned 200',
+    ],
+    ['an unknown verdict', () => Response.json({ status: 'maybe' }), 403, undefined],
+  ];
+  test.each(cases)('%s', async (_, response, status, alert) => {
+    const core = openCore({}, account(answering(response)));
+    const answer = await phone(core).register();
+    expect(answer.status).toBe(status);
+    expect(headerOf(answer, 'Retry-After')).toBe(status === 503 ? '5' : undefined);
+    if (alert === undefined) expect(core.alerts).toEqual([]);
+    else expect(core.alerts).toMatchObject([{ type: 'webhook-failure', message: expect.stringContaining(alert) }]);
+  });
+
+  test('one that nobody listens to', async () => {
+    const core = openCore({}, account('http://127.0.0.1:1/auth'));
+    expect(await phone(core).register()).toMatchObject({ status: 503, headers: { 'Retry-After': '5' } });
+    expect(core.alerts).toEqual([
+      {
+        type: 'webhook-connection-failure',
+        accountSid: expect.any(String),
+        message: 'failed to connect to http://127.0.0.1:1/auth',
+      },
+    ]);
+  });
+
+  test('one that accepts and says nothing is given up in time; one that hangs up too', async () => {
+    for (const reaction of ['silence', 'hang up'] as const) {
+      const server = createServer((socket) => {
+        if (reaction === 'hang up') socket.on('data', () => socket.destroy());
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as { port: number };
+      const core = openCore({}, account(`http://127.0.0.1:${port}/`));
+      const webhook = new WebhookAuthenticator({
+        timeoutMs: 100,
+        concurrency: 5,
+        alerts: core.rules.alerts,
+        clock: core.clock,
+      });
+      const answer = await new Phone({ ...core.rules, webhook }, 'carol', 'x', REALM).register();
+      expect(answer.status).toBe(503);
+      expect(core.alerts).toMatchObject([{ type: 'webhook-connection-failure' }]);
+      server.close();
+    }
+  });
+
+  test('a refusal keeps its own headers but none of the stack’s, and no line breaks', async () => {
+    const headers = {
+      'X-Hint': 'try harder',
+      Via: 'SIP/2.0/UDP evil',
+      'Content-Length': '5',
+      'X-Break': 'a\r\nX-Evil: 1',
+      'bad name': 'x',
+    };
+    const core = openCore({}, account(answering(() => Response.json({ status: 'fail', headers }))));
+    const answer = await phone(core).register();
+    expect(answer.headers).toEqual({ 'X-Reason': 'Invalid credentials', 'X-Hint': 'try harder' });
+  });
+
+  test('a spammer is told so', async () => {
+    const core = openCore({}, account(answering(() => Response.json({ status: 'fail', blacklist: true }))));
+    const answer = await phone(core).register();
+    expect(headerOf(answer, 'X-Reason')).toBe('detected potential spammer from 192.0.2.7:5060');
+  });
+
+  test('numbers as text and flags as 0 and 1 are understood; 0 seconds mean the webhook does not care', async () => {
+    const reply = () =>
+      Response.json({ status: 'ok', expires: '90', allow_direct_app_calling: 1, allow_direct_user_calling: 0 });
+    const core = openCore({}, account(answering(reply)));
+    expect(headerOf(await phone(core).register({ via: tcp }), 'Expires')).toBe('90');
+    const careless = openCore({}, account(answering(() => Response.json({ status: 'ok', expires: 0 }))));
+    expect(headerOf(await phone(careless).register({ via: tcp }), 'Expires')).toBe('600');
+  });
+});
+
+test('a slow webhook slows nobody else', async () => {
+  const waiting = Promise.withResolvers<void>();
+  let called = 0;
+  const slow = answering(() => {
+    called++;
+    return waiting.promise.then(() => Response.json({ status: 'ok' }));
+  });
+  const toml = `${account(slow)}\n[[account]]\nrealm = "fast.example.com"\n[account.webhook]\nurl = "${answering(() => Response.json({ status: 'ok' }))}"`;
+  const core = openCore({}, toml);
+  const concurrency = 4;
+  const webhook = new WebhookAuthenticator({
+    timeoutMs: 5000,
+    concurrency,
+    alerts: core.rules.alerts,
+    clock: core.clock,
+  });
+  const rules = { ...core.rules, webhook };
+
+  const stuck = Array.from({ length: 60 }, (_, i) => new Phone(rules, `u${i}`, 'x', REALM).register());
+  const fast = await new Phone(rules, 'quick', 'x', 'fast.example.com').register();
+  expect(fast.status).toBe(200);
+  expect(called).toBeLessThanOrEqual(concurrency);
+
+  // Of the sixty, four run and forty wait; the others were told at once to come back.
+  const refused = (await Promise.all(stuck.slice(-10))).map((a) => a.status);
+  expect(refused).toEqual(Array(10).fill(503));
+  waiting.resolve();
+  await Promise.all(stuck);
+});
