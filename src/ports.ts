@@ -184,9 +184,9 @@ export interface Alerts {
 export interface SipRequest {
   readonly method: string;
   readonly uri: string;
-  /** All headers, names as drachtio gives them (lower case but for extension headers). */
-  readonly headers: Readonly<Record<string, string>>;
-  /** A header by its lower-case name; several of one name are joined by commas. */
+  /** All header lines, names in their usual spelling. */
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  /** A header by its name in its usual spelling; several lines of one name are joined by commas. */
   header(name: string): string | undefined;
   readonly source: { readonly address: string; readonly port: number };
   /** This SIP server: everything it listens on, as drachtio told us, and the `ip:port` that is private. */

@@ -46,7 +46,7 @@ export function presentedCredentials(
   request: SipRequest,
   { realm }: Aor,
 ): Presented | Refusal | undefined {
-  const header = request.header('authorization');
+  const header = request.header('Authorization');
   if (header === undefined) return undefined;
   let values: AuthValue[];
   try {

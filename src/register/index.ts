@@ -81,7 +81,7 @@ async function process(rules: RegisterRules, request: SipRequest): Promise<SipAn
 function refuse({ logger }: RegisterRules, request: SipRequest, refusal: Refusal): SipAnswer {
   const { address, port } = request.source;
   logger[refusal.level](
-    { reason: refusal.reason, detail: refusal.detail, callId: request.header('call-id'), source: `${address}:${port}` },
+    { reason: refusal.reason, detail: refusal.detail, callId: request.header('Call-ID'), source: `${address}:${port}` },
     'REGISTER refused',
   );
   return reject(refusal);

@@ -59,19 +59,19 @@ export function checkDomain(request: SipRequest): Refusal | undefined {
 
 /** Reads a REGISTER (RFC 3261 10.3 steps 5 to 7, the parts that need no store). */
 export function readRegistration(request: SipRequest, limits: RegistrationLimits): Registration | Refusal {
-  const aor = readAor(request.header('to') ?? '');
+  const aor = readAor(request.header('To') ?? '');
   if (aor instanceof Refusal) return aor;
 
-  const callId = request.header('call-id')?.trim();
+  const callId = request.header('Call-ID')?.trim();
   if (!callId || callId.length > MAX_CALL_ID) return new Refusal('MissingCallId');
-  const cseq = Number(/^\s*(\d{1,10})\s/.exec(request.header('cseq') ?? '')?.[1]);
+  const cseq = Number(/^\s*(\d{1,10})\s/.exec(request.header('CSeq') ?? '')?.[1]);
   if (!(cseq < MAX_CSEQ)) return new Refusal('MalformedCSeq');
-  const protocol = /^\s*SIP\s*\/\s*2\.0\s*\/\s*(\w+)\s/i.exec(request.header('via') ?? '')?.[1]?.toLowerCase();
+  const protocol = /^\s*SIP\s*\/\s*2\.0\s*\/\s*(\w+)\s/i.exec(request.header('Via') ?? '')?.[1]?.toLowerCase();
   if (protocol === undefined) return new Refusal('MalformedVia');
 
   const wish = readWish(request, limits);
   if (wish instanceof Refusal) return wish;
-  const userAgent = request.header('user-agent')?.slice(0, MAX_USER_AGENT);
+  const userAgent = request.header('User-Agent')?.slice(0, MAX_USER_AGENT);
   return {
     aor,
     callId,
@@ -105,10 +105,10 @@ function readAor(to: string): Aor | Refusal {
 }
 
 function readWish(request: SipRequest, limits: RegistrationLimits): Wish | Refusal {
-  const header = request.header('contact');
+  const header = request.header('Contact');
   if (header === undefined) return { kind: 'query' };
 
-  const headerExpires = request.header('expires');
+  const headerExpires = request.header('Expires');
   const common = headerExpires === undefined ? limits.defaultExpires : readExpires(headerExpires);
   if (common === undefined) return new Refusal('MalformedExpires', {}, headerExpires);
 

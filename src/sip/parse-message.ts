@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type CSeq, parseCSeq } from './cseq.ts';
+import { isNameAddr } from './from-to.ts';
 import { type Head, readHead } from './head.ts';
 import { type Header, MalformedMessage, NO_BODY, type SipMessage } from './message.ts';
 import { SipSyntaxError } from './syntax.ts';
@@ -10,14 +11,6 @@ const BLANK_LINE = Buffer.from('\r\n\r\n');
 const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) ([^\s<>"]+) SIP\/(\d+\.\d+)$/i;
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):./;
-/**
- * name-addr or addr-spec with parameters, of any scheme (RFC 3261 20.10). Display names may hold letters beyond ASCII,
- * which the grammar wants quoted and phones do not quote. Each part ends where none of its own characters can stand, so
- * that no text makes it try twice.
- */
-const NAME_ADDR =
-  /^(?:(?:"(?:[^"\\]|\\.)*"|[\w\-.!%*+`'~ \t\u0080-\uffff]*)[ \t]*<[ \t]*[A-Za-z][\w+.-]*:[^<>"\s]*[ \t]*>|[A-Za-z][\w+.-]*:[^\s;,?<>"]+)(?:[ \t]*;[ \t]*[\w\-.!%*+`'~]+(?:[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|[^\s;,"<>]+))?)*$/s;
-
 /** Headers of which a second one makes the message ambiguous: one server would read the first, the next the last. */
 const SINGLE = new Set(['From', 'To', 'Call-ID', 'CSeq', 'Max-Forwards', 'Content-Length', 'Content-Type', 'Expires']);
 
@@ -100,7 +93,7 @@ function inspect(headers: readonly Header[]) {
         break;
       case 'From':
       case 'To':
-        if (!NAME_ADDR.test(value)) return `Malformed ${name}`;
+        if (!isNameAddr(value)) return `Malformed ${name}`;
         if (name === 'From') from = value;
         else to = value;
         break;
@@ -137,9 +130,9 @@ function isRequestUri(uri: string): boolean {
   return parsed !== undefined && parsed.headers === undefined;
 }
 
-/** The method of a request whose start line is beyond reading: whoever answers must not answer an ACK or a response. */
+/** The first word of a start line that is beyond reading; undefined when it might be a response: those get no answer. */
 function methodOf({ startLine }: Head): string | undefined {
-  return /^SIP\//i.test(startLine) ? undefined : /^[A-Za-z0-9\-.!%*_+`'~]+(?=\s)/.exec(startLine)?.[0];
+  return /^\s*SIP\//i.test(startLine) ? undefined : startLine.split(/\s/, 1)[0];
 }
 
 function refusal(message: SipMessage, why: string): MalformedMessage {

@@ -94,7 +94,7 @@ export class WebhookAuthenticator {
       source_address: request.source.address,
       source_port: request.source.port,
       method: request.method,
-      ...(post && { headers: request.headers }),
+      ...(post && { headers: headersForWebhook(request) }),
       expires,
       scheme: 'digest',
       username: credentials.username,
@@ -132,4 +132,14 @@ export class WebhookAuthenticator {
       message,
     });
   }
+}
+
+/** Spelled as customers have always had them: in lower case but for extension headers; lists joined by commas. */
+function headersForWebhook({ headers }: SipRequest): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const { name, value } of headers) {
+    const spelled = /^(X-|P-(?!Asserted)|Diversion$)/.test(name) ? name : name.toLowerCase();
+    all[spelled] = spelled in all ? `${all[spelled]},${value}` : value;
+  }
+  return all;
 }

@@ -14,7 +14,6 @@ export interface Asked {
   readonly via?: string;
   readonly authorization?: string;
   readonly source?: { address: string; port: number };
-  readonly headers?: Record<string, string>;
 }
 
 /** A phone that talks to the register pipeline directly: what the SIP server would hand over, without one. */
@@ -43,22 +42,21 @@ export class Phone {
     this.cseq++;
     const contact = asked.contact === undefined ? this.contact : asked.contact;
     const expires = asked.expires === undefined ? '600' : asked.expires;
-    const headers: Record<string, string> = {
-      via: asked.via ?? `SIP/2.0/UDP ${this.source.address};branch=z9hG4bK${this.cseq}`,
-      from: `<sip:${this.user}@${this.realm}>;tag=1`,
-      to: asked.to ?? `<sip:${this.user}@${this.realm}>`,
-      'call-id': asked.callId ?? `call-${this.user}`,
-      cseq: asked.cseq ?? `${this.cseq} REGISTER`,
-      ...(contact !== null && { contact }),
-      ...(expires !== null && { expires }),
-      ...(asked.authorization !== undefined && { authorization: asked.authorization }),
-      ...asked.headers,
+    const fields: Record<string, string> = {
+      Via: asked.via ?? `SIP/2.0/UDP ${this.source.address};branch=z9hG4bK${this.cseq}`,
+      From: `<sip:${this.user}@${this.realm}>;tag=1`,
+      To: asked.to ?? `<sip:${this.user}@${this.realm}>`,
+      'Call-ID': asked.callId ?? `call-${this.user}`,
+      CSeq: asked.cseq ?? `${this.cseq} REGISTER`,
+      ...(contact !== null && { Contact: contact }),
+      ...(expires !== null && { Expires: expires }),
+      ...(asked.authorization !== undefined && { Authorization: asked.authorization }),
     };
     return {
       method: 'REGISTER',
       uri: asked.uri ?? `sip:${this.realm}`,
-      headers,
-      header: (name) => headers[name],
+      headers: Object.entries(fields).map(([name, value]) => ({ name, value })),
+      header: (name) => fields[name],
       source: asked.source ?? this.source,
       server: { hostports: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060', privateAddress: '10.0.0.5:5060' },
     };

@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net';
 import type { Config } from '../../config/index.ts';
 import type { Logger, SipAnswer, SipRequest } from '../../ports.ts';
 import { completeHostports, type Hostports, privateSipAddress } from '../../sip/hostports.ts';
-import { createSrf, guardAgainstBadFrames, type SrfApp, type SrfRequest, type SrfResponse } from './srf.ts';
+import { type Inbound, readInbound, writeAnswer } from './messages.ts';
+import { createSrf, interceptMessages, type SrfApp } from './srf.ts';
 
 export type Handler = (request: SipRequest) => Promise<SipAnswer>;
 
@@ -16,27 +18,24 @@ export interface DrachtioOptions {
 /** drachtio-srf multiplies its delay by 1.7 without end unless it is told one; milliseconds. */
 const MAX_RECONNECT_DELAY_MS = 3000;
 const WRONG_SECRET_DELAY_MS = 5000;
-/** drachtio-server never reads on after a frame over 12 228 bytes; ours stay below with room for its own header. */
-const MAX_ANSWER_BYTES = 11_500;
 
 /** The SIP server's requests and our answers, over drachtio's control protocol. */
 export class DrachtioServer {
   readonly #srf: SrfApp = createSrf();
-  readonly #methods: string[] = [];
+  readonly #handlers = new Map<string, Handler>();
   #hostports: Hostports | undefined;
   #privateAddress = '';
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #stopping = false;
 
-  constructor(private readonly options: DrachtioOptions) {
-    guardAgainstBadFrames((error) => options.logger.error({ why: error.message }, 'drachtio sent a bad frame'));
-  }
+  constructor(private readonly options: DrachtioOptions) {}
 
-  /** Routes a method's requests to us. Whatever the handler does, each of them is answered. */
+  /** Routes a method's requests to us, before {@link connect}. Whatever the handler does, each of them is answered. */
   handle(method: string, handler: Handler): void {
-    this.#methods.push(method.toLowerCase());
-    this.#srf.use(method.toLowerCase(), (request, response) => void this.#answer(handler, request, response));
+    this.#handlers.set(method, handler);
+    // The name is for routing only: requests are taken out of the stream before drachtio-srf sees them.
+    this.#srf.use(method.toLowerCase(), () => {});
   }
 
   /** Connects, and reconnects for ever; resolves when the server has accepted us for the first time. */
@@ -60,6 +59,8 @@ export class DrachtioServer {
     // A delay of 5 s for a wrong secret must not be cut to the usual maximum, so the higher of the two is the limit.
     const retryMaxDelay = Math.max(MAX_RECONNECT_DELAY_MS, WRONG_SECRET_DELAY_MS);
     this.#srf.connect({ host, port, secret, reconnect: { retryMaxDelay } });
+    const onBadMessage = (error: unknown) => logger.error({ why: String(error) }, 'drachtio sent what makes no sense');
+    interceptMessages(this.#srf.client.wp, (socket, message) => this.#receive(socket, message), onBadMessage);
     return connected.promise;
   }
 
@@ -71,7 +72,7 @@ export class DrachtioServer {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     const { client } = this.#srf;
-    if (this.connected) for (const method of this.#methods) client.removeRoute(method);
+    if (this.connected) for (const method of this.#handlers.keys()) client.removeRoute(method.toLowerCase());
     if (this.#inFlight > 0) {
       const idle = Promise.withResolvers<void>();
       this.#onIdle = idle.resolve;
@@ -95,54 +96,27 @@ export class DrachtioServer {
     this.#privateAddress = privateSipAddress(complete.local || complete.external, networks);
   }
 
-  async #answer(handler: Handler, request: SrfRequest, response: SrfResponse): Promise<void> {
+  #receive(socket: Socket, message: string): boolean {
+    const inbound = readInbound(message);
+    const handler = inbound && this.#handlers.get(inbound.request.method);
+    if (!inbound || !handler) return false;
+    void this.#answer(handler, inbound, socket);
+    return true;
+  }
+
+  async #answer(handler: Handler, { transactionId, request }: Inbound, socket: Socket): Promise<void> {
     this.#inFlight++;
+    const server = { hostports: this.#hostports?.external ?? '', privateAddress: this.#privateAddress };
+    let text: string;
     try {
-      const answer = await handler(this.#toRequest(request));
-      this.#send(request, response, answer);
+      text = writeAnswer(transactionId, await handler({ ...request, server }));
     } catch (error) {
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.options.logger.error({ why, callId: request.headers['call-id'] }, 'request without an answer: sending 500');
-      this.#send(request, response, { status: 500 });
-    } finally {
-      if (--this.#inFlight === 0) this.#onIdle?.();
+      this.options.logger.error({ why, callId: request.header('Call-ID') }, 'request without an answer: sending 500');
+      text = writeAnswer(transactionId, { status: 500 });
     }
+    // A connection that is gone took its transactions along: the server answers those itself.
+    if (socket.writable) this.#srf.client.wp.send(socket, text);
+    if (--this.#inFlight === 0) this.#onIdle?.();
   }
-
-  #send(request: SrfRequest, response: SrfResponse, { status, reason, headers = {} }: SipAnswer): void {
-    const lines: Record<string, string> = {};
-    let bytes = 0;
-    for (const [name, value] of Object.entries(headers)) {
-      const values = typeof value === 'string' ? [value] : value;
-      if (values.some((v) => /[\r\n\0]/.test(v))) throw new Error(`line break in the value of ${name}`);
-      // drachtio-srf would join them by commas, which WWW-Authenticate does not allow (RFC 3261 7.3.1).
-      const text = values.join(`\r\n${name}: `);
-      lines[name] = text;
-      bytes += name.length + Buffer.byteLength(text) + 4;
-    }
-    for (const name of ['from', 'to', 'call-id', 'cseq']) bytes += Buffer.byteLength(request.headers[name] ?? '') + 16;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`an answer of ${bytes} bytes is more than drachtio takes`);
-    response.send(status, reason, { headers: lines });
-  }
-
-  #toRequest(request: SrfRequest): SipRequest {
-    const { headers } = request;
-    return {
-      method: request.method,
-      uri: request.uri,
-      headers,
-      header: (name) => headers[name] ?? (isExtension(name) ? findExtension(headers, name) : undefined),
-      source: { address: request.source_address, port: request.source_port },
-      server: { hostports: this.#hostports?.external ?? '', privateAddress: this.#privateAddress },
-    };
-  }
-}
-
-/** drachtio-srf keeps the spelling of these; all other names it puts in lower case. */
-function isExtension(name: string): boolean {
-  return name.startsWith('x-') || name.startsWith('p-');
-}
-
-function findExtension(headers: Readonly<Record<string, string>>, name: string): string | undefined {
-  return Object.entries(headers).find(([given]) => given.toLowerCase() === name)?.[1];
 }

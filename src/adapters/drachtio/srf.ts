@@ -1,24 +1,11 @@
-import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import Srf from 'drachtio-srf';
-import WireProtocol from 'drachtio-srf/lib/wire-protocol.js';
+import WireProtocolClass from 'drachtio-srf/lib/wire-protocol.js';
 
 /**
- * The few things of drachtio-srf that we use, typed: its own declarations are mostly `any`. All knowledge of its
- * insides is in this file and in server.ts.
+ * The few things of drachtio-srf that we use, typed: its own declarations are mostly `any`. It keeps the connection to
+ * the server: connecting, authenticating, routing, reconnecting. Requests we read and answer ourselves, see requests.ts.
  */
-export interface SrfRequest {
-  readonly method: string;
-  readonly uri: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly source_address: string;
-  readonly source_port: number;
-}
-
-export interface SrfResponse {
-  send(status: number, reason: string | undefined, options: { headers: Record<string, string> }): void;
-}
-
 export interface SrfApp {
   /** Emits in the same tick, unlike Srf itself. */
   on(
@@ -27,7 +14,8 @@ export interface SrfApp {
   ): void;
   on(event: 'error', listener: (error: Error) => void): void;
   on(event: 'close', listener: () => void): void;
-  use(method: string, handler: (request: SrfRequest, response: SrfResponse) => void): void;
+  /** Has the server send us requests of a method, given in lower case. */
+  use(method: string, handler: () => void): void;
   connect(options: {
     readonly host: string;
     readonly port: number;
@@ -35,13 +23,21 @@ export interface SrfApp {
     readonly reconnect: { readonly retryMaxDelay: number };
   }): void;
   readonly client: {
+    /** The connections that were made; at most one. */
     readonly mapServer: ReadonlyMap<Socket, unknown>;
     removeRoute(method: string): void;
-    readonly wp: {
-      closing?: boolean;
-      readonly reconnectVars: { retryDelay: number; retryTimer: NodeJS.Timeout | null };
-    };
+    readonly wp: WireProtocol;
   };
+}
+
+export interface WireProtocol {
+  closing?: boolean;
+  readonly reconnectVars: { retryDelay: number; retryTimer: NodeJS.Timeout | null };
+  listeners(event: 'msg'): ((socket: Socket, message: string) => void)[];
+  removeAllListeners(event: 'msg'): void;
+  on(event: 'msg', listener: (socket: Socket, message: string) => void): void;
+  /** Sends a frame: an id of its own making, `|`, and this text. */
+  send(socket: Socket, text: string): string;
 }
 
 export function createSrf(): SrfApp {
@@ -49,25 +45,34 @@ export function createSrf(): SrfApp {
 }
 
 /**
- * drachtio-srf throws out of its socket handler when a frame makes no sense, and keeps the bytes that made none: the
- * process would die, or never read again. Such a connection is closed instead, and made anew.
+ * Has a function see every message first; those that it does not want go on to drachtio-srf. Whatever either throws
+ * closes the connection, which drachtio-srf then makes anew.
+ * @param wants returns whether it took the message
  */
-function closeOnBadFrames(onBadFrame: (error: Error) => void): void {
-  const prototype = WireProtocol.prototype as { _onData(socket: Socket, data: Buffer): void };
-  const original = prototype._onData;
-  prototype._onData = function (socket, data) {
-    try {
-      original.call(this, socket, data);
-    } catch (error) {
-      onBadFrame(error instanceof Error ? error : new Error(String(error)));
-      socket.destroy();
-    }
-  };
+export function interceptMessages(
+  wp: WireProtocol,
+  wants: (socket: Socket, message: string) => boolean,
+  onBadMessage: (error: unknown) => void,
+): void {
+  const [original] = wp.listeners('msg');
+  wp.removeAllListeners('msg');
+  wp.on('msg', (socket, message) => {
+    if (!wants(socket, message)) original?.(socket, message);
+  });
+  complain = onBadMessage;
 }
 
-let guarded = false;
-/** Applies {@link closeOnBadFrames} once in a process. */
-export function guardAgainstBadFrames(onBadFrame: (error: Error) => void): void {
-  if (!guarded) closeOnBadFrames(onBadFrame);
-  guarded = true;
-}
+let complain: (error: unknown) => void = () => {};
+
+// drachtio-srf throws out of its socket's data handler when a frame makes no sense, and binds that handler while it
+// connects: the prototype, before any connection, is the one place where this can be caught.
+const prototype = WireProtocolClass.prototype as { _onData(socket: Socket, data: Buffer): void };
+const onData = prototype._onData;
+prototype._onData = function (socket, data) {
+  try {
+    onData.call(this, socket, data);
+  } catch (error) {
+    complain(error);
+    socket.destroy();
+  }
+};

@@ -4,8 +4,9 @@ import { bindingToJson, liveBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
-import { PROMOTE, UPDATE } from './scripts.ts';
+import { LOOKUP, PROMOTE, UPDATE } from './scripts.ts';
 
+const lookup = new Script(LOOKUP);
 const update = new Script(UPDATE);
 const promote = new Script(PROMOTE);
 
@@ -25,19 +26,26 @@ export class RedisLocationService implements LocationService {
 
   async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
     const now = this.clock.now();
-    // All are issued in one tick and so travel in one pipeline.
-    const [newest, others, aorsInRealm, count] = await ask(() =>
-      Promise.all([
-        this.redis.get(keys.user(aor)),
-        this.redis.hvals(keys.others(aor)),
-        countRealm ? this.redis.zcount(keys.realmIndex(aor.realm), `(${now}`, '+inf') : 0,
-        nonceId === undefined ? null : this.redis.get(keys.nonce(nonceId)),
-      ]),
+    const reply = await ask(() =>
+      lookup.run(
+        this.redis,
+        [
+          keys.user(aor),
+          keys.others(aor),
+          keys.realmIndex(aor.realm),
+          nonceId === undefined ? '' : keys.nonce(nonceId),
+        ],
+        [now, countRealm ? '1' : '0'],
+      ),
     );
+    const [aorsInRealm, lastNonceCount, ...bindings] = texts(reply);
     return {
-      bindings: liveBindings(newest === null ? others : [newest, ...others], now),
-      aorsInRealm,
-      lastNonceCount: Number(count ?? 0),
+      bindings: liveBindings(
+        bindings.filter((json) => json !== ''),
+        now,
+      ),
+      aorsInRealm: Number(aorsInRealm),
+      lastNonceCount: Number(lastNonceCount),
     };
   }
 

@@ -59,6 +59,17 @@ end
 `;
 
 /**
+ * All that a REGISTER wants to know, in one command.
+ * KEYS user, others, index, nonce. ARGV now, '1' to count the realm.
+ * Returns the count of the realm, the last nonce-count or '', the newest binding or '', the others.
+ */
+export const LOOKUP = `
+local count = ARGV[2] == '1' and redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[1], '+inf') or 0
+local used = KEYS[4] ~= '' and redis.call('GET', KEYS[4])
+return { count, used or '', redis.call('GET', KEYS[1]) or '', unpack(redis.call('HVALS', KEYS[2])) }
+`;
+
+/**
  * KEYS user, others, active-user, index, realms, promotions, nonce.
  * ARGV now, realm, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', life of the nonce
  * in ms, 'all' or a count of removed keys, the removed keys, then per saved binding its key, expiry and JSON.

@@ -1,0 +1,53 @@
+/**
+ * Every bound of the edge. Over a bound a request is refused or a connection closed; memory never grows without end.
+ * The bounds of one message head, {@link MAX_HEADERS} and {@link MAX_HEADER_LENGTH}, belong to its parser.
+ */
+export { MAX_HEADER_LENGTH, MAX_HEADERS } from '../sip/head.ts';
+
+/** Bytes of one message on a stream: what fits into a UDP datagram, so that no transport can do more than another. */
+export const MAX_MESSAGE_BYTES = 65_536;
+
+/** Bytes of one frame on the control connection; the largest message plus its leader fits. */
+export const MAX_FRAME_BYTES = 65_536;
+
+/** Server transactions kept, open and answered: 32 s of 2 000 requests a second, some 60 MB. */
+export const MAX_SERVER_TRANSACTIONS = 65_536;
+
+/** Requests of ours without a final answer. The apps behind the edge ping and register; they do not flood. */
+export const MAX_CLIENT_TRANSACTIONS = 16_384;
+
+/** SIP connections in all: below the usual limit of open files, 16 384 or more for a service. */
+export const MAX_CONNECTIONS = 10_000;
+
+/** SIP connections from one address: a household behind one NAT, but not a botnet of one. Loopback is exempt. */
+export const MAX_CONNECTIONS_PER_SOURCE = 20;
+
+/** A message that has begun must be complete within this; a slow peer holds a buffer of ours. */
+export const HALF_OPEN_MS = 10_000;
+
+/** Connections without a message are closed after this; a phone that keeps one open sends keep-alives oftener. */
+export const IDLE_MS = 15 * 60_000;
+
+/** How long a connection of ours may take to come about; a client transaction would not outlive 32 s. */
+export const CONNECT_MS = 10_000;
+
+/** Bytes waiting for a peer that does not read: four of the largest messages. */
+export const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
+
+/** Datagrams waiting for a socket buffer of the kernel that is full; further ones are dropped, as the network would. */
+export const MAX_UNSENT_DATAGRAMS = 4096;
+
+/** RFC 3261 18.1.1: a request longer than this, path MTU unknown, goes by a congestion-controlled transport. */
+export const MAX_UDP_REQUEST_BYTES = 1300;
+
+/** Apps connected to the control port at once; one is usual, two while one replaces the other. */
+export const MAX_APPS = 64;
+
+/** An app that has connected must have authenticated within this. */
+export const AUTHENTICATION_MS = 5_000;
+
+/** Bytes waiting for an app that does not read; at 1 KiB a request, 16 000 of them. Then it is disconnected. */
+export const MAX_APP_UNSENT_BYTES = 16 * 1024 * 1024;
+
+/** Methods an app may ask for; SIP has some fourteen. */
+export const MAX_ROUTES = 32;

@@ -1,0 +1,75 @@
+import type { SipRequest, SipResponse, Wire } from '../../sip/message.ts';
+import { branchOf } from '../../sip/via.ts';
+import type { Clock } from '../clock.ts';
+import { DelayQueue } from '../delay-queue.ts';
+import { MAX_CLIENT_TRANSACTIONS } from '../limits.ts';
+import type { Flow, Transport } from '../transports/transport.ts';
+import { type ClientContext, ClientTransaction, type ClientUser } from './client.ts';
+import { RETRANSMIT_MS, T4, TRANSACTION_MS } from './timer-values.ts';
+
+/** The requests of ours that wait for an answer, or for a late second copy of one. */
+export class ClientTransactions {
+  readonly #byKey = new Map<string, ClientTransaction>();
+  readonly #context: ClientContext;
+
+  constructor(
+    clock: Clock,
+    private readonly limit = MAX_CLIENT_TRANSACTIONS,
+  ) {
+    this.#context = {
+      timerE: RETRANSMIT_MS.map((ms) => new DelayQueue(ms, clock, (tx: ClientTransaction) => tx.expire('timer E'))),
+      timerF: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('timer F')),
+      timerK: new DelayQueue(T4, clock, (tx) => tx.expire('timer K')),
+      terminated: (tx) => this.#byKey.delete(tx.key),
+    };
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  get full(): boolean {
+    return this.#byKey.size >= this.limit;
+  }
+
+  /** Sends the request; answer or failure reach its user later, never before this returns. */
+  send(id: string, request: SipRequest, wire: Wire, flow: Flow, user: ClientUser): ClientTransaction {
+    const key = responseKey(branchOf(request.topVia), request.method);
+    const tx = new ClientTransaction(id, key, request, wire, flow, user, this.#context);
+    this.#byKey.set(key, tx);
+    tx.start();
+    return tx;
+  }
+
+  /** Hands a response to its transaction. False: it answers none of ours, and is to be dropped. */
+  receive(response: SipResponse, flow: Flow, bytes: number): boolean {
+    const tx = this.#byKey.get(responseKey(branchOf(response.topVia), response.cseq.method));
+    tx?.receive(response, flow, bytes);
+    return tx !== undefined;
+  }
+
+  /** Fails what waits for an answer from there. */
+  unreachable(transport: Transport, address: string, port: number): void {
+    for (const tx of this.#byKey.values())
+      if (tx.waiting && tx.flow.transport === transport && tx.flow.address === address && tx.flow.port === port)
+        tx.transportFailed();
+  }
+
+  /** Where answers are awaited from on a transport, each once. */
+  destinations(transport: Transport): Flow[] {
+    const flows = new Map<string, Flow>();
+    for (const { waiting, flow } of this.#byKey.values())
+      if (waiting && flow.transport === transport) flows.set(`${flow.address} ${flow.port}`, flow);
+    return [...flows.values()];
+  }
+
+  clear(): void {
+    for (const queue of [...this.#context.timerE, this.#context.timerF, this.#context.timerK]) queue.clear();
+    this.#byKey.clear();
+  }
+}
+
+/** RFC 3261 17.1.3: the branch of the top Via, and the method of CSeq. */
+function responseKey(branch: string, method: string): string {
+  return `${branch} ${method}`;
+}

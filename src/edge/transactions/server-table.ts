@@ -1,0 +1,82 @@
+import { tagOf } from '../../sip/from-to.ts';
+import type { SipRequest, Wire } from '../../sip/message.ts';
+import { branchOf, formatVia, MAGIC_COOKIE } from '../../sip/via.ts';
+import type { Clock } from '../clock.ts';
+import { DelayQueue } from '../delay-queue.ts';
+import { MAX_SERVER_TRANSACTIONS } from '../limits.ts';
+import type { Flow } from '../transports/transport.ts';
+import { type ServerContext, ServerTransaction } from './server.ts';
+import { TRANSACTION_MS } from './timer-values.ts';
+
+/** The requests that came in during the last 32 seconds, answered or not. */
+export class ServerTransactions {
+  readonly #byKey = new Map<string, ServerTransaction>();
+  readonly #unanswered = new Map<string, ServerTransaction>();
+  readonly #context: ServerContext;
+
+  constructor(
+    clock: Clock,
+    transmit: (response: Wire, tx: ServerTransaction) => void,
+    private readonly limit = MAX_SERVER_TRANSACTIONS,
+  ) {
+    this.#context = {
+      noAnswer: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('no answer')),
+      timerJ: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('timer J')),
+      transmit,
+      answered: (tx) => this.#unanswered.delete(tx.id),
+      terminated: (tx) => {
+        this.#unanswered.delete(tx.id);
+        this.#byKey.delete(tx.key);
+      },
+    };
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** The transaction that a request is a retransmission of. */
+  match(key: string): ServerTransaction | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /**
+   * Opens a transaction for a request that {@link match} did not find. When the table is full, the answer that was kept
+   * longest is forgotten early: a retransmission so late is the least likely one. Undefined when there is none.
+   */
+  open(key: string, id: string, request: SipRequest, flow: Flow, owner: object): ServerTransaction | undefined {
+    if (this.#byKey.size >= this.limit) this.#context.timerJ.oldest?.expire('timer J');
+    if (this.#byKey.size >= this.limit) return undefined;
+    const tx = new ServerTransaction(id, key, request, flow, owner, this.#context);
+    this.#byKey.set(key, tx);
+    this.#unanswered.set(id, tx);
+    return tx;
+  }
+
+  /** The transaction of that id, as long as it waits for its final response. */
+  awaiting(id: string): ServerTransaction | undefined {
+    return this.#unanswered.get(id);
+  }
+
+  /** The transactions that an app has left without an answer. */
+  leftBy(owner: object): ServerTransaction[] {
+    return [...this.#unanswered.values()].filter((tx) => tx.owner === owner);
+  }
+
+  clear(): void {
+    this.#context.noAnswer.clear();
+    this.#context.timerJ.clear();
+    this.#byKey.clear();
+    this.#unanswered.clear();
+  }
+}
+
+/**
+ * What makes two requests the same one (RFC 3261 17.2.3): branch, sent-by and method of the top Via; for a client that
+ * knows no branches (RFC 2543), everything that a retransmission repeats.
+ */
+export function transactionKey({ topVia, method, uri, from, to, callId, cseq }: SipRequest): string {
+  const branch = branchOf(topVia);
+  if (branch.startsWith(MAGIC_COOKIE)) return `${branch} ${topVia.host}:${topVia.port ?? ''} ${method}`;
+  return [uri, tagOf(to), tagOf(from), callId, cseq.number, method, formatVia(topVia)].join(' ');
+}

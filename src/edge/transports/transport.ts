@@ -1,0 +1,81 @@
+import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
+
+/** The transports of the edge, as they are called in a list of addresses to listen on and in `hostports`. */
+export type Protocol = 'udp' | 'tcp';
+
+/**
+ * Where a message came from, and the way back: a datagram's source, or a connection. Answers go out on the flow of their
+ * request, whatever its Via says.
+ */
+export interface Flow {
+  readonly transport: Transport;
+  /** The peer's IP address; IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** Hands a message to the network, which may lose it. False: the flow has ended and nothing was sent. */
+  send(message: Wire): boolean;
+}
+
+/** One listening address. Each transport is one file with a function `listen…` that resolves to one of these. */
+export interface Transport {
+  readonly protocol: Protocol;
+  /** The protocol as a Via names it. */
+  readonly viaProtocol: string;
+  /** The port that goes without saying (RFC 3261 19.1.2). */
+  readonly defaultPort: number;
+  /** Whether the transport itself makes up for losses, so that transactions need not (RFC 3261 17). */
+  readonly reliable: boolean;
+  /** The address that was bound, IPv6 without brackets, and the real port when port 0 was asked for. */
+  readonly address: string;
+  readonly port: number;
+  /** The way to a peer: an open connection to it, a new one, or just its address. Failure is told by `unreachable`. */
+  flowTo(address: string, port: number): Flow;
+  /** Stops listening and ends every connection. */
+  close(): Promise<void>;
+}
+
+/** What a transport tells the edge. */
+export interface TransportEvents {
+  /** @param bytes its length on the wire */
+  message(message: SipMessage, flow: Flow, bytes: number): void;
+  malformed(error: MalformedMessage, flow: Flow): void;
+  /** Bytes that were not worth an answer were dropped. */
+  dropped(flow: Flow | undefined, why: string): void;
+  /** Nobody listens at the far end, or a connection to it has ended; what was sent there last may be lost. */
+  unreachable(transport: Transport, address: string, port: number): void;
+  /** The network refused a datagram, but does not say which; every destination is suspect. */
+  refused(transport: Transport): void;
+}
+
+/** An address could not be listened on. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  constructor(
+    readonly protocol: string,
+    readonly host: string,
+    readonly port: number,
+    /** `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` … */
+    readonly code: string,
+  ) {
+    const why =
+      { EADDRINUSE: 'is in use', EADDRNOTAVAIL: 'is not an address of this machine', EACCES: 'is not permitted' }[
+        code
+      ] ?? `cannot be listened on (${code})`;
+    super(`${formatListener(protocol, host, port)} ${why}`);
+  }
+}
+
+/** `udp/192.0.2.1:5060`, `tcp/[2001:db8::1]:5060`. */
+export function formatListener(protocol: string, host: string, port: number): string {
+  return `${protocol}/${bracketed(host)}:${port}`;
+}
+
+/** An address as URIs and Via write it: IPv6 in brackets. */
+export function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+/** The address of a peer as everyone writes it: IPv4 that came in on an IPv6 socket is IPv4. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}

@@ -1,0 +1,140 @@
+import { MalformedMessage, type Wire } from '../../sip/message.ts';
+import { parseMessage } from '../../sip/parse-message.ts';
+import { MAX_UNSENT_DATAGRAMS } from '../limits.ts';
+import { Batch } from '../tick.ts';
+import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
+
+/** RFC 3261 18.3. @throws ListenError */
+export async function listenUdp(host: string, port: number, events: TransportEvents): Promise<Transport> {
+  const transport = new UdpTransport(events);
+  await transport.listen(host, port);
+  return transport;
+}
+
+/** Data, port and address of one datagram after another, as `sendMany` wants them. */
+type Datagrams = (Wire | number | string)[];
+
+class UdpTransport implements Transport {
+  readonly protocol = 'udp';
+  readonly viaProtocol = 'UDP';
+  readonly defaultPort = 5060;
+  readonly reliable = false;
+  #socket: Bun.udp.Socket<'buffer'> | undefined;
+  #unsent: Datagrams = [];
+  readonly #batch = new Batch<UdpDatagram>((datagrams) => {
+    for (const { data, flow } of datagrams) this.#unsent.push(data, flow.port, flow.address);
+    this.#flush();
+  });
+
+  constructor(private readonly events: TransportEvents) {}
+
+  async listen(host: string, port: number): Promise<void> {
+    try {
+      this.#socket = await Bun.udpSocket({
+        hostname: host,
+        port,
+        socket: {
+          data: (_socket, data, fromPort, from, { truncated }) => this.#receive(data, from, fromPort, truncated),
+          drain: () => this.#flush(),
+          // An ICMP error for some datagram; which one, the socket does not say.
+          error: () => this.events.refused(this),
+        },
+      });
+    } catch (error) {
+      throw new ListenError('udp', host, port, (error as { code?: string }).code ?? String(error));
+    }
+  }
+
+  get address(): string {
+    return this.#socket?.address.address ?? '';
+  }
+
+  get port(): number {
+    return this.#socket?.address.port ?? 0;
+  }
+
+  flowTo(address: string, port: number): Flow {
+    return new UdpFlow(this, address, port);
+  }
+
+  send(data: Wire, flow: UdpFlow): boolean {
+    if (!this.#socket) return false;
+    this.#batch.add({ data, flow });
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#flush();
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  #receive(data: Buffer, from: string, port: number, truncated: boolean): void {
+    const flow = new UdpFlow(this, plainAddress(from), port);
+    if (truncated || port === 0) {
+      this.events.dropped(flow, truncated ? 'truncated' : 'source port 0');
+      return;
+    }
+    if (data.length <= 4 && isKeepAlive(data)) return;
+    try {
+      this.events.message(parseMessage(data), flow, data.length);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      this.events.malformed(error, flow);
+    }
+  }
+
+  /**
+   * Sends what is waiting, until the socket buffer is full. An ICMP error that has come in meanwhile fails the next
+   * send, whoever that is for: such a datagram is sent again.
+   */
+  #flush(): void {
+    const socket = this.#socket;
+    let refusals = 0;
+    while (socket && this.#unsent.length > 0) {
+      let sent = 0;
+      try {
+        sent = socket.sendMany(this.#unsent);
+      } catch (error) {
+        if ((error as { code?: string }).code === 'ECONNREFUSED' && refusals++ < 3) {
+          this.events.refused(this);
+          continue;
+        }
+        // No route, too long, not permitted: the first one cannot be sent, and it will not get better.
+        const [, port, address] = this.#unsent.splice(0, 3);
+        this.events.unreachable(this, String(address), Number(port));
+        continue;
+      }
+      if (sent === 0) break;
+      this.#unsent.splice(0, sent * 3);
+      refusals = 0;
+    }
+    const excess = this.#unsent.length - MAX_UNSENT_DATAGRAMS * 3;
+    if (excess > 0) {
+      this.#unsent.splice(0, excess);
+      this.events.dropped(undefined, 'socket buffer full');
+    }
+  }
+}
+
+interface UdpDatagram {
+  readonly data: Wire;
+  readonly flow: UdpFlow;
+}
+
+class UdpFlow implements Flow {
+  constructor(
+    readonly transport: UdpTransport,
+    readonly address: string,
+    readonly port: number,
+  ) {}
+
+  send(message: Wire): boolean {
+    return this.transport.send(message, this);
+  }
+}
+
+/** CRLFs that hold a NAT's mapping open, as some phones send them by UDP too; or nothing at all. */
+function isKeepAlive(data: Buffer): boolean {
+  return data.every((byte) => byte === 0x0d || byte === 0x0a || byte === 0);
+}

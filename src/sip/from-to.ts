@@ -1,0 +1,38 @@
+import { param, parseParams } from './params.ts';
+import { Cursor, SipSyntaxError } from './syntax.ts';
+
+/**
+ * From and To, read only as far as a server needs that passes them on: sound or not, and the tag. Whoever wants the URI
+ * takes name-addr.ts.
+ *
+ * name-addr or addr-spec of any scheme, with parameters (RFC 3261 20.10). Display names may hold letters beyond ASCII,
+ * which the grammar wants quoted and phones do not quote. Each part ends where none of its own characters can stand, so
+ * that no text makes the expression try twice.
+ */
+const NAME_ADDR =
+  /^(?:(?:"(?:[^"\\]|\\.)*"|[\w\-.!%*+`'~ \t\u0080-\uffff]*)[ \t]*<[ \t]*[A-Za-z][\w+.-]*:[^<>"\s]*[ \t]*>|[A-Za-z][\w+.-]*:[^\s;,?<>"]+)(?:[ \t]*;[ \t]*[\w\-.!%*+`'~]+(?:[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|[^\s;,"<>]+))?)*$/s;
+/** Everything before the header parameters. */
+const ADDRESS = /^(?:(?:"(?:[^"\\]|\\.)*"|[^"<>]*)<[^<>]*>|[^;]*)/s;
+
+export function isNameAddr(value: string): boolean {
+  return NAME_ADDR.test(value);
+}
+
+/** The tag of a From or To value; undefined without one, or when the value cannot be read. */
+export function tagOf(value: string): string | undefined {
+  if (!value.includes(';')) return undefined;
+  const address = ADDRESS.exec(value)?.[0].length ?? 0;
+  try {
+    return param(parseParams(new Cursor(value, address)), 'tag');
+  } catch (error) {
+    if (error instanceof SipSyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The value with angle brackets around its URI, so that parameters after it belong to the header beyond doubt. */
+export function withBrackets(value: string): string {
+  if (value.includes('<')) return value;
+  const address = ADDRESS.exec(value)?.[0] ?? value;
+  return `<${address.trim()}>${value.slice(address.length)}`;
+}

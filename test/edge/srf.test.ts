@@ -1,0 +1,134 @@
+import { afterEach, expect, test } from 'bun:test';
+import Srf from 'drachtio-srf';
+import type { Edge } from '../../src/edge/index.ts';
+import { Inbox, portOf, request, SECRET, startTestEdge, UdpPeer } from './support.ts';
+
+/** What of drachtio-srf these tests use; its own typings leave most of it open. */
+interface App {
+  on(event: 'connect', listener: (error: Error | null, hostports: string, version: string) => void): void;
+  on(event: 'error', listener: (error: Error) => void): void;
+  connect(options: object): void;
+  options(handler: (req: { source_address: string; source_port: number }, res: Res) => void): void;
+  register(handler: (req: object, res: Res) => void): void;
+  request(uri: string, options: object, callback: (error: Error | null, request: Req) => void): void;
+  disconnect(): void;
+}
+interface Res {
+  send(status: number, options?: object): void;
+}
+interface Req {
+  on(event: 'response', listener: (response: { status: number }) => void): void;
+}
+
+const cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const task of cleanUp.splice(0).reverse()) await task();
+});
+
+async function start(controlPort = 0): Promise<Edge> {
+  const listen = [
+    { proto: 'udp', host: '127.0.0.1', port: 0 },
+    { proto: 'udp', host: '::1', port: 0 },
+    { proto: 'tcp', host: '127.0.0.1', port: 0 },
+  ] as const;
+  const edge = await startTestEdge({ listen, controlPort });
+  cleanUp.unshift(() => edge.stop()); // the edges last: drachtio-srf cannot be told to stop while it reconnects
+  return edge;
+}
+
+function connect(edge: Edge) {
+  const srf = new Srf() as unknown as App;
+  const connected = new Inbox<string>();
+  srf.on('error', () => {});
+  srf.on('connect', (error, hostports, version) => connected.put(error ? 'refused' : `${hostports} ${version}`));
+  srf.connect({ host: edge.control.host, port: edge.control.port, secret: SECRET });
+  cleanUp.push(() => srf.disconnect());
+  return { srf, connected };
+}
+
+async function peer(host?: string): Promise<UdpPeer> {
+  const opened = await UdpPeer.open(host);
+  cleanUp.push(() => opened[Symbol.dispose]());
+  return opened;
+}
+
+test('connects, and answers requests from the network', async () => {
+  const edge = await start();
+  const { srf, connected } = connect(edge);
+  srf.options((_req, res) => res.send(200, { headers: { 'X-Members': '2' } }));
+  srf.register((_req, res) =>
+    res.send(401, { headers: { 'WWW-Authenticate': 'Digest realm="a"\r\nWWW-Authenticate: Digest realm="b"' } }),
+  );
+  const [hostports, version] = (await connected.next('connect')).split(' ');
+  expect(hostports).toBe(edge.hostports);
+  expect(version).toMatch(/^v(\d+)\.(\d+)\.(\d+)/);
+
+  const phone = await peer();
+  phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`), portOf(edge, 'udp'));
+  expect(await phone.next()).toMatch(/^SIP\/2\.0 200 OK\r\n(.*\r\n)*X-Members: 2\r\n/);
+  phone.send(request('REGISTER', `UDP 127.0.0.1:${phone.port}`), portOf(edge, 'udp'));
+  const challenge = await phone.next();
+  expect(challenge).toStartWith('SIP/2.0 401 Unauthorized\r\n');
+  expect(challenge.match(/^WWW-Authenticate: Digest realm="[ab]"\r$/gm)).toHaveLength(2);
+});
+
+test('tells where a request came from, by IPv6 too', async () => {
+  const edge = await start();
+  const { srf, connected } = connect(edge);
+  const sources = new Inbox<string>();
+  srf.options((req, res) => {
+    sources.put(`${req.source_address} ${req.source_port}`);
+    res.send(200);
+  });
+  await connected.next('connect');
+  const phone = await peer('::1');
+  phone.send(request('OPTIONS', `UDP [::1]:${phone.port}`), portOf(edge, 'udp', '[::1]'));
+  expect(await sources.next()).toBe(`::1 ${phone.port}`);
+  expect(await phone.next()).toStartWith('SIP/2.0 200 OK\r\n');
+});
+
+test.each([
+  ['127.0.0.1', '127.0.0.1'],
+  ['::1', '[::1]'],
+])('sends requests to the network and brings the answer: %s', async (host, inUri) => {
+  const edge = await start();
+  const { srf, connected } = connect(edge);
+  await connected.next('connect');
+  const gateway = await peer(host);
+  const status = Promise.withResolvers<number>();
+  srf.request(`sip:${inUri}:${gateway.port}`, { method: 'OPTIONS' }, (error, req) => {
+    if (error) status.reject(error);
+    else req.on('response', (response) => status.resolve(response.status));
+  });
+  const received = await gateway.next();
+  const kept = received.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq):/.test(line));
+  gateway.send(`SIP/2.0 200 OK\r\n${kept.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`, portOf(edge, 'udp', inUri));
+  expect(await status.promise).toBe(200);
+});
+
+test('a closed port is a 503 within moments, not a timeout', async () => {
+  const edge = await start();
+  const { srf, connected } = connect(edge);
+  await connected.next('connect');
+  const gone = await UdpPeer.open();
+  const { port } = gone;
+  gone[Symbol.dispose]();
+  for (const transport of ['udp', 'tcp']) {
+    const status = Promise.withResolvers<number>();
+    srf.request(`sip:127.0.0.1:${port};transport=${transport}`, { method: 'OPTIONS' }, (error, req) => {
+      if (error) status.reject(error);
+      else req.on('response', (response) => status.resolve(response.status));
+    });
+    expect(await status.promise).toBe(503);
+  }
+});
+
+test('after a restart of the edge the app comes back by itself', async () => {
+  const edge = await start();
+  const { srf, connected } = connect(edge);
+  srf.options((_req, res) => res.send(200));
+  await connected.next('connect');
+  await edge.stop();
+  const again = await start(edge.control.port);
+  expect(await connected.next('reconnect')).toStartWith(again.hostports);
+});

@@ -1,0 +1,269 @@
+import { beforeEach, describe, expect, test } from 'bun:test';
+import { ClientTransactions } from '../../src/edge/transactions/client-table.ts';
+import { ServerTransactions, transactionKey } from '../../src/edge/transactions/server-table.ts';
+import type { Flow, Transport } from '../../src/edge/transports/transport.ts';
+import type { SipRequest, SipResponse, Wire } from '../../src/sip/message.ts';
+import { parseMessage } from '../../src/sip/parse-message.ts';
+import { ManualClock, request } from './support.ts';
+
+const transport = (reliable: boolean): Transport => ({
+  protocol: reliable ? 'tcp' : 'udp',
+  viaProtocol: reliable ? 'TCP' : 'UDP',
+  defaultPort: 5060,
+  reliable,
+  address: '127.0.0.1',
+  port: 5060,
+  flowTo: () => {
+    throw new Error('not here');
+  },
+  close: async () => {},
+});
+const UDP = transport(false);
+const TCP = transport(true);
+
+/** A flow that writes down when what was sent. */
+class Line implements Flow {
+  readonly address = '192.0.2.1';
+  readonly port = 5060;
+  readonly sent: { readonly at: number; readonly data: Wire }[] = [];
+  broken = false;
+
+  constructor(
+    readonly transport: Transport,
+    private readonly clock: ManualClock,
+  ) {}
+
+  send(data: Wire): boolean {
+    if (!this.broken) this.sent.push({ at: this.clock.now(), data });
+    return !this.broken;
+  }
+
+  get times(): number[] {
+    return this.sent.map(({ at }) => at);
+  }
+}
+
+const incoming = (text: string) => parseMessage(Buffer.from(text)) as SipRequest;
+let clock: ManualClock;
+beforeEach(() => {
+  clock = new ManualClock();
+});
+
+describe('server transaction, RFC 3261 17.2.2', () => {
+  const APP = {};
+  let count = 0;
+  const setUp = (via: Transport, limit?: number) => {
+    const flow = new Line(via, clock);
+    const table = new ServerTransactions(clock, (response, tx) => void tx.flow.send(response), limit);
+    const open = (text = request('OPTIONS', 'UDP 192.0.2.1'), owner: object = APP) => {
+      const message = incoming(text);
+      return table.open(transactionKey(message), `id-${++count}`, message, flow, owner);
+    };
+    return { flow, table, open };
+  };
+
+  test('Trying: retransmissions are discarded', () => {
+    const { flow, open } = setUp(UDP);
+    open()?.retransmitted();
+    expect(flow.sent).toHaveLength(0);
+  });
+
+  test('Proceeding: retransmissions get the provisional response', () => {
+    const { flow, open } = setUp(UDP);
+    const tx = open();
+    tx?.respond(100, 'trying');
+    tx?.retransmitted();
+    tx?.respond(200, 'ok');
+    expect(flow.sent.map(({ data }) => data)).toEqual(['trying', 'trying', 'ok']);
+  });
+
+  test('Completed: retransmissions get the final response until timer J at 32 s, other responses are discarded', () => {
+    const { flow, table, open } = setUp(UDP);
+    const tx = open();
+    expect(table.awaiting(tx?.id ?? '')).toBe(tx as NonNullable<typeof tx>);
+    clock.advance(1000);
+    tx?.respond(200, 'ok');
+    tx?.respond(486, 'busy');
+    expect(table.awaiting(tx?.id ?? '')).toBeUndefined();
+    clock.advance(31_999);
+    table.match(tx?.key ?? '')?.retransmitted();
+    expect(flow.sent.map(({ data }) => data)).toEqual(['ok', 'ok']);
+    clock.advance(1);
+    expect(table.match(tx?.key ?? '')).toBeUndefined();
+    expect(table.size).toBe(0);
+  });
+
+  test('timer J is zero on a reliable transport', () => {
+    const { table, open } = setUp(TCP);
+    open()?.respond(200, 'ok');
+    expect(table.size).toBe(0);
+  });
+
+  test('no answer: forgotten after 32 s, nothing is sent', () => {
+    const { flow, table, open } = setUp(UDP);
+    open();
+    clock.advance(31_999);
+    expect(table.size).toBe(1);
+    clock.advance(1);
+    expect(table.size).toBe(0);
+    expect(flow.sent).toHaveLength(0);
+  });
+
+  test('a full table forgets its oldest answer first, and refuses when all are open', () => {
+    const { table, open } = setUp(UDP, 3);
+    const [first, second] = [open(), open()];
+    open();
+    second?.respond(200, 'ok');
+    clock.advance(10);
+    first?.respond(200, 'ok');
+    expect(open()).toBeDefined();
+    expect(table.match(second?.key ?? '')).toBeUndefined();
+    expect(table.match(first?.key ?? '')).toBeDefined();
+    expect(open()).toBeDefined();
+    expect(open()).toBeUndefined();
+    expect(table.size).toBe(3);
+    // The timer of the answer that was forgotten early does no harm to the others.
+    clock.advance(33_000);
+    expect(table.size).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('what an app leaves behind', () => {
+    const { table, open } = setUp(UDP);
+    const other = {};
+    const mine = open();
+    open(undefined, other);
+    open()?.respond(200, 'ok');
+    expect(table.leftBy(APP)).toEqual([mine as NonNullable<typeof mine>]);
+  });
+});
+
+describe('matching, RFC 3261 17.2.3', () => {
+  const text = request('REGISTER', 'UDP 192.0.2.1:5070', { branch: 'z9hG4bKx', callId: '1' });
+  const key = (changed: string) => transactionKey(incoming(changed));
+
+  test('branch, sent-by and method count, nothing else', () => {
+    expect(key(text.replace('Call-ID: 1', 'Call-ID: 2'))).toBe(key(text));
+    expect(key(text.replace('z9hG4bKx', 'z9hG4bKy'))).not.toBe(key(text));
+    expect(key(text.replace(':5070', ':5071'))).not.toBe(key(text));
+    expect(key(text.replaceAll('REGISTER', 'OPTIONS'))).not.toBe(key(text));
+  });
+
+  test('without the magic cookie everything counts that a retransmission repeats (RFC 2543)', () => {
+    const old = text.replace('branch=z9hG4bKx', 'branch=1');
+    expect(key(old)).toBe(key(old));
+    for (const change of ['Call-ID: 2', 'CSeq: 2 REGISTER', 'From: <sip:demo@sidecar.test>;tag=2']) {
+      const name = change.slice(0, change.indexOf(':'));
+      expect(key(old.replace(new RegExp(`^${name}: .*$`, 'm'), change))).not.toBe(key(old));
+    }
+  });
+});
+
+describe('client transaction, RFC 3261 17.1.2', () => {
+  const setUp = (via: Transport) => {
+    const flow = new Line(via, clock);
+    const table = new ClientTransactions(clock);
+    const happened: (number | string)[] = [];
+    const message = incoming(request('OPTIONS', 'UDP 192.0.2.9', { branch: 'z9hG4bKc' }));
+    table.send('id', message, 'request', flow, {
+      response: ({ status }) => happened.push(status),
+      failure: (status) => happened.push(`failure ${status} at ${clock.now()}`),
+    });
+    const answer = (status: number, branch = 'z9hG4bKc', method = 'OPTIONS') => {
+      const text = request(method, 'UDP 192.0.2.9', { branch }).replace(/^.* SIP\/2.0/, `SIP/2.0 ${status} Whatever`);
+      return table.receive(parseMessage(Buffer.from(text)) as SipResponse, flow, text.length);
+    };
+    return { flow, table, happened, answer };
+  };
+
+  test('Trying: timer E after 0.5, 1, 2, 4, 4 … s; timer F at 32 s makes it 408', () => {
+    const { flow, table, happened } = setUp(UDP);
+    clock.advance(40_000);
+    expect(flow.times).toEqual([0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    expect(happened).toEqual(['failure 408 at 32000']);
+    expect(table.size).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('Proceeding: timer E every 4 s, timer F still at 32 s', () => {
+    const { flow, happened, answer } = setUp(UDP);
+    clock.advance(600);
+    answer(100);
+    clock.advance(40_000);
+    expect(flow.times).toEqual([0, 500, 1500, 5500, 9500, 13_500, 17_500, 21_500, 25_500, 29_500]);
+    expect(happened).toEqual([100, 'failure 408 at 32000']);
+  });
+
+  test('Completed: no more retransmissions, copies of the response are absorbed until timer K at 5 s', () => {
+    const { flow, table, happened, answer } = setUp(UDP);
+    clock.advance(600);
+    answer(200);
+    expect(answer(200)).toBe(true);
+    clock.advance(4_999);
+    expect(table.size).toBe(1);
+    clock.advance(1);
+    expect(table.size).toBe(0);
+    expect(answer(200)).toBe(false);
+    expect(happened).toEqual([200]);
+    clock.advance(40_000);
+    expect(flow.times).toEqual([0, 500]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('a reliable transport: sent once, timer K is zero', () => {
+    const { flow, table, happened, answer } = setUp(TCP);
+    clock.advance(10_000);
+    answer(401);
+    expect(flow.times).toEqual([0]);
+    expect(happened).toEqual([401]);
+    expect(table.size).toBe(0);
+  });
+
+  test('a reliable transport without an answer: 408 at 32 s', () => {
+    const { happened } = setUp(TCP);
+    clock.advance(32_000);
+    expect(happened).toEqual(['failure 408 at 32000']);
+  });
+
+  test('transport error: 503, once', () => {
+    const { table, happened } = setUp(UDP);
+    clock.advance(100);
+    table.unreachable(TCP, '192.0.2.1', 5060);
+    table.unreachable(UDP, '192.0.2.1', 5061);
+    expect(happened).toEqual([]);
+    table.unreachable(UDP, '192.0.2.1', 5060);
+    table.unreachable(UDP, '192.0.2.1', 5060);
+    expect(happened).toEqual(['failure 503 at 100']);
+    clock.advance(40_000);
+    expect(happened).toHaveLength(1);
+  });
+
+  test('a flow that has ended: 503, but never before the sender knows of the transaction', async () => {
+    const flow = new Line(TCP, clock);
+    flow.broken = true;
+    const table = new ClientTransactions(clock);
+    const failed = Promise.withResolvers<number>();
+    let known = false;
+    table.send('id', incoming(request('OPTIONS', 'TCP 192.0.2.9')), 'request', flow, {
+      response: () => {},
+      failure: (status) => (known ? failed.resolve(status) : failed.reject(new Error('too early'))),
+    });
+    known = true;
+    expect(await failed.promise).toBe(503);
+  });
+
+  test('branch and method of CSeq must match (17.1.3)', () => {
+    const { happened, answer } = setUp(UDP);
+    expect(answer(200, 'z9hG4bKother')).toBe(false);
+    expect(answer(200, 'z9hG4bKc', 'REGISTER')).toBe(false);
+    expect(happened).toEqual([]);
+  });
+
+  test('a full table says so', () => {
+    const table = new ClientTransactions(clock, 1);
+    expect(table.full).toBe(false);
+    const user = { response: () => {}, failure: () => {} };
+    table.send('id', incoming(request('OPTIONS', 'UDP 192.0.2.9')), 'request', new Line(UDP, clock), user);
+    expect(table.full).toBe(true);
+  });
+});

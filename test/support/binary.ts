@@ -1,0 +1,51 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { within } from './deadline.ts';
+import { spawnProcess } from './process.ts';
+
+const ROOT = join(import.meta.dir, '../..');
+const BINARY = join(ROOT, 'dist/sbc-sip-sidecar');
+const BUILD_DEADLINE_MS = 120_000;
+
+let built: Promise<string> | undefined;
+
+/**
+ * The absolute path of the binary, built first when it is missing or older than what it is made of. At most one build
+ * a process.
+ * @throws with the output of the build when that fails
+ */
+export function sidecarBinary(): Promise<string> {
+  built ??= build();
+  return built;
+}
+
+async function build(): Promise<string> {
+  const binaryTime = await modified(BINARY);
+  if (binaryTime > (await newestSource())) return BINARY;
+  const builder = spawnProcess(process.execPath, ['build.ts'], { cwd: ROOT });
+  try {
+    const { code } = await within(builder.exited, BUILD_DEADLINE_MS, 'bun build.ts');
+    if (code !== 0) throw new Error(`bun build.ts ended with ${code}:\n${builder.lines.join('\n')}`);
+  } finally {
+    builder.kill('SIGKILL');
+  }
+  if ((await modified(BINARY)) === 0) throw new Error(`bun build.ts made no ${BINARY}`);
+  return BINARY;
+}
+
+/** Directories count too: the time of theirs changes when a file is removed or renamed. */
+async function newestSource(): Promise<number> {
+  const inSource = await readdir(join(ROOT, 'src'), { recursive: true });
+  const paths = ['build.ts', 'package.json', 'src', ...inSource.map((path) => join('src', path))];
+  return Math.max(...(await Promise.all(paths.map((path) => modified(join(ROOT, path))))));
+}
+
+/** Milliseconds since the epoch; 0 when there is no such file. */
+async function modified(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process';
+import { killAtExit } from './cleanup.ts';
+import { within } from './deadline.ts';
+
+/** Lines kept of one process; later ones are still matched, but not kept. */
+const MAX_LINES = 200_000;
+/** How much of the output an error shows. */
+const TAIL_LINES = 30;
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface SpawnedProcess {
+  readonly pid: number;
+  /** Complete lines so far. */
+  readonly stdout: readonly string[];
+  readonly stderr: readonly string[];
+  /** Both, in the order in which they arrived. */
+  readonly lines: readonly string[];
+  /**
+   * The first line of either stream that matches, earlier ones included, those before `lines[from]` left out.
+   * @throws when none does within `deadlineMs` milliseconds, or the process ends without one; both show the last lines
+   */
+  line(pattern: RegExp, deadlineMs: number, from?: number): Promise<RegExpMatchArray>;
+  /** Resolves when it has ended and all its output was read. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /** Sends a signal, SIGTERM unless told otherwise; nothing happens when it has already ended. */
+  kill(signal?: NodeJS.Signals): void;
+}
+
+export interface SpawnOptions {
+  /** All that the process sees besides PATH and HOME. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/**
+ * Starts a program in an environment of its own: of ours it inherits PATH and HOME only. It is killed when we end.
+ * @throws when it cannot be started
+ */
+export function spawnProcess(command: string, args: readonly string[], options: SpawnOptions = {}): SpawnedProcess {
+  const child = spawn(command, args, {
+    env: { ...inherited(), ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const { pid } = child;
+  const exit = Promise.withResolvers<Exit>();
+  // Without a listener it would be thrown a second time, out of reach.
+  child.on('error', () => {});
+  if (pid === undefined) throw new Error(`cannot start ${command}: is it installed?`);
+  const forget = killAtExit(pid);
+  let ended = false;
+  child.once('exit', () => {
+    ended = true;
+    forget();
+  });
+  child.once('close', (code, signal) => exit.resolve({ code, signal }));
+
+  const stdout: string[] = [];
+  const stderr: string[] = [];
+  const lines: string[] = [];
+  const waiting = new Set<(line: string) => void>();
+  const arrived = (own: string[]) => (line: string) => {
+    if (lines.length < MAX_LINES) {
+      own.push(line);
+      lines.push(line);
+    }
+    for (const look of waiting) look(line);
+  };
+  splitLines(child.stdout, arrived(stdout));
+  splitLines(child.stderr, arrived(stderr));
+  const tail = () => `last lines of ${command}:\n${lines.slice(-TAIL_LINES).join('\n')}`;
+
+  return {
+    pid,
+    stdout,
+    stderr,
+    lines,
+    exited: exit.promise,
+    kill: (signal = 'SIGTERM') => {
+      if (!ended) child.kill(signal);
+    },
+    line: async (pattern, deadlineMs, from = 0) => {
+      for (const line of lines.slice(from)) {
+        const match = line.match(pattern);
+        if (match) return match;
+      }
+      const found = Promise.withResolvers<RegExpMatchArray>();
+      const look = (line: string) => {
+        const match = line.match(pattern);
+        if (match) found.resolve(match);
+      };
+      waiting.add(look);
+      const end = exit.promise.then(({ code, signal }) => {
+        throw new Error(`ended with ${signal ?? code}`);
+      });
+      try {
+        return await within(Promise.race([found.promise, end]), deadlineMs, `a line like ${pattern}`);
+      } catch (error) {
+        throw new Error(`waiting for ${pattern}: ${error instanceof Error ? error.message : error}\n${tail()}`);
+      } finally {
+        waiting.delete(look);
+      }
+    },
+  };
+}
+
+function inherited(): Record<string, string> {
+  const { PATH, HOME } = process.env;
+  return { PATH: PATH ?? '/usr/local/bin:/usr/bin:/bin', ...(HOME === undefined ? {} : { HOME }) };
+}
+
+function splitLines(stream: NodeJS.ReadableStream, take: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop() ?? '';
+    for (const part of parts) take(part.replace(/\r$/, ''));
+  });
+  stream.on('end', () => {
+    if (rest !== '') take(rest);
+  });
+}

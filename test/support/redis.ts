@@ -1,0 +1,139 @@
+import { Redis } from 'ioredis';
+import { onCleanup, removeTemporaryDirectory, temporaryDirectory } from './cleanup.ts';
+import { within } from './deadline.ts';
+import { freePort } from './net.ts';
+import { type SpawnedProcess, spawnProcess } from './process.ts';
+
+const HOST = '127.0.0.1';
+const START_DEADLINE_MS = 10_000;
+const STOP_DEADLINE_MS = 5000;
+const RECONNECT_MS = 20;
+/** Someone else may take the port between look and use. */
+const START_ATTEMPTS = 3;
+
+export interface RedisServer {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined when it asks for none. */
+  readonly password: string | undefined;
+  /** Of the latest start. */
+  readonly pid: number;
+  /** Connected, and connects again by itself; its commands wait while the server is away. */
+  readonly client: Redis;
+  /** Ends the server; what it held is gone. Resolves when the process has ended. */
+  stop(): Promise<void>;
+  /** Sends a signal; one that ends the process is waited for, SIGSTOP and SIGCONT are not. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again, empty, on the same port; resolves when `client` has its PONG. */
+  start(): Promise<void>;
+}
+
+export interface RedisOptions {
+  readonly password?: string;
+  /** Further arguments of redis-server. */
+  readonly args?: readonly string[];
+}
+
+/** Starts a real redis-server on a free port of 127.0.0.1 that keeps nothing on disk. It is ended with the tests. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOn(await freePort(), options);
+    } catch (error) {
+      if (attempt === START_ATTEMPTS) throw error;
+    }
+  }
+}
+
+let shared: Promise<RedisServer> | undefined;
+
+/** One Redis for all tests that need no server of their own. Use keys that no other test uses. */
+export function sharedRedis(): Promise<RedisServer> {
+  shared ??= startRedis();
+  return shared;
+}
+
+async function startOn(port: number, { password, args = [] }: RedisOptions): Promise<RedisServer> {
+  const directory = temporaryDirectory('redis');
+  const launch = () => launchServer(port, directory, password, args);
+  let server: SpawnedProcess;
+  try {
+    server = await launch();
+  } catch (error) {
+    removeTemporaryDirectory(directory);
+    throw error;
+  }
+
+  const client = new Redis({
+    host: HOST,
+    port,
+    ...(password === undefined ? {} : { password }),
+    maxRetriesPerRequest: null,
+    retryStrategy: () => RECONNECT_MS,
+  });
+  let lastError = 'no answer';
+  client.on('error', (error) => {
+    lastError = error.message;
+  });
+  const ping = async () => {
+    try {
+      await within(client.ping(), START_DEADLINE_MS, 'PONG');
+    } catch (error) {
+      throw new Error(`Redis on port ${port} does not answer: ${lastError}`, { cause: error });
+    }
+  };
+  const kill = async (signal: NodeJS.Signals) => {
+    server.kill(signal);
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') return;
+    // A stopped process takes no notice of a signal until it goes on.
+    server.kill('SIGCONT');
+    await within(server.exited, STOP_DEADLINE_MS, `end of Redis after ${signal}`);
+  };
+  onCleanup(async () => {
+    client.disconnect();
+    await kill('SIGKILL');
+    removeTemporaryDirectory(directory);
+  });
+  await ping();
+
+  return {
+    host: HOST,
+    port,
+    password,
+    get pid() {
+      return server.pid;
+    },
+    client,
+    kill,
+    stop: () => kill('SIGTERM'),
+    start: async () => {
+      server = await launch();
+      await ping();
+    },
+  };
+}
+
+async function launchServer(
+  port: number,
+  directory: string,
+  password: string | undefined,
+  args: readonly string[],
+): Promise<SpawnedProcess> {
+  const settings = [
+    ['--port', String(port)],
+    ['--bind', HOST],
+    ['--dir', directory],
+    ['--save', ''],
+    ['--appendonly', 'no'],
+    ['--daemonize', 'no'],
+    ...(password === undefined ? [] : [['--requirepass', password]]),
+  ];
+  const server = spawnProcess('redis-server', [...settings.flat(), ...args], { cwd: directory });
+  try {
+    await server.line(/Ready to accept connections/, START_DEADLINE_MS);
+  } catch (error) {
+    server.kill('SIGKILL');
+    throw error;
+  }
+  return server;
+}
