@@ -4,7 +4,7 @@ import { LogAlerts } from './adapters/log/alerts.ts';
 import { banner } from './banner.ts';
 import type { Config } from './config/index.ts';
 import { Nonces } from './digest/nonce.ts';
-import type { Edge } from './edge/index.ts';
+import { type Edge, ListenError, startEdge } from './edge/index.ts';
 import { createLogger } from './log.ts';
 import { options } from './options/index.ts';
 import { type Logger, systemClock } from './ports.ts';
@@ -37,6 +37,12 @@ export async function serve(config: Config): Promise<void> {
     clearInterval(flushing);
     await new Promise((resolve) => logger.flush(resolve));
   }
+}
+
+/** The exit code of what {@link serve} throws when a person has to put something right; undefined for a fault of ours. */
+export function exitCodeOf(error: unknown): number | undefined {
+  if (error instanceof ProvisionError) return 2;
+  return error instanceof ListenError ? 1 : undefined;
 }
 
 async function run(config: Config, logger: Logger, told: AbortSignal): Promise<void> {
@@ -92,8 +98,7 @@ async function run(config: Config, logger: Logger, told: AbortSignal): Promise<v
   logger.info({}, 'stopped');
 }
 
-async function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise<Edge> {
-  const { startEdge } = await import('./edge/index.ts');
+function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise<Edge> {
   const { sip, externalIp } = embedded;
   return startEdge({ listen: sip, secret, logger, ...(externalIp && { externalIp }) });
 }

@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import { CachedDirectory } from './adapters/cached-directory.ts';
-import { ask, connectRedis } from './adapters/redis/connection.ts';
+import { connectRedis, untilReady } from './adapters/redis/connection.ts';
 import { RedisLocationService } from './adapters/redis/location.ts';
 import { RealmIndexKeeper } from './adapters/redis/realm-index.ts';
 import { SqlDirectory } from './adapters/sql/directory.ts';
@@ -73,7 +73,7 @@ function openRedis(config: Config, logger: Logger, clock: Clock) {
   const index = new RealmIndexKeeper(redis, logger);
   return {
     location,
-    probes: [{ name: 'Redis', probe: () => ask(() => redis.ping()) }],
+    probes: [{ name: 'Redis', probe: () => untilReady(redis) }],
     start() {
       location.start();
       index.start();

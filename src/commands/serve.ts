@@ -32,9 +32,23 @@ export default defineCommand({
     const config = readConfigOrComplain({ ...process.env, ...flagsAsVariables(args) });
     if (!config) process.exitCode = EXIT.usage;
     else if (args.check) process.exitCode = await check(config);
-    else await (await import('../serve.ts')).serve(config);
+    else process.exitCode = await serve(config);
   },
 });
+
+/** What a person has to put right before it can start is said in one line. */
+async function serve(config: Config): Promise<number> {
+  const sidecar = await import('../serve.ts');
+  try {
+    await sidecar.serve(config);
+    return EXIT.ok;
+  } catch (error) {
+    const code = sidecar.exitCodeOf(error);
+    if (code === undefined) throw error;
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    return code;
+  }
+}
 
 function flagsAsVariables(args: Readonly<Record<string, unknown>>): Record<string, string> {
   const variables: Record<string, string> = {};

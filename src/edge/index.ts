@@ -232,7 +232,7 @@ class SipEdge implements Edge {
     const answer = { status: Number(status), reason, headers, body };
     const response = composeResponse(tx.request.headers, answer, newTag());
     tx.respond(answer.status, response);
-    app.reply(msgId, `OK|${responseSent(Buffer.byteLength(response), peer(tx.flow), tx.id)}`, response);
+    app.acknowledge(msgId, `OK|${responseSent(Buffer.byteLength(response), peer(tx.flow), tx.id)}`, response);
   }
 
   #onNewRequest(app: App, msgId: string, route: string, text: string): void {

@@ -15,6 +15,8 @@ export const MAX_HEADERS = 100;
 export const MAX_HEADER_LENGTH = 8192;
 
 const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
+/** A CR or LF outside a CRLF. */
+const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: as above; RFC 3261 25.1 lets a quoted-pair carry them
@@ -27,36 +29,35 @@ const CONTROL_UNQUOTED = /(?<!\\)[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
  */
 export function readHead(text: string): Head {
   const headers: Header[] = [];
+  // Looked for in the whole text at once, as next to no message has one.
+  const brokenLines = BARE_BREAK.test(text);
   let fault = CONTROL.test(text) && CONTROL_UNQUOTED.test(text) ? 'Control Character in Header' : undefined;
 
   let end = endOfLine(text, 0);
   const startLine = text.slice(0, end);
-  if (hasBreak(startLine)) fault ??= 'Malformed Start Line';
+  if (brokenLines && BARE_BREAK.test(startLine)) fault ??= 'Malformed Start Line';
 
   for (let at = end + 2; at < text.length; at = end + 2) {
     end = endOfLine(text, at);
     if (end === at) break;
-    const first = end;
-    // A continuation begins with a space or a tab; most messages have none and take no step of this loop.
-    while (isBlank(text.charCodeAt(end + 2))) end = endOfLine(text, end + 2);
-
-    if (end - at > MAX_HEADER_LENGTH) {
-      fault ??= 'Header Too Long';
-      continue;
+    let folded = false;
+    while (isBlank(text.charCodeAt(end + 2))) {
+      end = endOfLine(text, end + 2);
+      folded = true;
     }
     if (headers.length === MAX_HEADERS) {
       fault ??= 'Too Many Headers';
       break;
     }
-    const line = end === first ? text.slice(at, end) : unfold(text.slice(at, end));
-    if (hasBreak(line)) {
-      fault ??= 'Bare CR or LF in Header';
-      continue;
+    if (end - at > MAX_HEADER_LENGTH) fault ??= 'Header Too Long';
+    else if (brokenLines && BARE_BREAK.test(text.slice(at, end))) fault ??= 'Bare CR or LF in Header';
+    else {
+      const colon = text.indexOf(':', at);
+      const name = colon < 0 || colon > end ? '' : canonicalName(text.slice(at, colon).trimEnd());
+      const value = text.slice(colon + 1, end);
+      if (TOKEN.test(name)) headers.push({ name, value: (folded ? unfold(value) : value).trim() });
+      else fault ??= 'Malformed Header Line';
     }
-    const colon = line.indexOf(':');
-    const name = canonicalName(line.slice(0, Math.max(colon, 0)).trimEnd());
-    if (!TOKEN.test(name)) fault ??= 'Malformed Header Line';
-    else headers.push({ name, value: line.slice(colon + 1).trim() });
   }
   return { startLine, headers, fault };
 }
@@ -69,10 +70,6 @@ function endOfLine(text: string, from: number): number {
 
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
-}
-
-function hasBreak(line: string): boolean {
-  return line.includes('\n') || line.includes('\r');
 }
 
 function unfold(line: string): string {

@@ -11,8 +11,19 @@ const BLANK_LINE = Buffer.from('\r\n\r\n');
 const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) ([^\s<>"]+) SIP\/(\d+\.\d+)$/i;
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):./;
-/** Headers of which a second one makes the message ambiguous: one server would read the first, the next the last. */
-const SINGLE = new Set(['From', 'To', 'Call-ID', 'CSeq', 'Max-Forwards', 'Content-Length', 'Content-Type', 'Expires']);
+const DIGITS = /^\d+$/;
+
+/** Headers that may stand but once, a bit for each. */
+const SINGLE: Readonly<Record<string, number>> = Object.assign(Object.create(null), {
+  From: 1,
+  To: 2,
+  'Call-ID': 4,
+  CSeq: 8,
+  'Max-Forwards': 16,
+  'Content-Length': 32,
+  'Content-Type': 64,
+  Expires: 128,
+});
 
 /** A head that was understood, and how many bytes of body belong to it. */
 export interface ParsedHead {
@@ -50,23 +61,23 @@ export function parseMessage(datagram: Buffer): SipMessage {
 export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
   const head = readHead(bytes.toString('utf8'));
   const [, method, uri, version] = REQUEST_LINE.exec(head.startLine) ?? [];
-  const [, status, reason = ''] = STATUS_LINE.exec(head.startLine) ?? [];
   const fail = (why: string, code: 400 | 505 = 400): never => {
     throw new MalformedMessage(code, why, method ?? methodOf(head), head.headers);
   };
-
   if (version !== undefined && version !== '2.0') fail('Version Not Supported', 505);
+  const [, status, reason = ''] = method === undefined ? (STATUS_LINE.exec(head.startLine) ?? []) : [];
   if (method === undefined && status === undefined) fail('Malformed Start Line');
   const early = fault ?? head.fault ?? (isUtf8(bytes) ? undefined : 'Header Not in UTF-8');
   if (early !== undefined) fail(early);
 
   const found = inspect(head.headers);
   if (typeof found === 'string') return fail(found);
-  const { contentLength, ...common } = found;
+  const { topVia, from, to, callId, cseq, contentLength } = found;
+  const common = { headers: head.headers, body: NO_BODY, topVia, from, to, callId, cseq };
   if (method === undefined || uri === undefined) {
     return { message: { kind: 'response', status: Number(status), reason, ...common }, contentLength };
   }
-  if (common.cseq.method !== method) fail('CSeq Method Mismatch');
+  if (cseq.method !== method) fail('CSeq Method Mismatch');
   if (!isRequestUri(uri)) fail('Malformed Request-URI');
   return { message: { kind: 'request', method, uri, ...common }, contentLength };
 }
@@ -79,12 +90,14 @@ function inspect(headers: readonly Header[]) {
   let callId: string | undefined;
   let cseq: CSeq | undefined;
   let contentLength: number | undefined;
-  const seen = new Set<string>();
+  /** Of the headers that may stand but once, those seen: a second one would leave open which of them counts. */
+  let seen = 0;
 
   for (const { name, value } of headers) {
-    if (SINGLE.has(name)) {
-      if (seen.has(name)) return `Multiple ${name}`;
-      seen.add(name);
+    const single = SINGLE[name];
+    if (single !== undefined) {
+      if (seen & single) return `Multiple ${name}`;
+      seen |= single;
     }
     switch (name) {
       case 'Via':
@@ -92,10 +105,12 @@ function inspect(headers: readonly Header[]) {
         if (!topVia) return 'Malformed Via';
         break;
       case 'From':
+        if (!isNameAddr(value)) return 'Malformed From';
+        from = value;
+        break;
       case 'To':
-        if (!isNameAddr(value)) return `Malformed ${name}`;
-        if (name === 'From') from = value;
-        else to = value;
+        if (!isNameAddr(value)) return 'Malformed To';
+        to = value;
         break;
       case 'Call-ID':
         if (value === '' || /\s/.test(value)) return 'Malformed Call-ID';
@@ -106,11 +121,11 @@ function inspect(headers: readonly Header[]) {
         if (!cseq) return 'Malformed CSeq';
         break;
       case 'Max-Forwards':
-        if (!/^\d+$/.test(value) || Number(value) > 255) return 'Malformed Max-Forwards';
+        if (!DIGITS.test(value) || Number(value) > 255) return 'Malformed Max-Forwards';
         break;
       case 'Content-Length':
         contentLength = Number(value);
-        if (!/^\d+$/.test(value) || !Number.isSafeInteger(contentLength)) return 'Malformed Content-Length';
+        if (!DIGITS.test(value) || !Number.isSafeInteger(contentLength)) return 'Malformed Content-Length';
         break;
     }
   }
@@ -119,7 +134,7 @@ function inspect(headers: readonly Header[]) {
   if (to === undefined) return 'Missing To';
   if (callId === undefined) return 'Missing Call-ID';
   if (cseq === undefined) return 'Missing CSeq';
-  return { headers, body: NO_BODY, topVia, from, to, callId, cseq, contentLength };
+  return { topVia, from, to, callId, cseq, contentLength };
 }
 
 /** Any absolute URI; a SIP one by its grammar, and without headers, which have no meaning here (RFC 3261 19.1.5). */

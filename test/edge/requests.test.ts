@@ -316,12 +316,12 @@ describe('starting and stopping', () => {
     const free = { proto: 'tcp', host: '127.0.0.2', port: 0 } as const;
     const started = startTestEdge({ listen: [free, { proto, host: '127.0.0.1', port }] });
     expect(await started.catch((e) => e)).toBeInstanceOf(ListenError);
-    expect(started).rejects.toThrow(`${proto}/127.0.0.1:${port} is in use`);
+    await expect(started).rejects.toThrow(`${proto}/127.0.0.1:${port} is in use`);
   });
 
   test('a control port in use likewise', async () => {
     const { port } = edge.control;
-    expect(startTestEdge({ controlPort: port })).rejects.toThrow(`127.0.0.1:${port} is in use`);
+    await expect(startTestEdge({ controlPort: port })).rejects.toThrow(`127.0.0.1:${port} is in use`);
   });
 
   test('the external address is announced, the local one too', async () => {
@@ -337,7 +337,7 @@ describe('starting and stopping', () => {
     using peer = await TcpPeer.open(portOf(other, 'tcp'));
     await other.stop();
     await Promise.all([connected.closed, peer.closed]);
-    expect(TcpPeer.open(portOf(other, 'tcp'))).rejects.toThrow();
-    expect(RawApp.connect(other.control.port)).rejects.toThrow();
+    await expect(TcpPeer.open(portOf(other, 'tcp'))).rejects.toThrow();
+    await expect(RawApp.connect(other.control.port)).rejects.toThrow();
   });
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { HALF_OPEN_MS, IDLE_MS, MAX_CONNECTIONS_PER_SOURCE, MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
+import { Connections } from '../../src/edge/transports/connections.ts';
 import { StreamFramer } from '../../src/edge/transports/framing.ts';
 import { ManualClock, portOf, RawApp, request, startTestEdge, TcpPeer, textOf, transactionOf } from './support.ts';
 
@@ -82,8 +83,7 @@ describe('connections', () => {
     const phones = await Promise.all([1, 2].map(() => TcpPeer.open(portOf(edge, 'tcp'))));
     for (const phone of phones) cleaner.use(phone);
     for (const phone of phones) phone.send(message());
-    for (const _ of phones) {
-      const frame = await app.next();
+    for (const frame of [await app.next(), await app.next()]) {
       const reply = await app.ask(`sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
       const port = frame.split('|')[6];
       const phone = phones.find((p) => String(p.port) === port);
@@ -175,6 +175,22 @@ describe('connections', () => {
     await ping();
     clock.advance(IDLE_MS);
     await phone.closed;
+  });
+
+  test('the bounds of connections, in all and per source', () => {
+    const connections = new Connections<{ address: string; port: number }>(6, 3);
+    const open = (address: string, port: number) => {
+      const refusal = connections.refusal(address);
+      if (!refusal) connections.add({ address, port });
+      return refusal;
+    };
+    for (const port of [1, 2, 3]) expect(open('192.0.2.1', port)).toBeUndefined();
+    expect(open('192.0.2.1', 4)).toBe('too many connections from there');
+    for (const port of [1, 2, 3]) expect(open('192.0.2.2', port)).toBeUndefined();
+    expect(open('192.0.2.3', 1)).toBe('too many connections');
+    const [first] = connections;
+    if (first) connections.delete(first);
+    expect(open('192.0.2.1', 4)).toBeUndefined();
   });
 
   test('loopback is exempt from the bound of connections per source', async () => {

@@ -27,8 +27,8 @@ export interface Mariadb {
   /** Whether the server was started by us; only then can it be paused, resumed, stopped and started. */
   readonly own: boolean;
   readonly pool: Pool;
-  /** Freezes the server: connections stay open and nothing is answered. */
-  pause(): void;
+  /** Freezes the server: connections stay open and, once this has resolved, nothing is answered. */
+  pause(): Promise<void>;
   resume(): void;
   /** Ends the server in good order; resolves when the process has ended. Its data stays. */
   stop(): Promise<void>;
@@ -79,7 +79,7 @@ async function useServer(port: number, password: string): Promise<Mariadb> {
     database: DATABASE,
     own: false,
     pool,
-    pause: notOurs,
+    pause: async () => notOurs(),
     resume: notOurs,
     stop: async () => notOurs(),
     start: async () => notOurs(),
@@ -119,7 +119,7 @@ async function startServer(): Promise<Mariadb> {
     database: DATABASE,
     own: true,
     pool,
-    pause: () => server.kill('SIGSTOP'),
+    pause: () => server.freeze(),
     resume: () => server.kill('SIGCONT'),
     stop: async () => {
       server.kill('SIGTERM');

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { killAtExit } from './cleanup.ts';
 import { within } from './deadline.ts';
 
@@ -6,6 +7,8 @@ import { within } from './deadline.ts';
 const MAX_LINES = 200_000;
 /** How much of the output an error shows. */
 const TAIL_LINES = 30;
+const FREEZE_DEADLINE_MS = 5000;
+const FREEZE_POLL_MS = 1;
 
 export interface Exit {
   readonly code: number | null;
@@ -28,6 +31,11 @@ export interface SpawnedProcess {
   readonly exited: Promise<Exit>;
   /** Sends a signal, SIGTERM unless told otherwise; nothing happens when it has already ended. */
   kill(signal?: NodeJS.Signals): void;
+  /**
+   * Sends SIGSTOP and resolves when every thread stands still; until then some may go on and answer. SIGCONT ends it.
+   * Linux only.
+   */
+  freeze(): Promise<void>;
 }
 
 export interface SpawnOptions {
@@ -83,6 +91,11 @@ export function spawnProcess(command: string, args: readonly string[], options: 
     kill: (signal = 'SIGTERM') => {
       if (!ended) child.kill(signal);
     },
+    freeze: async () => {
+      if (ended) throw new Error(`${command} has ended`);
+      child.kill('SIGSTOP');
+      await standstill(pid);
+    },
     line: async (pattern, deadlineMs, from = 0) => {
       for (const line of lines.slice(from)) {
         const match = line.match(pattern);
@@ -106,6 +119,30 @@ export function spawnProcess(command: string, args: readonly string[], options: 
       }
     },
   };
+}
+
+async function standstill(pid: number): Promise<void> {
+  const deadline = performance.now() + FREEZE_DEADLINE_MS;
+  while (!(await threadStates(pid)).every((state) => state === 'T')) {
+    if (performance.now() > deadline) throw new Error(`process ${pid} goes on after SIGSTOP`);
+    await Bun.sleep(FREEZE_POLL_MS);
+  }
+}
+
+/** The state of each thread, as in proc(5): `T` is stopped. */
+async function threadStates(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  return Promise.all(
+    threads.map(async (thread) => {
+      try {
+        const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+        // The name before it stands in parentheses and may hold any character.
+        return stat.charAt(stat.lastIndexOf(')') + 2);
+      } catch {
+        return 'gone'; // a thread that ended meanwhile: look again
+      }
+    }),
+  );
 }
 
 function inherited(): Record<string, string> {

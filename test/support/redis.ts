@@ -22,7 +22,7 @@ export interface RedisServer {
   readonly client: Redis;
   /** Ends the server; what it held is gone. Resolves when the process has ended. */
   stop(): Promise<void>;
-  /** Sends a signal; one that ends the process is waited for, SIGSTOP and SIGCONT are not. */
+  /** Sends a signal; resolves when the process has ended, or with SIGSTOP when it stands still. SIGCONT resumes it. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again, empty, on the same port; resolves when `client` has its PONG. */
   start(): Promise<void>;
@@ -83,8 +83,9 @@ async function startOn(port: number, { password, args = [] }: RedisOptions): Pro
     }
   };
   const kill = async (signal: NodeJS.Signals) => {
+    if (signal === 'SIGSTOP') return server.freeze();
     server.kill(signal);
-    if (signal === 'SIGSTOP' || signal === 'SIGCONT') return;
+    if (signal === 'SIGCONT') return;
     // A stopped process takes no notice of a signal until it goes on.
     server.kill('SIGCONT');
     await within(server.exited, STOP_DEADLINE_MS, `end of Redis after ${signal}`);

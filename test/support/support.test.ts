@@ -130,12 +130,12 @@ describe('MariaDB', () => {
   test('it can be frozen, stopped and started without losing a row', async () => {
     const server = await sharedMariadb();
     if (!server.own) {
-      expect(server.pause).toThrow('not ours');
+      await expect(server.pause()).rejects.toThrow('not ours');
       return;
     }
     const realm = `${crypto.randomUUID()}.example.com`;
     await insertAccount({ realm });
-    server.pause();
+    await server.pause();
     const asked = server.pool.query('SELECT 1');
     await expect(within(asked, 100, 'an answer')).rejects.toThrow('an answer');
     server.resume();

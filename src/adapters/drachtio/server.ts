@@ -18,6 +18,7 @@ export interface DrachtioOptions {
 /** drachtio-srf multiplies its delay by 1.7 without end unless it is told one; milliseconds. */
 const MAX_RECONNECT_DELAY_MS = 3000;
 const WRONG_SECRET_DELAY_MS = 5000;
+const CLOSE_TIMEOUT_MS = 1000;
 
 /** The SIP server's requests and our answers, over drachtio's control protocol. */
 export class DrachtioServer {
@@ -82,9 +83,7 @@ export class DrachtioServer {
     }
     client.wp.closing = true;
     clearTimeout(client.wp.reconnectVars.retryTimer ?? undefined);
-    await Promise.all(
-      [...client.mapServer.keys()].map((socket) => new Promise<void>((resolve) => socket.end(() => resolve()))),
-    );
+    await Promise.all([...client.mapServer.keys()].map(closed));
   }
 
   #learn(reported: Hostports): void {
@@ -119,4 +118,17 @@ export class DrachtioServer {
     if (socket.writable) this.#srf.client.wp.send(socket, text);
     if (--this.#inFlight === 0) this.#onIdle?.();
   }
+}
+
+/** Ends a connection; resolves when what was written is out and the other end has closed too, or after a second. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.destroyed) return resolve();
+    const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.end();
+  });
 }

@@ -41,7 +41,10 @@ export interface WireProtocol {
 }
 
 export function createSrf(): SrfApp {
-  return (new Srf() as unknown as { readonly app: SrfApp }).app;
+  const srf = new Srf();
+  // Srf emits what its app emits once more; without a listener an error would end the process.
+  srf.on('error', () => {});
+  return (srf as unknown as { readonly app: SrfApp }).app;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Config } from '../../config/index.ts';
@@ -21,6 +22,12 @@ export function connectRedis(config: Config['redis'], logger: Logger): Redis {
   redis.on('error', (error: Error) => logger.warn({ why: error.message }, 'Redis connection'));
   redis.on('ready', () => logger.info({}, 'Redis connected'));
   return redis;
+}
+
+/** Resolves when Redis answers; rejects when it cannot be reached now. */
+export async function untilReady(redis: Redis): Promise<void> {
+  if (redis.status === 'connecting' || redis.status === 'connect') await once(redis, 'ready');
+  await ask(() => redis.ping());
 }
 
 /** Replies that say "not now" rather than "that was wrong". */

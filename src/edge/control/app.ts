@@ -65,6 +65,11 @@ export class App {
     this.send(`${newId()}|response|${msgId}|${result}`, message);
   }
 
+  /** Answers a message of which the app wants to hear no more: not in a write of its own. */
+  acknowledge(msgId: string, result: string, message: Wire): void {
+    this.#outbox.addUnhurried(encodeFrame(`${newId()}|response|${msgId}|${result}`, message));
+  }
+
   /** Ends the connection once everything has been sent. */
   close(why: string): void {
     this.#why = why;

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../clock.ts';
+import { isLoopback } from './connections.ts';
 import { listenTcp } from './tcp.ts';
 import { bracketed, formatListener, type Protocol, type Transport, type TransportEvents } from './transport.ts';
 import { listenUdp } from './udp.ts';
@@ -79,8 +80,4 @@ export function localAddress({ address }: Transport): string {
 
 function reaches({ address }: Transport, target: string): boolean {
   return address === '::' || isIP(address) === isIP(target);
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
 }

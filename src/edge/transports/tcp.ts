@@ -2,14 +2,8 @@ import { createServer, connect as netConnect, type Server, type Socket } from 'n
 import type { MalformedMessage, Wire } from '../../sip/message.ts';
 import type { Clock } from '../clock.ts';
 import { type Delay, DelayQueue } from '../delay-queue.ts';
-import {
-  CONNECT_MS,
-  HALF_OPEN_MS,
-  IDLE_MS,
-  MAX_CONNECTIONS,
-  MAX_CONNECTIONS_PER_SOURCE,
-  MAX_UNSENT_BYTES,
-} from '../limits.ts';
+import { CONNECT_MS, HALF_OPEN_MS, IDLE_MS, MAX_UNSENT_BYTES } from '../limits.ts';
+import { Connections } from './connections.ts';
 import { StreamFramer } from './framing.ts';
 import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
 
@@ -28,7 +22,7 @@ class TcpTransport implements Transport {
   address = '';
   port = 0;
   readonly #server: Server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
-  readonly #connections = new Connections();
+  readonly #connections = new Connections<TcpConnection>();
   readonly connecting: DelayQueue<TcpConnection>;
   readonly halfOpen: DelayQueue<TcpConnection>;
   readonly idle: DelayQueue<TcpConnection>;
@@ -74,7 +68,7 @@ class TcpTransport implements Transport {
       ...(!wildcard && { localAddress: this.address }),
     });
     const connection = new TcpConnection(this, socket, address, port);
-    if (this.#connections.size >= MAX_CONNECTIONS) connection.destroy();
+    if (this.#connections.full) connection.destroy();
     else this.#connections.add(connection);
     connection.awaitConnect();
     return connection;
@@ -94,13 +88,13 @@ class TcpTransport implements Transport {
 
   #accept(socket: Socket): void {
     const address = plainAddress(socket.remoteAddress ?? '');
-    const full = this.#connections.size >= MAX_CONNECTIONS;
-    if (full || this.#connections.from(address) >= MAX_CONNECTIONS_PER_SOURCE) {
-      socket.destroy();
-      this.events.dropped(undefined, full ? 'too many connections' : `too many connections from ${address}`);
-      return;
+    const refusal = this.#connections.refusal(address);
+    const connection = new TcpConnection(this, socket, address, socket.remotePort ?? 0);
+    if (refusal === undefined) this.#connections.add(connection);
+    else {
+      connection.destroy();
+      this.events.dropped(connection, refusal);
     }
-    this.#connections.add(new TcpConnection(this, socket, address, socket.remotePort ?? 0));
   }
 }
 
@@ -167,45 +161,4 @@ class TcpConnection implements Flow {
     this.#idle.cancel();
     this.transport.forget(this);
   }
-}
-
-/** The open connections by their far end, and how many there are from each address. */
-class Connections {
-  readonly #byPeer = new Map<string, TcpConnection>();
-  readonly #perSource = new Map<string, number>();
-
-  get size(): number {
-    return this.#byPeer.size;
-  }
-
-  [Symbol.iterator](): Iterator<TcpConnection> {
-    return this.#byPeer.values();
-  }
-
-  to(address: string, port: number): TcpConnection | undefined {
-    return this.#byPeer.get(`${address} ${port}`);
-  }
-
-  /** How many connections count against an address; none for loopback, where the tests and the neighbours live. */
-  from(address: string): number {
-    return isLoopback(address) ? 0 : (this.#perSource.get(address) ?? 0);
-  }
-
-  add(connection: TcpConnection): void {
-    this.#byPeer.set(`${connection.address} ${connection.port}`, connection);
-    this.#perSource.set(connection.address, (this.#perSource.get(connection.address) ?? 0) + 1);
-  }
-
-  delete(connection: TcpConnection): void {
-    const key = `${connection.address} ${connection.port}`;
-    if (this.#byPeer.get(key) !== connection) return;
-    this.#byPeer.delete(key);
-    const left = (this.#perSource.get(connection.address) ?? 1) - 1;
-    if (left > 0) this.#perSource.set(connection.address, left);
-    else this.#perSource.delete(connection.address);
-  }
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
 }

@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { sidecarBinary } from '../support/binary.ts';
+import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
+import { within } from '../support/deadline.ts';
+import type { Mariadb } from '../support/mariadb.ts';
+import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
+import type { RedisServer } from '../support/redis.ts';
+
+const START_DEADLINE_MS = 15_000;
+const STOP_DEADLINE_MS = 8000;
+
+export interface RunningSidecar {
+  readonly process: SpawnedProcess;
+  /** Where its edge listens, for UDP and TCP alike. */
+  readonly sip: { readonly host: string; readonly port: number };
+  /** Sends SIGTERM and resolves with the exit code. */
+  stop(): Promise<number | null>;
+}
+
+export interface SidecarOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts the compiled binary with its own edge on a free port, and resolves when it is ready. */
+export async function startEmbedded({ args = [], env = {} }: SidecarOptions): Promise<RunningSidecar> {
+  const binary = await sidecarBinary();
+  // TCP takes whatever port UDP got, so the pair is chosen by asking for one and naming it to the other.
+  const { freePort } = await import('../support/net.ts');
+  const port = await freePort();
+  const address = `127.0.0.1:${port}`;
+  const sidecar = spawnProcess(binary, ['serve', '--embedded', '--sip', `udp/${address},tcp/${address}`, ...args], {
+    env,
+    cwd: temporaryDirectory('sidecar'),
+  });
+  onCleanup(() => sidecar.kill('SIGKILL'));
+  await sidecar.line(/is ready, embedded/, START_DEADLINE_MS);
+  return {
+    process: sidecar,
+    sip: { host: '127.0.0.1', port },
+    async stop() {
+      sidecar.kill('SIGTERM');
+      return (await within(sidecar.exited, STOP_DEADLINE_MS, 'end of the sidecar')).code;
+    },
+  };
+}
+
+/** A file with this content that is gone after the tests. */
+export async function fileWith(name: string, content: string): Promise<string> {
+  const path = join(temporaryDirectory('file'), name);
+  await Bun.write(path, content);
+  return path;
+}
+
+/** The variables that put Redis and MariaDB in the place of SQLite. */
+export function outsideStores(redis: RedisServer, mysql: Mariadb, secret: string): Record<string, string> {
+  return {
+    JAMBONES_REDIS_HOST: redis.host,
+    JAMBONES_REDIS_PORT: String(redis.port),
+    JAMBONES_MYSQL_HOST: mysql.host,
+    JAMBONES_MYSQL_PORT: String(mysql.port),
+    JAMBONES_MYSQL_USER: mysql.user,
+    JAMBONES_MYSQL_PASSWORD: mysql.password,
+    JAMBONES_MYSQL_DATABASE: mysql.database,
+    ENCRYPTION_SECRET: secret,
+  };
+}
