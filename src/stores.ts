@@ -103,7 +103,8 @@ function openAccounts(config: Config, cipher: ClientPasswordCipher, logger: Logg
     probes: [{ name: 'MySQL', probe: ping }],
     async close() {
       clearInterval(timer);
-      await db.destroy();
+      // Not through Kysely, which ends only a pool that it has used.
+      await pool.promise().end();
     },
   };
 }
