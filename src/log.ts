@@ -4,8 +4,8 @@ import pino, { type Logger as PinoLogger } from 'pino';
 const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
 
 /**
- * The log: JSON lines on stdout; for a person at a terminal one readable line each. Call {@link PinoLogger.flush} before
- * the process ends: lines are written in blocks.
+ * The log: JSON lines on stdout; for a person at a terminal one readable line each. Lines are written in the background,
+ * so call flush before the process ends.
  */
 export async function createLogger(level: string): Promise<PinoLogger> {
   const options = {
@@ -17,5 +17,5 @@ export async function createLogger(level: string): Promise<PinoLogger> {
     const { default: pretty } = await import('pino-pretty');
     return pino(options, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
   }
-  return pino(options, pino.destination({ fd: 1, sync: false, minLength: 4096 }));
+  return pino(options, pino.destination({ fd: 1, sync: false }));
 }

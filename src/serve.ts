@@ -15,8 +15,6 @@ import { openStores } from './stores.ts';
 import { waitFor } from './wait.ts';
 import { WebhookAuthenticator } from './webhook/index.ts';
 
-const FLUSH_LOG_MS = 1000;
-
 /**
  * The sidecar: opens what it depends on, answers REGISTER and OPTIONS, and returns when it was told to stop and has.
  * Whatever is beyond repair is logged and ends the process with 1.
@@ -24,7 +22,6 @@ const FLUSH_LOG_MS = 1000;
  */
 export async function serve(config: Config): Promise<void> {
   const logger = await createLogger(config.platform.logLevel);
-  const flushing = setInterval(() => logger.flush(), FLUSH_LOG_MS);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const)
     process.on(event, (error: unknown) => {
       logger.fatal({ why: error instanceof Error ? error.stack : String(error) }, event);
@@ -34,7 +31,6 @@ export async function serve(config: Config): Promise<void> {
   try {
     await run(config, logger, untilToldToStop(logger));
   } finally {
-    clearInterval(flushing);
     await new Promise((resolve) => logger.flush(resolve));
   }
 }

@@ -1,5 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /**
  * The cipher under which the platform keeps its clients' passwords: AES-256-CBC, or CTR in old systems; the key is the
  * first 32 characters of base64(SHA-256(secret)), as ASCII.
@@ -25,9 +27,9 @@ export class ClientPasswordCipher {
     try {
       const { iv, content }: { iv: string; content: string } = JSON.parse(stored);
       const decipher = createDecipheriv(this.#algorithm, this.#key, Buffer.from(iv, 'hex'));
-      return Buffer.concat([decipher.update(Buffer.from(content, 'hex')), decipher.final()]).toString('utf8');
+      return utf8.decode(Buffer.concat([decipher.update(Buffer.from(content, 'hex')), decipher.final()]));
     } catch {
-      return undefined; // no JSON, wrong length, wrong padding: all say "not ours"
+      return undefined; // no JSON, wrong length, wrong padding, no text: all say "not ours"
     }
   }
 }

@@ -1,7 +1,7 @@
 import { isNameAddr, tagOf, withBrackets } from '../sip/from-to.ts';
 import { isKnownName } from '../sip/headers.ts';
 import { type Header, headerValue, joinBody, type SipRequest, type Wire } from '../sip/message.ts';
-import { formatVia, parseVias, type Via } from '../sip/via.ts';
+import { formatVia, parseVias, type Via, withSource } from '../sip/via.ts';
 
 /** What an app or the edge itself wants to say in a response; all else of it follows from the request. */
 export interface Answer {
@@ -72,13 +72,13 @@ export function composeRequest(
   return joinBody(head, body);
 }
 
-/** The request with its source in the top Via. */
-export function stampSource(request: SipRequest, via: Via): SipRequest {
-  const index = request.headers.findIndex((h) => h.name === 'Via');
-  const line = request.headers[index]?.value ?? '';
-  const [, ...others] = line.includes(',') ? parseVias(line) : [via];
-  const value = [via, ...others].map(formatVia).join(', ');
-  return { ...request, topVia: via, headers: request.headers.with(index, { name: 'Via', value }) };
+/** The headers of a request with its source in the top Via. */
+export function stampSource({ headers, topVia }: SipRequest, address: string, port: number): Header[] {
+  const index = headers.findIndex((h) => h.name === 'Via');
+  const line = headers[index]?.value ?? '';
+  const [, ...others] = line.includes(',') ? parseVias(line) : [];
+  const value = [withSource(topVia, address, port), ...others].map(formatVia).join(', ');
+  return headers.with(index, { name: 'Via', value });
 }
 
 const NO_BYTES = new Uint8Array(0);

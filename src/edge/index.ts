@@ -1,68 +1,25 @@
-import type { SipResponse } from '../sip/message.ts';
-import { type Header, headerValue, type MalformedMessage, type SipRequest, serialise } from '../sip/message.ts';
-import { withSource } from '../sip/via.ts';
+import type { Header, MalformedMessage, SipRequest, SipResponse } from '../sip/message.ts';
+import { headerValue, serialise } from '../sip/message.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Answer, composeResponse, stampSource } from './compose.ts';
 import type { App } from './control/app.ts';
 import { Apps } from './control/apps.ts';
 import { requestLeader, requestSent, responseLeader, responseSent } from './control/messages.ts';
 import { type ControlServer, listenControl, secretCheck } from './control/server.ts';
+import type { Counters, Edge, EdgeOptions } from './options.ts';
 import { NotSent, type Outbound, prepareRequest, readAppMessage } from './outbound.ts';
 import { refusalOf } from './refusals.ts';
 import { cseqNumbers, newId, newTag, statelessTag } from './tokens.ts';
 import { ClientTransactions } from './transactions/client-table.ts';
 import { ServerTransactions, transactionKey } from './transactions/server-table.ts';
-import { type Listener, localAddress, Transports } from './transports/listen.ts';
+import { localAddress, Transports } from './transports/listen.ts';
 import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport } from './transports/transport.ts';
 
 export type { Clock } from './clock.ts';
+export type { Counters, Edge, EdgeOptions, Logger } from './options.ts';
 export type { Listener } from './transports/listen.ts';
 export { ListenError } from './transports/transport.ts';
-
-export interface EdgeOptions {
-  readonly listen: readonly Listener[];
-  /** The address to announce instead of the bound ones, when the edge stands behind a NAT. */
-  readonly externalIp?: string;
-  /** What apps must know to connect. */
-  readonly secret: string;
-  /** Where apps connect: loopback unless told otherwise, on a free port. */
-  readonly controlHost?: string;
-  readonly controlPort?: number;
-  readonly logger: Logger;
-  readonly clock?: Clock;
-}
-
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-export interface Edge {
-  /** Every listening address as `udp/192.0.2.1:5060`, comma-separated: as the outside sees it, and as it is here. */
-  readonly hostports: string;
-  readonly localHostports: string;
-  readonly control: { readonly host: string; readonly port: number };
-  readonly counters: Readonly<Counters>;
-  /** Closes every socket; apps and peers see their connections end. */
-  stop(): Promise<void>;
-}
-
-export interface Counters {
-  /** Requests that came in, retransmissions among them. */
-  requests: number;
-  retransmissions: number;
-  /** Requests that the edge answered itself: 4xx, 5xx. */
-  refused: number;
-  /** Responses that came in. */
-  responses: number;
-  /** Messages that make no SIP message, answered or not. */
-  malformed: number;
-  /** What was thrown away without an answer. */
-  dropped: number;
-}
 
 /** drachtio-srf reads the version of the server it talks to, and pings those from v0.8.2 on. */
 const VERSION = 'v0.9.10-sbc-sip-sidecar';
@@ -101,11 +58,11 @@ class SipEdge implements Edge {
 
   constructor(private readonly options: EdgeOptions) {
     this.#clock = options.clock ?? systemClock;
-    this.#server = new ServerTransactions(this.#clock, (response, { flow, request }) => {
+    this.#server = new ServerTransactions(this.#clock, (response, { flow, sentByPort }) => {
       if (flow.send(response)) return;
       // RFC 3261 18.2.2: the connection is gone; open another to the source, at the port of sent-by.
       const { transport, address } = flow;
-      transport.flowTo(address, request.topVia.port ?? transport.defaultPort).send(response);
+      transport.flowTo(address, sentByPort ?? transport.defaultPort).send(response);
     });
     this.#client = new ClientTransactions(this.#clock);
   }
@@ -158,11 +115,11 @@ class SipEdge implements Edge {
 
   // --- From the network ---------------------------------------------------------------------------------------------
 
-  #onRequest(received: SipRequest, flow: Flow, bytes: number): void {
+  #onRequest(request: SipRequest, flow: Flow, bytes: number): void {
     this.counters.requests++;
     // "ACK" has no response in any case, and no INVITE was ever accepted here.
-    if (received.method === 'ACK') return;
-    const key = transactionKey(received);
+    if (request.method === 'ACK') return;
+    const key = transactionKey(request);
     const known = this.#server.match(key);
     if (known) {
       this.counters.retransmissions++;
@@ -170,13 +127,13 @@ class SipEdge implements Edge {
       return;
     }
 
-    const request = stampSource(received, withSource(received.topVia, flow.address, flow.port));
+    const headers = stampSource(request, flow.address, flow.port);
     const refusal = refusalOf(request);
     const app = refusal ? undefined : this.#apps.next(request.method);
     const id = newId();
-    if (app && this.#server.open(key, id, request, flow, app)) {
-      app.send(requestLeader(bytes, peer(flow), id, local(flow.transport)), serialise(request));
-    } else this.#refuse(request.headers, refusal ?? UNAVAILABLE, flow);
+    if (app && this.#server.open(key, id, flow, request.topVia.port, { headers, owner: app })) {
+      app.send(requestLeader(bytes, peer(flow), id, local(flow.transport)), serialise(request, headers));
+    } else this.#refuse(headers, refusal ?? UNAVAILABLE, flow);
   }
 
   #onResponse(response: SipResponse, flow: Flow, bytes: number): void {
@@ -219,7 +176,7 @@ class SipEdge implements Edge {
 
   #onAnswer(app: App, msgId: string, transactionId: string, text: string): void {
     const tx = this.#server.awaiting(transactionId);
-    if (tx?.owner !== app) {
+    if (tx?.question?.owner !== app) {
       app.reply(msgId, 'NOK|Response not sent due to unknown transaction');
       return;
     }
@@ -230,9 +187,9 @@ class SipEdge implements Edge {
       return;
     }
     const answer = { status: Number(status), reason, headers, body };
-    const response = composeResponse(tx.request.headers, answer, newTag());
+    const response = composeResponse(tx.question.headers, answer, newTag());
     tx.respond(answer.status, response);
-    app.acknowledge(msgId, `OK|${responseSent(Buffer.byteLength(response), peer(tx.flow), tx.id)}`, response);
+    app.reply(msgId, `OK|${responseSent(Buffer.byteLength(response), peer(tx.flow), tx.id)}`, response);
   }
 
   #onNewRequest(app: App, msgId: string, route: string, text: string): void {
@@ -273,7 +230,8 @@ class SipEdge implements Edge {
     this.options.logger.info({ why, unanswered: left.length }, 'app disconnected');
     for (const tx of left) {
       this.counters.refused++;
-      tx.respond(UNAVAILABLE.status, composeResponse(tx.request.headers, UNAVAILABLE, newTag()));
+      const headers = tx.question?.headers ?? [];
+      tx.respond(UNAVAILABLE.status, composeResponse(headers, UNAVAILABLE, newTag()));
     }
   }
 }

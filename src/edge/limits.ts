@@ -7,10 +7,13 @@ export { MAX_HEADER_LENGTH, MAX_HEADERS } from '../sip/head.ts';
 /** Bytes of one message on a stream: what fits into a UDP datagram, so that no transport can do more than another. */
 export const MAX_MESSAGE_BYTES = 65_536;
 
-/** Bytes of one frame on the control connection; the largest message plus its leader fits. */
+/** Bytes of one frame that an app sends: what the edge could not send on need not come in. */
 export const MAX_FRAME_BYTES = 65_536;
 
-/** Server transactions kept, open and answered: 32 s of 2 000 requests a second, some 60 MB. */
+/**
+ * Server transactions kept, open and answered: 32 s of 2 000 requests a second, some 60 MB. Beyond that rate answers are
+ * remembered for less than 32 s; requests are refused only when all of these are unanswered.
+ */
 export const MAX_SERVER_TRANSACTIONS = 65_536;
 
 /** Requests of ours without a final answer. The apps behind the edge ping and register; they do not flood. */

@@ -65,18 +65,18 @@ export function headerValue(headers: readonly Header[], name: string): string | 
 }
 
 /** The inverse of parsing: start line, headers in their order, blank line. The body follows it on the wire. */
-export function formatHead(message: SipMessage): string {
+export function formatHead(message: SipMessage, headers = message.headers): string {
   let text =
     message.kind === 'request'
       ? `${message.method} ${message.uri} SIP/2.0\r\n`
       : `SIP/2.0 ${message.status} ${message.reason}\r\n`;
-  for (const { name, value } of message.headers) text += `${name}: ${value}\r\n`;
+  for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
   return `${text}\r\n`;
 }
 
-/** The whole message for the network. */
-export function serialise(message: SipMessage): Wire {
-  return joinBody(formatHead(message), message.body);
+/** The whole message as text or bytes; with other headers than its own if some are given. */
+export function serialise(message: SipMessage, headers?: readonly Header[]): Wire {
+  return joinBody(formatHead(message, headers), message.body);
 }
 
 /** A head and its body as one; text if there is no body. */

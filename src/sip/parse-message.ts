@@ -73,13 +73,17 @@ export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
   const found = inspect(head.headers);
   if (typeof found === 'string') return fail(found);
   const { topVia, from, to, callId, cseq, contentLength } = found;
-  const common = { headers: head.headers, body: NO_BODY, topVia, from, to, callId, cseq };
+  const { headers } = head;
+  const body = NO_BODY;
   if (method === undefined || uri === undefined) {
-    return { message: { kind: 'response', status: Number(status), reason, ...common }, contentLength };
+    const code = Number(status);
+    const message = { kind: 'response', status: code, reason, headers, body, topVia, from, to, callId, cseq } as const;
+    return { message, contentLength };
   }
   if (cseq.method !== method) fail('CSeq Method Mismatch');
   if (!isRequestUri(uri)) fail('Malformed Request-URI');
-  return { message: { kind: 'request', method, uri, ...common }, contentLength };
+  const message = { kind: 'request', method, uri, headers, body, topVia, from, to, callId, cseq } as const;
+  return { message, contentLength };
 }
 
 /** What every message must carry, understood; or what is wrong with it, as a reason phrase. */
@@ -139,6 +143,18 @@ function inspect(headers: readonly Header[]) {
 
 /** Any absolute URI; a SIP one by its grammar, and without headers, which have no meaning here (RFC 3261 19.1.5). */
 function isRequestUri(uri: string): boolean {
+  if (soundUris.has(uri)) return true;
+  const sound = isSoundUri(uri);
+  if (sound && soundUris.size >= MAX_SOUND_URIS) soundUris.clear();
+  if (sound) soundUris.add(uri);
+  return sound;
+}
+
+/** The last ones that were looked at: requests go to a handful of domains, and a grammar takes its time. */
+const soundUris = new Set<string>();
+const MAX_SOUND_URIS = 256;
+
+function isSoundUri(uri: string): boolean {
   const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();
   if (scheme !== 'sip' && scheme !== 'sips') return scheme !== undefined;
   const parsed = attempt(parseUri, uri);

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { type Edge, ListenError } from '../../src/edge/index.ts';
 import {
   ManualClock,
@@ -289,6 +291,39 @@ describe('apps', () => {
     expect(await welcome.ask('ping')).toEndWith('|OK|pong');
   });
 
+  test('65 are too many', async () => {
+    await using cleaner = new AsyncDisposableStack();
+    const other = cleaner.adopt(await startTestEdge(), (e) => e.stop());
+    for (let i = 0; i < 64; i++) cleaner.use(await RawApp.ready(other));
+    const last = cleaner.use(await RawApp.connect(other.control.port));
+    await last.closed;
+  });
+
+  test('are served in turn, and no more once they have taken back their route', async () => {
+    await using cleaner = new AsyncDisposableStack();
+    const other = cleaner.adopt(await startTestEdge(), (e) => e.stop());
+    const [one, two] = [await RawApp.ready(other, 'OPTIONS'), await RawApp.ready(other, 'options')];
+    cleaner.use(one);
+    cleaner.use(two);
+    const ask = () => phone.send(request('OPTIONS', via()), portOf(other, 'udp'));
+    for (const app of [one, two, one]) {
+      ask();
+      expect(textOf(await app.next())).toStartWith('OPTIONS ');
+    }
+    await one.ask('remove_route|options');
+    for (let i = 0; i < 2; i++) {
+      ask();
+      expect(textOf(await two.next())).toStartWith('OPTIONS ');
+    }
+    two.socket.destroy();
+    // Two requests were left behind by each; each is answered when its app goes, the next one at once.
+    for (let i = 0; i < 3; i++) expect(await phone.next()).toStartWith('SIP/2.0 503 ');
+    ask();
+    expect(await phone.next()).toStartWith('SIP/2.0 503 ');
+    one.socket.destroy();
+    for (let i = 0; i < 2; i++) expect(await phone.next()).toStartWith('SIP/2.0 503 ');
+  });
+
   test.each([
     ['no number', 'x#'],
     ['zero', '0#'],
@@ -329,6 +364,16 @@ describe('starting and stopping', () => {
     const other = cleaner.adopt(await startTestEdge({ externalIp: '192.0.2.7' }), (e) => e.stop());
     expect(other.hostports).toMatch(/^udp\/192\.0\.2\.7:\d+,tcp\/192\.0\.2\.7:\d+$/);
     expect(other.localHostports).toMatch(/^udp\/127\.0\.0\.1:\d+,tcp\/127\.0\.0\.1:\d+$/);
+  });
+
+  test('stop waits for no app that will not close its end', async () => {
+    const other = await startTestEdge();
+    const stubborn = connect({ host: '127.0.0.1', port: other.control.port, allowHalfOpen: true });
+    stubborn.on('error', () => {});
+    await once(stubborn, 'connect');
+    using _accepted = await RawApp.ready(other);
+    await other.stop();
+    stubborn.destroy();
   });
 
   test('after stop nobody listens any more, and everyone has been told', async () => {

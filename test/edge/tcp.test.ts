@@ -63,7 +63,7 @@ describe('framing', () => {
     ['a body too long', first.replace('Content-Length: 0', 'l: 65536'), '413 Message Too Large fatal'],
     ['a head too long', `X: ${'x'.repeat(MAX_MESSAGE_BYTES)}`, '413 Message Too Large fatal'],
   ])('the stream has no meaning after %s', (_what, bad, why) => {
-    expect(framed(bad, first)).toEqual([why, 'done']);
+    expect(framed(bad, first)).toEqual([why, 'half open']);
   });
 
   test('whatever comes, it neither throws nor hangs', () => {

@@ -57,7 +57,7 @@ describe('server transaction, RFC 3261 17.2.2', () => {
     const table = new ServerTransactions(clock, (response, tx) => void tx.flow.send(response), limit);
     const open = (text = request('OPTIONS', 'UDP 192.0.2.1'), owner: object = APP) => {
       const message = incoming(text);
-      return table.open(transactionKey(message), `id-${++count}`, message, flow, owner);
+      return table.open(transactionKey(message), `id-${++count}`, flow, undefined, { headers: message.headers, owner });
     };
     return { flow, table, open };
   };

@@ -468,7 +468,7 @@ describe('whatever comes', () => {
       } catch (error) {
         expect(error).toBeInstanceOf(MalformedMessage);
       }
-      expect(performance.now() - start).toBeLessThan(250);
+      expect(performance.now() - start).toBeLessThan(1000);
     }
   });
 });

@@ -24,6 +24,7 @@ export interface AppHandlers {
 /** One connection of drachtio-srf: the server's side of the control protocol. */
 export class App {
   #authenticated = false;
+  readonly #deadline: Delay<App>;
   readonly #methods = new Set<string>();
   readonly #outbox = new Batch<Wire>((frames) => this.#write(frames));
   #why = 'it closed the connection';
@@ -33,10 +34,9 @@ export class App {
     private readonly handlers: AppHandlers,
     authentication: (app: App) => Delay<App>,
   ) {
-    const deadline = authentication(this);
+    this.#deadline = authentication(this);
     const reader = new FrameReader((payload) => {
       if (this.open) this.#receive(payload);
-      if (this.#authenticated) deadline.cancel();
     });
     socket.on('data', (chunk) => {
       if (!reader.push(chunk as Buffer)) this.close('bad frame');
@@ -46,7 +46,7 @@ export class App {
       this.#why = error.message;
     });
     socket.on('close', () => {
-      deadline.cancel();
+      this.#deadline.cancel();
       handlers.left(this, this.#why);
     });
   }
@@ -65,16 +65,19 @@ export class App {
     this.send(`${newId()}|response|${msgId}|${result}`, message);
   }
 
-  /** Answers a message of which the app wants to hear no more: not in a write of its own. */
-  acknowledge(msgId: string, result: string, message: Wire): void {
-    this.#outbox.addUnhurried(encodeFrame(`${newId()}|response|${msgId}|${result}`, message));
-  }
-
-  /** Ends the connection once everything has been sent. */
+  /** Ends the connection once everything has been sent; the app has as long to do the same as it has to authenticate. */
   close(why: string): void {
     this.#why = why;
     this.#outbox.flushNow();
     this.socket.end();
+    this.#deadline.restart();
+  }
+
+  /** Ends the connection once everything has been sent, and waits for nobody. */
+  finish(why: string): void {
+    this.#why = why;
+    this.#outbox.flushNow();
+    this.socket.end(() => this.socket.destroy());
   }
 
   /** Ends the connection now. */
@@ -98,6 +101,7 @@ export class App {
   #authenticate(msgId: string, secret: string): void {
     if (this.handlers.isSecret(secret)) {
       this.#authenticated = true;
+      this.#deadline.cancel();
       this.reply(msgId, `OK|${this.handlers.welcome}`);
     } else this.#no(msgId, 'incorrect secret');
   }

@@ -21,7 +21,7 @@ export async function listenControl(
   clock: Clock,
 ): Promise<ControlServer> {
   const apps = new Set<App>();
-  const authentication = new DelayQueue<App>(AUTHENTICATION_MS, clock, (app) => app.destroy('no authentication'));
+  const authentication = new DelayQueue<App>(AUTHENTICATION_MS, clock, (app) => app.destroy('it took too long'));
   const server = createServer({ noDelay: true }, (socket) => {
     if (apps.size >= MAX_APPS) {
       socket.destroy();
@@ -46,7 +46,7 @@ export async function listenControl(
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       authentication.clear();
-      for (const app of apps) app.close('the edge stops');
+      for (const app of apps) app.finish('the edge stops');
       await closed;
     },
   };

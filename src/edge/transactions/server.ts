@@ -1,4 +1,4 @@
-import type { SipRequest, Wire } from '../../sip/message.ts';
+import type { Header, Wire } from '../../sip/message.ts';
 import type { Delay, DelayQueue } from '../delay-queue.ts';
 import type { Flow } from '../transports/transport.ts';
 
@@ -92,6 +92,13 @@ export interface ServerContext {
   terminated(tx: ServerTransaction): void;
 }
 
+/** What an app needs to answer, and who it is. Forgotten with the answer: thousands of answers are kept for 32 s. */
+export interface Question {
+  /** The headers of the request, its source in the top Via. */
+  readonly headers: readonly Header[];
+  readonly owner: object;
+}
+
 export class ServerTransaction {
   #state: State = trying;
   #response: Wire = '';
@@ -102,10 +109,10 @@ export class ServerTransaction {
     readonly id: string,
     /** What the network calls it: {@link transactionKey}. */
     readonly key: string,
-    readonly request: SipRequest,
     readonly flow: Flow,
-    /** The app that is to answer. */
-    readonly owner: object,
+    /** The port of sent-by, where a response goes whose flow has ended. */
+    readonly sentByPort: number | undefined,
+    public question: Question | undefined,
     private readonly context: ServerContext,
   ) {
     this.#delay = context.noAnswer.add(this);
@@ -138,6 +145,7 @@ export class ServerTransaction {
 
   answered(): void {
     this.#delay.cancel();
+    this.question = undefined;
     this.context.answered(this);
   }
 

@@ -36,9 +36,9 @@ export class StreamFramer {
 
   constructor(private readonly events: StreamEvents) {}
 
-  /** Whether a message has begun and not ended. */
+  /** Whether a message has begun and not ended; one whose end cannot be told never does. */
   get halfOpen(): boolean {
-    return this.#length > 0 || this.#head !== undefined || this.#skip > 0;
+    return this.#broken || this.#length > 0 || this.#head !== undefined || this.#skip > 0;
   }
 
   push(chunk: Buffer): void {

@@ -45,7 +45,7 @@ export class Transports {
 
   /** Where the outside finds the edge. */
   get hostports(): string {
-    return this.all.map((t) => formatListener(t.protocol, this.externalIp ?? localAddress(t), t.port)).join();
+    return this.all.map((t) => formatListener(t.protocol, this.#announced(t), t.port)).join();
   }
 
   get localHostports(): string {
@@ -60,19 +60,35 @@ export class Transports {
 
   /** The edge's own address, as URIs and Via write it, and its port unless that goes without saying. */
   sentBy(transport: Transport): { host: string; port?: number } {
-    const host = bracketed(this.externalIp ?? localAddress(transport));
+    const host = bracketed(this.#announced(transport));
     return { host, ...(transport.port !== transport.defaultPort && { port: transport.port }) };
   }
 
   async close(): Promise<void> {
     await Promise.all(this.all.map((transport) => transport.close()));
   }
+
+  #announced(transport: Transport): string {
+    const local = localAddress(transport);
+    return this.externalIp !== undefined && isIP(this.externalIp) === isIP(local) ? this.externalIp : local;
+  }
 }
 
-/** The address that was bound; for a wildcard the machine's first one beyond loopback. */
-export function localAddress({ address }: Transport): string {
-  if (address !== '0.0.0.0' && address !== '::') return address;
-  const family = isIP(address) === 6 ? 'IPv6' : 'IPv4';
+/** The address that was bound; for a wildcard the one that the machine had first, beyond loopback, when it was. */
+export function localAddress(transport: Transport): string {
+  const known = localAddresses.get(transport);
+  if (known !== undefined) return known;
+  const { address } = transport;
+  const local = address === '0.0.0.0' || address === '::' ? machineAddress(address) : address;
+  localAddresses.set(transport, local);
+  return local;
+}
+
+/** Asking for the interfaces of the machine takes longer than all else that a request needs. */
+const localAddresses = new WeakMap<Transport, string>();
+
+function machineAddress(wildcard: '0.0.0.0' | '::'): string {
+  const family = wildcard === '::' ? 'IPv6' : 'IPv4';
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const outside = addresses.find((a) => a.family === family && !a.internal && !a.address.startsWith('fe80:'));
   return outside?.address ?? (family === 'IPv6' ? '::1' : '127.0.0.1');

@@ -64,6 +64,7 @@ class UdpTransport implements Transport {
   }
 
   async close(): Promise<void> {
+    this.#batch.flushNow();
     this.#flush();
     this.#socket?.close();
     this.#socket = undefined;
