@@ -1,4 +1,3 @@
-import * as v from 'valibot';
 import type { Binding } from '../ports.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { canonicalUri, parseUri } from '../sip/uri.ts';
@@ -29,60 +28,33 @@ export function bindingToJson(b: Binding): string {
   });
 }
 
-/** What older sidecars write ends with expiryTime; they write 0 and 1 for the flags at times. */
-const text = v.optional(v.string(), '');
-const flag = v.optional(v.pipe(v.unknown(), v.transform(Boolean)), false);
-const stored = v.object({
-  contact: v.string(),
-  expiryTime: v.number(),
-  sbcAddress: text,
-  privateSbcAddress: text,
-  protocol: text,
-  proxy: text,
-  callHook: v.optional(v.unknown()),
-  callStatusHook: v.optional(v.unknown()),
-  allow_direct_app_calling: flag,
-  allow_direct_queue_calling: flag,
-  allow_direct_user_calling: flag,
-  key: v.optional(v.string()),
-  contactParams: text,
-  callId: text,
-  cseq: v.optional(v.number(), 0),
-  userAgent: v.optional(v.string()),
-  savedAt: v.optional(v.number(), 0),
-});
-
-/** Reads a binding, also one that an older sidecar wrote; undefined for what is none. */
+/**
+ * Reads a binding, also one that an older sidecar wrote: that one ends with expiryTime, and may have 0 and 1 for flags.
+ * Read by hand, because every REGISTER does. @returns undefined for what is none
+ */
 export function bindingFromJson(json: string): Binding | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    return undefined; // JSON.parse throws nothing but "no JSON"
-  }
-  const parsed = v.safeParse(stored, value);
-  if (!parsed.success) return undefined;
-  const s = parsed.output;
+  const s = parseObject(json);
+  if (!s || typeof s.contact !== 'string' || typeof s.expiryTime !== 'number') return undefined;
   return {
-    key: s.key ?? keyOf(s.contact),
+    key: typeof s.key === 'string' ? s.key : keyOf(s.contact),
     contact: s.contact,
-    contactParams: s.contactParams,
-    callId: s.callId,
-    cseq: s.cseq,
-    protocol: s.protocol,
-    proxy: s.proxy,
-    sbcAddress: s.sbcAddress,
-    privateSbcAddress: s.privateSbcAddress,
-    ...(s.userAgent !== undefined && { userAgent: s.userAgent }),
+    contactParams: text(s.contactParams),
+    callId: text(s.callId),
+    cseq: typeof s.cseq === 'number' ? s.cseq : 0,
+    protocol: text(s.protocol),
+    proxy: text(s.proxy),
+    sbcAddress: text(s.sbcAddress),
+    privateSbcAddress: text(s.privateSbcAddress),
+    ...(typeof s.userAgent === 'string' && { userAgent: s.userAgent }),
     grant: {
       ...(s.callHook !== undefined && { callHook: s.callHook }),
       ...(s.callStatusHook !== undefined && { callStatusHook: s.callStatusHook }),
-      allowDirectAppCalling: s.allow_direct_app_calling,
-      allowDirectQueueCalling: s.allow_direct_queue_calling,
-      allowDirectUserCalling: s.allow_direct_user_calling,
+      allowDirectAppCalling: Boolean(s.allow_direct_app_calling),
+      allowDirectQueueCalling: Boolean(s.allow_direct_queue_calling),
+      allowDirectUserCalling: Boolean(s.allow_direct_user_calling),
     },
     expiryTime: s.expiryTime,
-    savedAt: s.savedAt,
+    savedAt: typeof s.savedAt === 'number' ? s.savedAt : 0,
   };
 }
 
@@ -103,4 +75,17 @@ function keyOf(contact: string): string {
     if (error instanceof SipSyntaxError) return contact;
     throw error;
   }
+}
+
+function parseObject(json: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // JSON.parse throws nothing but "no JSON"
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -4,7 +4,6 @@ export class SipSyntaxError extends Error {
 }
 
 const TOKEN = /[A-Za-z0-9\-.!%*_+`'~]+/y;
-const LWS = /[ \t\r\n]*/y;
 
 /**
  * A cursor over one header value. Header values reach the parsers unfolded or not: LWS (RFC 3261 25.1) covers both.
@@ -33,8 +32,13 @@ export class Cursor {
     return found[0];
   }
 
+  /** LWS, by hand: it is looked for around every separator. */
   skipSpace(): void {
-    this.match(LWS);
+    for (;;) {
+      const code = this.text.charCodeAt(this.at);
+      if (code !== 0x20 && code !== 0x09 && code !== 0x0d && code !== 0x0a) return;
+      this.at++;
+    }
   }
 
   /** Takes the given character, white space on either side of it included (SEMI, EQUAL, COMMA … of RFC 3261 25.1). */
@@ -56,6 +60,15 @@ export class Cursor {
 
   /** A quoted string, unescaped and without its quotes; the cursor stands on the opening quote. */
   quotedString(): string {
+    const end = this.text.indexOf('"', this.at + 1);
+    if (end < 0) return this.fail('quoted string without an end');
+    const plain = this.text.slice(this.at + 1, end);
+    if (plain.includes('\\')) return this.#escapedString();
+    this.at = end + 1;
+    return plain;
+  }
+
+  #escapedString(): string {
     let value = '';
     for (let i = this.at + 1; i < this.text.length; i++) {
       const c = this.text.charAt(i);
@@ -63,11 +76,8 @@ export class Cursor {
         this.at = i + 1;
         return value;
       }
-      if (c === '\\') {
-        i++;
-        if (i >= this.text.length) break;
-        value += this.text.charAt(i);
-      } else value += c;
+      if (c === '\\') i++;
+      value += this.text.charAt(i);
     }
     return this.fail('quoted string without an end');
   }

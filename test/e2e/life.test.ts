@@ -203,6 +203,13 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
     await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
     expect((await registerOnce(sip, alice)).status).toBe(200);
 
+    // A Redis that hangs is as bad as one that is gone, and noticed in time for the phone.
+    await redis.kill('SIGSTOP');
+    expect((await registerOnce(sip, alice)).status).toBe(503);
+    await redis.kill('SIGCONT');
+    await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
+    expect((await registerOnce(sip, alice)).status).toBe(200);
+
     if (mysql.own) {
       await mysql.stop();
       // Known rows serve on, unknown names cannot be looked up.

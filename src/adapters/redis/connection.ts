@@ -7,8 +7,8 @@ import { type Logger, Unavailable } from '../../ports.ts';
 /** Reply mapping is a type parameter of Redis, not an option to carry around. */
 type Options = Omit<RedisOptions, 'replyMapping'>;
 
-/** A REGISTER is answered within this or refused, milliseconds. */
-const COMMAND_TIMEOUT_MS = 2000;
+/** Redis answers within this, or its connection is given up and what waits for it refused; milliseconds. */
+const ANSWER_TIMEOUT_MS = 2000;
 const CONNECT_TIMEOUT_MS = 3000;
 const MAX_RECONNECT_DELAY_MS = 2000;
 
@@ -47,7 +47,8 @@ function optionsFor(config: Config['redis']): Options {
   const common: Options = {
     ...(config.username && { username: config.username }),
     ...(config.password && { password: config.password }),
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    // One timer for the connection; a timer for each command would cost more than the command.
+    socketTimeout: ANSWER_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
@@ -66,7 +67,7 @@ function optionsFor(config: Config['redis']): Options {
     ...common,
     sentinels: config.sentinels.map(({ host, port }) => ({ host, port })),
     name: config.sentinelMasterName,
-    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    sentinelCommandTimeout: ANSWER_TIMEOUT_MS,
     ...(config.sentinelUsername && { sentinelUsername: config.sentinelUsername }),
     ...(config.sentinelServerPassword && { sentinelPassword: config.sentinelServerPassword }),
     ...(config.sentinelPassword && { password: config.sentinelPassword }),

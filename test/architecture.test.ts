@@ -1,0 +1,27 @@
+import { expect, test } from 'bun:test';
+import { Glob } from 'bun';
+
+const SRC = new URL('../src/', import.meta.url).pathname;
+
+/** Folder → what it may not import. Drivers are the adapters' alone. */
+const FORBIDDEN: Record<string, RegExp> = {
+  '{register,options,digest,webhook,sip,crypto}/**':
+    /\/(adapters|edge|commands|config)\/|^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)/,
+  'edge/**':
+    /\/(adapters|register|webhook|digest|config|commands)\/|ports\.ts|^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)/,
+  '{commands,config,provision}/**': /^(ioredis|mysql2|drachtio-srf)/,
+  'main.ts': /^\.\/(?!commands\/(run|serve)\.ts|version\.ts)/,
+};
+
+test.each(Object.entries(FORBIDDEN))('%s imports nothing it should not', async (pattern, forbidden) => {
+  const wrong: string[] = [];
+  let files = 0;
+  for await (const path of new Glob(pattern.endsWith('.ts') ? pattern : `${pattern}/*.ts`).scan(SRC)) {
+    files++;
+    const text = await Bun.file(`${SRC}${path}`).text();
+    for (const [, from = ''] of text.matchAll(/(?:from|import\()\s*'([^']+)'/g))
+      if (forbidden.test(from)) wrong.push(`${path}: ${from}`);
+  }
+  expect(wrong).toEqual([]);
+  expect(files).toBeGreaterThan(0);
+});
