@@ -3,6 +3,7 @@ import { type NameAddr, parseNameAddr, parseNameAddrs } from '../sip/name-addr.t
 import { formatParams, type Param, param } from '../sip/params.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { canonicalUri, parseUri, type SipUri, unescapeUser } from '../sip/uri.ts';
+import { parseVias } from '../sip/via.ts';
 import { Refusal } from './reject.ts';
 
 /** What a REGISTER asks for, read by grammar and nothing looked up yet. */
@@ -66,7 +67,7 @@ export function readRegistration(request: SipRequest, limits: RegistrationLimits
   if (!callId || callId.length > MAX_CALL_ID) return new Refusal('MissingCallId');
   const cseq = Number(/^\s*(\d{1,10})\s/.exec(request.header('CSeq') ?? '')?.[1]);
   if (!(cseq < MAX_CSEQ)) return new Refusal('MalformedCSeq');
-  const protocol = /^\s*SIP\s*\/\s*2\.0\s*\/\s*(\w+)\s/i.exec(request.header('Via') ?? '')?.[1]?.toLowerCase();
+  const protocol = tryParse(() => parseVias(request.header('Via') ?? '')[0].protocol.toLowerCase());
   if (protocol === undefined) return new Refusal('MalformedVia');
 
   const wish = readWish(request, limits);
