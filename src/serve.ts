@@ -103,7 +103,10 @@ function reload(config: Config, stores: ReturnType<typeof openStores>, logger: L
   try {
     provision(config, stores);
     stores.forget();
-    logger.info({ file: config.embedded.provision }, 'provisioning applied again');
+    logger.info(
+      { file: config.embedded.provision || undefined },
+      'provisioning applied again, cached accounts forgotten',
+    );
   } catch (error) {
     if (!(error instanceof ProvisionError)) throw error;
     logger.error({ why: error.message }, 'provisioning not applied, the old one stays');

@@ -87,7 +87,8 @@ function openRedis(config: Config, logger: Logger, clock: Clock) {
 }
 
 function sqliteBindings(sqlite: Database, clock: Clock) {
-  return { location: new SqliteLocationService(sqlite, clock), probes: [], start() {}, async close() {} };
+  const location = new SqliteLocationService(sqlite, clock);
+  return { location, probes: [], start: () => location.sweepAll(), async close() {} };
 }
 
 function openAccounts(config: Config, cipher: ClientPasswordCipher, logger: Logger, clock: Clock) {

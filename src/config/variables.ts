@@ -20,14 +20,18 @@ const PLANNED = { planned: true } as const;
 const seconds = { min: 0, max: 2 ** 32 - 1, unit: 's' } as const;
 const milliseconds = { min: 1, unit: 'ms' } as const;
 
-function mysqlServer(prefix: string, whose: string) {
+function mysqlServer(prefix: string, whose: string, options: { readonly planned?: true } = {}) {
   return {
-    host: text(`${prefix}_HOST`, `Host of ${whose}.`),
-    port: port(`${prefix}_PORT`, `Port of ${whose}.`, 3306),
-    user: text(`${prefix}_USER`, `User at ${whose}.`),
-    password: text(`${prefix}_PASSWORD`, `Password at ${whose}.`),
-    database: text(`${prefix}_DATABASE`, `Database at ${whose}.`),
-    connectionLimit: integer(`${prefix}_CONNECTION_LIMIT`, `Connections kept to ${whose}.`, 10, { min: 1, max: 1000 }),
+    host: text(`${prefix}_HOST`, `Host of ${whose}.`, '', options),
+    port: port(`${prefix}_PORT`, `Port of ${whose}.`, 3306, options),
+    user: text(`${prefix}_USER`, `User at ${whose}.`, '', options),
+    password: text(`${prefix}_PASSWORD`, `Password at ${whose}.`, '', options),
+    database: text(`${prefix}_DATABASE`, `Database at ${whose}.`, '', options),
+    connectionLimit: integer(`${prefix}_CONNECTION_LIMIT`, `Connections kept to ${whose}.`, 10, {
+      min: 1,
+      max: 1000,
+      ...options,
+    }),
   };
 }
 
@@ -63,7 +67,7 @@ export const VARIABLES = {
   },
   mysql: {
     reader: mysqlServer('JAMBONES_MYSQL', 'MySQL'),
-    writer: mysqlServer('JAMBONES_MYSQL_WRITE', 'the MySQL server that takes writes, when it is another one'),
+    writer: mysqlServer('JAMBONES_MYSQL_WRITE', 'the MySQL server that takes writes, when it is another one', PLANNED),
     rejectUnauthorized: flag('JAMBONES_MYSQL_REJECT_UNAUTHORIZED', '0: TLS without checking the certificate.', true),
     sslCaFile: file('JAMBONES_MYSQL_SSL_CA_FILE', 'CA certificate; turns TLS on.'),
     sslCertFile: file('JAMBONES_MYSQL_SSL_CERT_FILE', 'Our certificate; turns TLS on.'),

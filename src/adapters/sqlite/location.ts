@@ -29,6 +29,12 @@ export class SqliteLocationService implements LocationService {
     this.#sql = statements(database);
   }
 
+  /** Forgets all that expired while nobody was there; later ones go with the updates that come. */
+  sweepAll(): void {
+    const sweep = this.database.transaction(() => this.#sweep(this.clock.now()));
+    while (sweep() === SWEEP);
+  }
+
   async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
     const now = this.clock.now();
     return guarded(() => ({
@@ -114,9 +120,11 @@ export class SqliteLocationService implements LocationService {
     return (this.#sql.realm.get(realm)?.aors ?? 0) - expired;
   }
 
-  #sweep(now: number): void {
-    for (const { aor, realm } of this.#sql.expiredAors.all(now, SWEEP)) this.#forget(aor, realm);
-    this.#sql.sweepNonces.run(now, SWEEP);
+  /** @returns how much of a kind it found; {@link SWEEP}: there may be more */
+  #sweep(now: number): number {
+    const expired = this.#sql.expiredAors.all(now, SWEEP);
+    for (const { aor, realm } of expired) this.#forget(aor, realm);
+    return Math.max(expired.length, this.#sql.sweepNonces.run(now, SWEEP).changes);
   }
 
   #forget(name: string, realm: string): void {
