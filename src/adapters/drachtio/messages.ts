@@ -24,6 +24,21 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
+/** Ids are UUIDs. */
+const ID_LENGTH = 36;
+const RESPONSE = '|response|';
+
+/**
+ * Reads `<id>|response|<id of what it answers>|OK…`, which follows everything that is sent to the server.
+ * @returns undefined for any other kind of message
+ */
+export function readAcknowledgement(message: string): { messageId: string; ok: boolean } | undefined {
+  if (!message.startsWith(RESPONSE, ID_LENGTH)) return undefined;
+  const start = ID_LENGTH + RESPONSE.length;
+  const end = start + ID_LENGTH;
+  return { messageId: message.slice(start, end), ok: message.startsWith('|OK', end) };
+}
+
 /**
  * Reads a frame's payload: `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>|<dialog>|<local ip>|<local
  * port>|` and the SIP message after CRLF.

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Config } from '../../config/index.ts';
 import type { Logger, SipAnswer, SipRequest } from '../../ports.ts';
 import { completeHostports, type Hostports, privateSipAddress } from '../../sip/hostports.ts';
-import { type Inbound, readInbound, writeAnswer } from './messages.ts';
+import { type Inbound, readAcknowledgement, readInbound, writeAnswer } from './messages.ts';
 import { createSrf, interceptMessages, type SrfApp } from './srf.ts';
 
 export type Handler = (request: SipRequest) => Promise<SipAnswer>;
@@ -26,6 +26,8 @@ export class DrachtioServer {
   readonly #handlers = new Map<string, Handler>();
   #hostports: Hostports | undefined;
   #privateAddress = '';
+  /** Answers whose sending drachtio has not confirmed; none outlives the connection. */
+  readonly #unacknowledged = new Set<string>();
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #stopping = false;
@@ -55,6 +57,7 @@ export class DrachtioServer {
     });
     this.#srf.on('error', (error) => logger.warn({ host, port, why: error.message }, 'drachtio connection'));
     this.#srf.on('close', () => {
+      this.#unacknowledged.clear();
       if (!this.#stopping) logger.warn({ host, port }, 'drachtio connection closed');
     });
     // A delay of 5 s for a wrong secret must not be cut to the usual maximum, so the higher of the two is the limit.
@@ -96,6 +99,12 @@ export class DrachtioServer {
   }
 
   #receive(socket: Socket, message: string): boolean {
+    const acknowledgement = readAcknowledgement(message);
+    if (acknowledgement) {
+      if (!this.#unacknowledged.delete(acknowledgement.messageId)) return false;
+      if (!acknowledgement.ok) this.options.logger.warn({ message }, 'drachtio did not send an answer of ours');
+      return true;
+    }
     const inbound = readInbound(message);
     const handler = inbound && this.#handlers.get(inbound.request.method);
     if (!inbound || !handler) return false;
@@ -115,7 +124,7 @@ export class DrachtioServer {
       text = writeAnswer(transactionId, { status: 500 });
     }
     // A connection that is gone took its transactions along: the server answers those itself.
-    if (socket.writable) this.#srf.client.wp.send(socket, text);
+    if (socket.writable) this.#unacknowledged.add(this.#srf.client.wp.send(socket, text));
     if (--this.#inFlight === 0) this.#onIdle?.();
   }
 }
