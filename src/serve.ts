@@ -11,7 +11,7 @@ import { type Logger, systemClock } from './ports.ts';
 import { ProvisionError } from './provision/file.ts';
 import { provision } from './provision/index.ts';
 import { type RegisterRules, register } from './register/index.ts';
-import { openStores } from './stores.ts';
+import { openStores, type Stores } from './stores.ts';
 import { waitFor } from './wait.ts';
 import { WebhookAuthenticator } from './webhook/index.ts';
 
@@ -42,8 +42,17 @@ export function exitCodeOf(error: unknown): number | undefined {
 }
 
 async function run(config: Config, logger: Logger, told: AbortSignal): Promise<void> {
+  const stores = openStores(config, logger, systemClock);
+  try {
+    await answerUntil(told, config, stores, logger);
+  } finally {
+    // Also when it never started: open connections would keep the process alive.
+    await stores.close();
+  }
+}
+
+async function answerUntil(told: AbortSignal, config: Config, stores: Stores, logger: Logger): Promise<void> {
   const clock = systemClock;
-  const stores = openStores(config, logger, clock);
   const demo = provision(config, stores);
   // The edge and we are one process, but the control port is a port: nobody else may speak on it.
   const secret = randomBytes(24).toString('base64url');
@@ -90,7 +99,6 @@ async function run(config: Config, logger: Logger, told: AbortSignal): Promise<v
   stopReloading();
   await drachtio.stop(config.platform.shutdownGraceMs);
   await edge?.stop();
-  await stores.close();
   logger.info({}, 'stopped');
 }
 
@@ -99,7 +107,7 @@ function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise
   return startEdge({ listen: sip, secret, logger, ...(externalIp && { externalIp }) });
 }
 
-function reload(config: Config, stores: ReturnType<typeof openStores>, logger: Logger): void {
+function reload(config: Config, stores: Stores, logger: Logger): void {
   try {
     provision(config, stores);
     stores.forget();

@@ -111,6 +111,14 @@ export function file(name: string, meaning: string, options: Options = {}): Vari
   });
 }
 
+/** An IP address; '' when not set. */
+export function address(name: string, meaning: string): Variable<string> {
+  return variable(name, 'IP address', '', '', meaning, {}, (value) => {
+    if (isIP(value) !== 0) return value;
+    throw new BadValue(`must be an IP address, not ${shown(value)}`);
+  });
+}
+
 // --- Items of lists ---
 
 export interface HostPort {
@@ -130,18 +138,18 @@ export interface ListenAddress {
   readonly proto: 'udp' | 'tcp';
   /** An IP address, IPv6 without brackets. */
   readonly host: string;
-  /** 0: any free one. */
+  /** 0 stands for a free one. */
   readonly port: number;
 }
 
 export function listenAddress(value: string): ListenAddress {
   const [, proto, host, portText] = /^([a-z]+)\/(\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(value) ?? [];
-  const address = host?.replace(/^\[|\]$/g, '') ?? '';
+  const ip = host?.replace(/^\[|\]$/g, '') ?? '';
   const number = Number(portText);
-  if (proto === undefined || isIP(address) === 0 || number > 65535)
+  if (proto === undefined || isIP(ip) === 0 || number > 65535)
     throw new BadValue(`must be <proto>/<ip>:<port>, for instance udp/127.0.0.1:5060, not ${shown(value)}`);
   if (proto !== 'udp' && proto !== 'tcp') throw new BadValue(`knows udp and tcp, not ${shown(proto)}`);
-  return { proto, host: address, port: number };
+  return { proto, host: ip, port: number };
 }
 
 export function sipCode(value: string): number {
@@ -156,14 +164,14 @@ export interface Network {
 
 /** A network in CIDR notation, or a single address. */
 export function network(value: string): Network {
-  const [address = '', prefix, more] = value.split('/');
-  const family = isIP(address);
+  const [base = '', prefix, more] = value.split('/');
+  const family = isIP(base);
   const bits =
     prefix === undefined ? (family === 4 ? 32 : 128) : Number(/^\d{1,3}$/.test(prefix) ? prefix : Number.NaN);
   if (family === 0 || more !== undefined || !(bits <= (family === 4 ? 32 : 128)))
     throw new BadValue(`must be networks such as 10.0.0.0/8, not ${shown(value)}`);
   const blocks = new BlockList();
-  blocks.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6');
+  blocks.addSubnet(base, bits, family === 4 ? 'ipv4' : 'ipv6');
   return {
     text: value,
     contains: (other) => isIP(other) === family && blocks.check(other, isIPv4(other) ? 'ipv4' : 'ipv6'),

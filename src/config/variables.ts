@@ -1,5 +1,6 @@
 import { ALGORITHMS } from '../digest/algorithm.ts';
 import {
+  address,
   choice,
   file,
   flag,
@@ -182,7 +183,7 @@ export const VARIABLES = {
     ),
     data: text('SIDECAR_DATA', 'Directory of the SQLite database (`--data`).', './sidecar-data'),
     provision: text('SIDECAR_PROVISION', 'TOML file with accounts and clients (`--provision`).'),
-    externalIp: text('SIDECAR_EXTERNAL_IP', 'Address to announce when behind NAT (`--external-ip`).'),
+    externalIp: address('SIDECAR_EXTERNAL_IP', 'Address to announce when behind NAT (`--external-ip`).'),
     tlsCert: file('SIDECAR_TLS_CERT', 'Certificate for TLS and WSS (`--tls-cert`).', PLANNED),
     tlsKey: file('SIDECAR_TLS_KEY', 'Its key (`--tls-key`).', PLANNED),
     tlsVerify: flag('SIDECAR_TLS_VERIFY', 'Verify the peer’s name on outbound TLS.', true, PLANNED),

@@ -1,5 +1,5 @@
-import { formatParams, type Param, parseParams } from './params.ts';
-import { Cursor, quote } from './syntax.ts';
+import { type Param, parseParams } from './params.ts';
+import { Cursor } from './syntax.ts';
 import { parseUri, type SipUri } from './uri.ts';
 
 /** What From, To, Contact and Route carry: a URI, perhaps a name before it and parameters after it (RFC 3261 20.10). */
@@ -34,11 +34,6 @@ export function parseNameAddrs(value: string, max: number): NameAddr[] {
   } while (cursor.take(','));
   if (!cursor.done) cursor.fail('unexpected text');
   return list;
-}
-
-/** The inverse of {@link parseNameAddr}, always with angle brackets. */
-export function formatNameAddr({ displayName, uriText, params }: Omit<NameAddr, 'uri'>): string {
-  return `${displayName === undefined ? '' : `${quote(displayName)} `}<${uriText}>${formatParams(params)}`;
 }
 
 function readNameAddr(cursor: Cursor): NameAddr {

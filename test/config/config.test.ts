@@ -86,6 +86,7 @@ describe('configuration', () => {
     ['SIDECAR_SIP', 'udp/localhost:5060', /must be <proto>/],
     ['SIDECAR_SIP', 'sctp/127.0.0.1:5060', /knows udp and tcp/],
     ['STATS_SAMPLE_RATE', '2', /from 0 to 1/],
+    ['SIDECAR_EXTERNAL_IP', 'example.com', /must be an IP address/],
   ];
   test.each(wrong)('%s=%s is an error that says what it should be', (name, value, message) => {
     const found = problems({ ...PRODUCTION, JAMBONES_REDIS_SENTINEL_MASTER_NAME: 'm', [name]: value });

@@ -15,9 +15,8 @@ export interface DrachtioOptions {
   readonly logger: Logger;
 }
 
-/** drachtio-srf multiplies its delay by 1.7 without end unless it is told one; milliseconds. */
-const MAX_RECONNECT_DELAY_MS = 3000;
-const WRONG_SECRET_DELAY_MS = 5000;
+/** drachtio-srf multiplies its delay by 1.7 without end unless it is told where to; with a wrong secret we start here. */
+const MAX_RECONNECT_DELAY_MS = 5000;
 const CLOSE_TIMEOUT_MS = 1000;
 
 /** The SIP server's requests and our answers, over drachtio's control protocol. */
@@ -47,7 +46,7 @@ export class DrachtioServer {
     const connected = Promise.withResolvers<void>();
     this.#srf.on('connect', (error, external, _version, local) => {
       if (error) {
-        this.#srf.client.wp.reconnectVars.retryDelay = WRONG_SECRET_DELAY_MS;
+        this.#srf.client.wp.reconnectVars.retryDelay = MAX_RECONNECT_DELAY_MS;
         logger.error({ host, port }, 'drachtio refused our secret: is DRACHTIO_SECRET the right one?');
         return;
       }
@@ -60,23 +59,17 @@ export class DrachtioServer {
       this.#unacknowledged.clear();
       if (!this.#stopping) logger.warn({ host, port }, 'drachtio connection closed');
     });
-    // A delay of 5 s for a wrong secret must not be cut to the usual maximum, so the higher of the two is the limit.
-    const retryMaxDelay = Math.max(MAX_RECONNECT_DELAY_MS, WRONG_SECRET_DELAY_MS);
-    this.#srf.connect({ host, port, secret, reconnect: { retryMaxDelay } });
+    this.#srf.connect({ host, port, secret, reconnect: { retryMaxDelay: MAX_RECONNECT_DELAY_MS } });
     const onBadMessage = (error: unknown) => logger.error({ why: String(error) }, 'drachtio sent what makes no sense');
     interceptMessages(this.#srf.client.wp, (socket, message) => this.#receive(socket, message), onBadMessage);
     return connected.promise;
-  }
-
-  get connected(): boolean {
-    return this.#hostports !== undefined && this.#srf.client.mapServer.size > 0;
   }
 
   /** Asks for no more requests, lets those in flight be answered, at most for `graceMs`, and disconnects. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     const { client } = this.#srf;
-    if (this.connected) for (const method of this.#handlers.keys()) client.removeRoute(method.toLowerCase());
+    for (const method of this.#handlers.keys()) client.removeRoute(method.toLowerCase());
     if (this.#inFlight > 0) {
       const idle = Promise.withResolvers<void>();
       this.#onIdle = idle.resolve;
