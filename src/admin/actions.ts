@@ -1,6 +1,6 @@
 import { type ServerPool, Unavailable } from '../ports.ts';
 import { ipOf } from '../sip/ip.ts';
-import type { ActionName, Actions, FeatureServerRow, Refusal, Request, Status } from './protocol.ts';
+import type { ActionName, Actions, FeatureServerRow, Request, Status } from './protocol.ts';
 import { SettingError, type Settings } from './settings.ts';
 
 /** What an operator may look at and change. */
@@ -74,7 +74,7 @@ const MAX_KEY_LENGTH = 256;
  * @returns the answer to send; a refusal when the request makes no sense or cannot be carried out now
  * @throws what nobody foresaw
  */
-export async function perform(rules: AdminRules, request: unknown): Promise<Refusal | ({ success: true } & object)> {
+export async function perform(rules: AdminRules, request: unknown): Promise<object> {
   try {
     if (!isRequest(request)) throw new Refused('Unknown action');
     return { success: true, ...(await handlerOf(request.action)(rules, request)) };
