@@ -8,6 +8,7 @@ import type { RedisServer } from '../support/redis.ts';
 
 const START_DEADLINE_MS = 15_000;
 const STOP_DEADLINE_MS = 8000;
+const COMMAND_DEADLINE_MS = 30_000;
 
 export interface RunningSidecar {
   readonly process: SpawnedProcess;
@@ -48,6 +49,19 @@ export async function startEmbedded({ args = [], env = {} }: SidecarOptions): Pr
       return (await within(sidecar.exited, STOP_DEADLINE_MS, 'end of the sidecar')).code;
     },
   };
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command of the compiled binary against a sidecar's admin socket. */
+export async function cli({ socketPath }: { socketPath: string }, ...args: string[]): Promise<Outcome> {
+  const command = spawnProcess(await sidecarBinary(), args, { env: { SBC_SOCKET_PATH: socketPath } });
+  const { code } = await within(command.exited, COMMAND_DEADLINE_MS, `end of ${args.join(' ')}`);
+  return { code, stdout: command.stdout.join('\n'), stderr: command.stderr.join('\n') };
 }
 
 /** A file with this content that is gone after the tests. */
