@@ -1,3 +1,4 @@
+import { DEFAULT_SOCKET_PATH } from '../admin/protocol.ts';
 import { ALGORITHMS } from '../digest/algorithm.ts';
 import {
   address,
@@ -161,7 +162,7 @@ export const VARIABLES = {
       },
     ),
     clusterId: text('JAMBONES_CLUSTER_ID', 'Prefix of the cluster’s keys in Redis.', 'default', PLANNED),
-    socketPath: text('SBC_SOCKET_PATH', 'Admin socket.', '/tmp/sbc-sip-sidecar.sock', PLANNED),
+    socketPath: text('SBC_SOCKET_PATH', 'Admin socket.', DEFAULT_SOCKET_PATH),
   },
   alerts: {
     host: text(
