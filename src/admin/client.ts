@@ -32,6 +32,7 @@ export async function ask<A extends ActionName>(
 /** Requests in order over one connection, which is opened with the first, and anew with the next after it was lost. */
 export class AdminConnection {
   #wire: Wire | undefined;
+  #opening: Promise<Wire> | undefined;
   #opened = 0;
 
   constructor(private readonly options: AskOptions) {}
@@ -51,15 +52,28 @@ export class AdminConnection {
     // The sidecar would close the connection while we are still writing, and its reason could be lost.
     if (new TextEncoder().encode(line).length > MAX_LINE_BYTES)
       throw new RefusedError(`a request may have ${MAX_LINE_BYTES} bytes at most`);
-    if (!this.#wire || this.#wire.closed) {
-      this.#wire = await Wire.open(this.options.socketPath);
-      this.#opened++;
-    }
-    const answer = parsed(await this.#wire.ask(line, timeoutMs));
+    const wire = await this.#connected();
+    const answer = parsed(await wire.ask(line, timeoutMs));
     const refused = refusal(answer);
     if (refused !== undefined) throw new RefusedError(refused);
     if (isAnswerTo(action, answer)) return answer;
     throw new BrokenAnswerError(`the sidecar's answer to ${action} is not understood: is it of another version?`);
+  }
+
+  async #connected(): Promise<Wire> {
+    if (this.#wire && !this.#wire.closed) return this.#wire;
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<Wire> {
+    try {
+      this.#wire = await Wire.open(this.options.socketPath);
+      this.#opened++;
+      return this.#wire;
+    } finally {
+      this.#opening = undefined;
+    }
   }
 
   /** Whoever still waits is told that the connection was closed. */

@@ -1,0 +1,217 @@
+import { describe, expect, test } from 'bun:test';
+import { AdminPeer, serverList } from '../support/admin-peer.ts';
+import { run, runOnTerminal } from './cli.ts';
+
+const peer = await AdminPeer.start();
+
+/** The command against a sidecar that answers this. */
+async function answered(answer: object | string, ...args: string[]) {
+  peer.reply = () => answer;
+  return run(peer.path, args);
+}
+
+describe('what scripts look for', () => {
+  test.each([
+    [
+      'fs drain 10.0.0.1',
+      { action: 'drain', server: '10.0.0.1', drained: ['10.0.0.1', '10.0.0.2'] },
+      '✓ Drained 10.0.0.1\nDrained servers: [10.0.0.1, 10.0.0.2]',
+    ],
+    [
+      'fs undrain 10.0.0.1',
+      { action: 'undrain', server: '10.0.0.1', drained: [] },
+      '✓ Undrained 10.0.0.1\nDrained servers: []',
+    ],
+    ['fs drained', { drained: [] }, 'No servers are currently drained'],
+    ['fs drained', { drained: ['10.0.0.1', '::1'] }, 'Drained servers:\n  10.0.0.1\n  ::1'],
+    ['fs active', { available: [] }, 'No active feature servers found'],
+    ['fs active', { available: ['10.0.0.1:5060'] }, 'Available feature servers:\n  10.0.0.1:5060'],
+    ['fs list', { servers: [], drained: [], now: 1 }, 'No servers configured'],
+    ['set logLevel debug', { key: 'logLevel', value: 'debug', effect: true }, '✓ logLevel = "debug"'],
+    ['get logLevel', { key: 'logLevel', value: 'debug' }, 'logLevel = "debug"'],
+    ['get some', { key: 'some', value: null }, 'some = null'],
+    ['list', { config: {} }, 'Runtime Configuration:\n  (no configuration set)'],
+    ['list', { config: { a: 1, b: ['x'] } }, 'Runtime Configuration:\n  a = 1\n  b = ["x"]'],
+    ['reload', { message: 'provisioning applied again' }, 'provisioning applied again'],
+  ])('%s', async (line, answer, stdout) => {
+    const args = line.split(' ');
+    expect(await answered({ success: true, ...answer }, ...args)).toEqual({ code: 0, stdout, stderr: '' });
+    const json = await answered({ success: true, ...answer }, ...args, '--json');
+    expect(json).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(json.stdout)).toEqual({ success: true, ...answer });
+  });
+
+  test('the requests are those of the protocol, values of set always text', async () => {
+    const count = peer.asked.length;
+    await answered({ success: true, key: 'k', value: '5', effect: true }, 'set', 'k', '5');
+    await answered({ success: true, action: 'drain', server: 'x', drained: [] }, 'fs', 'drain', 'x');
+    expect(peer.asked.slice(count)).toEqual([
+      { action: 'set', key: 'k', value: '5' },
+      { action: 'fs-drain', server: 'x' },
+    ]);
+  });
+
+  test('the table of servers, in columns', async () => {
+    const list = serverList(
+      { calls: 12, lastCheckIn: 1_000_000, serviceUrl: 'http://10.0.0.1:3000' },
+      { server: '[2001:db8::1]:5060', status: 'drained', calls: null, lastCheckIn: 1_012_000 - 3_600_000 * 30 },
+      { server: '10.0.0.9', status: 'orphaned', calls: null, lastCheckIn: null },
+    );
+    expect((await answered(list, 'fs', 'list')).stdout).toBe(
+      [
+        'Feature servers:',
+        '  SERVER              STATE     CALLS  CHECK-IN     SERVICE URL',
+        '  10.0.0.1:5060       active       12  12 s ago     http://10.0.0.1:3000',
+        '  [2001:db8::1]:5060  drained       ?  1 d 6 h ago',
+        '  10.0.0.9            orphaned      ?  never',
+      ].join('\n'),
+    );
+  });
+
+  test('status', async () => {
+    const status = {
+      success: true,
+      version: '0.1.0',
+      pid: 4711,
+      startedAt: 0,
+      now: 11_520_000,
+      ready: true,
+      sip: { server: 'drachtio', connected: false, hostports: 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060' },
+      store: 'redis',
+      directory: 'mysql',
+      clusterId: 'default',
+      featureServers: { active: 2, drained: 1 },
+      rtpServers: null,
+    };
+    const { code, stdout } = await answered(status, 'status');
+    expect(code).toBe(0);
+    expect(stdout.split('\n')).toEqual([
+      'Version:          0.1.0',
+      'Process:          4711',
+      'Uptime:           3 h 12 min',
+      'Ready:            yes',
+      'SIP server:       drachtio, not connected',
+      'Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060',
+      'Store:            Redis',
+      'Accounts:         MySQL',
+      'Cluster:          default',
+      'Feature servers:  2 active, 1 drained',
+      'RTP servers:      unknown: the store does not answer',
+    ]);
+    expect(JSON.parse((await answered(status, 'status', '--json')).stdout)).toEqual(status);
+  });
+
+  test('a setting that does nothing is noted, one that is not there is an error', async () => {
+    expect(await answered({ success: true, key: 'x', value: '1', effect: false }, 'set', 'x', '1')).toEqual({
+      code: 0,
+      stdout: '✓ x = "1"',
+      stderr: 'note: x has no effect in this version',
+    });
+    const missing = { success: true, key: 'x' };
+    expect(await answered(missing, 'get', 'x')).toEqual({ code: 1, stdout: '', stderr: 'x is not set' });
+    const json = await answered(missing, 'get', 'x', '--json');
+    expect({ ...json, stdout: JSON.parse(json.stdout) }).toEqual({ code: 1, stdout: missing, stderr: 'x is not set' });
+  });
+});
+
+describe('what goes wrong', () => {
+  test('refused: exit 1 and the message as it is', async () => {
+    const refusal = { success: false, error: 'Invalid IP address: 10.1' };
+    const text = await answered(refusal, 'fs', 'drain', '10.1');
+    expect(text).toEqual({ code: 1, stdout: '', stderr: 'Invalid IP address: 10.1' });
+    const json = await answered(refusal, 'fs', 'drain', '10.1', '--json');
+    expect(json).toEqual({ code: 1, stdout: JSON.stringify(refusal), stderr: 'Invalid IP address: 10.1' });
+  });
+
+  test.each([
+    ['junk', 'SSH-2.0-OpenSSH\r\n'],
+    ['another shape', '{"success":true,"servers":{}}\n'],
+    ['nothing', ''],
+  ])('%s for an answer: exit 1', async (_, answer) => {
+    const { code, stdout, stderr } = await answered(answer, 'fs', 'list');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^the sidecar/);
+  });
+
+  test.each([
+    ['fs drain', 'drain requires server IP address'],
+    ['fs undrain', 'undrain requires server IP address'],
+    ['bogus', 'Unknown command: bogus'],
+    ['fs bogus', 'Unknown command: bogus'],
+    ['fs', 'Command expected'],
+    ['fs list extra', 'Unexpected argument: extra'],
+    ['fs list --bogus', 'Unknown option: --bogus'],
+    ['--bogus', 'Unknown option: --bogus'],
+    ['fs drain 10.0.0.1 --wait --timeout soon', '--timeout soon: expected a duration such as 90s, 10m or 1h'],
+    ['fs drain 10.0.0.1 --wait --timeout 0', '--timeout 0: expected a duration such as 90s, 10m or 1h'],
+    ['fs drain 10.0.0.1 --timeout 10m', '--timeout means something with --wait only'],
+    ['set logLevel', 'set requires a value, taken as text'],
+    ['completion tcsh', 'Unknown command: tcsh'],
+  ])('%s: exit 2 and the usage', async (line, message) => {
+    const count = peer.asked.length;
+    const { code, stdout, stderr } = await run(peer.path, line.split(' '));
+    expect({ code, stdout, message: stderr.split('\n')[0] }).toEqual({ code: 2, stdout: '', message });
+    expect(stderr).toContain('USAGE');
+    expect(peer.asked.length).toBe(count);
+  });
+
+  test('a sidecar that does not answer: exit 3 after 5 s', async () => {
+    peer.reply = () => undefined;
+    const began = performance.now();
+    const { code, stderr } = await run(peer.path, ['fs', 'list']);
+    expect({ code, stderr }).toEqual({ code: 3, stderr: 'timed out: the sidecar did not answer within 5 s' });
+    expect(performance.now() - began).toBeGreaterThan(4900);
+  });
+
+  test('no sidecar: exit 4, where it was looked for and what to do', async () => {
+    const { code, stdout, stderr } = await run('/nowhere/admin.sock', ['fs', 'drain', '10.0.0.1', '--wait']);
+    expect({ code, stdout }).toEqual({ code: 4, stdout: '' });
+    expect(stderr).toBe(
+      'no sidecar at /nowhere/admin.sock: there is no such file. To start one: sbc-sip-sidecar serve',
+    );
+  });
+});
+
+describe('the terminal', () => {
+  const list = serverList({ serviceUrl: 'http://x/' }, { server: '10.0.0.2:5060', status: 'drained' });
+
+  test('has colours and symbols; NO_COLOR, pipes and --json have none', async () => {
+    peer.reply = () => list;
+    const { code, stdout } = await runOnTerminal(peer.path, ['fs', 'list']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('🟢 10.0.0.1:5060  \x1b[32mactive \x1b[39m');
+    expect(stdout).toContain('🔴 10.0.0.2:5060  \x1b[33mdrained\x1b[39m');
+    expect((await runOnTerminal(peer.path, ['fs', 'list'], { NO_COLOR: '' })).stdout).toContain('\x1b[32m');
+    const plain = (await run(peer.path, ['fs', 'list'])).stdout;
+    expect(plain).not.toMatch(/\p{Cc}(?<!\n)|🟢|🔴/u);
+    expect((await runOnTerminal(peer.path, ['fs', 'list'], { NO_COLOR: '1' })).stdout).toBe(plain);
+    expect(await run(peer.path, ['fs', 'list'], { FORCE_COLOR: '1' })).toMatchObject({ stdout: plain });
+    expect((await runOnTerminal(peer.path, ['fs', 'list', '--json'])).stdout).toBe(JSON.stringify(list));
+  });
+
+  test('never gets control characters from the network', async () => {
+    const evil = '\x1b]0;owned\x07\u009b2J\u202eevil\nline';
+    const everything = [
+      [serverList({ server: evil, serviceUrl: evil }), 'fs', 'list'],
+      [{ success: true, drained: [evil] }, 'fs', 'drained'],
+      [{ success: true, available: [evil] }, 'fs', 'active'],
+      [{ success: true, action: 'drain', server: evil, drained: [evil] }, 'fs', 'drain', 'x'],
+      [{ success: true, key: evil, value: evil, effect: false }, 'set', 'a', 'b'],
+      [{ success: true, key: evil }, 'get', 'a'],
+      [{ success: true, config: { [evil]: evil } }, 'list'],
+      [{ success: true, message: evil }, 'reload'],
+      [{ success: false, error: evil }, 'reload'],
+      [serverList({ serviceUrl: evil }), 'fs', 'list', '--json'],
+      [{ success: false, error: evil }, 'reload', '--json'],
+    ] as const;
+    for (const [answer, ...args] of everything) {
+      const { stdout, stderr } = await answered(answer, ...args);
+      const text = stdout + stderr;
+      expect(text).toContain('evil');
+      expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      expect(text).not.toContain('\nline');
+    }
+    const json = await answered(serverList({ serviceUrl: evil }), 'fs', 'list', '--json');
+    expect(JSON.parse(json.stdout).servers[0].serviceUrl).toBe(evil);
+  });
+});

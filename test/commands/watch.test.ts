@@ -1,0 +1,70 @@
+import { expect, test } from 'bun:test';
+import { AdminPeer, serverList } from '../support/admin-peer.ts';
+import { sidecarBinary } from '../support/binary.ts';
+import { spawnProcess } from '../support/process.ts';
+import { ended, start, startOnTerminal } from './cli.ts';
+
+const DEADLINE_MS = 10_000;
+const list = serverList({ calls: 1 }, { server: '10.0.0.2:5060', status: 'drained' });
+
+test('in a pipe: the table every second, a blank line between, until SIGINT; a sidecar that is away is shown', async () => {
+  const peer = await AdminPeer.start(() => list);
+  const watch = await start(peer.path, ['fs', 'watch']);
+  await peer.requests(2);
+  peer.stop();
+  await watch.line(/^no sidecar at/, DEADLINE_MS);
+  const from = watch.lines.length;
+  await peer.start();
+  await watch.line(/^Feature servers:$/, DEADLINE_MS, from);
+  watch.kill('SIGINT');
+  const { code, stdout, stderr } = await ended(watch);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^Feature servers:\n {2}SERVER.*\n {2}10\.0\.0\.1.*\n {2}10\.0\.0\.2.*\n\nFeature servers:\n/);
+  expect(stdout).not.toContain('\x1b');
+});
+
+test('--json: one document a line', async () => {
+  const peer = await AdminPeer.start(() => list);
+  const watch = await start(peer.path, ['fs', 'watch', '--json']);
+  await peer.requests(2);
+  peer.stop();
+  await watch.line(/"success":false/, DEADLINE_MS);
+  watch.kill('SIGINT');
+  const { code, stdout } = await ended(watch);
+  expect(code).toBe(0);
+  const documents = stdout.split('\n').map((line) => JSON.parse(line));
+  expect(documents.slice(0, 2)).toEqual([list, list]);
+  expect(documents.at(-1)).toMatchObject({ success: false, error: expect.stringContaining('no sidecar at') });
+});
+
+test('on a terminal: in place, and the cursor is back after Ctrl-C', async () => {
+  const peer = await AdminPeer.start(() => list);
+  const watch = await startOnTerminal(peer.path, ['fs', 'watch']);
+  await peer.requests(2);
+  for (const pid of await childrenOf(watch.pid)) process.kill(pid, 'SIGINT');
+  const { code, stdout } = await ended(watch);
+  expect(code).toBe(0);
+  expect(stdout).toStartWith('\x1b[?25l\x1b[?7l\x1b[2J\x1b[HFeature servers:\x1b[K\n');
+  expect(stdout.split('\x1b[H').length).toBeGreaterThan(2);
+  expect(stdout).toEndWith('\x1b[J\x1b[?7h\x1b[?25h');
+});
+
+test('a reader that had enough ends it quietly', async () => {
+  const peer = await AdminPeer.start(() => list);
+  const command = `"${await sidecarBinary()}" fs watch | head -n 1; echo "\${PIPESTATUS[0]}"`;
+  const shell = spawnProcess('bash', ['-c', command], { env: { SBC_SOCKET_PATH: peer.path } });
+  expect(await ended(shell)).toEqual({ code: 0, stdout: 'Feature servers:\n0', stderr: '' });
+});
+
+test('SIGINT ends it also while the sidecar does not answer', async () => {
+  const peer = await AdminPeer.start();
+  const watch = await start(peer.path, ['fs', 'watch']);
+  await peer.requests(1);
+  watch.kill('SIGINT');
+  expect(await ended(watch)).toEqual({ code: 0, stdout: '', stderr: '' });
+});
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await Bun.file(`/proc/${pid}/task/${pid}/children`).text();
+  return text.trim().split(' ').filter(Boolean).map(Number);
+}
