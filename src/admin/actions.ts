@@ -54,7 +54,7 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
     );
     const orphans = drained
       .filter((ip) => !heardOf.has(ip))
-      .map((ip): FeatureServerRow => ({ ...NOTHING_HEARD, server: ip, status: 'orphaned' }));
+      .map((ip): FeatureServerRow => ({ server: ip, status: 'orphaned', ...NOTHING_HEARD }));
     return { servers: [...rows, ...orphans], drained, now: now() };
   },
   set: ({ settings }, { key, value }) => ({ key: text(key, 'key'), value, effect: settings.set(key, given(value)) }),
