@@ -2,6 +2,7 @@ import type { Database } from 'bun:sqlite';
 import type { Update, UpdateOutcome } from '../../ports.ts';
 import { type Aor, type AorState, type Binding, type Clock, type LocationService, Unavailable } from '../../ports.ts';
 import { bindingToJson, liveBindings } from '../binding-json.ts';
+import { guarded } from './guarded.ts';
 
 /** Expired AORs and nonces are swept by this many at a time, with every commit. */
 const SWEEP = 100;
@@ -136,15 +137,6 @@ export class SqliteLocationService implements LocationService {
 
 function nameOf({ user, realm }: Aor): string {
   return `${user}@${realm}`;
-}
-
-function guarded<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof Error && error.name === 'SQLiteError') throw new Unavailable('SQLite', error.message);
-    throw error;
-  }
 }
 
 function statements(db: Database) {

@@ -1,0 +1,11 @@
+import { Unavailable } from '../../ports.ts';
+
+/** Runs statements; throws {@link Unavailable} when SQLite could not carry them out. */
+export function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error && error.name === 'SQLiteError') throw new Unavailable('SQLite', error.message);
+    throw error;
+  }
+}
