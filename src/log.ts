@@ -1,4 +1,7 @@
 import pino, { type Logger as PinoLogger } from 'pino';
+import { type Effect, SettingError } from './admin/settings.ts';
+
+export type Log = PinoLogger;
 
 /** Fields that never reach a log, wherever they stand. */
 const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
@@ -7,7 +10,7 @@ const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token'
  * The log: JSON lines on stdout; for a person at a terminal one readable line each. Lines are written in the background,
  * so call flush before the process ends.
  */
-export async function createLogger(level: string): Promise<PinoLogger> {
+export async function createLogger(level: string): Promise<Log> {
   const options = {
     level,
     base: { pid: process.pid },
@@ -18,4 +21,17 @@ export async function createLogger(level: string): Promise<PinoLogger> {
     return pino(options, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
   }
   return pino(options, pino.destination({ fd: 1, sync: false }));
+}
+
+/** The level, to be changed while the process runs. */
+export function logLevelSetting(logger: Log): Effect {
+  const levels = [...Object.keys(logger.levels.values), 'silent'];
+  return {
+    get: () => logger.level,
+    set(value) {
+      const level = levels.find((l) => l === value);
+      if (level === undefined) throw new SettingError(`logLevel must be one of ${levels.join(', ')}`);
+      logger.level = level;
+    },
+  };
 }

@@ -1,24 +1,33 @@
 import { randomBytes } from 'node:crypto';
 import { DrachtioServer } from './adapters/drachtio/server.ts';
 import { LogAlerts } from './adapters/log/alerts.ts';
+import { type AdminRules, perform, Refused } from './admin/actions.ts';
+import { AdminSocketError, startAdminServer } from './admin/server.ts';
+import { Settings } from './admin/settings.ts';
 import { banner } from './banner.ts';
 import type { Config } from './config/index.ts';
 import { Nonces } from './digest/nonce.ts';
 import { type Edge, ListenError, startEdge } from './edge/index.ts';
-import { createLogger } from './log.ts';
-import { options } from './options/index.ts';
-import { type Logger, systemClock } from './ports.ts';
+import { createLogger, type Log, logLevelSetting } from './log.ts';
+import { type OptionsRules, options } from './options/index.ts';
+import { SilenceWatch } from './options/silence.ts';
+import { type Clock, type Logger, systemClock } from './ports.ts';
 import { ProvisionError } from './provision/file.ts';
 import { provision } from './provision/index.ts';
 import { type RegisterRules, register } from './register/index.ts';
+import { Repeats } from './repeats.ts';
+import { statusOf } from './status.ts';
 import { openStores, type Stores } from './stores.ts';
 import { waitFor } from './wait.ts';
 import { WebhookAuthenticator } from './webhook/index.ts';
 
+/** The same stranger is complained about once in this long, milliseconds. */
+const WARN_AGAIN_MS = 60_000;
+
 /**
  * The sidecar: opens what it depends on, answers REGISTER and OPTIONS, and returns when it was told to stop and has.
  * Whatever is beyond repair is logged and ends the process with 1.
- * @throws ProvisionError, ListenError: what a person has to put right before it can start
+ * @throws ProvisionError, ListenError, AdminSocketError: what a person has to put right before it can start
  */
 export async function serve(config: Config): Promise<void> {
   const logger = await createLogger(config.platform.logLevel);
@@ -30,6 +39,7 @@ export async function serve(config: Config): Promise<void> {
   for (const warning of config.warnings) logger.warn({}, warning);
   try {
     await run(config, logger, untilToldToStop(logger));
+    logger.info({}, 'stopped');
   } finally {
     await new Promise((resolve) => logger.flush(resolve));
   }
@@ -38,34 +48,75 @@ export async function serve(config: Config): Promise<void> {
 /** The exit code of what {@link serve} throws when a person has to put something right; undefined for a fault of ours. */
 export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof ProvisionError) return 2;
-  return error instanceof ListenError ? 1 : undefined;
+  return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
 }
 
-async function run(config: Config, logger: Logger, told: AbortSignal): Promise<void> {
-  const stores = openStores(config, logger, systemClock);
-  try {
-    await answerUntil(told, config, stores, logger);
-  } finally {
-    // Also when it never started: open connections would keep the process alive.
-    await stores.close();
-  }
-}
-
-async function answerUntil(told: AbortSignal, config: Config, stores: Stores, logger: Logger): Promise<void> {
+async function run(config: Config, logger: Log, told: AbortSignal): Promise<void> {
   const clock = systemClock;
-  const demo = provision(config, stores);
+  const startedAt = clock.now();
+  // Closed in reverse order, also when something throws: open connections would keep the process alive.
+  await using open = new AsyncDisposableStack();
+  const stores = openStores(config, logger, clock);
+  open.defer(() => stores.close());
   // The edge and we are one process, but the control port is a port: nobody else may speak on it.
   const secret = randomBytes(24).toString('base64url');
+  let ready = false;
+  let sip = { connected: false, hostports: '' };
+  const admin: AdminRules = {
+    pool: stores.pool,
+    silentMs: config.servers.expiresMs,
+    settings: new Settings({ logLevel: logLevelSetting(logger) }),
+    now: clock.now,
+    status: () => statusOf({ config, startedAt, now: clock.now(), ready, sip, pool: stores.pool }),
+    reload: () => reload(config, stores, logger),
+  };
+  const socket = await startAdminServer(config.platform.socketPath, (request) => perform(admin, request), logger);
+  open.defer(() => socket.stop());
+
+  const demo = provision(config, stores);
   const edge = config.parts.sip === 'edge' ? await openEdge(config, secret, logger) : undefined;
+  if (edge) open.defer(() => edge.stop());
+  const { networks } = config.platform;
   const drachtio = new DrachtioServer({
     ...(edge ? { ...edge.control, secret } : config.drachtio),
-    networks: config.platform.networks,
+    networks,
     logger,
   });
+  sip = drachtio;
 
+  const registering = registerRules(config, stores, logger, clock);
+  const unknownCallers = new Repeats(WARN_AGAIN_MS, clock);
+  const checkingIn: OptionsRules = {
+    pool: stores.pool,
+    networks,
+    logger,
+    mayWarn: (address) => unknownCallers.isDue(address),
+  };
+  drachtio.handle('REGISTER', (request) => register(registering, request));
+  drachtio.handle('OPTIONS', (request) => options(checkingIn, request));
+
+  open.defer(onHangup(() => reloadOrComplain(admin, logger)));
+  for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, told))) return;
+  stores.start();
+  const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, clock, logger });
+  silence.start();
+  open.defer(() => silence.stop());
+  open.defer(() => drachtio.stop(config.platform.shutdownGraceMs));
+  await Promise.race([drachtio.connect(), aborted(told)]);
+  if (!told.aborted) {
+    ready = true;
+    if (edge) process.stdout.write(banner(config, edge.hostports, demo));
+    logger.info({ parts: config.parts }, 'ready');
+  }
+
+  await aborted(told);
+  ready = false;
+}
+
+function registerRules(config: Config, stores: Stores, logger: Logger, clock: Clock): RegisterRules {
   const { userAgent, ...webhook } = config.webhook;
   const alerts = new LogAlerts(logger, clock);
-  const rules: RegisterRules = {
+  return {
     clock,
     logger,
     alerts,
@@ -80,26 +131,6 @@ async function answerUntil(told: AbortSignal, config: Config, stores: Stores, lo
     maxContacts: config.register.maxContacts,
     limits: config.register,
   };
-  drachtio.handle('REGISTER', (request) => register(rules, request));
-  drachtio.handle('OPTIONS', options);
-
-  const stopReloading = onHangup(() => reload(config, stores, logger));
-  let ready = true;
-  for (const { name, probe } of stores.probes) ready &&= await waitFor(name, probe, logger, told);
-  if (ready) {
-    stores.start();
-    await Promise.race([drachtio.connect(), aborted(told)]);
-  }
-  if (!told.aborted) {
-    if (edge) process.stdout.write(banner(config, edge.hostports, demo));
-    logger.info({ parts: config.parts }, 'ready');
-  }
-
-  await aborted(told);
-  stopReloading();
-  await drachtio.stop(config.platform.shutdownGraceMs);
-  await edge?.stop();
-  logger.info({}, 'stopped');
 }
 
 function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise<Edge> {
@@ -107,16 +138,25 @@ function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise
   return startEdge({ listen: sip, secret, logger, ...(externalIp && { externalIp }) });
 }
 
-function reload(config: Config, stores: Stores, logger: Logger): void {
+function reload(config: Config, stores: Stores, logger: Logger): string {
   try {
     provision(config, stores);
-    stores.forget();
-    logger.info(
-      { file: config.embedded.provision || undefined },
-      'provisioning applied again, cached accounts forgotten',
-    );
   } catch (error) {
     if (!(error instanceof ProvisionError)) throw error;
+    throw new Refused(`${error.message}; the old state stays`);
+  }
+  stores.forget();
+  const file = config.parts.directory === 'sqlite' ? config.embedded.provision : '';
+  const message = `${file && `provisioning applied again from ${file}, `}cached accounts forgotten`;
+  logger.info({}, message);
+  return message;
+}
+
+function reloadOrComplain(admin: AdminRules, logger: Logger): void {
+  try {
+    admin.reload();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
     logger.error({ why: error.message }, 'provisioning not applied, the old one stays');
   }
 }

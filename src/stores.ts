@@ -3,19 +3,22 @@ import { CachedDirectory } from './adapters/cached-directory.ts';
 import { connectRedis, untilReady } from './adapters/redis/connection.ts';
 import { RedisLocationService } from './adapters/redis/location.ts';
 import { RealmIndexKeeper } from './adapters/redis/realm-index.ts';
+import { RedisServerPool } from './adapters/redis/server-pool.ts';
 import { SqlDirectory } from './adapters/sql/directory.ts';
 import { openMysql } from './adapters/sql/mysql.ts';
 import { kyselyOver } from './adapters/sql/sqlite.ts';
 import { SqliteLocationService } from './adapters/sqlite/location.ts';
 import { openSqlite } from './adapters/sqlite/open.ts';
+import { SqliteServerPool } from './adapters/sqlite/server-pool.ts';
 import { ownSecret } from './adapters/sqlite/settings.ts';
 import type { Config } from './config/index.ts';
 import { ClientPasswordCipher } from './crypto/client-password.ts';
-import type { Clock, Directory, LocationService, Logger } from './ports.ts';
+import type { Clock, Directory, LocationService, Logger, ServerPool } from './ports.ts';
 
-/** Where bindings and accounts are kept: Redis and MySQL, SQLite, or one of each. */
+/** Where bindings, servers and accounts are kept: Redis and MySQL, SQLite, or one of each. */
 export interface Stores {
   readonly location: LocationService;
+  readonly pool: ServerPool;
   readonly directory: Directory;
   /** What client passwords are encrypted with and nonces are made from. */
   readonly secret: string;
@@ -39,7 +42,7 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
   const secret = config.encryptionSecret ?? ownSecret(present(sqlite));
   const cipher = new ClientPasswordCipher(secret, config.secrets.legacyCrypto);
 
-  const bindings = parts.store === 'redis' ? openRedis(config, logger, clock) : sqliteBindings(present(sqlite), clock);
+  const shared = parts.store === 'redis' ? openRedis(config, logger, clock) : sharedInSqlite(present(sqlite), clock);
   const accounts =
     parts.directory === 'mysql'
       ? openAccounts(config, cipher, logger, clock)
@@ -52,16 +55,17 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
   const directory = new CachedDirectory(accounts.directory, times, clock, logger);
 
   return {
-    location: bindings.location,
+    location: shared.location,
+    pool: shared.pool,
     directory,
     secret,
     cipher,
     sqlite,
-    probes: [...bindings.probes, ...accounts.probes],
-    start: bindings.start,
+    probes: [...shared.probes, ...accounts.probes],
+    start: shared.start,
     forget: () => directory.clear(),
     async close() {
-      await Promise.all([bindings.close(), accounts.close()]);
+      await Promise.all([shared.close(), accounts.close()]);
       sqlite?.close();
     },
   };
@@ -73,6 +77,7 @@ function openRedis(config: Config, logger: Logger, clock: Clock) {
   const index = new RealmIndexKeeper(redis, logger);
   return {
     location,
+    pool: new RedisServerPool(redis, config.platform.clusterId, clock),
     probes: [{ name: 'Redis', probe: () => untilReady(redis) }],
     start() {
       location.start();
@@ -86,9 +91,10 @@ function openRedis(config: Config, logger: Logger, clock: Clock) {
   };
 }
 
-function sqliteBindings(sqlite: Database, clock: Clock) {
+function sharedInSqlite(sqlite: Database, clock: Clock) {
   const location = new SqliteLocationService(sqlite, clock);
-  return { location, probes: [], start: () => location.sweepAll(), async close() {} };
+  const pool = new SqliteServerPool(sqlite, clock);
+  return { location, pool, probes: [], start: () => location.sweepAll(), async close() {} };
 }
 
 function openAccounts(config: Config, cipher: ClientPasswordCipher, logger: Logger, clock: Clock) {

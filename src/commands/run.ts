@@ -1,100 +1,74 @@
-import { parseArgs, stripVTControlCharacters } from 'node:util';
-import { type ArgDef, type CommandDef, type CommandMeta, type ParsedArgs, renderUsage } from 'citty';
+import type { CommandDef, ParsedArgs } from 'citty';
+import { readArguments, UsageError } from './arguments.ts';
+import { complain, json, print, printable } from './output.ts';
 
 /** Exit codes of every command. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 2, timedOut: 3, noSidecar: 4 } as const;
 
-/** The command line makes no sense: its message and the usage go to stderr, the exit code is 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
+/** The command could not do what it was asked: the message goes to stderr, with `--json` to stdout as JSON too. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+
+  constructor(
+    message: string,
+    readonly exitCode: number,
+  ) {
+    super(message);
+  }
 }
 
-/**
- * Runs the command that the arguments name. citty describes commands and draws their usage; it would let unknown flags
- * pass, so reading the arguments is left to node:util, which does not.
- */
+/** Runs the command that the arguments name, and sets the exit code. citty only describes commands and draws their usage. */
 export async function runCommandLine(root: CommandDef, argv: readonly string[]): Promise<void> {
-  const { command, parent, rest } = await findCommand(root, argv);
-  const meta = await metaOf(command);
+  const { command, path, rest } = await findCommand(root, argv, []);
   const flags = rest.slice(0, rest.includes('--') ? rest.indexOf('--') : rest.length);
-  if (flags.some((a) => a === '--help' || a === '-h')) return print(process.stdout, await usage(command, parent));
+  if (flags.some((a) => a === '--help' || a === '-h')) return void (await print(await usage(command, path, 1)));
   if (flags.some((a) => a === '--version' || a === '-v'))
-    return print(process.stdout, `${(await metaOf(root)).version}`);
+    return void (await print(`${(await resolved(root.meta))?.version}`));
+  let args: ParsedArgs | undefined;
   try {
-    if (!command.run) throw new UsageError(rest[0] === undefined ? 'command expected' : unknown(rest[0]));
-    const args = await readArgs(command, rest);
+    if (!command.run) throw new UsageError(rest[0] === undefined ? 'Command expected' : unknown(rest[0]));
+    args = readArguments((await resolved(command.meta))?.name ?? '', (await resolved(command.args)) ?? {}, rest);
     await command.run({ args, rawArgs: [...rest], cmd: command });
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    print(process.stderr, `${meta.name}: ${error.message}\n\n${await usage(command, parent)}`);
-    process.exitCode = EXIT.usage;
+    if (error instanceof UsageError) {
+      await complain(`${printable(error.message)}\n\n${await usage(command, path, 2)}`);
+      process.exitCode = EXIT.usage;
+    } else if (error instanceof Failure) {
+      await complain(printable(error.message));
+      if (args?.json) await print(json({ success: false, error: error.message }));
+      process.exitCode = error.exitCode;
+    } else throw error;
   }
 }
 
 interface Found {
   readonly command: CommandDef;
-  readonly parent?: CommandDef;
+  /** Names of the commands above it, the program's own first. */
+  readonly path: readonly string[];
   readonly rest: readonly string[];
 }
 
-async function findCommand(command: CommandDef, argv: readonly string[], parent?: CommandDef): Promise<Found> {
+async function findCommand(command: CommandDef, argv: readonly string[], path: readonly string[]): Promise<Found> {
   const subCommands = await resolved(command.subCommands);
   const name = argv[0];
   const entry = name !== undefined && subCommands && Object.hasOwn(subCommands, name) ? subCommands[name] : undefined;
   const next: CommandDef | undefined = await resolved(entry);
-  return next ? findCommand(next, argv.slice(1), command) : { command, rest: argv, ...(parent && { parent }) };
+  if (!next) return { command, path, rest: argv };
+  return findCommand(next, argv.slice(1), [...path, (await resolved(command.meta))?.name ?? '']);
 }
 
-type Args = Record<string, string | boolean | undefined>;
-
-async function readArgs(command: CommandDef, rest: readonly string[]): Promise<ParsedArgs> {
-  const definitions: [string, ArgDef][] = Object.entries((await resolved(command.args)) ?? {});
-  const positional = definitions.filter(([, d]) => d.type === 'positional');
-  const options = Object.fromEntries(
-    definitions
-      .filter(([, d]) => d.type !== 'positional')
-      .map(([name, d]) => [name, { type: d.type === 'boolean' ? ('boolean' as const) : ('string' as const) }]),
-  );
-  const { values, positionals } = parsed(rest, options);
-  const extra = positionals[positional.length];
-  if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
-  const args: Args = { ...values };
-  for (const [i, [name, definition]] of positional.entries()) {
-    const value = positionals[i];
-    if (value === undefined && definition.required !== false) throw new UsageError(`${name} expected`);
-    args[name] = value;
-  }
-  return Object.assign(args, { _: positionals }) as ParsedArgs;
-}
-
-function parsed(rest: readonly string[], options: Record<string, { type: 'boolean' | 'string' }>) {
-  try {
-    return parseArgs({ args: [...rest], options, allowPositionals: true, strict: true });
-  } catch (error) {
-    // node:util marks its complaints about arguments, and only those, with these codes.
-    if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
-      throw new UsageError(error.message.split('. ')[0] ?? error.message);
-    throw error;
-  }
-}
-
-async function usage(command: CommandDef, parent?: CommandDef): Promise<string> {
-  const text = await renderUsage(command, parent);
-  return process.stdout.isTTY && !process.env.NO_COLOR ? text : stripVTControlCharacters(text);
-}
-
-async function metaOf(command: CommandDef): Promise<CommandMeta> {
-  return (await resolved(command.meta)) ?? {};
+async function usage(command: CommandDef, path: readonly string[], fd: 1 | 2): Promise<string> {
+  const { usageOf } = await import('./usage.ts');
+  return usageOf(command, path, fd);
 }
 
 function unknown(argument: string): string {
-  return argument.startsWith('-') ? `unknown option ${argument}` : `unknown command ${argument}`;
+  return argument.startsWith('-') ? `Unknown option: ${argument}` : `Unknown command: ${argument}`;
 }
 
-function print(stream: NodeJS.WriteStream, text: string): void {
-  stream.write(`${text.trimEnd()}\n`);
-}
-
-async function resolved<T>(value: T | Promise<T> | (() => T) | (() => Promise<T>) | undefined): Promise<T | undefined> {
+/** What citty lets a definition give directly, as a promise, or as a function of either. */
+export async function resolved<T>(
+  value: T | Promise<T> | (() => T) | (() => Promise<T>) | undefined,
+): Promise<T | undefined> {
   return typeof value === 'function' ? (value as () => T | Promise<T>)() : value;
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_SOCKET_PATH } from '../admin/protocol.ts';
 import { ALGORITHMS } from '../digest/algorithm.ts';
 import {
   address,
@@ -160,8 +161,8 @@ export const VARIABLES = {
         unit: 'ms',
       },
     ),
-    clusterId: text('JAMBONES_CLUSTER_ID', 'Prefix of the cluster’s keys in Redis.', 'default', PLANNED),
-    socketPath: text('SBC_SOCKET_PATH', 'Admin socket.', '/tmp/sbc-sip-sidecar.sock', PLANNED),
+    clusterId: text('JAMBONES_CLUSTER_ID', 'Prefix of the cluster’s keys in Redis.', 'default'),
+    socketPath: text('SBC_SOCKET_PATH', 'Admin socket, for `serve` and for every other command.', DEFAULT_SOCKET_PATH),
   },
   alerts: {
     host: text(
@@ -189,19 +190,13 @@ export const VARIABLES = {
     tlsVerify: flag('SIDECAR_TLS_VERIFY', 'Verify the peer’s name on outbound TLS.', true, PLANNED),
   },
   servers: {
-    checkExpiresMs: integer(
+    checkMs: integer(
       'CHECK_EXPIRES_INTERVAL',
       'How often silent feature and RTP servers are looked for.',
       20_000,
-      {
-        ...milliseconds,
-        ...PLANNED,
-      },
+      milliseconds,
     ),
-    expiresMs: integer('EXPIRES_INTERVAL', 'Silence after which they are taken out.', 60_000, {
-      ...milliseconds,
-      ...PLANNED,
-    }),
+    expiresMs: integer('EXPIRES_INTERVAL', 'Silence after which they are taken out.', 60_000, milliseconds),
   },
   regbot: {
     defaultExpires: integer('JAMBONES_REGBOT_DEFAULT_EXPIRES_INTERVAL', 'Expiry asked of carriers.', 3600, {

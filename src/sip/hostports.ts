@@ -1,6 +1,6 @@
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { BlockList, isIPv4 } from 'node:net';
 import type { OutboundTransport, SbcAddress } from '../outbound-ports.ts';
-import { canonicalIp } from './ip.ts';
+import { joinHostPort, normalIp } from './ip.ts';
 
 /** What a SIP server listens on: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`, as the outside sees it and as it is here. */
 export interface Hostports {
@@ -10,6 +10,7 @@ export interface Hostports {
 
 interface Listener {
   readonly proto: string;
+  /** In its normal form. */
   readonly address: string;
   readonly port: number;
 }
@@ -62,7 +63,7 @@ export function privateSipAddress(
     tcp[0] ??
     listeners.find((l) => l.proto === 'udp') ??
     listeners[0];
-  return chosen ? hostport(chosen) : '';
+  return chosen ? joinHostPort(chosen.address, chosen.port) : '';
 }
 
 /**
@@ -70,7 +71,7 @@ export function privateSipAddress(
  * port stands for it, or else SIP's own.
  */
 export function publicAddresses(hostports: string): SbcAddress[] {
-  const byIp = Map.groupBy(parseHostports(hostports).filter(isPublic), ({ address }) => canonicalIp(address));
+  const byIp = Map.groupBy(parseHostports(hostports).filter(isPublic), ({ address }) => address);
   return [...byIp].map(([ip, listeners]) => {
     const portOf = (proto: string) => listeners.find((l) => l.proto === proto)?.port;
     const [tlsPort, wssPort] = [portOf('tls'), portOf('wss')];
@@ -90,22 +91,17 @@ export function publicAddresses(hostports: string): SbcAddress[] {
 export function addressOn(hostports: string, transport: OutboundTransport): string | undefined {
   const listeners = parseHostports(hostports).filter((l) => l.proto === transport);
   const chosen = listeners.find(isPublic) ?? listeners[0];
-  return chosen && hostport(chosen);
+  return chosen && joinHostPort(chosen.address, chosen.port);
 }
 
 function isPublic({ address }: Listener): boolean {
-  const ip = canonicalIp(address);
-  return !NOT_PUBLIC.check(ip, isIPv4(ip) ? 'ipv4' : 'ipv6');
-}
-
-function hostport({ address, port }: Listener): string {
-  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return !NOT_PUBLIC.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
 function parseHostports(text: string): Listener[] {
   return text.split(',').flatMap((entry) => {
     const [, proto, host, port] = /^([a-z]+)\/(.+):(\d+)$/.exec(entry.trim()) ?? [];
-    const address = host?.replace(/^\[|\]$/g, '') ?? '';
-    return proto !== undefined && isIP(address) !== 0 ? [{ proto, address, port: Number(port) }] : [];
+    const address = normalIp(host?.replace(/^\[|\]$/g, '') ?? '');
+    return proto !== undefined && address !== undefined ? [{ proto, address, port: Number(port) }] : [];
   });
 }

@@ -1,19 +1,36 @@
-import { isIPv4, isIPv6 } from 'node:net';
-
-/** An IPv4 address inside an IPv6 one (RFC 4291 2.5.5.2), as `canonicalIp` has them by then. */
-const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
+import { isIP } from 'node:net';
 
 /**
- * One text for all spellings of an address: IPv6 as RFC 5952 writes it, without brackets and zone; IPv4 inside IPv6 as
- * IPv4. What is no address comes back as it is.
+ * The one way in which we write an address: IPv6 compressed and in lower case (RFC 5952), IPv4 inside IPv6 as IPv4.
+ * @returns undefined when it is no IP address
  */
-export function canonicalIp(text: string): string {
-  const bare = text.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
-  if (isIPv4(bare)) return bare;
-  if (!isIPv6(bare)) return text;
-  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
-  const [, high, low] = MAPPED.exec(canonical) ?? [];
-  if (high === undefined || low === undefined) return canonical;
-  const bits = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
-  return bits.flatMap((n) => [n >> 8, n & 255]).join('.');
+export function normalIp(text: string): string | undefined {
+  const family = isIP(text);
+  if (family === 4) return text;
+  // No zone: it would mean nothing on another machine.
+  if (family !== 6 || text.includes('%')) return undefined;
+  const ip = new URL(`http://[${text}]/`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(ip) ?? [];
+  if (high === undefined || low === undefined) return ip;
+  const words = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+  return words.flatMap((word) => [word >> 8, word & 255]).join('.');
+}
+
+/** `10.0.0.1:5060`, `[2001:db8::1]:5060`. */
+export function joinHostPort(ip: string, port: number): string {
+  return `${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
+}
+
+/**
+ * The address of what a person or a neighbour wrote as `ip`, `[ip]`, `ip:port` or `[ip]:port`, in its normal form.
+ * @returns undefined when there is none
+ */
+export function ipOf(text: string): string | undefined {
+  const whole = normalIp(text);
+  if (whole !== undefined) return whole;
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (port !== undefined && Number(port) > 65_535) return undefined;
+  const ip = bracketed ?? plain;
+  if (ip === undefined || (bracketed !== undefined) !== ip.includes(':')) return undefined;
+  return normalIp(ip);
 }

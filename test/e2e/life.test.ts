@@ -21,8 +21,14 @@ password = "wonderland"
 `;
 const ALICE = { user: 'alice', password: 'wonderland', realm: 'life.example.com' };
 
+/** Each process has a working directory of its own, and its admin socket there. */
+const OWN_SOCKET = { SBC_SOCKET_PATH: 'admin.sock' };
+
 async function run(args: string[], env: Record<string, string> = {}) {
-  const process = spawnProcess(await sidecarBinary(), args, { env, cwd: temporaryDirectory('run') });
+  const process = spawnProcess(await sidecarBinary(), args, {
+    env: { ...OWN_SOCKET, ...env },
+    cwd: temporaryDirectory('run'),
+  });
   const { code } = await within(process.exited, 10_000, 'end of the command');
   return { code, stdout: process.stdout.join('\n'), stderr: process.stderr.join('\n') };
 }
@@ -163,7 +169,8 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
       ...more,
     };
     const start = async () => {
-      const process = spawnProcess(await sidecarBinary(), ['serve'], { env, cwd: temporaryDirectory('serve') });
+      const cwd = temporaryDirectory('serve');
+      const process = spawnProcess(await sidecarBinary(), ['serve'], { env: { ...OWN_SOCKET, ...env }, cwd });
       onCleanup(() => process.kill('SIGKILL'));
       return process;
     };

@@ -8,11 +8,14 @@ import type { RedisServer } from '../support/redis.ts';
 
 const START_DEADLINE_MS = 15_000;
 const STOP_DEADLINE_MS = 8000;
+const COMMAND_DEADLINE_MS = 30_000;
 
 export interface RunningSidecar {
   readonly process: SpawnedProcess;
   /** Where its edge listens, for UDP and TCP alike. */
   readonly sip: { readonly host: string; readonly port: number };
+  /** Its admin socket, unless the environment says otherwise. */
+  readonly socketPath: string;
   /** Sends SIGTERM and resolves with the exit code. */
   stop(): Promise<number | null>;
 }
@@ -29,20 +32,36 @@ export async function startEmbedded({ args = [], env = {} }: SidecarOptions): Pr
   const { freePort } = await import('../support/net.ts');
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
+  const cwd = temporaryDirectory('sidecar');
+  const socketPath = join(cwd, 'admin.sock');
   const sidecar = spawnProcess(binary, ['serve', '--embedded', '--sip', `udp/${address},tcp/${address}`, ...args], {
-    env,
-    cwd: temporaryDirectory('sidecar'),
+    env: { SBC_SOCKET_PATH: socketPath, ...env },
+    cwd,
   });
   onCleanup(() => sidecar.kill('SIGKILL'));
   await sidecar.line(/is ready, embedded/, START_DEADLINE_MS);
   return {
     process: sidecar,
     sip: { host: '127.0.0.1', port },
+    socketPath,
     async stop() {
       sidecar.kill('SIGTERM');
       return (await within(sidecar.exited, STOP_DEADLINE_MS, 'end of the sidecar')).code;
     },
   };
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command of the compiled binary against a sidecar's admin socket. */
+export async function cli({ socketPath }: { socketPath: string }, ...args: string[]): Promise<Outcome> {
+  const command = spawnProcess(await sidecarBinary(), args, { env: { SBC_SOCKET_PATH: socketPath } });
+  const { code } = await within(command.exited, COMMAND_DEADLINE_MS, `end of ${args.join(' ')}`);
+  return { code, stdout: command.stdout.join('\n'), stderr: command.stderr.join('\n') };
 }
 
 /** A file with this content that is gone after the tests. */

@@ -16,11 +16,14 @@ export interface SippOptions {
   readonly target: { readonly host: string; readonly port: number };
   /** One UDP socket, or one TCP connection, for all calls. */
   readonly transport: 'u1' | 't1';
-  readonly user: string;
-  readonly password: string;
-  readonly realm: string;
+  /** For scenarios that authenticate. */
+  readonly user?: string;
+  readonly password?: string;
+  readonly realm?: string;
   /** 127.0.0.1 unless given. */
   readonly localIp?: string;
+  /** A free one unless given. */
+  readonly localPort?: number;
   /**
    * How often the scenario is run, one after another; 1 unless given. All are the same user at the same address: more
    * than one needs a scenario that leaves no binding, or its second REGISTER is a refresh that nobody challenges.
@@ -45,6 +48,7 @@ export interface SippResult {
  */
 export async function runSipp(options: SippOptions): Promise<SippResult> {
   const { scenario, target, transport, localIp = '127.0.0.1', calls = 1, keys = {}, deadlineMs } = options;
+  const { realm = 'none', localPort = await freePort() } = options;
   const directory = temporaryDirectory('sipp');
   try {
     const users = join(directory, 'users.csv');
@@ -54,10 +58,10 @@ export async function runSipp(options: SippOptions): Promise<SippResult> {
       'sipp',
       [
         ...['-sf', join(SCENARIOS, `${scenario}.xml`), '-inf', users],
-        ...['-t', transport, '-i', localIp, '-ci', localIp, '-p', String(await freePort())],
+        ...['-t', transport, '-i', localIp, '-ci', localIp, '-p', String(localPort)],
         ...['-m', String(calls), '-l', '1', '-nostdin'],
         // Without it the uri of the credentials would be the address the request is sent to.
-        ...['-auth_uri', options.realm],
+        ...['-auth_uri', realm],
         ...['-timeout', `${Math.ceil(deadlineMs / 1000)}s`, '-timeout_error'],
         ...['-trace_err', '-error_file', errorFile],
         ...Object.entries(keys).flatMap(([name, value]) => ['-key', name, value]),
@@ -79,7 +83,7 @@ export async function runSipp(options: SippOptions): Promise<SippResult> {
 }
 
 /** [field0] is the user, [field1] the Authorization header, [field2] the realm. */
-function usersFile({ user, password, realm }: SippOptions): string {
+function usersFile({ user = 'none', password = 'none', realm = 'none' }: SippOptions): string {
   for (const value of [user, password, realm]) {
     if (/[;\]\s]/.test(value)) throw new Error(`SIPp cannot be given ${JSON.stringify(value)}: no ";", "]" or spaces`);
   }

@@ -30,8 +30,19 @@ export class DrachtioServer {
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #stopping = false;
+  #connected = false;
 
   constructor(private readonly options: DrachtioOptions) {}
+
+  /** Whether the server has accepted us and the connection stands. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** What the server listens on, as the outside sees it, comma-separated; '' before it told. */
+  get hostports(): string {
+    return this.#hostports?.external ?? '';
+  }
 
   /** Routes a method's requests to us, before {@link connect}. Whatever the handler does, each of them is answered. */
   handle(method: string, handler: Handler): void {
@@ -50,12 +61,14 @@ export class DrachtioServer {
         logger.error({ host, port }, 'drachtio refused our secret: is DRACHTIO_SECRET the right one?');
         return;
       }
+      this.#connected = true;
       this.#learn({ external, local });
       logger.info({ host, port, hostports: this.#hostports?.external }, 'drachtio connected');
       connected.resolve();
     });
     this.#srf.on('error', (error) => logger.warn({ host, port, why: error.message }, 'drachtio connection'));
     this.#srf.on('close', () => {
+      this.#connected = false;
       this.#unacknowledged.clear();
       if (!this.#stopping) logger.warn({ host, port }, 'drachtio connection closed');
     });
@@ -107,7 +120,7 @@ export class DrachtioServer {
 
   async #answer(handler: Handler, { transactionId, request }: Inbound, socket: Socket): Promise<void> {
     this.#inFlight++;
-    const server = { hostports: this.#hostports?.external ?? '', privateAddress: this.#privateAddress };
+    const server = { hostports: this.hostports, privateAddress: this.#privateAddress };
     let text: string;
     try {
       text = writeAnswer(transactionId, await handler({ ...request, server }));

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { EphemeralGateways } from '../../outbound-ports.ts';
 import type { Clock } from '../../ports.ts';
-import { canonicalIp } from '../../sip/ip.ts';
+import { ipOf } from '../../sip/ip.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
@@ -36,11 +36,11 @@ export class RedisEphemeralGateways implements EphemeralGateways {
   async set(ip: string, carrierSid: string, expiresAt: number): Promise<void> {
     const [expiry, now] = [Math.ceil(expiresAt / 1000), Math.floor(this.clock.now() / 1000)];
     await ask(() =>
-      set.run(this.redis, [keys.ephemeralGateway(canonicalIp(ip))], [carrierSid, expiry, now, MARGIN_SECONDS]),
+      set.run(this.redis, [keys.ephemeralGateway(ipOf(ip) ?? ip)], [carrierSid, expiry, now, MARGIN_SECONDS]),
     );
   }
 
   async remove(ip: string, carrierSid: string): Promise<void> {
-    await ask(() => this.redis.hdel(keys.ephemeralGateway(canonicalIp(ip)), carrierSid));
+    await ask(() => this.redis.hdel(keys.ephemeralGateway(ipOf(ip) ?? ip), carrierSid));
   }
 }

@@ -23,3 +23,22 @@ export const keys = {
   /** There while call routing is to skip the gateway. */
   blacklistedGateway: (sid: string) => `blacklist-sip-gateway:${sid}`,
 } as const;
+
+/** Names that belong to one cluster of sidecars; several may share a Redis. */
+export function clusterKeys(cluster: string) {
+  return {
+    /** set of `ip:port` of the feature servers that take calls. */
+    activeFeatureServers: `${cluster}:active-fs`,
+    /** set of their http URLs. */
+    serviceUrls: `${cluster}:fs-service-url`,
+    /** set of the ips of the RTP servers that take calls. */
+    activeRtpServers: `${cluster}:active-rtp`,
+    /** set of the ips of feature servers that an operator took out. */
+    drained: `${cluster}:drained-fs`,
+    /** hash: `ip:port` → JSON {at: last check-in in ms, or when it was `found`; calls, url}. */
+    featureCheckIns: `sidecar:${cluster}:fs`,
+    rtpCheckIns: `sidecar:${cluster}:rtp`,
+    /** hash: service URL that no server has named to us → when we first saw it, ms. */
+    strayUrls: `sidecar:${cluster}:fs-stray-urls`,
+  } as const;
+}

@@ -1,7 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import type { EphemeralGateways } from '../../outbound-ports.ts';
 import type { Clock } from '../../ports.ts';
-import { canonicalIp } from '../../sip/ip.ts';
+import { ipOf } from '../../sip/ip.ts';
 import { guarded } from './guarded.ts';
 
 export class SqliteEphemeralGateways implements EphemeralGateways {
@@ -15,7 +15,7 @@ export class SqliteEphemeralGateways implements EphemeralGateways {
       this.database.transaction(() => {
         this.database
           .query('INSERT OR REPLACE INTO ephemeral_gateways (ip, voip_carrier_sid, expiry) VALUES (?, ?, ?)')
-          .run(canonicalIp(ip), carrierSid, expiresAt);
+          .run(ipOf(ip) ?? ip, carrierSid, expiresAt);
         this.database.query('DELETE FROM ephemeral_gateways WHERE expiry <= ?').run(this.clock.now());
       }),
     );
@@ -25,7 +25,7 @@ export class SqliteEphemeralGateways implements EphemeralGateways {
     guarded(() =>
       this.database
         .query('DELETE FROM ephemeral_gateways WHERE ip = ? AND voip_carrier_sid = ?')
-        .run(canonicalIp(ip), carrierSid),
+        .run(ipOf(ip) ?? ip, carrierSid),
     );
   }
 }

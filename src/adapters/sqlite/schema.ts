@@ -72,6 +72,17 @@ CREATE TABLE IF NOT EXISTS nonces (
   expiry INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS nonces_expiry ON nonces (expiry);
+-- Feature and RTP servers that have checked in; at is when they last did, in ms.
+CREATE TABLE IF NOT EXISTS servers (
+  kind TEXT NOT NULL,
+  member TEXT NOT NULL,
+  ip TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  calls INTEGER,
+  service_url TEXT,
+  PRIMARY KEY (kind, member)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS drained (ip TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL

@@ -1,0 +1,155 @@
+/**
+ * Lua that keeps the platform's sets of servers. What the sets cannot hold, such as the last check-in, is in a hash of
+ * ours beside them. RTP servers have neither service URLs nor a drained set: those keys are ''.
+ */
+
+const SHARED = `
+local function ip_of(member)
+  return member:match('^%[(.*)%]:%d+$') or member:match('^(.*):%d+$') or member
+end
+
+local function host_of(url)
+  return url:match('^%a+://%[([^%]]+)%]') or url:match('^%a+://([^:/]+)')
+end
+
+local function read(json)
+  local ok, server = pcall(cjson.decode, json)
+  return ok and type(server) == 'table' and server or {}
+end
+
+local function each(checkins)
+  local flat, list = redis.call('HGETALL', checkins), {}
+  for i = 1, #flat, 2 do list[flat[i]] = read(flat[i + 1]) end
+  return list
+end
+
+local function is_drained(drained, member)
+  return drained ~= '' and redis.call('SISMEMBER', drained, ip_of(member)) == 1
+end
+
+-- A URL stays for as long as a server that takes calls has it.
+local function drop_url(url, urls, active, checkins)
+  if urls == '' or not url or url == '' then return end
+  for member, server in pairs(each(checkins)) do
+    if server.url == url and redis.call('SISMEMBER', active, member) == 1 then return end
+  end
+  redis.call('SREM', urls, url)
+end
+
+local function take_out(member, server, active, urls, checkins)
+  local was = redis.call('SREM', active, member)
+  drop_url(server.url, urls, active, checkins)
+  return was
+end
+`;
+
+/**
+ * KEYS members, check-ins, service URLs, drained. ARGV member, '1' when open, now, calls or '', URL or ''.
+ * Returns 1 when it joined, -1 when it left, else 0, and how many members there are.
+ */
+export const CHECK_IN = `${SHARED}
+local active, checkins, urls, drained = unpack(KEYS)
+local member, open, now, calls, url = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local known = redis.call('HGET', checkins, member)
+local before = known and read(known) or {}
+local change = 0
+if open then
+  -- A sidecar whose clock is behind must not make a server look silent.
+  local server = { at = math.max(now, before.at or 0), calls = calls, url = url }
+  redis.call('HSET', checkins, member, cjson.encode(server))
+  if is_drained(drained, member) then
+    if take_out(member, before, active, urls, checkins) == 1 then change = -1 end
+    drop_url(url, urls, active, checkins)
+  else
+    change = redis.call('SADD', active, member)
+    if url ~= '' then redis.call('SADD', urls, url) end
+    if before.url ~= url then drop_url(before.url, urls, active, checkins) end
+  end
+else
+  redis.call('HDEL', checkins, member)
+  change = -take_out(member, before, active, urls, checkins)
+  drop_url(url, urls, active, checkins)
+end
+return { change, redis.call('SCARD', active) }
+`;
+
+/** KEYS active, check-ins, service URLs, drained. ARGV ip. Returns the drained ips. */
+export const DRAIN = `${SHARED}
+local active, checkins, urls, drained = unpack(KEYS)
+local ip = ARGV[1]
+redis.call('SADD', drained, ip)
+local servers = each(checkins)
+for _, member in ipairs(redis.call('SMEMBERS', active)) do
+  if ip_of(member) == ip then redis.call('SREM', active, member) end
+end
+for member, server in pairs(servers) do
+  if ip_of(member) == ip then drop_url(server.url, urls, active, checkins) end
+end
+-- URLs of servers that have not checked in with us yet are known by their host alone.
+for _, url in ipairs(redis.call('SMEMBERS', urls)) do
+  if host_of(url) == ip then drop_url(url, urls, active, checkins) end
+end
+return redis.call('SMEMBERS', drained)
+`;
+
+/**
+ * KEYS active, check-ins, service URLs, drained. ARGV ip, the time since which a server must have checked in.
+ * Returns the drained ips.
+ */
+export const UNDRAIN = `${SHARED}
+local active, checkins, urls, drained = unpack(KEYS)
+local ip, since = ARGV[1], tonumber(ARGV[2])
+if redis.call('SREM', drained, ip) == 1 then
+  for member, server in pairs(each(checkins)) do
+    if ip_of(member) == ip and (server.at or 0) >= since then
+      redis.call('SADD', active, member)
+      if server.url and server.url ~= '' then redis.call('SADD', urls, server.url) end
+    end
+  end
+end
+return redis.call('SMEMBERS', drained)
+`;
+
+/**
+ * KEYS members, check-ins, service URLs, drained, stray URLs. ARGV now, the time since which a server must have checked
+ * in. Returns the members that left.
+ */
+export const EXPIRE = `${SHARED}
+local active, checkins, urls, drained, strays = unpack(KEYS)
+local now, since = ARGV[1], tonumber(ARGV[2])
+local servers, gone = each(checkins), {}
+for _, member in ipairs(redis.call('SMEMBERS', active)) do
+  if is_drained(drained, member) then redis.call('SREM', active, member)
+  elseif not servers[member] then redis.call('HSET', checkins, member, '{"found":true,"at":' .. now .. '}') end
+end
+for member, server in pairs(servers) do
+  if (server.at or 0) < since then
+    redis.call('HDEL', checkins, member)
+    if take_out(member, server, active, urls, checkins) == 1 then gone[#gone + 1] = member end
+  end
+end
+if urls == '' then return gone end
+
+local named = {}
+for member, server in pairs(each(checkins)) do
+  if server.url and redis.call('SISMEMBER', active, member) == 1 then named[server.url] = true end
+end
+local seen = {}
+for _, url in ipairs(redis.call('SMEMBERS', urls)) do
+  if not named[url] then
+    seen[url] = true
+    local first = redis.call('HGET', strays, url)
+    if not first then redis.call('HSET', strays, url, now)
+    elseif tonumber(first) < since then redis.call('SREM', urls, url); seen[url] = nil end
+  end
+end
+for _, url in ipairs(redis.call('HKEYS', strays)) do
+  if not seen[url] then redis.call('HDEL', strays, url) end
+end
+return gone
+`;
+
+/** KEYS active, check-ins, drained. Returns three arrays, read at one instant. */
+export const LIST = `
+return { redis.call('SMEMBERS', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('SMEMBERS', KEYS[3]) }
+`;

@@ -1,0 +1,101 @@
+import type { Redis } from 'ioredis';
+import type { CheckIn, CheckInOutcome, Clock, FeatureServer, ServerKind, ServerPool } from '../../ports.ts';
+import { ipOf } from '../../sip/ip.ts';
+import { ask } from './connection.ts';
+import { clusterKeys } from './keys.ts';
+import { Script } from './script.ts';
+import { CHECK_IN, DRAIN, EXPIRE, LIST, UNDRAIN } from './server-pool-scripts.ts';
+
+const checkIn = new Script(CHECK_IN);
+const drain = new Script(DRAIN);
+const undrain = new Script(UNDRAIN);
+const expire = new Script(EXPIRE);
+const list = new Script(LIST);
+
+/** What is kept of a check-in, or of a member that was found without one. */
+interface Kept {
+  readonly at?: number;
+  readonly found?: boolean;
+  readonly calls?: number;
+  readonly url?: string;
+}
+
+/** The servers in Redis, in the sets that call routing and the API read. */
+export class RedisServerPool implements ServerPool {
+  readonly #keys: ReturnType<typeof clusterKeys>;
+
+  constructor(
+    private readonly redis: Redis,
+    cluster: string,
+    private readonly clock: Clock,
+  ) {
+    this.#keys = clusterKeys(cluster);
+  }
+
+  async checkIn({ kind, member, open, calls, serviceUrl = '' }: CheckIn): Promise<CheckInOutcome> {
+    const args = [member, open ? '1' : '0', this.clock.now(), calls ?? '', serviceUrl];
+    const [change, members] = (await this.#run(checkIn, this.#sets(kind), args)) as [number, number];
+    return { members, ...(change !== 0 && { change: change > 0 ? 'joined' : 'left' }) };
+  }
+
+  async drain(ip: string): Promise<string[]> {
+    return sorted(await this.#run(drain, this.#sets('feature'), [ip]));
+  }
+
+  async undrain(ip: string, silentMs: number): Promise<string[]> {
+    return sorted(await this.#run(undrain, this.#sets('feature'), [ip, this.clock.now() - silentMs]));
+  }
+
+  async expire(kind: ServerKind, silentMs: number): Promise<string[]> {
+    const now = this.clock.now();
+    return sorted(await this.#run(expire, [...this.#sets(kind), this.#keys.strayUrls], [now, now - silentMs]));
+  }
+
+  async featureServers(): Promise<{ servers: FeatureServer[]; drained: string[] }> {
+    const { activeFeatureServers, featureCheckIns, drained } = this.#keys;
+    const reply = (await this.#run(list, [activeFeatureServers, featureCheckIns, drained], [])) as string[][];
+    const [members = [], checkIns = [], drainedIps = []] = reply;
+    const known = new Map(pairs(checkIns));
+    const out = new Set(drainedIps);
+    for (const member of members) if (!known.has(member)) known.set(member, '{}');
+    const servers = [...known].flatMap(([member, json]): FeatureServer[] => {
+      const ip = ipOf(member) ?? member;
+      const active = members.includes(member);
+      // One that took itself out of the set is on its way down.
+      if (!active && !out.has(ip)) return [];
+      const { at, found, calls, url } = JSON.parse(json) as Kept;
+      return [
+        {
+          ...{ member, ip, active },
+          ...(at !== undefined && !found && { lastCheckIn: at }),
+          ...(calls !== undefined && { calls }),
+          ...(url && { serviceUrl: url }),
+        },
+      ];
+    });
+    return { servers: servers.sort((a, b) => (a.member < b.member ? -1 : 1)), drained: sorted(drainedIps) };
+  }
+
+  rtpServers(): Promise<number> {
+    return ask(() => this.redis.scard(this.#keys.activeRtpServers));
+  }
+
+  #sets(kind: ServerKind): string[] {
+    const k = this.#keys;
+    return kind === 'feature'
+      ? [k.activeFeatureServers, k.featureCheckIns, k.serviceUrls, k.drained]
+      : [k.activeRtpServers, k.rtpCheckIns, '', ''];
+  }
+
+  #run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return ask(() => script.run(this.redis, keys, args));
+  }
+}
+
+function sorted(reply: unknown): string[] {
+  return Array.isArray(reply) ? reply.map(String).sort() : [];
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  return flat.flatMap((key, i): [string, string][] => (i % 2 === 0 ? [[key, flat[i + 1] ?? '{}']] : []));
+}

@@ -1,0 +1,74 @@
+/** A setting that is more than a stored value: changing it changes the process. */
+export interface Effect {
+  get(): unknown;
+  /** @throws SettingError when the value makes no sense */
+  set(value: unknown): void;
+}
+
+/** Why a setting was not changed, for a person. */
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+}
+
+const MAX_SETTINGS = 1000;
+const MAX_ITEMS = 1000;
+
+/** What an operator has set while the process runs; forgotten when it ends. Unknown keys are kept, without effect. */
+export class Settings {
+  readonly #values = new Map<string, unknown>();
+
+  constructor(private readonly effects: Readonly<Record<string, Effect>>) {}
+
+  get(key: string): unknown {
+    return this.#effect(key)?.get() ?? this.#values.get(key);
+  }
+
+  all(): Record<string, unknown> {
+    const effective = Object.entries(this.effects).map(([key, effect]): [string, unknown] => [key, effect.get()]);
+    return Object.fromEntries([...effective, ...this.#values]);
+  }
+
+  /** @returns whether the key means anything @throws SettingError */
+  set(key: string, value: unknown): boolean {
+    const effect = this.#effect(key);
+    if (effect) effect.set(value);
+    else {
+      if (!this.#values.has(key) && this.#values.size >= MAX_SETTINGS) throw new SettingError('too many settings');
+      this.#values.set(key, value);
+    }
+    return effect !== undefined;
+  }
+
+  /** Adds to a list, unless it is there already. @throws SettingError */
+  add(key: string, item: unknown): { array: unknown[]; added: boolean } {
+    const array = listOf(this.get(key));
+    if (array.includes(item)) return { array, added: false };
+    if (array.length >= MAX_ITEMS) throw new SettingError(`${key} has ${MAX_ITEMS} items, no more are kept`);
+    array.push(item);
+    this.set(key, array);
+    return { array, added: true };
+  }
+
+  /** @throws SettingError */
+  remove(key: string, item: unknown): { array: unknown[]; removed: boolean } {
+    const before = listOf(this.get(key));
+    const array = before.filter((each) => each !== item);
+    const removed = array.length < before.length;
+    if (removed) this.set(key, array);
+    return { array, removed };
+  }
+
+  #effect(key: string): Effect | undefined {
+    return Object.hasOwn(this.effects, key) ? this.effects[key] : undefined;
+  }
+}
+
+/** A list as it was set: an array, or a text with commas. */
+function listOf(value: unknown): unknown[] {
+  if (Array.isArray(value)) return [...value];
+  if (typeof value !== 'string') return [];
+  return value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}

@@ -1,0 +1,25 @@
+import { type CommandDef, defineCommand } from 'citty';
+import { print } from '../output.ts';
+import { bash } from './bash.ts';
+import { fish } from './fish.ts';
+import { commandTree, type Node } from './tree.ts';
+import { zsh } from './zsh.ts';
+
+export default defineCommand({
+  meta: { name: 'completion', description: 'Completion of commands and flags for a shell' },
+  subCommands: {
+    bash: shell('bash', 'Print a script that completes commands and flags in bash', bash),
+    zsh: shell('zsh', 'The same for zsh', zsh),
+    fish: shell('fish', 'The same for fish', fish),
+  },
+});
+
+function shell(name: string, description: string, script: (root: Node) => string): CommandDef {
+  return defineCommand({
+    meta: { name, description },
+    async run() {
+      const { root } = await import('../root.ts');
+      await print(script(await commandTree(root)).trimEnd());
+    },
+  });
+}

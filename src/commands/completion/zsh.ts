@@ -1,0 +1,66 @@
+import { type Argument, everyNode, lastName, type Node } from './tree.ts';
+
+/** What zsh offers for the value of a flag, by its hint. */
+const ACTIONS: Readonly<Record<string, string>> = { file: '_files', dir: '_files -/' };
+
+/** A completion script for zsh: sub-commands and flags with their descriptions; to be sourced or put into $fpath. */
+export function zsh(root: Node): string {
+  const functions = [...everyNode(root)].map((node) => (node.children.length > 0 ? group(node) : leaf(node)));
+  return `#compdef ${lastName(root)}
+# Completion of ${lastName(root)} for zsh
+
+${functions.join('\n')}
+if [ "$funcstack[1]" = ${nameOf(root)} ]; then
+  ${nameOf(root)} "$@"
+else
+  compdef ${nameOf(root)} ${lastName(root)}
+fi
+`;
+}
+
+function group(node: Node): string {
+  const commands = node.children.map((child) => `    ${quoted(`${lastName(child)}:${child.description}`)}`);
+  const cases = node.children.map((child) => `      ${lastName(child)}) ${nameOf(child)} ;;`);
+  return `${nameOf(node)}() {
+  local curcontext=$curcontext state line
+  local -a commands=(
+${commands.join('\n')}
+  )
+  _arguments -C '--help[Show the usage]' '1: :->command' '*:: :->arguments'
+  case $state in
+    command) _describe command commands ;;
+    arguments) case $line[1] in
+${cases.join('\n')}
+    esac ;;
+  esac
+}
+`;
+}
+
+function leaf(node: Node): string {
+  const specs = [
+    ...node.flags.map(flag),
+    quoted('--help[Show the usage]'),
+    ...node.positionals.map(({ description }, i) => quoted(`${i + 1}:${escaped(description)}: `)),
+  ];
+  return `${nameOf(node)}() {\n  _arguments ${specs.join(' \\\n    ')}\n}\n`;
+}
+
+function flag({ name, description, value }: Argument): string {
+  const text = `[${escaped(description)}]`;
+  if (value === undefined) return quoted(`--${name}${text}`);
+  return quoted(`--${name}=${text}:${escaped(value)}:${ACTIONS[value] ?? ' '}`);
+}
+
+/** Colons and brackets structure what _arguments is given. */
+function escaped(text: string): string {
+  return text.replace(/[:[\]]/g, '\\$&');
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function nameOf({ path }: Node): string {
+  return `_${path.join('_').replaceAll('-', '_')}`;
+}

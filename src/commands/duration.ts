@@ -1,0 +1,16 @@
+const MS: Readonly<Record<string, number>> = { '': 1000, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Milliseconds of `90s`, `10m`, `1h` or plain seconds; undefined for anything else, and for nothing at all. */
+export function readDuration(text: string): number | undefined {
+  const [, digits, unit = ''] = /^(\d{1,6})([smh]?)$/.exec(text) ?? [];
+  return Number(digits) * (MS[unit] ?? 0) || undefined;
+}
+
+/** Milliseconds for people, the two largest units of it: `12 s`, `5 min`, `3 h 12 min`, `2 d 4 h`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [minutes, hours, days] = [Math.floor(seconds / 60), Math.floor(seconds / 3600), Math.floor(seconds / 86_400)];
+  if (minutes === 0) return `${seconds} s`;
+  if (hours === 0) return `${minutes} min`;
+  return days === 0 ? `${hours} h ${minutes % 60} min` : `${days} d ${hours % 24} h`;
+}

@@ -1,0 +1,24 @@
+import { printable } from '../output.ts';
+
+/** The argument of drain and undrain. */
+export const SERVER = {
+  server: { type: 'positional', required: true, valueHint: 'ip', description: 'server IP address' },
+} as const;
+
+/** What drain and undrain have always printed. */
+export function outcome(done: 'Drained' | 'Undrained', server: string, drained: readonly string[]): string {
+  return `✓ ${done} ${printable(server)}\nDrained servers: [${printable(drained.join(', '))}]`;
+}
+
+/** One a line, indented. */
+export function bulleted(title: string, servers: readonly string[]): string {
+  return [title, ...servers.map((server) => `  ${printable(server)}`)].join('\n');
+}
+
+/** The ip of `ip`, `ip:port`, `[ip]` or `[ip]:port`. */
+export function ipOf(server: string): string {
+  const bracketed = /^\[(.+)\](?::\d+)?$/.exec(server)?.[1];
+  if (bracketed !== undefined) return bracketed;
+  const parts = server.split(':');
+  return parts.length === 2 ? (parts[0] ?? server) : server;
+}

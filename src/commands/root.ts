@@ -1,0 +1,21 @@
+import { type CommandDef, defineCommand } from 'citty';
+import { VERSION } from '../version.ts';
+
+/** The tree of commands. Every one is imported when it is called for, so that short ones start fast. */
+export const root: CommandDef = defineCommand({
+  meta: {
+    name: 'sbc-sip-sidecar',
+    version: VERSION,
+    description: 'SIP registrar for a jambonz SBC',
+  },
+  subCommands: {
+    serve: () => import('./serve.ts').then((m) => m.default),
+    status: () => import('./status.ts').then((m) => m.default),
+    fs: () => import('./fs/index.ts').then((m) => m.default),
+    set: () => import('./set.ts').then((m) => m.default),
+    get: () => import('./get.ts').then((m) => m.default),
+    list: () => import('./list.ts').then((m) => m.default),
+    reload: () => import('./reload.ts').then((m) => m.default),
+    completion: () => import('./completion/index.ts').then((m) => m.default),
+  },
+});

@@ -1,0 +1,52 @@
+import { type Clock, type Logger, type ServerKind, type ServerPool, Unavailable } from '../ports.ts';
+
+export interface SilenceOptions {
+  readonly pool: ServerPool;
+  /** Silence after which a server is taken out, milliseconds. */
+  readonly expiresMs: number;
+  /** How often to look, milliseconds. */
+  readonly checkMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const KINDS: readonly ServerKind[] = ['feature', 'rtp'];
+
+/** Takes feature and RTP servers that have fallen silent out of their pools. */
+export class SilenceWatch {
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #startedAt = 0;
+  #looking = false;
+
+  constructor(private readonly options: SilenceOptions) {}
+
+  start(): void {
+    this.#startedAt = this.options.clock.now();
+    this.#timer = setInterval(() => void this.look(), this.options.checkMs);
+    void this.look();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** One round of what {@link start} repeats; a round that is still under way is not joined by another. */
+  async look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const { pool, clock, expiresMs, logger } = this.options;
+    const now = clock.now();
+    // While no sidecar was up nobody could hear them: each has one interval from our start to show up.
+    const silentMs = now - this.#startedAt < expiresMs ? now : expiresMs;
+    try {
+      for (const kind of KINDS)
+        for (const member of await pool.expire(kind, silentMs))
+          logger.warn({ member, silentMs: expiresMs }, `${kind} server silent, taken out`);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      logger.warn({ why: error.message }, 'silent servers stay for now');
+    } finally {
+      this.#looking = false;
+    }
+  }
+}

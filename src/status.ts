@@ -1,0 +1,44 @@
+import type { Status } from './admin/protocol.ts';
+import type { Config } from './config/index.ts';
+import { type ServerPool, Unavailable } from './ports.ts';
+import { VERSION } from './version.ts';
+
+export interface StatusSources {
+  readonly config: Config;
+  /** Milliseconds since the epoch, as is `now`. */
+  readonly startedAt: number;
+  readonly now: number;
+  readonly ready: boolean;
+  readonly sip: { readonly connected: boolean; readonly hostports: string };
+  readonly pool: ServerPool;
+}
+
+/** How the sidecar is, for an operator. Never throws: what cannot be found out now is null. */
+export async function statusOf({ config, startedAt, now, ready, sip, pool }: StatusSources): Promise<Status> {
+  return {
+    version: VERSION,
+    pid: process.pid,
+    startedAt,
+    now,
+    ready,
+    sip: {
+      server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
+      connected: sip.connected,
+      hostports: sip.hostports,
+    },
+    store: config.parts.store,
+    directory: config.parts.directory,
+    clusterId: config.platform.clusterId,
+    ...(await serverCounts(pool)),
+  };
+}
+
+async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {
+  try {
+    const [{ servers, drained }, rtpServers] = await Promise.all([pool.featureServers(), pool.rtpServers()]);
+    return { featureServers: { active: servers.filter((s) => s.active).length, drained: drained.length }, rtpServers };
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    return { featureServers: null, rtpServers: null };
+  }
+}

@@ -1,0 +1,89 @@
+import { afterAll, describe, expect, test } from 'bun:test';
+import { Redis } from 'ioredis';
+import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
+import { ManualClock } from '../support/clock.ts';
+import { sharedRedis } from '../support/redis.ts';
+import { serverPoolContract } from './server-pool.ts';
+
+const server = await sharedRedis();
+const redis = new Redis({ host: server.host, port: server.port });
+afterAll(() => redis.disconnect());
+
+const SILENT_MS = 60_000;
+
+serverPoolContract('Redis', (clock) => new RedisServerPool(redis, crypto.randomUUID(), clock));
+
+describe('what the neighbours find in Redis', () => {
+  function start() {
+    const cluster = crypto.randomUUID();
+    const clock = new ManualClock(Date.now());
+    const pool = new RedisServerPool(redis, cluster, clock);
+    const checkIn = (member: string, serviceUrl?: string, open = true) =>
+      pool.checkIn({ kind: 'feature', member, open, ...(serviceUrl && { serviceUrl }) });
+    const set = async (name: string) => (await redis.smembers(`${cluster}:${name}`)).sort();
+    return { cluster, clock, pool, checkIn, set };
+  }
+
+  test('the sets have the names and members they read', async () => {
+    const { pool, checkIn, set } = start();
+    await checkIn('10.0.0.1:5060', 'http://10.0.0.1:3000');
+    await pool.checkIn({ kind: 'rtp', member: '10.0.0.8', open: true });
+    expect(await set('active-fs')).toEqual(['10.0.0.1:5060']);
+    expect(await set('fs-service-url')).toEqual(['http://10.0.0.1:3000']);
+    expect(await set('active-rtp')).toEqual(['10.0.0.8']);
+    await pool.drain('10.0.0.1');
+    expect(await set('active-fs')).toEqual([]);
+    expect(await set('fs-service-url')).toEqual([]);
+    expect(await set('drained-fs')).toEqual(['10.0.0.1']);
+    await pool.undrain('10.0.0.1', SILENT_MS);
+    expect(await set('active-fs')).toEqual(['10.0.0.1:5060']);
+    expect(await set('fs-service-url')).toEqual(['http://10.0.0.1:3000']);
+    await checkIn('10.0.0.1:5060', 'http://10.0.0.1:3000', false);
+    expect(await set('active-fs')).toEqual([]);
+    expect(await set('fs-service-url')).toEqual([]);
+  });
+
+  test('a service URL stays while another server that takes calls has it', async () => {
+    const { pool, checkIn, set } = start();
+    const shared = 'http://api.example.com';
+    await checkIn('10.0.0.1:5060', shared);
+    await checkIn('10.0.0.2:5060', shared);
+    await pool.drain('10.0.0.1');
+    expect(await set('fs-service-url')).toEqual([shared]);
+    await checkIn('10.0.0.2:5060', 'http://10.0.0.2:3000');
+    expect(await set('fs-service-url')).toEqual(['http://10.0.0.2:3000']);
+  });
+
+  test('members and URLs that somebody else put there get one interval to show up', async () => {
+    const { cluster, clock, pool, checkIn, set } = start();
+    await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060', '10.0.0.2:5060');
+    await redis.sadd(`${cluster}:fs-service-url`, 'http://10.0.0.1:3000', 'http://10.0.0.2:3000');
+    expect((await pool.featureServers()).servers[0]).toEqual({ member: '10.0.0.1:5060', ip: '10.0.0.1', active: true });
+    await pool.expire('feature', SILENT_MS);
+    expect((await pool.featureServers()).servers[0]).toEqual({ member: '10.0.0.1:5060', ip: '10.0.0.1', active: true });
+    clock.advance(SILENT_MS + 1);
+    await checkIn('10.0.0.1:5060', 'http://10.0.0.1:3000');
+    expect(await pool.expire('feature', SILENT_MS)).toEqual(['10.0.0.2:5060']);
+    expect(await set('active-fs')).toEqual(['10.0.0.1:5060']);
+    expect(await set('fs-service-url')).toEqual(['http://10.0.0.1:3000']);
+    expect(await redis.exists(`sidecar:${cluster}:fs-stray-urls`)).toBe(0);
+  });
+
+  test('draining takes out URLs whose server has not checked in with us yet', async () => {
+    const { cluster, pool, set } = start();
+    await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060', '[2001:db8::1]:5060');
+    await redis.sadd(`${cluster}:fs-service-url`, 'http://10.0.0.1:3000', 'http://[2001:db8::1]:3000', 'http://b:3000');
+    await pool.drain('10.0.0.1');
+    expect(await set('fs-service-url')).toEqual(['http://[2001:db8::1]:3000', 'http://b:3000']);
+    await pool.drain('2001:db8::1');
+    expect(await set('fs-service-url')).toEqual(['http://b:3000']);
+    expect(await set('active-fs')).toEqual([]);
+  });
+
+  test('a server that took itself out of the set is neither active nor drained', async () => {
+    const { cluster, pool, checkIn } = start();
+    await checkIn('10.0.0.1:5060');
+    await redis.srem(`${cluster}:active-fs`, '10.0.0.1:5060');
+    expect((await pool.featureServers()).servers).toEqual([]);
+  });
+});

@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'bun:test';
+import type { ServerPool } from '../../src/ports.ts';
+import { ManualClock } from '../support/clock.ts';
+
+const SILENT_MS = 60_000;
+
+/** What every server pool promises; each adapter runs these tests on a pool that is empty. */
+export function serverPoolContract(name: string, open: (clock: ManualClock) => ServerPool): void {
+  describe(`server pool on ${name}`, () => {
+    function start() {
+      const clock = new ManualClock(Date.now());
+      const pool = open(clock);
+      const checkIn = (member: string, changes: { open?: boolean; calls?: number; serviceUrl?: string } = {}) =>
+        pool.checkIn({ kind: 'feature', member, open: true, ...changes });
+      const rtp = (member: string, open = true) => pool.checkIn({ kind: 'rtp', member, open });
+      const active = async () => (await pool.featureServers()).servers.filter((s) => s.active).map((s) => s.member);
+      return { clock, pool, checkIn, rtp, active };
+    }
+
+    test('a server joins, stays and leaves', async () => {
+      const { checkIn, active } = start();
+      expect(await checkIn('10.0.0.1:5060')).toEqual({ members: 1, change: 'joined' });
+      expect(await checkIn('10.0.0.2:5060')).toEqual({ members: 2, change: 'joined' });
+      expect(await checkIn('10.0.0.1:5060')).toEqual({ members: 2 });
+      expect(await checkIn('10.0.0.1:5060', { open: false })).toEqual({ members: 1, change: 'left' });
+      expect(await checkIn('10.0.0.1:5060', { open: false })).toEqual({ members: 1 });
+      expect(await active()).toEqual(['10.0.0.2:5060']);
+    });
+
+    test('keeps what a server says of itself', async () => {
+      const { clock, pool, checkIn } = start();
+      await checkIn('10.0.0.1:5060', { calls: 3, serviceUrl: 'http://10.0.0.1:3000' });
+      clock.advance(1000);
+      await checkIn('10.0.0.1:5060', { calls: 0, serviceUrl: 'http://10.0.0.1:3001' });
+      expect(await pool.featureServers()).toEqual({
+        servers: [
+          {
+            ...{ member: '10.0.0.1:5060', ip: '10.0.0.1', active: true, calls: 0 },
+            ...{ serviceUrl: 'http://10.0.0.1:3001', lastCheckIn: clock.now() },
+          },
+        ],
+        drained: [],
+      });
+    });
+
+    test('a drained server is out at once, whatever it says, and back at once', async () => {
+      const { pool, checkIn, active } = start();
+      await checkIn('10.0.0.1:5060');
+      await checkIn('10.0.0.1:5070');
+      await checkIn('10.0.0.10:5060');
+      expect(await pool.drain('10.0.0.1')).toEqual(['10.0.0.1']);
+      expect(await active()).toEqual(['10.0.0.10:5060']);
+      expect(await checkIn('10.0.0.1:5060', { calls: 2 })).toEqual({ members: 1 });
+      expect((await pool.featureServers()).servers).toContainEqual(
+        expect.objectContaining({ member: '10.0.0.1:5060', active: false, calls: 2 }),
+      );
+      expect(await pool.undrain('10.0.0.1', SILENT_MS)).toEqual([]);
+      expect(await active()).toEqual(['10.0.0.10:5060', '10.0.0.1:5060', '10.0.0.1:5070'].sort());
+    });
+
+    test('drain and undrain twice are the same as once', async () => {
+      const { pool, checkIn, active } = start();
+      await checkIn('10.0.0.1:5060');
+      await pool.drain('10.0.0.1');
+      expect(await pool.drain('10.0.0.1')).toEqual(['10.0.0.1']);
+      await pool.undrain('10.0.0.1', SILENT_MS);
+      expect(await pool.undrain('10.0.0.1', SILENT_MS)).toEqual([]);
+      expect(await pool.undrain('10.0.0.9', SILENT_MS)).toEqual([]);
+      expect(await active()).toEqual(['10.0.0.1:5060']);
+    });
+
+    test('what was never seen can be drained', async () => {
+      const { pool, checkIn, active } = start();
+      expect(await pool.drain('10.0.0.7')).toEqual(['10.0.0.7']);
+      expect(await pool.drain('10.0.0.6')).toEqual(['10.0.0.6', '10.0.0.7']);
+      expect(await checkIn('10.0.0.7:5060')).toEqual({ members: 0 });
+      expect(await active()).toEqual([]);
+      expect((await pool.featureServers()).drained).toEqual(['10.0.0.6', '10.0.0.7']);
+    });
+
+    test('undrain does not bring back a server that has fallen silent', async () => {
+      const { clock, pool, checkIn, active } = start();
+      await checkIn('10.0.0.1:5060');
+      await pool.drain('10.0.0.1');
+      clock.advance(SILENT_MS + 1);
+      await pool.undrain('10.0.0.1', SILENT_MS);
+      expect(await active()).toEqual([]);
+      expect(await checkIn('10.0.0.1:5060')).toEqual({ members: 1, change: 'joined' });
+    });
+
+    test('IPv6 servers are drained by their address', async () => {
+      const { pool, checkIn, active } = start();
+      await checkIn('[2001:db8::1]:5060');
+      await checkIn('[2001:db8::11]:5060');
+      await pool.drain('2001:db8::1');
+      expect(await active()).toEqual(['[2001:db8::11]:5060']);
+      await pool.undrain('2001:db8::1', SILENT_MS);
+      expect(await active()).toEqual(['[2001:db8::11]:5060', '[2001:db8::1]:5060'].sort());
+    });
+
+    test('the silent ones leave, those heard of stay', async () => {
+      const { clock, pool, checkIn, rtp, active } = start();
+      await checkIn('10.0.0.1:5060');
+      await checkIn('10.0.0.2:5060');
+      await checkIn('10.0.0.3:5060');
+      await rtp('10.0.0.8');
+      await pool.drain('10.0.0.3');
+      clock.advance(SILENT_MS);
+      expect(await pool.expire('feature', SILENT_MS)).toEqual([]);
+      clock.advance(1);
+      await checkIn('10.0.0.2:5060');
+      expect(await pool.expire('feature', SILENT_MS)).toEqual(['10.0.0.1:5060']);
+      expect(await pool.expire('feature', SILENT_MS)).toEqual([]);
+      expect(await active()).toEqual(['10.0.0.2:5060']);
+      expect((await pool.featureServers()).servers).toHaveLength(1);
+      // Each kind has its own members.
+      expect(await pool.rtpServers()).toBe(1);
+      expect(await pool.expire('rtp', SILENT_MS)).toEqual(['10.0.0.8']);
+    });
+
+    test('a sidecar whose clock is behind does not make a server silent', async () => {
+      const { clock, pool, checkIn } = start();
+      await checkIn('10.0.0.1:5060', { calls: 1 });
+      clock.advance(-5000);
+      await checkIn('10.0.0.1:5060', { calls: 2 });
+      clock.advance(5000);
+      expect((await pool.featureServers()).servers).toEqual([
+        expect.objectContaining({ lastCheckIn: clock.now(), calls: 2 }),
+      ]);
+    });
+
+    test('RTP servers are counted by their address, and nobody drains them', async () => {
+      const { pool, rtp } = start();
+      await pool.drain('10.0.0.8');
+      expect(await rtp('10.0.0.8')).toEqual({ members: 1, change: 'joined' });
+      expect(await rtp('10.0.0.9')).toEqual({ members: 2, change: 'joined' });
+      expect(await pool.rtpServers()).toBe(2);
+      expect(await rtp('10.0.0.8', false)).toEqual({ members: 1, change: 'left' });
+      expect((await pool.featureServers()).servers).toEqual([]);
+    });
+  });
+}

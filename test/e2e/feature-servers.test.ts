@@ -1,0 +1,163 @@
+import { describe, expect, test } from 'bun:test';
+import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
+import { sharedMariadb } from '../support/mariadb.ts';
+import { freePort } from '../support/net.ts';
+import { startRedis } from '../support/redis.ts';
+import { runSipp } from '../support/sipp.ts';
+import { cli, outsideStores, type RunningSidecar, type SidecarOptions, startEmbedded } from './sidecar.ts';
+
+/** Loopback addresses of feature servers; only the first network is trusted. */
+const TRUSTED = { JAMBONES_NETWORK_CIDR: '127.0.0.0/24' };
+const STRANGER = '127.0.9.1';
+const DEADLINE_MS = 8000;
+
+interface FeatureServer {
+  readonly ip: string;
+  readonly port: number;
+  readonly member: string;
+  readonly url: string;
+  checkIn(target: RunningSidecar, status?: string, calls?: number, scenario?: string): Promise<void>;
+}
+
+async function featureServer(ip: string): Promise<FeatureServer> {
+  const port = await freePort();
+  const url = `http://${ip}:3000`;
+  return {
+    ip,
+    port,
+    member: `${ip}:${port}`,
+    url,
+    async checkIn(target, status = 'open', calls = 0, scenario = 'check-in') {
+      const { code, errors } = await runSipp({
+        ...{ scenario, target: target.sip, transport: 'u1', localIp: ip, localPort: port, deadlineMs: DEADLINE_MS },
+        keys: { status, calls: String(calls), url },
+      });
+      expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    },
+  };
+}
+
+interface Listed {
+  readonly servers: readonly { server: string; status: string; calls: number | null; serviceUrl: string | null }[];
+  readonly drained: readonly string[];
+}
+
+async function list(sidecar: RunningSidecar): Promise<Listed> {
+  const { code, stdout } = await cli(sidecar, 'fs', 'list', '--json');
+  expect(code).toBe(0);
+  return JSON.parse(stdout) as Listed;
+}
+
+const states = async (sidecar: RunningSidecar) =>
+  Object.fromEntries((await list(sidecar)).servers.map((s) => [s.server, s.status]));
+
+describe.each([
+  ['SQLite', async () => ({})],
+  ['Redis', async () => outsideStores(await startRedis(), await sharedMariadb(), 's')],
+] as const)('feature servers with %s', (_name, stores) => {
+  let env: Promise<Record<string, string>> | undefined;
+  async function start(options: SidecarOptions = {}) {
+    env ??= stores();
+    const sidecar = await startEmbedded({
+      ...options,
+      // Each test its own cluster, so that none finds the servers of another.
+      env: { ...TRUSTED, JAMBONES_CLUSTER_ID: crypto.randomUUID(), ...(await env), ...options.env },
+    });
+    onCleanup(async () => void (await sidecar.stop()));
+    return sidecar;
+  }
+
+  test('check in, are drained and come back', async () => {
+    const sidecar = await start();
+    const [one, two] = [await featureServer('127.0.0.11'), await featureServer('127.0.0.12')];
+    await one.checkIn(sidecar, 'open', 5);
+    await two.checkIn(sidecar, 'open', 0);
+    expect((await list(sidecar)).servers).toEqual([
+      expect.objectContaining({ server: one.member, status: 'active', calls: 5, serviceUrl: one.url }),
+      expect.objectContaining({ server: two.member, status: 'active', calls: 0, serviceUrl: two.url }),
+    ]);
+
+    expect((await cli(sidecar, 'fs', 'drain', one.ip)).stdout).toContain(`✓ Drained ${one.ip}`);
+    expect(await states(sidecar)).toEqual({ [one.member]: 'drained', [two.member]: 'active' });
+    await one.checkIn(sidecar, 'open', 4);
+    expect(await states(sidecar)).toEqual({ [one.member]: 'drained', [two.member]: 'active' });
+
+    expect((await cli(sidecar, 'fs', 'undrain', `${one.ip}:5060`)).code).toBe(0);
+    expect(await states(sidecar)).toEqual({ [one.member]: 'active', [two.member]: 'active' });
+    await one.checkIn(sidecar, 'closed');
+    expect(await states(sidecar)).toEqual({ [two.member]: 'active' });
+  });
+
+  test('from outside the trusted networks change nothing', async () => {
+    const sidecar = await start();
+    const stranger = await featureServer(STRANGER);
+    await stranger.checkIn(sidecar, 'open', 0, 'untrusted-check-in');
+    expect((await list(sidecar)).servers).toEqual([]);
+    await sidecar.process.line(/check-in from outside JAMBONES_NETWORK_CIDR ignored/, DEADLINE_MS);
+  });
+
+  test('RTP servers are counted', async () => {
+    const sidecar = await start();
+    await (await featureServer('127.0.0.21')).checkIn(sidecar, 'open', 3, 'rtp-check-in');
+    await (await featureServer('127.0.0.22')).checkIn(sidecar, 'open', 3, 'rtp-check-in');
+    const { stdout } = await cli(sidecar, 'status', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ ready: true, rtpServers: 2, featureServers: { active: 0, drained: 0 } });
+  });
+
+  test('that fall silent leave, and come back with the next check-in', async () => {
+    const sidecar = await start({ env: { EXPIRES_INTERVAL: '1000', CHECK_EXPIRES_INTERVAL: '100' } });
+    const server = await featureServer('127.0.0.31');
+    await server.checkIn(sidecar);
+    await sidecar.process.line(/feature server silent, taken out/, DEADLINE_MS);
+    expect((await list(sidecar)).servers).toEqual([]);
+    await server.checkIn(sidecar);
+    expect(await states(sidecar)).toEqual({ [server.member]: 'active' });
+  });
+
+  test('a sidecar that is killed and started again forgets nobody, nor who is drained', async () => {
+    const options = {
+      args: ['--data', temporaryDirectory('data')],
+      env: { JAMBONES_CLUSTER_ID: crypto.randomUUID() },
+    };
+    const first = await start(options);
+    const [one, two] = [await featureServer('127.0.0.41'), await featureServer('127.0.0.42')];
+    await one.checkIn(first);
+    await two.checkIn(first, 'open', 2);
+    await cli(first, 'fs', 'drain', two.ip);
+    first.process.kill('SIGKILL');
+    await first.process.exited;
+    const second = await start(options);
+    expect(await states(second)).toEqual({ [one.member]: 'active', [two.member]: 'drained' });
+  });
+
+  test('drain --wait ends when the server reports no more calls', async () => {
+    const sidecar = await start();
+    const server = await featureServer('127.0.0.51');
+    await server.checkIn(sidecar, 'open', 2);
+    const waiting = cli(sidecar, 'fs', 'drain', server.ip, '--wait', '--timeout', '30s');
+    while ((await states(sidecar))[server.member] !== 'drained');
+    await server.checkIn(sidecar, 'open', 1);
+    await server.checkIn(sidecar, 'open', 0);
+    expect((await waiting).code).toBe(0);
+  });
+});
+
+test('two sidecars on one Redis agree on who is there', async () => {
+  const env = {
+    ...{ ...TRUSTED, JAMBONES_CLUSTER_ID: crypto.randomUUID() },
+    ...{ EXPIRES_INTERVAL: '2000', CHECK_EXPIRES_INTERVAL: '100' },
+    ...outsideStores(await startRedis(), await sharedMariadb(), 's'),
+  };
+  const sidecars = [await startEmbedded({ env }), await startEmbedded({ env })] as const;
+  const [here, there] = [await featureServer('127.0.0.61'), await featureServer('127.0.0.62')];
+  await there.checkIn(sidecars[1]);
+  // Only the second one hears of it; neither may take it out while it does.
+  for (const _ of [1, 2, 3]) {
+    await here.checkIn(sidecars[0]);
+    await there.checkIn(sidecars[1]);
+    expect(await states(sidecars[0])).toEqual({ [here.member]: 'active', [there.member]: 'active' });
+  }
+  await cli(sidecars[0], 'fs', 'drain', there.ip);
+  expect(await states(sidecars[1])).toMatchObject({ [there.member]: 'drained' });
+  await Promise.race(sidecars.map((s) => s.process.line(/feature server silent, taken out/, DEADLINE_MS)));
+});

@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { within } from './deadline.ts';
+
+const DEADLINE_MS = 5000;
+
+/** A client of the admin socket that can also misbehave. */
+export class AdminClient {
+  #text = '';
+  readonly #lines: string[] = [];
+  readonly #waiting: ((line: string) => void)[] = [];
+  readonly closed: Promise<unknown>;
+
+  private constructor(readonly socket: Socket) {
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk) => {
+      this.#text += chunk;
+      const lines = this.#text.split('\n');
+      this.#text = lines.pop() ?? '';
+      for (const line of lines) {
+        const waiting = this.#waiting.shift();
+        if (waiting) waiting(line);
+        else this.#lines.push(line);
+      }
+    });
+    socket.on('error', () => {});
+    this.closed = once(socket, 'close');
+  }
+
+  static async open(path: string): Promise<AdminClient> {
+    const socket = connect(path);
+    await within(once(socket, 'connect'), DEADLINE_MS, 'admin socket');
+    return new AdminClient(socket);
+  }
+
+  write(data: string | Uint8Array): void {
+    this.socket.write(data);
+  }
+
+  /** The next answer. */
+  async answer(): Promise<Record<string, unknown>> {
+    const queued = this.#lines.shift();
+    const line = queued ?? (await within(new Promise<string>((r) => this.#waiting.push(r)), DEADLINE_MS, 'answer'));
+    return JSON.parse(line) as Record<string, unknown>;
+  }
+
+  ask(request: object): Promise<Record<string, unknown>> {
+    this.write(`${JSON.stringify(request)}\n`);
+    return this.answer();
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
