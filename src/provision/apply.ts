@@ -1,22 +1,33 @@
 import type { Database } from 'bun:sqlite';
 import { randomUUID } from 'node:crypto';
 import type { ClientPasswordCipher } from '../crypto/client-password.ts';
+import { applyCarriers } from './apply-carriers.ts';
 import type { ProvisionedAccount, Provisioning } from './file.ts';
 
 /**
- * Makes the accounts in SQLite be those of a provisioning file, wholly or not at all. Accounts that it still names keep
- * their sid, and with it their identity in logs and alerts.
+ * Makes the accounts and carriers in SQLite be those of a provisioning file, wholly or not at all. Those that it still
+ * names keep their sid, and with it their identity in logs and alerts.
  */
-export function applyProvisioning(database: Database, cipher: ClientPasswordCipher, { account }: Provisioning): void {
+export function applyProvisioning(
+  database: Database,
+  cipher: ClientPasswordCipher,
+  { account, carrier }: Provisioning,
+): void {
   database.transaction(() => {
     const known = database.query<{ account_sid: string; sip_realm: string }, []>(
       'SELECT account_sid, sip_realm FROM accounts',
     );
-    const sids = new Map(known.all().map((row) => [row.sip_realm.toLowerCase(), row.account_sid]));
+    const before = new Map(known.all().map((row) => [row.sip_realm.toLowerCase(), row.account_sid]));
+    const sids = new Map<string, string>();
     database.run('DELETE FROM clients');
     database.run('DELETE FROM accounts');
     database.run('DELETE FROM webhooks');
-    for (const each of account) insertAccount(database, cipher, each, sids.get(each.realm) ?? randomUUID());
+    for (const each of account) {
+      const sid = before.get(each.realm) ?? randomUUID();
+      sids.set(each.realm, sid);
+      insertAccount(database, cipher, each, sid);
+    }
+    applyCarriers(database, carrier, sids);
   })();
 }
 

@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
+import { carrier } from './carrier-syntax.ts';
 import { lineOf } from './line-of.ts';
-
-const nonEmpty = v.pipe(v.string(), v.nonEmpty('must not be empty'));
-const realm = v.pipe(
-  v.string(),
-  v.regex(/^(?=.{1,132}$)([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$/i, 'must be a domain name'),
-  v.toLowerCase(),
-);
+import { nonEmpty, realm } from './syntax.ts';
 
 const client = v.strictObject({
   username: v.pipe(nonEmpty, v.maxLength(64, 'must have at most 64 characters')),
@@ -41,25 +36,17 @@ const account = v.pipe(
   ),
 );
 
-const gateway = v.strictObject({
-  host: nonEmpty,
-  port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535))),
-  protocol: v.optional(v.picklist(['udp', 'tcp', 'tls'], 'must be udp, tcp or tls'), 'udp'),
-  options_ping: v.optional(v.boolean(), false),
-});
-
-const carrier = v.strictObject({
-  name: nonEmpty,
-  register: v.optional(v.strictObject({ username: nonEmpty, password: nonEmpty, realm: nonEmpty })),
-  gateway: v.optional(v.array(gateway), []),
-});
-
 const provisioning = v.pipe(
   v.strictObject({ account: v.optional(v.array(account), []), carrier: v.optional(v.array(carrier), []) }),
   v.check((p) => new Set(p.account.map((a) => a.realm)).size === p.account.length, 'a realm is named twice'),
+  v.check((p) => new Set(p.carrier.map((c) => c.name)).size === p.carrier.length, 'a carrier is named twice'),
+  v.check(
+    (p) => p.carrier.every((c) => c.account === undefined || p.account.some((a) => a.realm === c.account)),
+    'a carrier names an account that is not there',
+  ),
 );
 
-/** What a provisioning file says. Carriers are checked, but nothing registers with them yet. */
+/** What a provisioning file says. */
 export type Provisioning = v.InferOutput<typeof provisioning>;
 export type ProvisionedAccount = Provisioning['account'][number];
 

@@ -1,4 +1,6 @@
-import { isIP } from 'node:net';
+import { BlockList, isIPv4 } from 'node:net';
+import type { OutboundTransport, SbcAddress } from '../outbound-ports.ts';
+import { joinHostPort, normalIp } from './ip.ts';
 
 /** What a SIP server listens on: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`, as the outside sees it and as it is here. */
 export interface Hostports {
@@ -8,12 +10,31 @@ export interface Hostports {
 
 interface Listener {
   readonly proto: string;
+  /** In its normal form. */
   readonly address: string;
   readonly port: number;
 }
 
 /** RFC 1918, and RFC 4193 for IPv6. */
 const PRIVATE = /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd])/i;
+
+/** Addresses that nobody reaches from outside, by what reserves them. */
+const NOT_PUBLIC = new BlockList();
+for (const [net, bits, family] of [
+  ['0.0.0.0', 8, 'ipv4'], // RFC 1122 3.2.1.3: this host
+  ['10.0.0.0', 8, 'ipv4'], // RFC 1918
+  ['100.64.0.0', 10, 'ipv4'], // RFC 6598: carrier-grade NAT
+  ['127.0.0.0', 8, 'ipv4'], // RFC 1122 3.2.1.3: loopback
+  ['169.254.0.0', 16, 'ipv4'], // RFC 3927: link-local
+  ['172.16.0.0', 12, 'ipv4'], // RFC 1918
+  ['192.168.0.0', 16, 'ipv4'], // RFC 1918
+  ['224.0.0.0', 3, 'ipv4'], // RFC 5771: multicast; RFC 1112 4: reserved
+  ['::', 127, 'ipv6'], // RFC 4291 2.5.2 and 2.5.3: unspecified and loopback
+  ['fc00::', 7, 'ipv6'], // RFC 4193
+  ['fe80::', 10, 'ipv6'], // RFC 4291 2.5.6: link-local
+  ['ff00::', 8, 'ipv6'], // RFC 4291 2.7: multicast
+] as const)
+  NOT_PUBLIC.addSubnet(net, bits, family);
 
 /**
  * drachtio at times reports an empty or partial list when it has just restarted: a list that lacks what the last one
@@ -42,14 +63,45 @@ export function privateSipAddress(
     tcp[0] ??
     listeners.find((l) => l.proto === 'udp') ??
     listeners[0];
-  if (!chosen) return '';
-  return `${chosen.address.includes(':') ? `[${chosen.address}]` : chosen.address}:${chosen.port}`;
+  return chosen ? joinHostPort(chosen.address, chosen.port) : '';
+}
+
+/**
+ * The addresses of a list that are public, each with its first UDP, TLS and WSS ports. Where there is no UDP, the TCP
+ * port stands for it, or else SIP's own.
+ */
+export function publicAddresses(hostports: string): SbcAddress[] {
+  const byIp = Map.groupBy(parseHostports(hostports).filter(isPublic), ({ address }) => address);
+  return [...byIp].map(([ip, listeners]) => {
+    const portOf = (proto: string) => listeners.find((l) => l.proto === proto)?.port;
+    const [tlsPort, wssPort] = [portOf('tls'), portOf('wss')];
+    return {
+      ip,
+      port: portOf('udp') ?? portOf('tcp') ?? 5060,
+      ...(tlsPort !== undefined && { tlsPort }),
+      ...(wssPort !== undefined && { wssPort }),
+    };
+  });
+}
+
+/**
+ * The `ip:port` by which a peer knows us on a transport: the first public one of it, else the first one.
+ * @returns undefined when the list has none
+ */
+export function addressOn(hostports: string, transport: OutboundTransport): string | undefined {
+  const listeners = parseHostports(hostports).filter((l) => l.proto === transport);
+  const chosen = listeners.find(isPublic) ?? listeners[0];
+  return chosen && joinHostPort(chosen.address, chosen.port);
+}
+
+function isPublic({ address }: Listener): boolean {
+  return !NOT_PUBLIC.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
 function parseHostports(text: string): Listener[] {
   return text.split(',').flatMap((entry) => {
     const [, proto, host, port] = /^([a-z]+)\/(.+):(\d+)$/.exec(entry.trim()) ?? [];
-    const address = host?.replace(/^\[|\]$/g, '') ?? '';
-    return proto !== undefined && isIP(address) !== 0 ? [{ proto, address, port: Number(port) }] : [];
+    const address = normalIp(host?.replace(/^\[|\]$/g, '') ?? '');
+    return proto !== undefined && address !== undefined ? [{ proto, address, port: Number(port) }] : [];
   });
 }

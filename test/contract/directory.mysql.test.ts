@@ -1,25 +1,13 @@
 import { afterAll, expect, test } from 'bun:test';
 import { CachedDirectory } from '../../src/adapters/cached-directory.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
-import { openMysql } from '../../src/adapters/sql/mysql.ts';
-import { readConfig } from '../../src/config/index.ts';
 import { ClientPasswordCipher } from '../../src/crypto/client-password.ts';
 import { systemClock } from '../../src/ports.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import { openSharedMysql } from '../support/mysql.ts';
 import { directoryContract } from './directory.ts';
 
-const server = await sharedMariadb();
-const { mysql } = readConfig({
-  SIDECAR_EMBEDDED: '1',
-  ENCRYPTION_SECRET: 'secret',
-  JAMBONES_MYSQL_HOST: server.host,
-  JAMBONES_MYSQL_PORT: String(server.port),
-  JAMBONES_MYSQL_USER: server.user,
-  JAMBONES_MYSQL_PASSWORD: server.password,
-  JAMBONES_MYSQL_DATABASE: server.database,
-});
-const { db } = openMysql(mysql, mysql.reader);
+const { db } = await openSharedMysql();
 afterAll(() => db.destroy());
 
 directoryContract('MySQL', async () => db);

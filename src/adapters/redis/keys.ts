@@ -16,6 +16,12 @@ export const keys = {
   promotions: 'sidecar:promotions',
   /** The highest nonce-count used with a nonce. */
   nonce: (id: string) => `sidecar:nonce:${id}`,
+  /** The token of the sidecar that acts outwards for its cluster. */
+  lease: (clusterId: string) => `${clusterId}:regbot-token`,
+  /** hash: voip_carrier_sid → expiry in seconds since the epoch, of the carriers an address is a gateway of. */
+  ephemeralGateway: (ip: string) => `eph-gw-ip:${ip}`,
+  /** There while call routing is to skip the gateway. */
+  blacklistedGateway: (sid: string) => `blacklist-sip-gateway:${sid}`,
 } as const;
 
 /** Names that belong to one cluster of sidecars; several may share a Redis. */

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { ClientPasswordCipher } from '../../crypto/client-password.ts';
-import { type Account, type Client, type Clock, type Directory, type Logger, Unavailable } from '../../ports.ts';
+import type { Account, Client, Clock, Directory, Logger } from '../../ports.ts';
+import { answer } from './answer.ts';
 import type { Tables } from './tables.ts';
 
 /** A row that takes longer is no use to a phone that waits, milliseconds. */
@@ -118,15 +119,7 @@ export class SqlDirectory implements Directory {
     };
   }
 
-  async #ask<T>(query: Promise<T>): Promise<T> {
-    const deadline = Promise.withResolvers<never>();
-    const timer = setTimeout(() => deadline.reject(new Error('no answer in time')), QUERY_TIMEOUT_MS);
-    try {
-      return await Promise.race([query, deadline.promise]);
-    } catch (error) {
-      throw new Unavailable(this.service, error instanceof Error ? error.message : String(error));
-    } finally {
-      clearTimeout(timer);
-    }
+  #ask<T>(query: Promise<T>): Promise<T> {
+    return answer(this.service, query, QUERY_TIMEOUT_MS);
   }
 }

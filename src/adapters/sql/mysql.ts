@@ -36,6 +36,12 @@ export function openMysql(
   return { pool, db: new Kysely<Tables>({ dialect: new MysqlDialect({ pool }) }) };
 }
 
+/** Opens the pool that writes go to; undefined when that is the reader's server. */
+export function openMysqlWriter(config: Config['mysql']): { pool: Pool; db: Kysely<Tables> } | undefined {
+  const { host, user, password, database } = config.writer;
+  return host && user && password && database ? openMysql(config, config.writer) : undefined;
+}
+
 function usesTls(config: Config['mysql']): boolean {
   return !config.rejectUnauthorized || Boolean(config.sslCaFile || config.sslCertFile || config.sslKeyFile);
 }

@@ -1,6 +1,6 @@
 /**
- * The tables of embedded mode. Accounts and clients have the platform's own table and column names, so that one set of
- * queries serves MySQL and SQLite; NOCASE because MySQL compares so. Bindings are laid out for this process alone.
+ * The tables of embedded mode. Accounts, clients and carriers have the platform's own table and column names, so that one
+ * set of queries serves MySQL and SQLite; NOCASE because MySQL compares so. Bindings are laid out for this process alone.
  */
 export const SCHEMA = `
 CREATE TABLE IF NOT EXISTS webhooks (
@@ -86,5 +86,67 @@ CREATE TABLE IF NOT EXISTS drained (ip TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS voip_carriers (
+  voip_carrier_sid TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  account_sid TEXT,
+  service_provider_sid TEXT,
+  is_active INTEGER NOT NULL DEFAULT 1,
+  requires_register INTEGER NOT NULL DEFAULT 0,
+  register_username TEXT,
+  register_sip_realm TEXT,
+  register_password TEXT,
+  register_from_user TEXT,
+  register_from_domain TEXT,
+  register_public_ip_in_contact INTEGER NOT NULL DEFAULT 0,
+  register_status TEXT,
+  outbound_sip_proxy TEXT,
+  trunk_type TEXT NOT NULL DEFAULT 'static_ip'
+);
+CREATE TABLE IF NOT EXISTS sip_gateways (
+  sip_gateway_sid TEXT PRIMARY KEY,
+  voip_carrier_sid TEXT NOT NULL REFERENCES voip_carriers ON DELETE CASCADE,
+  ipv4 TEXT NOT NULL,
+  netmask INTEGER NOT NULL DEFAULT 32,
+  port INTEGER,
+  inbound INTEGER NOT NULL DEFAULT 0,
+  outbound INTEGER NOT NULL DEFAULT 0,
+  is_active INTEGER NOT NULL DEFAULT 1,
+  send_options_ping INTEGER NOT NULL DEFAULT 0,
+  use_sips_scheme INTEGER NOT NULL DEFAULT 0,
+  protocol TEXT NOT NULL DEFAULT 'udp'
+);
+CREATE INDEX IF NOT EXISTS sip_gateways_voip_carrier_sid ON sip_gateways (voip_carrier_sid);
+CREATE TABLE IF NOT EXISTS system_information (
+  domain_name TEXT,
+  sip_domain_name TEXT,
+  private_network_cidr TEXT
+);
+CREATE TABLE IF NOT EXISTS sbc_addresses (
+  sbc_address_sid TEXT PRIMARY KEY,
+  ipv4 TEXT NOT NULL,
+  port INTEGER NOT NULL DEFAULT 5060,
+  tls_port INTEGER,
+  wss_port INTEGER,
+  service_provider_sid TEXT,
+  last_updated TEXT
+);
+CREATE INDEX IF NOT EXISTS sbc_addresses_ipv4_port ON sbc_addresses (ipv4, port);
+-- Times below are milliseconds since the epoch.
+CREATE TABLE IF NOT EXISTS leases (
+  name TEXT PRIMARY KEY,
+  token TEXT NOT NULL,
+  expiry INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ephemeral_gateways (
+  ip TEXT NOT NULL,
+  voip_carrier_sid TEXT NOT NULL,
+  expiry INTEGER NOT NULL,
+  PRIMARY KEY (ip, voip_carrier_sid)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS blacklisted_gateways (
+  sip_gateway_sid TEXT PRIMARY KEY,
+  expiry INTEGER NOT NULL
 ) WITHOUT ROWID;
 `;

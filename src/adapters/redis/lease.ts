@@ -1,0 +1,44 @@
+import type { Redis } from 'ioredis';
+import type { Lease } from '../../outbound-ports.ts';
+import { ask } from './connection.ts';
+import { keys } from './keys.ts';
+import { Script } from './script.ts';
+
+/** KEYS lease. ARGV token, length in ms. Returns 1 when it was ours and is for that long. */
+const renew = new Script(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`);
+
+/** KEYS lease. ARGV token. */
+const release = new Script(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+`);
+
+/** The lease as a key that Redis forgets when it is not renewed; earlier sidecars take and respect the same one. */
+export class RedisLease implements Lease {
+  readonly #key: string;
+
+  constructor(
+    private readonly redis: Redis,
+    clusterId: string,
+  ) {
+    this.#key = keys.lease(clusterId);
+  }
+
+  async take(token: string, lengthMs: number): Promise<boolean> {
+    return (await ask(() => this.redis.set(this.#key, token, 'PX', lengthMs, 'NX'))) === 'OK';
+  }
+
+  async renew(token: string, lengthMs: number): Promise<boolean> {
+    return (await ask(() => renew.run(this.redis, [this.#key], [token, lengthMs]))) === 1;
+  }
+
+  async release(token: string): Promise<void> {
+    await ask(() => release.run(this.redis, [this.#key], [token]));
+  }
+
+  async holder(): Promise<string | undefined> {
+    return (await ask(() => this.redis.get(this.#key))) ?? undefined;
+  }
+}

@@ -1,0 +1,67 @@
+import { isIP } from 'node:net';
+import type { Gateway, OutboundTransport, Trunk } from '../../outbound-ports.ts';
+import type { CarrierRow, GatewayRow } from './carrier-queries.ts';
+
+/** A row from which no gateway can be made; the message says why, for people. */
+export class CarrierRowError extends Error {
+  override readonly name = 'CarrierRowError';
+}
+
+const TRANSPORTS: Readonly<Record<string, OutboundTransport>> = {
+  udp: 'udp',
+  tcp: 'tcp',
+  tls: 'tls',
+  'tls/srtp': 'tls',
+};
+/** What can stand in a SIP URI as a host, underscore included, as in many a private zone. */
+const NAME = /^[a-z0-9_.-]{1,253}$/i;
+
+/** @throws CarrierRowError */
+export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
+  const transport = TRANSPORTS[text(row.protocol)?.toLowerCase() ?? 'udp'];
+  if (!transport) throw new CarrierRowError('its protocol is not known');
+  const host = text(row.ipv4)?.replace(/^\[|\]$/g, '') ?? '';
+  if (isIP(host) === 0 && !NAME.test(host)) throw new CarrierRowError('its address is neither an address nor a name');
+  const port = row.port ?? 0;
+  if (port < 0 || port > 65_535) throw new CarrierRowError('its port is out of range');
+  return {
+    gatewaySid: row.sip_gateway_sid,
+    carrierSid: carrier.voip_carrier_sid,
+    carrierName: text(carrier.name) ?? carrier.voip_carrier_sid,
+    ...(carrier.account_sid && { accountSid: carrier.account_sid }),
+    ...(carrier.service_provider_sid && { serviceProviderSid: carrier.service_provider_sid }),
+    host,
+    ...(port > 0 && { port }),
+    transport,
+    sips: transport === 'tls' && Boolean(row.use_sips_scheme),
+  };
+}
+
+/** @throws CarrierRowError */
+export function trunkOf(carrier: CarrierRow, row: GatewayRow): Trunk {
+  const gateway = gatewayOf(carrier, row);
+  const username = text(carrier.register_username);
+  if (username === undefined) throw new CarrierRowError('its carrier requires registration but has no username');
+  const fromUser = text(carrier.register_from_user);
+  const fromDomain = text(carrier.register_from_domain);
+  const outboundProxy = text(carrier.outbound_sip_proxy);
+  const accountRealm = text(carrier.account_realm);
+  return {
+    ...gateway,
+    trunkType: carrier.trunk_type === 'reg' || carrier.trunk_type === 'auth' ? carrier.trunk_type : 'static_ip',
+    username,
+    // Not trimmed: blanks may be part of it.
+    ...(carrier.register_password && { password: carrier.register_password }),
+    realm: text(carrier.register_sip_realm) ?? gateway.host,
+    ...(fromUser && { fromUser }),
+    ...(fromDomain && { fromDomain }),
+    ...(outboundProxy && { outboundProxy }),
+    publicIpInContact: Boolean(carrier.register_public_ip_in_contact),
+    ...(accountRealm && { accountRealm }),
+  };
+}
+
+/** Without the blanks around it that people type; undefined for nothing. */
+function text(value: string | null): string | undefined {
+  return value?.trim() || undefined;
+}

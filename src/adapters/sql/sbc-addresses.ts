@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto';
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { SbcAddress, SbcAddresses } from '../../outbound-ports.ts';
+import { answer } from './answer.ts';
+import type { Tables } from './tables.ts';
+
+/** For the whole transaction, other sidecars' turns included, milliseconds. */
+const TIMEOUT_MS = 10_000;
+/** Two that both find no row of an address wait for each other; MySQL ends one of them, whose next try finds it. */
+const MAX_ATTEMPTS = 5;
+const now = sql<string>`NOW()`;
+
+/**
+ * The addresses in MySQL. Times are the database's own, as earlier sidecars write and compare them. A row belongs to an
+ * address, whatever its ports: they may change.
+ */
+export class MysqlSbcAddresses implements SbcAddresses {
+  constructor(private readonly db: Kysely<Tables>) {}
+
+  announce(addresses: readonly SbcAddress[], deadSeconds: number): Promise<void> {
+    return answer('MySQL', this.#announce(addresses, deadSeconds), TIMEOUT_MS);
+  }
+
+  async #announce(addresses: readonly SbcAddress[], deadSeconds: number): Promise<void> {
+    // Under which the locks of `put` cover the rows that are not there, too.
+    const transaction = this.db.transaction().setIsolationLevel('repeatable read');
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await transaction.execute(async (trx) => {
+          for (const address of addresses) await put(trx, address);
+          await trx
+            .deleteFrom('sbc_addresses')
+            .where((eb) =>
+              eb.or([
+                // Nobody renews it.
+                eb('last_updated', 'is', null),
+                eb('last_updated', '<', sql<string>`DATE_SUB(NOW(), INTERVAL ${deadSeconds} SECOND)`),
+              ]),
+            )
+            .execute();
+        });
+      } catch (error) {
+        if (!isDeadlock(error) || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+}
+
+async function put(trx: Transaction<Tables>, { ip, port, tlsPort, wssPort }: SbcAddress): Promise<void> {
+  const columns = { port, tls_port: tlsPort ?? null, wss_port: wssPort ?? null, last_updated: now };
+  const known = await trx
+    .selectFrom('sbc_addresses')
+    .select('sbc_address_sid')
+    .where('ipv4', '=', ip)
+    .orderBy('sbc_address_sid')
+    .limit(1)
+    .forUpdate()
+    .executeTakeFirst();
+  if (known)
+    await trx.updateTable('sbc_addresses').set(columns).where('sbc_address_sid', '=', known.sbc_address_sid).execute();
+  else
+    await trx
+      .insertInto('sbc_addresses')
+      .values({ sbc_address_sid: randomUUID(), ipv4: ip, service_provider_sid: null, ...columns })
+      .execute();
+}
+
+function isDeadlock(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ER_LOCK_DEADLOCK';
+}

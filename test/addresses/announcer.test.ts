@@ -1,0 +1,90 @@
+import { expect, test } from 'bun:test';
+import { AddressAnnouncer } from '../../src/addresses/announcer.ts';
+import type { SbcAddress } from '../../src/outbound-ports.ts';
+import { Unavailable } from '../../src/ports.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers } from '../support/manual-timers.ts';
+
+const KEEP_ALIVE_MS = 900_000;
+
+function start() {
+  const timers = new ManualTimers();
+  const logger = new RecordingLogger();
+  const announced: { addresses: readonly SbcAddress[]; deadSeconds: number }[] = [];
+  const world = { hostports: 'udp/10.0.0.1:5060,udp/203.0.113.1:5060', down: false };
+  const store = {
+    gate: Promise.resolve(),
+    async announce(addresses: readonly SbcAddress[], deadSeconds: number) {
+      if (world.down) throw new Unavailable('MySQL', 'gone');
+      announced.push({ addresses, deadSeconds });
+      await store.gate;
+    },
+  };
+  const announcer = new AddressAnnouncer({
+    ...{ addresses: store, hostports: () => world.hostports, keepAliveMs: KEEP_ALIVE_MS, deadSeconds: 3600 },
+    ...{ timers, logger },
+  });
+  return { announcer, timers, logger, announced, world, store };
+}
+
+test('announces the public addresses at connect and then again and again', async () => {
+  const { announcer, timers, announced } = start();
+  await timers.advance(KEEP_ALIVE_MS);
+  expect(announced).toEqual([]);
+  await announcer.connected();
+  expect(announced).toEqual([{ addresses: [{ ip: '203.0.113.1', port: 5060 }], deadSeconds: 3600 }]);
+  await timers.advance(KEEP_ALIVE_MS * 3);
+  expect(announced).toHaveLength(4);
+});
+
+test('every reconnect announces, but there is one interval', async () => {
+  const { announcer, timers, announced, world } = start();
+  for (let i = 0; i < 5; i++) await announcer.connected();
+  expect(announced).toHaveLength(5);
+  expect(timers.pending).toBe(1);
+  world.hostports = 'udp/198.51.100.1:5060';
+  await timers.advance(KEEP_ALIVE_MS);
+  expect(announced).toHaveLength(6);
+  expect(announced[5]?.addresses).toEqual([{ ip: '198.51.100.1', port: 5060 }]);
+});
+
+test('an outage is logged and got over; an unknown list is not announced', async () => {
+  const { announcer, timers, logger, announced, world } = start();
+  world.down = true;
+  await announcer.connected();
+  expect(logger.lines.map((line) => line.level)).toEqual(['warn']);
+  world.down = false;
+  world.hostports = '';
+  await timers.advance(KEEP_ALIVE_MS);
+  expect(announced).toEqual([]);
+  world.hostports = 'udp/203.0.113.1:5060';
+  await timers.advance(KEEP_ALIVE_MS);
+  expect(announced).toHaveLength(1);
+});
+
+test('however many reconnects while the store is slow, one announcement follows', async () => {
+  const { announcer, announced, store } = start();
+  const gate = Promise.withResolvers<void>();
+  store.gate = gate.promise;
+  const all = Array.from({ length: 10 }, () => announcer.connected());
+  gate.resolve();
+  await Promise.all(all);
+  expect(announced).toHaveLength(2);
+});
+
+test('after stop nothing is announced; what is under way is waited for', async () => {
+  const { announcer, timers, announced, store } = start();
+  const gate = Promise.withResolvers<void>();
+  store.gate = gate.promise;
+  void announcer.connected();
+  let stopped = false;
+  const stopping = announcer.stop().then(() => {
+    stopped = true;
+  });
+  await timers.advance(0);
+  expect(stopped).toBe(false);
+  gate.resolve();
+  await stopping;
+  await timers.advance(KEEP_ALIVE_MS * 2);
+  expect(announced).toHaveLength(1);
+});

@@ -1,0 +1,25 @@
+import { Database } from 'bun:sqlite';
+import { expect, test } from 'bun:test';
+import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
+import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
+import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
+import { Unavailable } from '../../src/ports.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { carriersContract } from './carriers.ts';
+
+function open() {
+  const database = new Database(':memory:', { strict: true });
+  database.run(SCHEMA);
+  return database;
+}
+
+carriersContract('SQLite', kyselyOver(open()));
+
+test('a database that does not answer is Unavailable, for reads and for writes', async () => {
+  const database = open();
+  const db = kyselyOver(database);
+  const carriers = new SqlCarriers(db, db, 'SQLite', new RecordingLogger());
+  database.close();
+  await expect(carriers.read()).rejects.toThrow(Unavailable);
+  await expect(carriers.disablePing('some')).rejects.toThrow(Unavailable);
+});

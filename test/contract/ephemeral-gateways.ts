@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'bun:test';
+import type { EphemeralGateways } from '../../src/outbound-ports.ts';
+import { ManualClock } from '../support/clock.ts';
+
+/** An address no other test uses, IPv4. */
+export function newIp(): string {
+  return `203.${[0, 0, 0].map(() => Math.floor(Math.random() * 256)).join('.')}`;
+}
+
+/**
+ * What all ephemeral gateways promise; each adapter runs these tests.
+ * @param read what is stored of an address in its normal form: carrier → expiry in seconds since the epoch
+ */
+export function ephemeralGatewaysContract(
+  name: string,
+  open: (clock: ManualClock) => EphemeralGateways,
+  read: (ip: string) => Promise<Record<string, number>>,
+): void {
+  describe(`ephemeral gateways on ${name}`, () => {
+    const start = () => {
+      const clock = new ManualClock(Math.floor(Date.now() / 1000) * 1000);
+      const now = clock.now() / 1000;
+      return { clock, now, gateways: open(clock), ip: newIp() };
+    };
+
+    test('an address belongs to several carriers, each for its time', async () => {
+      const { clock, now, gateways, ip } = start();
+      await gateways.set(ip, 'a', clock.now() + 600_000);
+      await gateways.set(ip, 'b', clock.now() + 3_600_001);
+      expect(await read(ip)).toEqual({ a: now + 600, b: now + 3601 });
+      await gateways.set(ip, 'a', clock.now() + 900_000);
+      expect(await read(ip)).toEqual({ a: now + 900, b: now + 3601 });
+    });
+
+    test('what is over goes when another is set', async () => {
+      const { clock, now, gateways, ip } = start();
+      await gateways.set(ip, 'a', clock.now() + 60_000);
+      clock.advance(60_000);
+      await gateways.set(ip, 'b', clock.now() + 60_000);
+      expect(await read(ip)).toEqual({ b: now + 120 });
+    });
+
+    test('one carrier is taken away, the other stays', async () => {
+      const { clock, now, gateways, ip } = start();
+      await gateways.set(ip, 'a', clock.now() + 60_000);
+      await gateways.set(ip, 'b', clock.now() + 60_000);
+      await gateways.remove(ip, 'a');
+      await gateways.remove(ip, 'nobody');
+      expect(await read(ip)).toEqual({ b: now + 60 });
+      await gateways.remove(ip, 'b');
+      expect(await read(ip)).toEqual({});
+    });
+
+    test('IPv6 has one form, and IPv4 inside it is IPv4', async () => {
+      const { clock, now, gateways, ip } = start();
+      const block = Math.floor(Math.random() * 0xffff) + 1;
+      const long = `2001:0DB8:${block.toString(16)}:0000:0:0:0:000A`;
+      await gateways.set(long, 'a', clock.now() + 60_000);
+      expect(await read(`2001:db8:${block.toString(16)}::a`)).toEqual({ a: now + 60 });
+      await gateways.remove(`[${long}]`, 'a');
+      expect(await read(`2001:db8:${block.toString(16)}::a`)).toEqual({});
+      await gateways.set(`::ffff:${ip}`, 'a', clock.now() + 60_000);
+      expect(await read(ip)).toEqual({ a: now + 60 });
+    });
+  });
+}

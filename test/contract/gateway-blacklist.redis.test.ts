@@ -1,0 +1,21 @@
+import { afterAll, expect, test } from 'bun:test';
+import { Redis } from 'ioredis';
+import { RedisGatewayBlacklist } from '../../src/adapters/redis/gateway-blacklist.ts';
+import { sharedRedis } from '../support/redis.ts';
+import { gatewayBlacklistContract } from './gateway-blacklist.ts';
+
+const server = await sharedRedis();
+const redis = new Redis({ host: server.host, port: server.port, enableAutoPipelining: true });
+afterAll(() => redis.disconnect());
+const blacklist = new RedisGatewayBlacklist(redis);
+
+gatewayBlacklistContract('Redis', blacklist, async (sid) => {
+  const ttl = await redis.ttl(`blacklist-sip-gateway:${sid}`);
+  return ttl === -2 ? undefined : ttl;
+});
+
+test('it is the key that call routing looks for', async () => {
+  const sid = crypto.randomUUID();
+  await blacklist.add(sid, 300);
+  expect(await redis.get(`blacklist-sip-gateway:${sid}`)).toBe('1');
+});

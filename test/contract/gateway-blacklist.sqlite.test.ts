@@ -1,0 +1,28 @@
+import { Database } from 'bun:sqlite';
+import { expect, test } from 'bun:test';
+import { SqliteGatewayBlacklist } from '../../src/adapters/sqlite/gateway-blacklist.ts';
+import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
+import { ManualClock } from '../support/clock.ts';
+import { gatewayBlacklistContract } from './gateway-blacklist.ts';
+
+const database = new Database(':memory:', { strict: true });
+database.run(SCHEMA);
+const clock = new ManualClock();
+const blacklist = new SqliteGatewayBlacklist(database, clock);
+const expiryOf = (sid: string) =>
+  database
+    .query<{ expiry: number }, [string]>('SELECT expiry FROM blacklisted_gateways WHERE sip_gateway_sid = ?')
+    .get(sid)?.expiry;
+
+gatewayBlacklistContract('SQLite', blacklist, async (sid) => {
+  const expiry = expiryOf(sid);
+  return expiry === undefined ? undefined : (expiry - clock.now()) / 1000;
+});
+
+test('those whose time is over are swept', async () => {
+  const sid = crypto.randomUUID();
+  await blacklist.add(sid, 1);
+  clock.advance(1000);
+  await blacklist.add(crypto.randomUUID(), 300);
+  expect(expiryOf(sid)).toBeUndefined();
+});

@@ -1,0 +1,39 @@
+import { afterAll, expect, test } from 'bun:test';
+import { sql } from 'kysely';
+import { MysqlSbcAddresses } from '../../src/adapters/sql/sbc-addresses.ts';
+import { Unavailable } from '../../src/ports.ts';
+import { openSharedMysql } from '../support/mysql.ts';
+import { newIp } from './ephemeral-gateways.ts';
+import { sbcAddressesContract } from './sbc-addresses.ts';
+
+const { db } = await openSharedMysql();
+afterAll(() => db.destroy());
+
+sbcAddressesContract(
+  'MySQL',
+  () => new MysqlSbcAddresses(db),
+  db,
+  (ip, seconds) =>
+    db
+      .updateTable('sbc_addresses')
+      .set({ last_updated: sql`DATE_SUB(NOW(), INTERVAL ${seconds} SECOND)` })
+      .where('ipv4', '=', ip)
+      .execute(),
+);
+
+test('times are the server’s own, whatever its time zone', async () => {
+  const ip = newIp();
+  await new MysqlSbcAddresses(db).announce([{ ip, port: 5060 }], 3600);
+  const row = await db
+    .selectFrom('sbc_addresses')
+    .select(sql<number>`ABS(TIMESTAMPDIFF(SECOND, last_updated, NOW()))`.as('age'))
+    .where('ipv4', '=', ip)
+    .executeTakeFirstOrThrow();
+  expect(Number(row.age)).toBeLessThan(60);
+});
+
+test('a server that is gone is Unavailable', async () => {
+  const { db: gone, pool } = await openSharedMysql();
+  await pool.promise().end();
+  await expect(new MysqlSbcAddresses(gone).announce([], 3600)).rejects.toThrow(Unavailable);
+});

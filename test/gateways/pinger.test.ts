@@ -1,0 +1,300 @@
+import { describe, expect, test } from 'bun:test';
+import { gateway, INTERVAL_MS, startPinger } from './support.ts';
+
+const many = (count: number) =>
+  Array.from({ length: count }, (_, i) => gateway(i, { host: `10.0.${i >> 8}.${i & 255}` }));
+
+describe('pings', () => {
+  test('every gateway once an interval, spread over it', async () => {
+    let n = 0;
+    const { pinger, timers, interval, sent } = startPinger({ random: () => ((n++ % 100) + 0.5) / 100 });
+    const begin = timers.now();
+    pinger.update(many(100));
+    pinger.start();
+    for (let i = 1; i <= 3; i++) {
+      await interval();
+      expect(sent).toHaveLength(i * 100);
+    }
+    const perTenSeconds = Map.groupBy(sent.slice(0, 100), ({ at }) => Math.floor((at - begin) / 10_000));
+    for (const some of perTenSeconds.values()) expect(some.length).toBeWithin(16, 18);
+  });
+
+  test('only while started; a second start changes nothing', async () => {
+    const { pinger, timers, interval, sent } = startPinger();
+    pinger.update([gateway(1)]);
+    await interval();
+    expect(sent).toHaveLength(0);
+    pinger.start();
+    pinger.start();
+    await interval();
+    expect(sent).toHaveLength(1);
+    pinger.stop();
+    expect(timers.pending).toBe(0);
+    await interval();
+    expect(sent).toHaveLength(1);
+  });
+
+  test('at most 50 in flight, and those that are down leave room for the others', async () => {
+    const { pinger, interval, peers, held, flight, sent } = startPinger();
+    const gateways = many(200);
+    for (const { host } of gateways.slice(0, 150)) peers.set(host, 'silent');
+    pinger.update(gateways);
+    pinger.start();
+    await interval();
+    expect(flight.now).toBe(50);
+    // One after the other fails, until all silent ones are known to be down and are asked again.
+    for (let i = 0; i < 150; i++) {
+      held.shift()?.(408);
+      await interval();
+    }
+    const before = sent.length;
+    await interval();
+    expect(flight.most).toBe(50);
+    expect(flight.now).toBe(25);
+    const lively = sent.slice(before).filter(({ request }) => Number(request.uri.split('.').at(-1)) >= 150);
+    expect(lively).toHaveLength(50);
+  });
+
+  test('what a gateway says after the pinger was stopped counts for nothing', async () => {
+    const { pinger, interval, peers, held, state, listed, timers } = startPinger();
+    peers.set('192.0.2.1', 'silent');
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    pinger.stop();
+    held.shift()?.(503);
+    await timers.advance(0);
+    expect(state(1)).toBe('unknown');
+    expect(listed.size).toBe(0);
+    expect(timers.pending).toBe(0);
+  });
+});
+
+describe('a gateway that fails', () => {
+  test('is down, blacklisted and told of once; renewed as long as it is down; off when it is up', async () => {
+    const { pinger, timers, interval, peers, listed, writes, alerts, state } = startPinger();
+    pinger.update([gateway(1, { accountSid: 'account', serviceProviderSid: 'sp', port: 5070, transport: 'tcp' })]);
+    pinger.start();
+    await interval();
+    expect(state(1)).toBe('up');
+    peers.set('192.0.2.1', 503);
+    await interval();
+    expect(state(1)).toBe('down');
+    expect(listed).toEqual(new Map([['gw1', 300]]));
+    expect(alerts).toEqual([
+      {
+        message: 'OPTIONS ping of gateway 192.0.2.1:5070 (tcp) of carrier Carrier 1 failed: 503 Reason 503',
+        accountSid: 'account',
+        serviceProviderSid: 'sp',
+      },
+    ]);
+    const before = writes.filter((w) => w === 'add gw1').length;
+    await timers.advance(600_000);
+    expect(writes.filter((w) => w === 'add gw1').length - before).toBe(4);
+    expect(alerts).toHaveLength(1);
+    peers.set('192.0.2.1', 404);
+    await interval();
+    expect(state(1)).toBe('up');
+    expect(listed.size).toBe(0);
+    const quiet = writes.length;
+    await timers.advance(600_000);
+    expect(writes).toHaveLength(quiet);
+    peers.set('192.0.2.1', 'local 408');
+    await interval();
+    expect(alerts[1]?.message).toEndWith('failed: no answer (408 Reason 408)');
+  });
+
+  test('is down only after so many misses in a row', async () => {
+    const { pinger, interval, peers, state, alerts } = startPinger({ failureThreshold: 3 });
+    pinger.update([gateway(1)]);
+    pinger.start();
+    const statuses = [500, 500, 200, 500, 500, 500];
+    const states = [];
+    for (const status of statuses) {
+      peers.set('192.0.2.1', status);
+      await interval();
+      states.push(state(1));
+    }
+    expect(states).toEqual(['unknown', 'unknown', 'up', 'up', 'up', 'down']);
+    expect(alerts).toHaveLength(1);
+  });
+
+  test('is blacklisted as soon as the store is back', async () => {
+    const { pinger, timers, interval, peers, listed, down } = startPinger();
+    peers.set('192.0.2.1', 503);
+    down.blacklist = true;
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    expect(listed.size).toBe(0);
+    down.blacklist = false;
+    await timers.advance(5000);
+    expect(listed.size).toBe(1);
+    down.blacklist = true;
+    peers.set('192.0.2.1', 200);
+    await interval();
+    expect(listed.size).toBe(1);
+    down.blacklist = false;
+    await interval();
+    expect(listed.size).toBe(0);
+  });
+
+  test('it is not its failure when our own SIP server is away', async () => {
+    const { pinger, interval, peers, state, alerts, writes } = startPinger();
+    pinger.update([gateway(1), gateway(2)]);
+    pinger.start();
+    peers.set('192.0.2.2', 503);
+    await interval();
+    writes.length = 0;
+    peers.set('192.0.2.1', 'offline').set('192.0.2.2', 'offline');
+    for (let i = 0; i < 3; i++) await interval();
+    expect([state(1), state(2)]).toEqual(['up', 'down']);
+    expect(alerts).toHaveLength(1);
+    expect(writes.every((write) => write === 'add gw2')).toBe(true);
+    peers.set('192.0.2.1', 200).set('192.0.2.2', 200);
+    await interval();
+    expect(state(2)).toBe('up');
+  });
+});
+
+describe('another holder', () => {
+  test('clears what the one before blacklisted, when the gateway is up', async () => {
+    const { pinger, interval, listed } = startPinger();
+    listed.set('gw1', 300);
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    expect(listed.size).toBe(0);
+  });
+
+  test('finds the key of one that is still down, and renews it', async () => {
+    const { pinger, timers, interval, listed, peers, writes, state } = startPinger();
+    peers.set('192.0.2.1', 503);
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    pinger.stop();
+    await timers.advance(600_000);
+    expect(writes).toEqual(['add gw1']);
+    expect(listed.has('gw1')).toBe(true);
+    expect(state(1)).toBe('unknown');
+    pinger.start();
+    await interval();
+    expect(writes).toEqual(['add gw1', 'add gw1']);
+    expect(state(1)).toBe('down');
+  });
+});
+
+describe('an answer that is to end the pings', () => {
+  test('ends them, with an alert that names the carrier and its sid', async () => {
+    const { pinger, interval, peers, disabled, alerts, listed, sent, timers } = startPinger({
+      removeCodes: [403, 503],
+    });
+    peers.set('192.0.2.1', 500);
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    expect(listed.size).toBe(1);
+    peers.set('192.0.2.1', 503);
+    await interval();
+    expect(disabled).toEqual(['gw1']);
+    expect(alerts.at(-1)?.message).toBe(
+      'OPTIONS pings of gateway 192.0.2.1 (udp) of carrier Carrier 1 (carrier1) switched off: 503 Reason 503',
+    );
+    expect(listed.size).toBe(0);
+    expect(pinger.snapshot()).toEqual([]);
+    // The list that comes next may have been read before.
+    pinger.update([gateway(1)]);
+    expect(pinger.snapshot()).toEqual([]);
+    await interval();
+    expect(sent).toHaveLength(2);
+    expect(timers.pending).toBe(0);
+    // The one after that was not: someone switched them on again.
+    pinger.update([gateway(1)]);
+    expect(pinger.snapshot()).toHaveLength(1);
+  });
+
+  test('is what a gateway says itself, not what our SIP server makes', async () => {
+    const { pinger, interval, peers, disabled, state } = startPinger({ removeCodes: [408, 503] });
+    peers.set('192.0.2.1', 'local 408').set('192.0.2.2', 'local 503');
+    pinger.update([gateway(1), gateway(2)]);
+    pinger.start();
+    await interval();
+    expect(disabled).toEqual([]);
+    expect([state(1), state(2)]).toEqual(['down', 'down']);
+  });
+
+  test('is another occasion when the database is away', async () => {
+    const { pinger, interval, peers, disabled, down, state, alerts } = startPinger({ removeCodes: [403] });
+    peers.set('192.0.2.1', 403);
+    down.carriers = true;
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    expect(state(1)).toBe('up');
+    expect(alerts).toEqual([]);
+    down.carriers = false;
+    await interval();
+    expect(disabled).toEqual(['gw1']);
+    expect(alerts).toHaveLength(1);
+  });
+});
+
+describe('a new list', () => {
+  test('begins what is new, keeps what is the same, and takes what is gone off the blacklist', async () => {
+    const { pinger, timers, interval, peers, listed, state, sent } = startPinger();
+    peers.set('192.0.2.1', 503).set('192.0.2.2', 503);
+    pinger.update([gateway(1), gateway(2)]);
+    pinger.start();
+    await interval();
+    expect([...listed.keys()].sort()).toEqual(['gw1', 'gw2']);
+    pinger.update([gateway(2, { carrierName: 'New name' }), gateway(3)]);
+    await timers.advance(0);
+    expect([...listed.keys()]).toEqual(['gw2']);
+    expect(pinger.snapshot()[0]).toMatchObject({ state: 'down', gateway: { carrierName: 'New name' } });
+    sent.length = 0;
+    await interval();
+    expect(sent).toHaveLength(2);
+    expect([state(1), state(2), state(3)]).toEqual([undefined, 'down', 'up']);
+  });
+
+  test('a gateway with another address begins anew', async () => {
+    const { pinger, timers, interval, peers, listed, state } = startPinger();
+    peers.set('192.0.2.1', 503);
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    pinger.update([gateway(1, { host: '192.0.2.77' })]);
+    await timers.advance(0);
+    expect(listed.size).toBe(0);
+    expect(state(1)).toBe('unknown');
+    await interval();
+    expect(state(1)).toBe('up');
+  });
+
+  test('without a ping running, changes nothing in the store', async () => {
+    const { pinger, timers, writes } = startPinger();
+    pinger.update([gateway(1)]);
+    pinger.update([]);
+    await timers.advance(INTERVAL_MS);
+    expect(writes).toEqual([]);
+    expect(pinger.snapshot()).toEqual([]);
+  });
+});
+
+test('the snapshot says what is known', async () => {
+  const { pinger, timers, interval, peers } = startPinger();
+  const begin = timers.now();
+  pinger.update([gateway(1)]);
+  expect(pinger.snapshot()).toEqual([{ gateway: gateway(1), state: 'unknown' }]);
+  pinger.start();
+  await interval();
+  const up = { gateway: gateway(1), state: 'up' as const, since: begin + 30_000, rttMs: 0 };
+  expect(pinger.snapshot()).toEqual([{ ...up, lastAnswer: '200 Reason 200', lastAnswerAt: begin + 30_000 }]);
+  peers.set('192.0.2.1', 'local 503');
+  await interval();
+  const what = 'not reached (503 Reason 503)';
+  expect(pinger.snapshot()).toEqual([
+    { ...up, state: 'down', since: begin + 90_000, lastAnswer: what, lastAnswerAt: begin + 90_000, lastError: what },
+  ]);
+});

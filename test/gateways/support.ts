@@ -1,0 +1,117 @@
+import { GatewayPinger, type PingerOptions } from '../../src/gateways/pinger.ts';
+import {
+  type Gateway,
+  NameError,
+  type NextHop,
+  type OutboundRequest,
+  type SipResponse,
+} from '../../src/outbound-ports.ts';
+import { type Alert, Unavailable } from '../../src/ports.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers } from '../support/manual-timers.ts';
+
+/** What a peer does with a request: a status of its own, one of the SIP server's, or an outage of that server. */
+export type Behaviour = number | `local ${number}` | 'offline' | 'silent';
+
+export const INTERVAL_MS = 60_000;
+
+export function gateway(n: number, changes: Partial<Gateway> = {}): Gateway {
+  return {
+    gatewaySid: `gw${n}`,
+    carrierSid: `carrier${n}`,
+    carrierName: `Carrier ${n}`,
+    host: `192.0.2.${n}`,
+    transport: 'udp',
+    sips: false,
+    ...changes,
+  };
+}
+
+/** A pinger over ports that live in this process. Peers answer 200 unless `peers` says otherwise, by address. */
+export function startPinger(changes: Partial<PingerOptions> = {}) {
+  const timers = new ManualTimers();
+  const logger = new RecordingLogger();
+  const alerts: Alert[] = [];
+  const peers = new Map<string, Behaviour>();
+  const sent: { request: OutboundRequest; at: number }[] = [];
+  /** Names → addresses; what is not in it is itself an address. */
+  const names = new Map<string, readonly string[] | 'offline'>();
+  /** On the blacklist, with their seconds. Undefined while the store is down. */
+  const listed = new Map<string, number>();
+  const writes: string[] = [];
+  const disabled: string[] = [];
+  const down = { blacklist: false, carriers: false };
+  /** Answers that silent peers hold back. */
+  const held: ((status: number) => void)[] = [];
+  const flight = { now: 0, most: 0 };
+
+  const response = (status: number, local: boolean): SipResponse => ({
+    status,
+    reason: `Reason ${status}`,
+    local,
+    header: () => [],
+  });
+
+  const options: PingerOptions = {
+    intervalSeconds: INTERVAL_MS / 1000,
+    ttlSeconds: 300,
+    failureThreshold: 1,
+    removeCodes: [],
+    userAgent: 'test/1',
+    timers,
+    logger,
+    random: () => 0.5,
+    alerts: { raise: (alert) => void alerts.push(alert) },
+    carriers: {
+      async disablePing(sid) {
+        if (down.carriers) throw new Unavailable('MySQL', 'gone');
+        disabled.push(sid);
+      },
+    },
+    blacklist: {
+      async add(sid, ttl) {
+        if (down.blacklist) throw new Unavailable('Redis', 'gone');
+        listed.set(sid, ttl);
+        writes.push(`add ${sid}`);
+      },
+      async remove(sid) {
+        if (down.blacklist) throw new Unavailable('Redis', 'gone');
+        listed.delete(sid);
+        writes.push(`remove ${sid}`);
+      },
+    },
+    nextHops: {
+      async resolve(host, port, transport): Promise<readonly NextHop[]> {
+        const addresses = names.get(host) ?? [host];
+        if (addresses === 'offline') throw new Unavailable('DNS', 'no answer');
+        if (addresses.length === 0) throw new NameError(`${host} has no address`);
+        return addresses.map((address) => ({ address, port: port ?? 5060, transport }));
+      },
+    },
+    sip: {
+      hostports: 'udp/203.0.113.9:5060,tls/203.0.113.9:5061',
+      async request(request) {
+        sent.push({ request, at: timers.now() });
+        const address = /^sip:\[?([^;]+?)\]?:\d+;/.exec(request.route)?.[1] ?? '';
+        const behaviour = peers.get(address) ?? 200;
+        if (behaviour === 'offline') throw new Unavailable('SIP server', 'not connected');
+        if (behaviour === 'silent') {
+          flight.most = Math.max(flight.most, ++flight.now);
+          const status = await new Promise<number>((resolve) => held.push(resolve));
+          flight.now--;
+          return response(status, status === 408);
+        }
+        if (typeof behaviour === 'number') return response(behaviour, false);
+        return response(Number(behaviour.slice('local '.length)), true);
+      },
+    },
+    ...changes,
+  };
+  const pinger = new GatewayPinger(options);
+  const state = (n: number) => pinger.snapshot().find((h) => h.gateway.gatewaySid === `gw${n}`)?.state;
+  const interval = () => timers.advance(INTERVAL_MS);
+  return {
+    ...{ pinger, timers, logger, alerts, peers, sent, names, listed, writes, disabled, down, held, flight },
+    ...{ state, interval },
+  };
+}

@@ -1,0 +1,18 @@
+import { openMysql } from '../../src/adapters/sql/mysql.ts';
+import { readConfig } from '../../src/config/index.ts';
+import { sharedMariadb } from './mariadb.ts';
+
+/** The tests' MariaDB through a pool as the sidecar opens it. Destroy `db` in the end. */
+export async function openSharedMysql() {
+  const server = await sharedMariadb();
+  const { mysql } = readConfig({
+    SIDECAR_EMBEDDED: '1',
+    ENCRYPTION_SECRET: 'secret',
+    JAMBONES_MYSQL_HOST: server.host,
+    JAMBONES_MYSQL_PORT: String(server.port),
+    JAMBONES_MYSQL_USER: server.user,
+    JAMBONES_MYSQL_PASSWORD: server.password,
+    JAMBONES_MYSQL_DATABASE: server.database,
+  });
+  return openMysql(mysql, mysql.reader);
+}
