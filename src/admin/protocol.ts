@@ -27,6 +27,12 @@ export interface Actions {
     { key: string; item: unknown },
     { key: string; item: unknown; array: unknown[]; removed: boolean }
   >;
+  readonly 'trunk-list': Action<object, Trunks>;
+  /** `gateway` is a sip_gateway_sid. */
+  readonly 'trunk-show': Action<{ gateway: string }, { trunk: TrunkRow; now: number }>;
+  /** Reads the carriers again now, and registers at one gateway now when it is named. */
+  readonly 'trunk-refresh': Action<{ gateway?: string }, { refreshed: string }>;
+  readonly 'gateway-list': Action<object, { gateways: readonly GatewayRow[]; now: number } & Leadership>;
   readonly reload: Action<object, { message: string }>;
   readonly status: Action<object, Status>;
 }
@@ -60,6 +66,61 @@ export interface FeatureServerRow {
   readonly serviceUrl: string | null;
 }
 
+/** One sidecar of a cluster acts outwards. */
+export interface Leadership {
+  /** Whether it is the one that answers. */
+  readonly leading: boolean;
+  /** How the one that does calls itself; null when nobody does or the store does not answer. */
+  readonly holder: string | null;
+}
+
+export interface Trunks extends Leadership {
+  readonly trunks: readonly TrunkRow[];
+  /** Those that are not registered, and why. */
+  readonly skipped: readonly { readonly carrier: string; readonly gateway: string; readonly why: string }[];
+  readonly now: number;
+}
+
+/** A registration at a carrier's gateway. Times are milliseconds since the epoch. */
+export interface TrunkRow {
+  readonly carrier: string;
+  readonly carrierSid: string;
+  /** sip_gateway_sid, which is its Call-ID too. */
+  readonly gateway: string;
+  readonly host: string;
+  readonly port: number | null;
+  readonly transport: string;
+  readonly realm: string;
+  readonly username: string;
+  readonly trunkType: string;
+  readonly state: string;
+  readonly since: number;
+  /** Until when the carrier has us. */
+  readonly expiresAt: number | null;
+  /** The last answer, or what went wrong. */
+  readonly lastReason: string | null;
+  readonly nextTryAt: number | null;
+  /** In a row. */
+  readonly failures: number;
+  readonly cseq: number;
+}
+
+/** A gateway that is pinged. */
+export interface GatewayRow {
+  readonly carrier: string;
+  readonly gateway: string;
+  readonly host: string;
+  readonly port: number | null;
+  readonly transport: string;
+  readonly state: 'up' | 'down' | 'unknown';
+  /** Milliseconds since the epoch. */
+  readonly since: number | null;
+  readonly lastAnswer: string | null;
+  /** Milliseconds since the epoch. */
+  readonly lastAnswerAt: number | null;
+  readonly rttMs: number | null;
+}
+
 export interface Status {
   readonly version: string;
   readonly pid: number;
@@ -80,4 +141,9 @@ export interface Status {
   /** null while the store does not answer. */
   readonly featureServers: { readonly active: number; readonly drained: number } | null;
   readonly rtpServers: number | null;
+  readonly outbound: Leadership & {
+    /** Of this sidecar; none while another one leads. */
+    readonly trunks: { readonly total: number; readonly registered: number };
+    readonly gateways: { readonly up: number; readonly down: number; readonly unknown: number };
+  };
 }

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { CachedNextHops } from './adapters/dns/next-hops.ts';
+import type { DrachtioServer } from './adapters/drachtio/server.ts';
+import { AddressAnnouncer } from './addresses/announcer.ts';
+import type { Config } from './config/index.ts';
+import { GatewayPinger } from './gateways/pinger.ts';
+import type { CarrierDirectory } from './outbound-ports.ts';
+import { type Alerts, type Logger, Unavailable } from './ports.ts';
+import { Fleet } from './regbot/fleet.ts';
+import { Leader } from './regbot/leader.ts';
+import type { Stores } from './stores.ts';
+import { systemTimers } from './timers.ts';
+import { VERSION } from './version.ts';
+
+export interface Outbound {
+  readonly leader: Leader;
+  readonly fleet: Fleet;
+  readonly pinger: GatewayPinger;
+  /** This sidecar's name at the lease. */
+  readonly token: string;
+  start(): void;
+  /** Gives the lease back, so that another sidecar takes over at once. */
+  stop(): Promise<void>;
+}
+
+/** All that is sent without being asked for: registrations at carriers, pings of gateways, and what DNS is made from. */
+export function createOutbound(
+  config: Config,
+  stores: Stores,
+  sip: DrachtioServer,
+  alerts: Alerts,
+  logger: Logger,
+): Outbound {
+  const { regbot, ping, sbcAddresses } = config;
+  const common = { sip, alerts, logger, timers: systemTimers, random: Math.random };
+  const nextHops = new CachedNextHops(systemTimers, logger);
+  const userAgent = regbot.userAgent || `sbc-sip-sidecar/${VERSION}`;
+  const token = `${hostname()}/${process.pid}/${randomBytes(6).toString('base64url')}`;
+
+  const pinger = new GatewayPinger({
+    ...{ ...common, ...ping, nextHops, userAgent },
+    blacklist: stores.blacklist,
+    carriers: stores.carriers,
+  });
+  const leader = new Leader({ ...common, lease: stores.lease, lengthMs: regbot.leaseSeconds * 1000, token });
+  const fleet = new Fleet({
+    ...{ ...common, nextHops, settings: { ...regbot, userAgent } },
+    directory: alsoTelling(stores.carriers, pinger),
+    ephemeral: stores.ephemeral,
+    mayAct: () => leader.mayAct(),
+  });
+  leader.add(fleet);
+  if (!ping.all) leader.add({ gained: () => pinger.start(), lost: () => pinger.stop() });
+  const announcer = new AddressAnnouncer({
+    ...{ ...sbcAddresses, timers: systemTimers, logger },
+    addresses: stores.addresses,
+    hostports: () => sip.hostports,
+  });
+  sip.onConnected(() => void announcer.connected());
+  let following: ReturnType<typeof setInterval> | undefined;
+
+  return {
+    leader,
+    fleet,
+    pinger,
+    token,
+    start() {
+      leader.start();
+      if (!ping.all) return;
+      pinger.start();
+      const follow = () => void followGateways(stores.carriers, pinger, logger);
+      following = setInterval(follow, regbot.refreshSeconds * 1000);
+      follow();
+    },
+    async stop() {
+      clearInterval(following);
+      pinger.stop();
+      await Promise.all([leader.stop(), announcer.stop()]);
+    },
+  };
+}
+
+/** The directory that the fleet reads; what it reads on gateways goes to the pinger, so that nobody reads twice. */
+function alsoTelling(carriers: CarrierDirectory, pinger: GatewayPinger): CarrierDirectory {
+  return {
+    async read() {
+      const read = await carriers.read();
+      pinger.update(read.pinged);
+      return read;
+    },
+    saveRegisterStatus: (sid, status) => carriers.saveRegisterStatus(sid, status),
+    disableRegistration: (sid, trunkType) => carriers.disableRegistration(sid, trunkType),
+    disablePing: (sid) => carriers.disablePing(sid),
+  };
+}
+
+/** For a sidecar that pings without leading. */
+async function followGateways(carriers: CarrierDirectory, pinger: GatewayPinger, logger: Logger): Promise<void> {
+  try {
+    pinger.update((await carriers.read()).pinged);
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    logger.warn({ why: error.message }, 'gateways not read, pings go on as they are');
+  }
+}
