@@ -6,8 +6,10 @@ export interface Hostports {
   readonly local: string;
 }
 
-interface Listener {
+/** One entry of such a list. */
+export interface Listener {
   readonly proto: string;
+  /** IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
 }
@@ -46,7 +48,8 @@ export function privateSipAddress(
   return `${chosen.address.includes(':') ? `[${chosen.address}]` : chosen.address}:${chosen.port}`;
 }
 
-function parseHostports(text: string): Listener[] {
+/** The entries of a list that can be read. */
+export function parseHostports(text: string): Listener[] {
   return text.split(',').flatMap((entry) => {
     const [, proto, host, port] = /^([a-z]+)\/(.+):(\d+)$/.exec(entry.trim()) ?? [];
     const address = host?.replace(/^\[|\]$/g, '') ?? '';
