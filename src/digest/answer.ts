@@ -47,7 +47,7 @@ export class DigestAnswers {
   constructor(
     private readonly username: string,
     private readonly password: string,
-    private readonly newCnonce: () => string = () => randomBytes(8).toString('hex'),
+    private readonly newCnonce = randomCnonce,
   ) {}
 
   /** A new request, not one more attempt at the last: what was held may be challenged anew without being refused. */
@@ -103,6 +103,10 @@ export class DigestAnswers {
     ];
     return `Digest ${params.join(', ')}`;
   }
+}
+
+function randomCnonce(): string {
+  return randomBytes(8).toString('hex');
 }
 
 function strongest(challenges: readonly Challenge[]): Challenge | undefined {

@@ -71,7 +71,7 @@ export class Fleet implements Duty {
   #reading: Promise<void> | undefined;
 
   constructor(private readonly options: FleetOptions) {
-    const { directory, ephemeral, timers, logger, settings, random, sip, nextHops, mayAct } = options;
+    const { directory, ephemeral, timers, logger, settings, random, sip, nextHops } = options;
     this.#pace = new Pace(settings.batchSize, settings.batchSleepMs, timers, random);
     this.#ephemeral = new EphemeralAddresses(ephemeral, timers, logger);
     this.#statuses = new StatusWriter(directory, logger);
@@ -115,8 +115,8 @@ export class Fleet implements Duty {
     if (!this.#leading) return 'not leading';
     const term = this.#term;
     // One that is under way may have begun before what the caller wants to be seen.
-    await this.#reading;
-    if (term === this.#term) await this.#follow();
+    while (this.#reading) await this.#reading;
+    if (term === this.#term) await this.#read();
     if (term !== this.#term) return 'not leading';
     if (gatewaySid === undefined) return 'done';
     const registration = this.#registrations.get(gatewaySid);
@@ -135,14 +135,18 @@ export class Fleet implements Duty {
     return [...this.#skipped.values()];
   }
 
-  /** Reads, and arranges for the next time. */
-  #read(): void {
+  /** Reads, and arranges for the next time. @throws Unavailable, which is logged already */
+  #read(): Promise<void> {
     const { settings, timers, logger } = this.options;
     const term = this.#term;
+    this.#timer?.cancel();
     const again = (ms: number) => {
-      if (term === this.#term) this.#timer = timers.after(ms, () => this.#read());
+      if (term !== this.#term) return;
+      this.#reading = undefined;
+      this.#timer = timers.after(ms, () => this.#read());
     };
-    this.#reading = this.#follow().then(
+    const follow = this.#follow();
+    this.#reading = follow.then(
       () => again(settings.refreshSeconds * 1000),
       (error: unknown) => {
         if (!(error instanceof Unavailable)) throw error;
@@ -150,6 +154,7 @@ export class Fleet implements Duty {
         again(Math.min(READ_RETRY_MS, settings.refreshSeconds * 1000));
       },
     );
+    return follow;
   }
 
   async #follow(): Promise<void> {
@@ -164,9 +169,8 @@ export class Fleet implements Duty {
     const { logger } = this.options;
     this.#sipDomain = sipDomain;
     const { wanted, skipped } = selectTrunks(trunks);
-    for (const { trunk, why } of skipped.values())
-      if (this.#skipped.get(trunk.gatewaySid)?.why !== why)
-        logger.warn({ carrier: trunk.carrierName, gateway: trunk.gatewaySid, host: trunk.host, why }, 'not registered');
+    for (const { carrier, gateway, host, why } of skipped.values())
+      if (this.#skipped.get(gateway)?.why !== why) logger.warn({ carrier, gateway, host, why }, 'not registered');
     this.#skipped = skipped;
 
     for (const [gatewaySid, registration] of this.#registrations)

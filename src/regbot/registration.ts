@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { DigestAnswers } from '../digest/answer.ts';
-import type { RegisterStatus, Trunk } from '../outbound-ports.ts';
+import type { OutboundTransport, RegisterStatus, Trunk } from '../outbound-ports.ts';
 import { Unavailable } from '../ports.ts';
 import type { Timer } from '../timers.ts';
 import { type AttemptWorld, attempt, type Failed, type Granted, type Outcome } from './attempt.ts';
 import { contactUri } from './contact.ts';
 import { refreshDelay, retryDelay } from './delays.ts';
 import type { Pace, Paced } from './pace.ts';
+import { type Action, type Event, type State, TABLE } from './states.ts';
 
 export interface RegistrationSettings {
   /** Asked for, seconds. */
@@ -45,79 +46,6 @@ export interface RegistrationWorld extends AttemptWorld {
   readonly sipDomain: string | undefined;
 }
 
-export type State =
-  | 'queued'
-  | 'registering'
-  | 'registered'
-  | 'refreshing'
-  | 'failing'
-  | 'disabled'
-  | 'leaving'
-  | 'stopped';
-
-type Event = 'turn' | 'granted' | 'failed' | 'refused' | 'due' | 'changed' | 'removed' | 'left' | 'stop';
-type Action = 'enqueue' | 'attempt' | 'keep' | 'retryLater' | 'disable' | 'leave' | 'end' | 'letGo' | 'forget';
-
-/**
- * All that can happen to a registration: state, event, then the next state and what is done on the way there. What is
- * not in the table changes nothing: an answer after the stop, a turn that nobody waits for.
- *
- *   turn     the pace lets it go on            changed  its settings did, or somebody wants it renewed now
- *   granted  a 2xx                             removed  the carrier wants no registration any more
- *   failed   anything else, or no answer       left     the un-registering is over, well or not
- *   refused  failed, as often as ends it       stop     we do not lead any more, or the process ends
- *   due      the timer: refresh, or retry
- */
-const TABLE: { readonly [S in State]: { readonly [E in Event]?: readonly [State, ...Action[]] } } = {
-  queued: {
-    turn: ['registering', 'attempt'],
-    changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
-  },
-  registering: {
-    granted: ['registered', 'keep'],
-    failed: ['failing', 'retryLater'],
-    refused: ['disabled', 'letGo', 'disable'],
-    changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
-  },
-  registered: {
-    due: ['refreshing', 'attempt'],
-    changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
-  },
-  refreshing: {
-    granted: ['registered', 'keep'],
-    failed: ['failing', 'retryLater'],
-    refused: ['disabled', 'letGo', 'disable'],
-    changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
-  },
-  failing: {
-    due: ['queued', 'enqueue'],
-    changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
-  },
-  disabled: {
-    due: ['disabled', 'disable'],
-    changed: ['queued', 'enqueue'],
-    removed: ['stopped', 'end', 'forget'],
-    stop: ['stopped', 'end'],
-  },
-  leaving: {
-    turn: ['leaving', 'attempt'],
-    left: ['stopped', 'letGo', 'end', 'forget'],
-    changed: ['queued', 'enqueue'],
-    stop: ['stopped', 'end'],
-  },
-  stopped: {},
-};
-
 /** A whole try, over all targets, milliseconds. */
 const ATTEMPT_MS = 120_000;
 /** Un-registering is a courtesy. */
@@ -131,7 +59,17 @@ const CSEQ_EPOCH_MS = Date.UTC(2025, 0, 1);
 
 /** What `trunk list` shows of a registration; times in milliseconds since the epoch. */
 export interface RegistrationView {
-  readonly trunk: Trunk;
+  /** Its name. */
+  readonly carrier: string;
+  readonly carrierSid: string;
+  /** The sid, which is the Call-ID too. */
+  readonly gateway: string;
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly transport: OutboundTransport;
+  readonly realm: string;
+  readonly username: string;
+  readonly trunkType: Trunk['trunkType'];
   readonly state: State;
   /** When it came into this state. */
   readonly since: number;
@@ -143,12 +81,14 @@ export interface RegistrationView {
   readonly nextTryAt: number | undefined;
   /** In a row. */
   readonly failures: number;
-  readonly callId: string;
   /** Of the last request; 0 before it. */
   readonly cseq: number;
 }
 
-/** One registration at a carrier (RFC 3261 10.2), from its start until it is removed or we stop. */
+/**
+ * One registration at a carrier (RFC 3261 10.2), from its start until it is removed or we stop. What can happen to it is
+ * the table in states.ts.
+ */
 export class Registration implements Paced {
   #state: State = 'queued';
   #since: number;
@@ -207,6 +147,7 @@ export class Registration implements Paced {
     this.#asked = this.#defaultExpires;
     this.#failures = 0;
     this.#refusals = 0;
+    this.#disabledAt = undefined;
     this.#on('changed');
   }
 
@@ -221,15 +162,15 @@ export class Registration implements Paced {
   }
 
   view(): RegistrationView {
+    const { carrierName, carrierSid, gatewaySid, host, port, transport, realm, username, trunkType } = this.#trunk;
     return {
-      trunk: this.#trunk,
+      ...{ carrier: carrierName, carrierSid, gateway: gatewaySid, host, port, transport, realm, username, trunkType },
       state: this.#state,
       since: this.#since,
       expiresAt: this.#boundUntil,
       lastReason: this.#lastReason,
       nextTryAt: this.#nextTryAt,
       failures: this.#failures,
-      callId: this.#trunk.gatewaySid,
       cseq: this.#cseq,
     };
   }

@@ -2,7 +2,12 @@ import type { Trunk } from '../outbound-ports.ts';
 
 /** A trunk of the directory that is not registered. */
 export interface Skipped {
-  readonly trunk: Trunk;
+  /** Its name. */
+  readonly carrier: string;
+  readonly carrierSid: string;
+  /** The sid. */
+  readonly gateway: string;
+  readonly host: string;
   readonly why: string;
 }
 
@@ -15,15 +20,17 @@ export function selectTrunks(trunks: readonly Trunk[]): {
   const skipped = new Map<string, Skipped>();
   const first = new Map<string, string>();
   for (const trunk of trunks) {
-    const { gatewaySid, host, port, transport, realm, username, password } = trunk;
+    const { gatewaySid, carrierName, carrierSid, host, port, transport, realm, username, password } = trunk;
+    const skip = (why: string) =>
+      skipped.set(gatewaySid, { carrier: carrierName, carrierSid, gateway: gatewaySid, host, why });
     if (!password) {
-      skipped.set(gatewaySid, { trunk, why: 'it has no password' });
+      skip('it has no password');
       continue;
     }
     const key = JSON.stringify([host.toLowerCase(), port, transport, realm.toLowerCase(), username, password]);
     const twin = first.get(key);
     if (twin !== undefined) {
-      skipped.set(gatewaySid, { trunk, why: `the same registration as that of gateway ${twin}` });
+      skip(`the same registration as that of gateway ${twin}`);
       continue;
     }
     first.set(key, gatewaySid);
