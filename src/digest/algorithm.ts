@@ -9,14 +9,19 @@ const HASHES: Record<Algorithm, string> = { MD5: 'md5', 'SHA-256': 'sha256', 'SH
 
 /** The algorithm that credentials name, MD5 when they name none (RFC 7616 3.4); undefined for one we do not know. */
 export function algorithmOf(credentials: Credentials): Algorithm | undefined {
-  const name = (credentials.algorithm ?? 'MD5').toUpperCase();
+  return algorithmNamed(credentials.algorithm);
+}
+
+/** The same for the bare parameter of credentials or of a challenge. */
+export function algorithmNamed(parameter: string | undefined): Algorithm | undefined {
+  const name = (parameter ?? 'MD5').toUpperCase();
   return ALGORITHMS.find((a) => a === name);
 }
 
 /** The response that knowing the password yields, in lower-case hex: RFC 7616 3.4.1, or RFC 2069 2.1.2 without qop. */
 export function digestResponse(
   algorithm: Algorithm,
-  { username, realm, nonce, uri, qop }: Credentials,
+  { username, realm, nonce, uri, qop }: Omit<Credentials, 'response'> & { readonly response?: string },
   password: string,
   method: string,
 ): string {

@@ -8,7 +8,8 @@ export interface Hostports {
   readonly local: string;
 }
 
-interface Listener {
+/** One entry of such a list. */
+export interface Listener {
   readonly proto: string;
   /** In its normal form. */
   readonly address: string;
@@ -98,7 +99,8 @@ function isPublic({ address }: Listener): boolean {
   return !NOT_PUBLIC.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
-function parseHostports(text: string): Listener[] {
+/** The entries of a list that can be read. */
+export function parseHostports(text: string): Listener[] {
   return text.split(',').flatMap((entry) => {
     const [, proto, host, port] = /^([a-z]+)\/(.+):(\d+)$/.exec(entry.trim()) ?? [];
     const address = normalIp(host?.replace(/^\[|\]$/g, '') ?? '');

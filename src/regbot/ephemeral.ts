@@ -1,0 +1,117 @@
+import type { EphemeralGateways, Trunk } from '../outbound-ports.ts';
+import { type Logger, Unavailable } from '../ports.ts';
+import type { Timer, Timers } from '../timers.ts';
+
+const RETRY_MS = 5_000;
+const SWEEP_MS = 1_000;
+
+interface Holder {
+  readonly carrierSid: string;
+  readonly addresses: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+/**
+ * Which addresses are a carrier's because a registration of trunk type `reg` lives there. Keeps the store in line with
+ * what the registrations hold, and tries again where the store did not answer. Several registrations of a carrier may
+ * hold one address: it goes with the last of them.
+ */
+export class EphemeralAddresses {
+  /** By gateway. */
+  readonly #holders = new Map<string, Holder>();
+  /** The same by carrier, to see who else holds an address. */
+  readonly #carriers = new Map<string, Map<string, Holder>>();
+  /** `carrier address` that the store has to be told about. */
+  readonly #dirty = new Set<string>();
+  #writing = false;
+  #retry: Timer | undefined;
+  #sweep: Timer | undefined;
+  /** Changes when all is forgotten, so that writes under way end. */
+  #epoch = 0;
+
+  constructor(
+    private readonly store: EphemeralGateways,
+    private readonly timers: Timers,
+    private readonly logger: Logger,
+  ) {}
+
+  /** These addresses, and no others, are held by this trunk until then, milliseconds since the epoch. */
+  hold({ gatewaySid, carrierSid }: Trunk, addresses: readonly string[], expiresAt: number): void {
+    this.#put(gatewaySid, { carrierSid, addresses, expiresAt });
+    this.#sweep ??= this.timers.after(SWEEP_MS, () => this.#dropExpired());
+    this.#write();
+  }
+
+  letGo({ gatewaySid }: Trunk): void {
+    this.#put(gatewaySid, undefined);
+    this.#write();
+  }
+
+  /** Forgets all and leaves the store as it is: whoever leads next goes on with it. */
+  forget(): void {
+    this.#epoch++;
+    this.#holders.clear();
+    this.#carriers.clear();
+    this.#dirty.clear();
+    this.#writing = false;
+    this.#retry?.cancel();
+    this.#sweep?.cancel();
+    this.#retry = undefined;
+    this.#sweep = undefined;
+  }
+
+  #put(gatewaySid: string, holder: Holder | undefined): void {
+    const before = this.#holders.get(gatewaySid);
+    for (const { carrierSid, addresses } of [before, holder].filter((h) => h !== undefined))
+      for (const address of addresses) this.#dirty.add(`${carrierSid} ${address}`);
+    if (before) {
+      const siblings = this.#carriers.get(before.carrierSid);
+      siblings?.delete(gatewaySid);
+      if (siblings?.size === 0) this.#carriers.delete(before.carrierSid);
+    }
+    if (!holder) return void this.#holders.delete(gatewaySid);
+    this.#holders.set(gatewaySid, holder);
+    const siblings = this.#carriers.get(holder.carrierSid) ?? new Map<string, Holder>();
+    this.#carriers.set(holder.carrierSid, siblings.set(gatewaySid, holder));
+  }
+
+  #dropExpired(): void {
+    const now = this.timers.now();
+    for (const [gatewaySid, { expiresAt }] of this.#holders) if (expiresAt <= now) this.#put(gatewaySid, undefined);
+    this.#sweep = this.#holders.size > 0 ? this.timers.after(SWEEP_MS, () => this.#dropExpired()) : undefined;
+    this.#write();
+  }
+
+  /** One after the other, so that the store never sees an older state after a newer one. */
+  async #write(): Promise<void> {
+    if (this.#writing || this.#retry) return;
+    this.#writing = true;
+    const epoch = this.#epoch;
+    for (const entry of this.#dirty) {
+      this.#dirty.delete(entry);
+      try {
+        await this.#tell(entry);
+        if (epoch !== this.#epoch) return;
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+        if (epoch !== this.#epoch) return;
+        this.#dirty.add(entry);
+        this.logger.warn({ why: error.message, waiting: this.#dirty.size }, 'ephemeral gateways not written');
+        this.#retry = this.timers.after(RETRY_MS, () => {
+          this.#retry = undefined;
+          this.#write();
+        });
+        break;
+      }
+    }
+    this.#writing = false;
+  }
+
+  #tell(entry: string): Promise<void> {
+    const [carrierSid = '', address = ''] = entry.split(' ');
+    const holders = [...(this.#carriers.get(carrierSid)?.values() ?? [])].filter((h) => h.addresses.includes(address));
+    if (holders.length === 0) return this.store.remove(address, carrierSid);
+    return this.store.set(address, carrierSid, Math.max(...holders.map((h) => h.expiresAt)));
+  }
+}

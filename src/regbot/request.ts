@@ -1,0 +1,53 @@
+import type { NextHop, OutboundRequest, Trunk } from '../outbound-ports.ts';
+import { SipSyntaxError } from '../sip/syntax.ts';
+import { parseUri } from '../sip/uri.ts';
+import { bracketed, scheme, userOf } from './contact.ts';
+
+/** All of a REGISTER that changes between two of the same trunk. */
+export interface RegisterParts {
+  /** Request-URI. */
+  readonly uri: string;
+  /** Ours. */
+  readonly contact: string;
+  readonly hop: NextHop;
+  readonly cseq: number;
+  /** Of From. */
+  readonly tag: string;
+  /** Seconds; 0 ends the registration (RFC 3261 10.2.2). */
+  readonly expires: number;
+  readonly userAgent: string;
+  readonly credentials: Readonly<Record<string, string>>;
+}
+
+/** The Request-URI of a trunk's REGISTER (RFC 3261 10.2). @throws SipSyntaxError when its realm is no host */
+export function registrarUri(trunk: Trunk): string {
+  return sound(`${scheme(trunk)}:${bracketed(trunk.realm)}`);
+}
+
+/**
+ * A REGISTER (RFC 3261 10.2).
+ * @throws SipSyntaxError when a text of the trunk does not fit into a header
+ */
+export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundRequest {
+  const { uri, contact, hop, cseq, tag, expires, userAgent, credentials } = parts;
+  const aor = sound(`sip:${userOf(trunk)}@${bracketed(trunk.fromDomain || trunk.realm)}`);
+  const headers = {
+    'Call-ID': trunk.gatewaySid,
+    CSeq: `${cseq} REGISTER`,
+    From: `<${aor}>;tag=${tag}`,
+    To: `<${aor}>`,
+    Contact: `<${sound(contact)}>;expires=${expires}`,
+    Expires: String(expires),
+    'User-Agent': userAgent,
+    ...credentials,
+  };
+  for (const [name, value] of Object.entries(headers))
+    if (/\p{Cc}/u.test(value)) throw new SipSyntaxError(`control characters in ${name}`);
+  const route = `sip:${bracketed(hop.address)}:${hop.port};transport=${hop.transport}`;
+  return { method: 'REGISTER', uri, route, headers };
+}
+
+function sound(uri: string): string {
+  parseUri(uri);
+  return uri;
+}

@@ -1,0 +1,51 @@
+import type { CarrierDirectory, RegisterStatus } from '../outbound-ports.ts';
+import { type Logger, Unavailable } from '../ports.ts';
+
+/** Statuses on their way to the database at a time: ten thousand trunks may change together. */
+const CONCURRENCY = 4;
+
+/**
+ * Writes carriers' register_status. Of a carrier only the last one that waits is written, and never two at a time. One
+ * that could not be written is logged and left: the next one will do.
+ */
+export class StatusWriter {
+  readonly #waiting = new Map<string, RegisterStatus>();
+  readonly #writing = new Set<string>();
+
+  constructor(
+    private readonly directory: Pick<CarrierDirectory, 'saveRegisterStatus'>,
+    private readonly logger: Logger,
+  ) {}
+
+  write(carrierSid: string, status: RegisterStatus): void {
+    this.#waiting.set(carrierSid, status);
+    this.#proceed();
+  }
+
+  /** Drops what still waits. */
+  forget(): void {
+    this.#waiting.clear();
+  }
+
+  #proceed(): void {
+    for (const [carrierSid, status] of this.#waiting) {
+      if (this.#writing.size === CONCURRENCY) return;
+      if (this.#writing.has(carrierSid)) continue;
+      this.#waiting.delete(carrierSid);
+      this.#writing.add(carrierSid);
+      this.#save(carrierSid, status);
+    }
+  }
+
+  async #save(carrierSid: string, status: RegisterStatus): Promise<void> {
+    try {
+      await this.directory.saveRegisterStatus(carrierSid, status);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      this.logger.warn({ why: error.message, carrierSid }, 'register_status not saved');
+    } finally {
+      this.#writing.delete(carrierSid);
+    }
+    this.#proceed();
+  }
+}

@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'bun:test';
+import { contactUri, equalUris, readProxy } from '../../src/regbot/contact.ts';
+import { SipSyntaxError } from '../../src/sip/syntax.ts';
+import { parseUri } from '../../src/sip/uri.ts';
+import { TRUNK } from './world.ts';
+
+describe('equal URIs, by the examples of RFC 3261 19.1.4', () => {
+  test.each([
+    ['sip:%61lice@atlanta.com;transport=TCP', 'sip:alice@AtLanTa.CoM;Transport=tcp'],
+    ['sip:carol@chicago.com', 'sip:carol@chicago.com;newparam=5'],
+    ['sip:carol@chicago.com', 'sip:carol@chicago.com;security=on'],
+    ['sip:biloxi.com;transport=tcp;method=REGISTER', 'sip:biloxi.com;method=REGISTER;transport=tcp'],
+  ])('%s is %s', (a, b) => expect(equalUris(parseUri(a), parseUri(b))).toBe(true));
+
+  test.each([
+    ['SIP:ALICE@AtLanTa.CoM;Transport=udp', 'sip:alice@AtLanTa.CoM;Transport=UDP'],
+    ['sip:bob@biloxi.com', 'sip:bob@biloxi.com:5060'],
+    ['sip:bob@biloxi.com', 'sip:bob@biloxi.com;transport=udp'],
+    ['sip:bob@biloxi.com', 'sip:bob@biloxi.com:6000;transport=tcp'],
+    ['sip:bob@phone21.boxesbybob.com', 'sip:bob@192.0.2.4'],
+    ['sip:carol@chicago.com;security=on', 'sip:carol@chicago.com;security=off'],
+    ['sip:a@b', 'sips:a@b'],
+    ['sip:a@b', 'sip:a@b;user=phone'],
+    ['sip:b', 'sip:a@b'],
+  ])('%s is not %s', (a, b) => {
+    expect(equalUris(parseUri(a), parseUri(b))).toBe(false);
+    expect(equalUris(parseUri(b), parseUri(a))).toBe(false);
+  });
+});
+
+describe('our address in Contact', () => {
+  const host = (hostports: string) =>
+    /@(.*);/.exec(
+      contactUri({ ...TRUNK, transport: 'tcp' }, { contactUseIp: true, hostports, sipDomain: undefined }),
+    )?.[1];
+
+  test.each([
+    '10.1.1.1',
+    '172.31.0.1',
+    '192.168.0.1',
+    '100.64.0.1',
+    '127.0.0.1',
+    '169.254.1.1',
+    '[::1]',
+    '[fd00::1]',
+    '[fe80::1]',
+  ])('is rather not %s', (address) => {
+    expect(host(`tcp/${address}:5060,tcp/198.51.100.1:5070`)).toBe('198.51.100.1:5070');
+    expect(host(`tcp/${address}:5060,udp/198.51.100.1:5070`)).toBe(`${address}:5060`);
+  });
+
+  test('may be IPv6', () => expect(host('tcp/10.0.0.1:5060,tcp/[2001:db8::1]:5060')).toBe('[2001:db8::1]:5060'));
+
+  test('is UDP’s without one of that transport, and the account’s realm without any', () => {
+    expect(host('udp/10.0.0.1:5060,udp/198.51.100.1:5060')).toBe('198.51.100.1:5060');
+    expect(host('ws/198.51.100.1:8080')).toBe(TRUNK.accountRealm);
+    expect(host('')).toBe(TRUNK.accountRealm);
+  });
+});
+
+describe('an outbound proxy', () => {
+  test.each([
+    ['proxy.example', 'proxy.example', undefined],
+    [' proxy.example:5080 ', 'proxy.example', 5080],
+    ['192.0.2.1:5080', '192.0.2.1', 5080],
+    ['2001:db8::1', '2001:db8::1', undefined],
+    ['[2001:db8::1]:5080', '2001:db8::1', 5080],
+    ['sip:proxy.example;lr', 'proxy.example', undefined],
+  ])('%s', (text, host, port) => expect(readProxy(text)).toEqual({ host, port }));
+
+  test.each(['a b', 'proxy:x', 'http://proxy', ''])('%j is none', (text) =>
+    expect(() => readProxy(text)).toThrow(SipSyntaxError),
+  );
+});

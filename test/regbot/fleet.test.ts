@@ -1,0 +1,326 @@
+import { describe, expect, test } from 'bun:test';
+import type { SipResponse, Trunk } from '../../src/outbound-ports.ts';
+import { Unavailable } from '../../src/ports.ts';
+import { challenge, makeFleet, response, TRUNK } from './world.ts';
+
+const SECOND = 1000;
+const REG: Trunk = { ...TRUNK, trunkType: 'reg' };
+
+function trunk(n: number, changes: Partial<Trunk> = {}): Trunk {
+  return { ...TRUNK, gatewaySid: `gw-${n}`, carrierSid: `carrier-${n}`, username: `user${n}`, ...changes };
+}
+
+describe('the fleet follows the directory', () => {
+  test('once a cycle: new ones start, changed ones restart, removed ones leave, the rest is left alone', async () => {
+    const { sip, lead, timers, directory, fleet } = makeFleet([trunk(1), trunk(2), trunk(3)]);
+    await lead();
+    expect(sip.take()).toHaveLength(3);
+    directory.carriers = { trunks: [trunk(1), trunk(2, { realm: 'new.example' }), trunk(4)], pinged: [] };
+    await timers.advanceAsync(59 * SECOND);
+    expect(sip.sent).toEqual([]);
+    await timers.advanceAsync(SECOND);
+    const sent = sip.take().map((s) => [s.headers['Call-ID'], s.uri, s.headers.Expires]);
+    expect(sent.sort()).toEqual([
+      ['gw-2', 'sip:new.example', '3600'],
+      ['gw-3', 'sip:carrier.example', '0'],
+      ['gw-4', 'sip:carrier.example', '3600'],
+    ]);
+    expect(fleet.snapshot().map((v) => [v.gateway, v.state])).toEqual([
+      ['gw-1', 'registered'],
+      ['gw-2', 'registered'],
+      ['gw-4', 'registered'],
+    ]);
+    expect(directory.reads).toBe(2);
+  });
+
+  test('at once when told to', async () => {
+    const { sip, lead, change, fleet } = makeFleet([]);
+    await lead();
+    await change(trunk(1));
+    expect(sip.take()).toHaveLength(1);
+    expect(await fleet.refreshNow()).toBe('done');
+    expect(sip.take()).toHaveLength(0);
+  });
+
+  test('and renews the one that was named', async () => {
+    const { sip, lead, fleet, timers } = makeFleet([trunk(1), trunk(2)]);
+    await lead();
+    sip.take();
+    expect(await fleet.refreshNow('gw-2')).toBe('done');
+    await timers.advanceAsync(0);
+    expect(sip.take().map((s) => s.headers['Call-ID'])).toEqual(['gw-2']);
+    expect(await fleet.refreshNow('gw-9')).toBe('unknown trunk');
+    fleet.lost();
+    expect(await fleet.refreshNow('gw-2')).toBe('not leading');
+  });
+
+  test('while it does not answer all goes on, and it is asked again soon', async () => {
+    const { sip, lead, timers, directory, fleet, logger } = makeFleet([trunk(1)]);
+    directory.down = true;
+    await lead();
+    await timers.advanceAsync(10 * SECOND);
+    expect(directory.reads).toBe(3);
+    directory.down = false;
+    await timers.advanceAsync(5 * SECOND);
+    expect(sip.take()).toHaveLength(1);
+    directory.down = true;
+    await timers.advanceAsync(1800 * SECOND);
+    expect(sip.take()).toHaveLength(1);
+    expect(fleet.snapshot()[0]?.state).toBe('registered');
+    await expect(fleet.refreshNow()).rejects.toBeInstanceOf(Unavailable);
+    expect(logger.lines.some((l) => l.message === 'register_status not saved')).toBe(true);
+  });
+
+  test('two that are the same are registered once, those without a password never, with one line each', async () => {
+    const twin = trunk(2, { username: 'user1', host: 'GW.carrier.example' });
+    const { sip, lead, timers, fleet, logger, change } = makeFleet([trunk(1), twin, trunk(3, { password: '' })]);
+    await lead();
+    await timers.advanceAsync(300 * SECOND);
+    expect(sip.take()).toHaveLength(1);
+    const lines = logger.lines.filter((l) => l.message === 'not registered');
+    expect(lines.map((l) => l.fields)).toEqual([
+      expect.objectContaining({ gateway: 'gw-2', why: 'the same registration as that of gateway gw-1' }),
+      expect.objectContaining({ gateway: 'gw-3', why: 'it has no password' }),
+    ]);
+    expect(fleet.skipped().map((s) => s.gateway)).toEqual(['gw-2', 'gw-3']);
+    await change(twin);
+    expect(
+      sip
+        .take()
+        .map((s) => [s.headers['Call-ID'], s.headers.Expires])
+        .sort(),
+    ).toEqual([
+      ['gw-1', '0'],
+      ['gw-2', '3600'],
+    ]);
+  });
+
+  test('no password and no credentials are in what it shows or logs', async () => {
+    const { sip, lead, fleet, logger } = makeFleet([
+      trunk(1, { password: 'geheim' }),
+      trunk(2, { password: 'geheim' }),
+    ]);
+    sip.script(response(401, challenge('n')), response(403));
+    await lead();
+    expect(JSON.stringify([fleet.snapshot(), fleet.skipped(), logger.lines])).not.toContain('geheim');
+  });
+});
+
+describe('a removed trunk', () => {
+  test('is un-registered with the same Call-ID, a higher CSeq and credentials', async () => {
+    const { sip, lead, change, fleet } = makeFleet();
+    sip.script(response(401, challenge('n')));
+    await lead();
+    const [, before] = sip.take();
+    await change();
+    const [bye] = sip.take();
+    expect(bye?.headers).toMatchObject({
+      'Call-ID': 'gw-1',
+      Expires: '0',
+      Contact: before?.headers.Contact?.replace('3600', '0'),
+      Authorization: expect.stringContaining('nc=00000002'),
+    });
+    expect(Number.parseInt(bye?.headers.CSeq ?? '', 10)).toBeGreaterThan(
+      Number.parseInt(before?.headers.CSeq ?? '', 10),
+    );
+    expect(bye?.deadlineMs).toBe(5000);
+    expect(fleet.snapshot()).toEqual([]);
+  });
+
+  test('that never was registered is only forgotten', async () => {
+    const { sip, lead, change, fleet } = makeFleet();
+    sip.answer = () => response(403);
+    await lead();
+    sip.take();
+    await change();
+    expect(sip.sent).toEqual([]);
+    expect(fleet.snapshot()).toEqual([]);
+  });
+
+  test('whose request is under way is un-registered after it, and its answer changes nothing', async () => {
+    const { sip, lead, change, fleet, directory } = makeFleet();
+    const answer = Promise.withResolvers<SipResponse>();
+    sip.script(answer.promise);
+    await lead();
+    await change();
+    expect(sip.take().map((s) => s.headers.Expires)).toEqual(['3600', '0']);
+    answer.resolve(response(200));
+    await answer.promise;
+    expect(fleet.snapshot()).toEqual([]);
+    expect(directory.statuses).toEqual([]);
+  });
+
+  test('that cannot be un-registered is forgotten all the same', async () => {
+    const { sip, lead, change, fleet } = makeFleet([REG]);
+    await lead();
+    sip.answer = () => new Unavailable('drachtio', 'not connected');
+    await change();
+    expect(fleet.snapshot()).toEqual([]);
+  });
+
+  test('that comes back while it leaves is registered after all', async () => {
+    const { sip, lead, change, fleet, timers } = makeFleet();
+    await lead();
+    const answer = Promise.withResolvers<SipResponse>();
+    sip.script(answer.promise);
+    await change();
+    expect(fleet.snapshot()[0]?.state).toBe('leaving');
+    await change(TRUNK);
+    answer.resolve(response(200));
+    await timers.advanceAsync(SECOND);
+    expect(sip.take().map((s) => s.headers.Expires)).toEqual(['3600', '0', '3600']);
+    expect(fleet.snapshot()[0]?.state).toBe('registered');
+  });
+});
+
+describe('leadership', () => {
+  test('lost: not a word to the carriers, nothing heard, nothing left to wait for', async () => {
+    const { sip, lead, fleet, timers, directory, ephemeral } = makeFleet([REG, trunk(2), trunk(3)]);
+    const answer = Promise.withResolvers<SipResponse>();
+    sip.answer = ({ headers }) => (headers['Call-ID'] === 'gw-3' ? answer.promise : response(200));
+    await lead();
+    sip.take();
+    directory.statuses.length = 0;
+    fleet.lost();
+    answer.resolve(response(401, challenge('n')));
+    await timers.advanceAsync(7200 * SECOND);
+    expect(sip.sent).toEqual([]);
+    expect(directory.statuses).toEqual([]);
+    expect(ephemeral.size).toBe(1);
+    expect(fleet.snapshot()).toEqual([]);
+    expect(timers.pending).toBe(0);
+  });
+
+  test('gained again: everything starts again', async () => {
+    const { sip, lead, fleet } = makeFleet([trunk(1), trunk(2)]);
+    await lead();
+    fleet.lost();
+    sip.take();
+    await lead();
+    expect(sip.take()).toHaveLength(2);
+  });
+
+  test('a read that began before the loss is not heard after it', async () => {
+    const { sip, fleet, timers } = makeFleet([trunk(1)]);
+    fleet.gained();
+    fleet.lost();
+    await timers.advanceAsync(SECOND);
+    expect(sip.sent).toEqual([]);
+  });
+
+  test('is asked for before each request, the second one with credentials too', async () => {
+    const { sip, lead, state, timers } = makeFleet();
+    sip.answer = () => {
+      state.mayAct = false;
+      return response(401, challenge('n'));
+    };
+    await lead();
+    await timers.advanceAsync(300 * SECOND);
+    expect(sip.sent).toHaveLength(1);
+  });
+});
+
+describe('pace', () => {
+  test('ten thousand trunks: at most ten in 250 ms, all of them in due time, each once', async () => {
+    const trunks = Array.from({ length: 10_000 }, (_, n) => trunk(n));
+    const { sip, lead, timers, fleet } = makeFleet(trunks, {}, Math.random);
+    await lead();
+    await timers.advanceAsync(300 * SECOND);
+    expect(new Set(sip.sent.map((s) => s.headers['Call-ID'])).size).toBe(10_000);
+    expect(sip.sent).toHaveLength(10_000);
+    const times = sip.sent.map((s) => s.at);
+    for (let i = 10; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 10] ?? 0)).toBeGreaterThanOrEqual(250);
+    expect(fleet.snapshot().every((v) => v.state === 'registered')).toBe(true);
+  });
+
+  test('holds for retries after an outage too, not for refreshes', async () => {
+    const trunks = Array.from({ length: 100 }, (_, n) => trunk(n));
+    const { sip, lead, timers } = makeFleet(trunks);
+    sip.answer = () => new Unavailable('drachtio', 'not connected');
+    await lead();
+    await timers.advanceAsync(60 * SECOND);
+    sip.answer = () => response(200);
+    sip.take();
+    await timers.advanceAsync(40 * SECOND);
+    const times = sip.take().map((s) => s.at);
+    expect(times).toHaveLength(100);
+    for (let i = 10; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 10] ?? 0)).toBeGreaterThanOrEqual(250);
+  });
+});
+
+describe('trunk type reg', () => {
+  test('every address of the gateway is the carrier’s until the registration ends', async () => {
+    const { lead, dns, ephemeral, timers } = makeFleet([REG]);
+    dns.set(REG.host, ['192.0.2.1', '192.0.2.2']);
+    await lead();
+    const until = timers.now() + 3600 * SECOND;
+    expect([...ephemeral]).toEqual([
+      ['192.0.2.1 carrier-1', until],
+      ['192.0.2.2 carrier-1', until],
+    ]);
+  });
+
+  test('the gateway’s, also when requests go to a proxy', async () => {
+    const { lead, dns, ephemeral } = makeFleet([{ ...REG, outboundProxy: 'proxy.example' }]);
+    dns.set('proxy.example', ['192.0.2.99']);
+    await lead();
+    expect([...ephemeral.keys()]).toEqual(['192.0.2.1 carrier-1']);
+  });
+
+  test('an address that no longer resolves goes with the refresh', async () => {
+    const { lead, dns, ephemeral, timers } = makeFleet([REG]);
+    await lead();
+    dns.set(REG.host, ['192.0.2.2']);
+    await timers.advanceAsync(1800 * SECOND);
+    expect([...ephemeral]).toEqual([['192.0.2.2 carrier-1', timers.now() + 3600 * SECOND]]);
+  });
+
+  test('kept over a failed refresh until the old registration ends, then removed', async () => {
+    const { sip, lead, ephemeral, timers } = makeFleet([REG]);
+    await lead();
+    sip.answer = () => response(500);
+    await timers.advanceAsync(3599 * SECOND);
+    expect(ephemeral.size).toBe(1);
+    await timers.advanceAsync(2 * SECOND);
+    expect(ephemeral.size).toBe(0);
+  });
+
+  test('kept while the settings change, even when the new ones are refused; gone when the type changes', async () => {
+    const { sip, lead, change, ephemeral } = makeFleet([REG]);
+    await lead();
+    sip.answer = () => response(403);
+    await change({ ...REG, password: 'new' });
+    expect(ephemeral.size).toBe(1);
+    await change(TRUNK);
+    expect(ephemeral.size).toBe(0);
+  });
+
+  test('removed with the trunk, but for what another one of the carrier holds', async () => {
+    const sibling: Trunk = { ...REG, gatewaySid: 'gw-2', port: 5070 };
+    const { lead, change, ephemeral, timers } = makeFleet([REG, sibling]);
+    await lead();
+    expect(ephemeral.size).toBe(1);
+    await change(sibling);
+    await timers.advanceAsync(0);
+    expect(ephemeral.size).toBe(1);
+    await change();
+    expect(ephemeral.size).toBe(0);
+  });
+
+  test('a store that does not answer is told as soon as it does', async () => {
+    const { lead, ephemeral, timers, state, logger } = makeFleet([REG]);
+    state.ephemeralDown = true;
+    await lead();
+    await timers.advanceAsync(60 * SECOND);
+    state.ephemeralDown = false;
+    await timers.advanceAsync(5 * SECOND);
+    expect(ephemeral.size).toBe(1);
+    expect(logger.lines.filter((l) => l.message === 'ephemeral gateways not written').length).toBeGreaterThan(1);
+  });
+
+  test('other trunk types have none', async () => {
+    const { lead, ephemeral } = makeFleet([TRUNK]);
+    await lead();
+    expect(ephemeral.size).toBe(0);
+  });
+});

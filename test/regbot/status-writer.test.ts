@@ -1,0 +1,61 @@
+import { expect, test } from 'bun:test';
+import type { RegisterStatus } from '../../src/outbound-ports.ts';
+import { Unavailable } from '../../src/ports.ts';
+import { StatusWriter } from '../../src/regbot/status-writer.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { settle } from '../support/timers.ts';
+
+function make() {
+  const writes: { sid: string; reason: string; done: PromiseWithResolvers<void> }[] = [];
+  const logger = new RecordingLogger();
+  const writer = new StatusWriter(
+    {
+      saveRegisterStatus: (sid, { reason }) => {
+        const done = Promise.withResolvers<void>();
+        writes.push({ sid, reason, done });
+        return done.promise;
+      },
+    },
+    logger,
+  );
+  const status = (reason: string): RegisterStatus => ({ status: 'ok', reason, timestamp: '' });
+  return { writer, writes, logger, status, seen: () => writes.map((w) => `${w.sid} ${w.reason}`) };
+}
+
+test('of a carrier one at a time, and of those that wait only the last', async () => {
+  const { writer, writes, status, seen } = make();
+  for (const reason of ['1', '2', '3']) writer.write('a', status(reason));
+  expect(seen()).toEqual(['a 1']);
+  writes[0]?.done.resolve();
+  await settle();
+  expect(seen()).toEqual(['a 1', 'a 3']);
+});
+
+test('no more than four at a time', async () => {
+  const { writer, writes, status, seen } = make();
+  for (const sid of 'abcdef') writer.write(sid, status('1'));
+  expect(seen()).toHaveLength(4);
+  writes[2]?.done.resolve();
+  await settle();
+  expect(seen().slice(4)).toEqual(['e 1']);
+});
+
+test('one that fails is logged, and does not hold up the next', async () => {
+  const { writer, writes, status, seen, logger } = make();
+  writer.write('a', status('1'));
+  writes[0]?.done.reject(new Unavailable('MySQL', 'no connection'));
+  await settle();
+  expect(logger.lines.map((l) => l.message)).toEqual(['register_status not saved']);
+  writer.write('a', status('2'));
+  expect(seen()).toEqual(['a 1', 'a 2']);
+});
+
+test('what waits can be dropped', async () => {
+  const { writer, writes, status, seen } = make();
+  writer.write('a', status('1'));
+  writer.write('a', status('2'));
+  writer.forget();
+  writes[0]?.done.resolve();
+  await settle();
+  expect(seen()).toEqual(['a 1']);
+});
