@@ -1,22 +1,15 @@
 import { isIP } from 'node:net';
+import type { NextHop, OutboundTransport } from '../outbound-ports.ts';
 
 /**
  * Where a request goes next, RFC 3263 4, as far as it can be told without asking anybody. The transport is given, so
  * NAPTR records (4.1) have nothing to add.
  */
 
-type Protocol = 'udp' | 'tcp' | 'tls';
-
-interface Place<P extends Protocol> {
-  readonly address: string;
-  readonly port: number;
-  readonly transport: P;
-}
-
 /** What to do next to find the addresses of a host. */
-export type Step<P extends Protocol> =
+export type Step =
   /** Nothing: the host is an address. */
-  | { readonly kind: 'hop'; readonly hop: Place<P> }
+  | { readonly kind: 'hop'; readonly hop: NextHop }
   /** Ask for the addresses of the host. */
   | { readonly kind: 'addresses'; readonly port: number }
   /** Ask for the SRV records of `service`; should there be none, for the addresses of the host, with `port`. */
@@ -32,15 +25,15 @@ export interface Service {
 }
 
 /** RFC 3263 4.2. */
-const SERVICES: Readonly<Record<Protocol, string>> = { udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' };
+const SERVICES: Readonly<Record<OutboundTransport, string>> = { udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' };
 
 /** RFC 3261 19.1.2. */
-export function defaultPort(transport: Protocol): number {
+export function defaultPort(transport: OutboundTransport): number {
   return transport === 'tls' ? 5061 : 5060;
 }
 
 /** @param host an address, IPv6 without brackets, or a name in lower case without a dot at its end */
-export function firstStep<P extends Protocol>(host: string, port: number | undefined, transport: P): Step<P> {
+export function firstStep(host: string, port: number | undefined, transport: OutboundTransport): Step {
   const portOrDefault = port ?? defaultPort(transport);
   if (isIP(host) !== 0) return { kind: 'hop', hop: { address: host, port: portOrDefault, transport } };
   // A name of one label is in no public zone: the machine's own configuration knows it, which has no SRV records.

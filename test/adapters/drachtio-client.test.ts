@@ -7,6 +7,7 @@ import { type Edge, startEdge } from '../../src/edge/index.ts';
 import type { OutboundRequest } from '../../src/outbound-ports.ts';
 import { Unavailable } from '../../src/ports.ts';
 import { within } from '../support/deadline.ts';
+import { startKamailio } from '../support/kamailio.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { freePort } from '../support/net.ts';
 import { SipPeer } from '../support/sip-peer.ts';
@@ -180,6 +181,26 @@ test('ten thousand requests, a hundred at a time, each with its own answer', asy
   });
   expect(echoes).toEqual(numbers);
   expect(gateway.requests).toHaveLength(10_000);
+});
+
+test('Kamailio answers, and what it answers is understood', async () => {
+  const { server } = await connected();
+  const kamailio = await startKamailio({ realm: 'sip.test', users: { alice: 'wonderland' } });
+  for (const transport of ['udp', 'tcp'] as const) {
+    const pong = await server.request(options(kamailio.route(transport)), DEADLINE_MS);
+    expect(pong).toMatchObject({ status: 200, reason: 'OK', local: false });
+    expect(pong.header('Server')[0]).toStartWith('kamailio');
+  }
+}, 30_000);
+
+test('requests that are open when we stop end', async () => {
+  const { server } = await start();
+  await within(server.connect(), DEADLINE_MS, 'connecting');
+  const gateway = await peer(() => 'silent');
+  const asked = Promise.allSettled([server.request(options(gateway.route()), 30_000)]);
+  await gateway.next();
+  await server.stop(STOP_MS);
+  expect(await asked).toMatchObject([{ status: 'rejected', reason: { message: 'SIP server: connection lost' } }]);
 });
 
 test('before the first connection there is none', async () => {

@@ -9,6 +9,7 @@ import {
   inTurn,
   intervalTooBrief,
   movedTemporarily,
+  notFound,
   Registrar,
   serviceUnavailable,
 } from './sip-registrar.ts';
@@ -207,7 +208,12 @@ describe('a registrar', () => {
     client.close();
   });
 
-  test('other ways to say no', () => {
+  test('other ways to say no', async () => {
+    const registrar = new Registrar({ password: () => 'wonderland', others: notFound });
+    const peer = await SipPeer.start(registrar.script);
+    const client = await phone(peer);
+    expect(await client.ask(text('OPTIONS'))).toStartWith('SIP/2.0 404 Not Found\r\n');
+    client.close();
     expect(serviceUnavailable('120 (maintenance)')).toMatchObject({
       status: 503,
       headers: { 'Retry-After': '120 (maintenance)' },

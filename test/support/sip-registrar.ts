@@ -17,6 +17,8 @@ export interface RegistrarOptions {
   readonly grant?: (asked: number) => number;
   /** Seconds; asking for less (but for 0) is answered 423. */
   readonly minExpires?: number;
+  /** What every other request gets, OPTIONS above all; 200 unless given. */
+  readonly others?: Script;
 }
 
 export interface Registered {
@@ -46,8 +48,8 @@ export class Registrar {
   }
 
   readonly script: Script = (request) => {
-    if (request.method !== 'REGISTER') return { status: 200, reason: 'OK' };
-    const { realm = 'registrar.test', minExpires = 0 } = this.options;
+    const { realm = 'registrar.test', minExpires = 0, others = ok } = this.options;
+    if (request.method !== 'REGISTER') return others(request);
     const value = request.header(this.#proxy ? 'Proxy-Authorization' : 'Authorization');
     const credentials = value === undefined ? undefined : credentialsFor(realm, parseAuthHeader(value));
     if (credentials === 'malformed') return { status: 400, reason: 'Bad Request - Malformed Credentials' };
@@ -104,10 +106,14 @@ export class Registrar {
   }
 
   #ok(registered: Registered | undefined): PeerAnswer {
-    if (!registered) return { status: 200, reason: 'OK' };
+    if (!registered) return ok();
     const contact = registered.contact.replace(/;expires=\d+/i, '');
     return { status: 200, reason: 'OK', headers: { Contact: `${contact};expires=${registered.expires}` } };
   }
+}
+
+export function ok(): PeerAnswer {
+  return { status: 200, reason: 'OK' };
 }
 
 /** @param seconds the shortest registration that is accepted */
@@ -119,6 +125,10 @@ export function intervalTooBrief(seconds: number): PeerAnswer {
 export function serviceUnavailable(retryAfter?: number | string): PeerAnswer {
   const headers = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
   return { status: 503, reason: 'Service Unavailable', headers };
+}
+
+export function notFound(): PeerAnswer {
+  return { status: 404, reason: 'Not Found' };
 }
 
 export function forbidden(): PeerAnswer {
