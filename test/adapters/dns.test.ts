@@ -100,6 +100,15 @@ describe('where a request goes', () => {
     expect(await resolve('example.com', undefined, 'tcp')).toEqual(['tcp 192.0.2.1 5060']);
   });
 
+  test('a place that two names lead to is tried once, where it came first', async () => {
+    const { resolve } = await start({
+      '_sip._udp.example.com': { SRV: ['1 1 5060 a.example.com', '2 1 5060 b.example.com', '3 1 5070 a.example.com'] },
+      'a.example.com': { A: ['192.0.2.1'] },
+      'b.example.com': { A: ['192.0.2.2', '192.0.2.1'] },
+    });
+    expect(await resolve('example.com')).toEqual(['udp 192.0.2.1 5060', 'udp 192.0.2.2 5060', 'udp 192.0.2.1 5070']);
+  });
+
   test('no more than sixteen places', async () => {
     const addresses = Array.from({ length: 40 }, (_, i) => `192.0.2.${i + 1}`);
     const { resolve } = await start({ 'many.example.com': { A: addresses } });
@@ -237,6 +246,30 @@ describe('when the DNS fails', () => {
     dns.mood = 'answers';
     expect(await resolve('example.com')).toEqual(usual);
     expect(logger.lines.slice(2).map(({ message }) => message)).toEqual(['DNS answers again', 'DNS answers again']);
+  });
+
+  test('whoever could have the last answer does not wait for the whole deadline', async () => {
+    const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'], ttl: 60 } });
+    await resolve('gw.example.com', 5060);
+    dns.mood = 'silent';
+    clock.advance(60_000);
+    const ends: string[] = [];
+    await Promise.all([
+      resolve('gw.example.com', 5060).then(([hop = '']) => ends.push(hop)),
+      resolve('gw.example.com', 5060).then(([hop = '']) => ends.push(hop)),
+      resolve('unheard-of.example.com', 5060).catch(() => ends.push('failed')),
+    ]);
+    expect(ends).toEqual(['udp 192.0.2.1 5060', 'udp 192.0.2.1 5060', 'failed']);
+  });
+
+  test('a thousand names at once are answered, and in an outage they all fail in time', async () => {
+    const names = Array.from({ length: 1000 }, (_, i) => `gw${i}.example.com`);
+    const { dns, resolve } = await start(Object.fromEntries(names.map((name) => [name, { A: ['192.0.2.1'] }])));
+    const found = await Promise.all(names.map((name) => resolve(name, 5060)));
+    expect(found.every(([hop]) => hop === 'udp 192.0.2.1 5060')).toBe(true);
+    dns.mood = 'SERVFAIL';
+    const ends = await Promise.allSettled(names.map((name) => resolve(`no-${name}`, 5060)));
+    expect(ends.every((end) => end.status === 'rejected' && end.reason instanceof Unavailable)).toBe(true);
   });
 
   test('a name that is gone is gone, whatever it was before', async () => {

@@ -217,6 +217,7 @@ describe('what is not sent', () => {
     ['not a route', options('sip:127.0.0.1;transport=udp')],
     ['not a route', options('sip:127.0.0.1:99999;transport=udp')],
     ['not a route', options('sip:127.0.0.1:5060;transport=udp\r\nX: y')],
+    ['not a route', options('sip:[127.0.0.1]:5060;transport=udp')],
     ['not a route', options('sip:[127.0.0.1.9]:5060;transport=udp')],
     ['not a Request-URI', { ...options(ROUTE), uri: 'sip:a b' }],
     ['not a Request-URI', { ...options(ROUTE), uri: 'sip:a SIP/2.0\r\nX: y' }],

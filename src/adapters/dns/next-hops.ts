@@ -1,14 +1,19 @@
 import { isIP } from 'node:net';
+import pLimit from 'p-limit';
 import { NameError, type NextHop, type NextHops, type OutboundTransport } from '../../outbound-ports.ts';
-import { type Clock, type Logger, Unavailable } from '../../ports.ts';
+import type { Clock, Logger } from '../../ports.ts';
 import { firstStep, isServiceDenied, orderServices, type Service } from '../../sip/next-hop.ts';
 import { AnswerCache } from './cache.ts';
+import { inTime } from './in-time.ts';
 import { askAddresses, askServices, type DnsOptions } from './questions.ts';
 
 /** How long a caller waits at most; each question has a shorter deadline of its own. */
 const DEADLINE_MS = 5000;
 /** More places than that are not tried for one request: at 32 s for each that is silent, nobody would wait. */
 const MAX_HOPS = 16;
+
+/** Questions at a time. Each has a socket of its own, and some systems allow a process no more than 1024. */
+const MAX_QUESTIONS = 256;
 
 export interface NextHopsOptions extends DnsOptions {
   /** A number of [0, 1), for the lots of RFC 2782. */
@@ -22,8 +27,9 @@ export class DnsNextHops implements NextHops {
   readonly #random: () => number;
 
   constructor(clock: Clock, logger: Logger, { random = Math.random, ...options }: NextHopsOptions = {}) {
-    this.#addresses = new AnswerCache((name) => askAddresses(name, options), clock, logger);
-    this.#services = new AnswerCache((name) => askServices(name, options), clock, logger);
+    const some = pLimit(MAX_QUESTIONS);
+    this.#addresses = new AnswerCache((name) => some(() => askAddresses(name, options)), clock, logger);
+    this.#services = new AnswerCache((name) => some(() => askServices(name, options)), clock, logger);
     this.#random = random;
   }
 
@@ -33,7 +39,7 @@ export class DnsNextHops implements NextHops {
     if (name === '') throw new NameError('an empty name has no address');
     const step = firstStep(name, port, transport);
     if (step.kind === 'hop') return [step.hop];
-    return inTime(this.#hops(name, step, transport), name);
+    return inTime(this.#hops(name, step, transport), DEADLINE_MS, name);
   }
 
   async #hops(
@@ -51,7 +57,7 @@ export class DnsNextHops implements NextHops {
       }),
     );
     const hops = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
-    if (hops.length > 0) return hops.slice(0, MAX_HOPS);
+    if (hops.length > 0) return withoutRepeats(hops).slice(0, MAX_HOPS);
     // A target that could not be looked up may have addresses: only when all were is it known that there is none.
     const failure = found.find((one) => one.status === 'rejected');
     throw failure ? failure.reason : new NameError(`${name} has no address`);
@@ -65,12 +71,7 @@ export class DnsNextHops implements NextHops {
   }
 }
 
-async function inTime<T>(promise: Promise<T>, name: string): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Unavailable('DNS', `${name}: no answer in time`)), DEADLINE_MS);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** Two names are often one machine, and there is no sense in trying it twice. */
+function withoutRepeats(hops: readonly NextHop[]): NextHop[] {
+  return [...new Map(hops.map((hop) => [`${hop.address} ${hop.port}`, hop])).values()];
 }

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import type { OutboundRequest, SipResponse } from '../../outbound-ports.ts';
 import { readHead } from '../../sip/head.ts';
 import { headerLine, MAX_TEXT_BYTES } from './messages.ts';
@@ -25,7 +25,8 @@ const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/;
  */
 export function writeRequest({ method, uri, route, headers }: OutboundRequest): string {
   const [, v6, v4, port] = ROUTE.exec(route) ?? [];
-  if (isIP(v6 ?? v4 ?? '') === 0 || Number(port) > 65_535) throw new Error(`not a route: ${JSON.stringify(route)}`);
+  const isAddress = v6 === undefined ? isIPv4(v4 ?? '') : isIPv6(v6);
+  if (!isAddress || Number(port) > 65_535) throw new Error(`not a route: ${JSON.stringify(route)}`);
   if (!REQUEST_URI.test(uri)) throw new Error(`not a Request-URI: ${JSON.stringify(uri)}`);
   let text = `sip|||${route}\r\n${method} ${uri} SIP/2.0\r\n`;
   for (const [name, value] of Object.entries(headers)) {
