@@ -11,9 +11,8 @@ import { askAddresses, askServices, type DnsOptions } from './questions.ts';
 const DEADLINE_MS = 5000;
 /** More places than that are not tried for one request: at 32 s for each that is silent, nobody would wait. */
 const MAX_HOPS = 16;
-
-/** Questions at a time. Each has a socket of its own, and some systems allow a process no more than 1024. */
-const MAX_QUESTIONS = 256;
+/** Questions at a time: each has a socket of its own, and datagrams beyond some 250 at once overflow a usual buffer. */
+const MAX_QUESTIONS = 100;
 
 export interface NextHopsOptions extends DnsOptions {
   /** A number of [0, 1), for the lots of RFC 2782. */
