@@ -9,7 +9,7 @@ export interface Inbound {
 }
 
 /** drachtio-server never reads on after a frame over 12 228 bytes; ours stay below with room for its leader. */
-const MAX_ANSWER_BYTES = 12_000;
+export const MAX_TEXT_BYTES = 12_000;
 
 const REQUEST_LINE = /^(\S+) (\S+) SIP\/2\.0$/;
 
@@ -73,14 +73,17 @@ export function readInbound(message: string): Inbound | undefined {
 export function writeAnswer(transactionId: string, { status, reason, headers = {} }: SipAnswer): string {
   let text = `sip|${transactionId}|\r\nSIP/2.0 ${status} ${reason ?? REASONS[status] ?? 'Unknown'}\r\n`;
   for (const [name, value] of Object.entries(headers))
-    for (const one of typeof value === 'string' ? [value] : value) {
-      if (/[\r\n\0]/.test(one)) throw new Error(`line break in the value of ${name}`);
-      text += `${name}: ${one}\r\n`;
-    }
+    for (const one of typeof value === 'string' ? [value] : value) text += headerLine(name, one);
   text += 'Content-Length: 0\r\n\r\n';
   const bytes = Buffer.byteLength(text);
-  if (bytes > MAX_ANSWER_BYTES) throw new Error(`an answer of ${bytes} bytes is more than drachtio takes`);
+  if (bytes > MAX_TEXT_BYTES) throw new Error(`an answer of ${bytes} bytes is more than drachtio takes`);
   return text;
+}
+
+/** @throws Error when the value would end its line */
+export function headerLine(name: string, value: string): string {
+  if (/[\r\n\0]/.test(value)) throw new Error(`line break in the value of ${name}`);
+  return `${name}: ${value}\r\n`;
 }
 
 /** Several lines of one name are one list (RFC 3261 7.3.1). */

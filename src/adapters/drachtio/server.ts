@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Config } from '../../config/index.ts';
+import type { OutboundRequest, SipClient, SipResponse } from '../../outbound-ports.ts';
 import type { Logger, SipAnswer, SipRequest } from '../../ports.ts';
 import { completeHostports, type Hostports, privateSipAddress } from '../../sip/hostports.ts';
+import { OpenRequests } from './client.ts';
 import { type Inbound, readAcknowledgement, readInbound, writeAnswer } from './messages.ts';
+import { readResponse } from './requests.ts';
 import { createSrf, interceptMessages, type SrfApp } from './srf.ts';
 
 export type Handler = (request: SipRequest) => Promise<SipAnswer>;
@@ -19,14 +22,18 @@ export interface DrachtioOptions {
 const MAX_RECONNECT_DELAY_MS = 5000;
 const CLOSE_TIMEOUT_MS = 1000;
 
-/** The SIP server's requests and our answers, over drachtio's control protocol. */
-export class DrachtioServer {
+/** The SIP server: its requests and our answers, our requests and its answers, over drachtio's control protocol. */
+export class DrachtioServer implements SipClient {
   readonly #srf: SrfApp = createSrf();
   readonly #handlers = new Map<string, Handler>();
   #hostports: Hostports | undefined;
   #privateAddress = '';
   /** Answers whose sending drachtio has not confirmed; none outlives the connection. */
   readonly #unacknowledged = new Set<string>();
+  readonly #requests = new OpenRequests((text) => this.#send(text));
+  readonly #onConnected: (() => void)[] = [];
+  /** The connection, as long as the server has accepted us on it. */
+  #socket: Socket | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #stopping = false;
@@ -51,6 +58,23 @@ export class DrachtioServer {
     this.#srf.use(method.toLowerCase(), () => {});
   }
 
+  get hostports(): string {
+    return this.#hostports?.external ?? '';
+  }
+
+  get connected(): boolean {
+    return this.#socket?.writable === true;
+  }
+
+  /** Has a function called each time that the server has accepted us: at first and after every reconnection. */
+  onConnected(listener: () => void): void {
+    this.#onConnected.push(listener);
+  }
+
+  request(request: OutboundRequest, deadlineMs: number): Promise<SipResponse> {
+    return this.#requests.send(request, deadlineMs);
+  }
+
   /** Connects, and reconnects for ever; resolves when the server has accepted us for the first time. */
   connect(): Promise<void> {
     const { host, port, secret, logger } = this.options;
@@ -63,13 +87,17 @@ export class DrachtioServer {
       }
       this.#connected = true;
       this.#learn({ external, local });
-      logger.info({ host, port, hostports: this.#hostports?.external }, 'drachtio connected');
+      [this.#socket] = this.#srf.client.mapServer.keys();
+      logger.info({ host, port, hostports: this.hostports }, 'drachtio connected');
       connected.resolve();
+      for (const listener of this.#onConnected) listener();
     });
     this.#srf.on('error', (error) => logger.warn({ host, port, why: error.message }, 'drachtio connection'));
     this.#srf.on('close', () => {
       this.#connected = false;
       this.#unacknowledged.clear();
+      this.#socket = undefined;
+      this.#requests.lost();
       if (!this.#stopping) logger.warn({ host, port }, 'drachtio connection closed');
     });
     this.#srf.connect({ host, port, secret, reconnect: { retryMaxDelay: MAX_RECONNECT_DELAY_MS } });
@@ -107,8 +135,14 @@ export class DrachtioServer {
   #receive(socket: Socket, message: string): boolean {
     const acknowledgement = readAcknowledgement(message);
     if (acknowledgement) {
+      if (this.#requests.acknowledged(acknowledgement.messageId, message)) return true;
       if (!this.#unacknowledged.delete(acknowledgement.messageId)) return false;
       if (!acknowledgement.ok) this.options.logger.warn({ message }, 'drachtio did not send an answer of ours');
+      return true;
+    }
+    const response = readResponse(message);
+    if (response) {
+      this.#requests.answered(response);
       return true;
     }
     const inbound = readInbound(message);
@@ -116,6 +150,11 @@ export class DrachtioServer {
     if (!inbound || !handler) return false;
     void this.#answer(handler, inbound, socket);
     return true;
+  }
+
+  /** @returns the id of the message; undefined without a connection */
+  #send(text: string): string | undefined {
+    return this.#socket?.writable ? this.#srf.client.wp.send(this.#socket, text) : undefined;
   }
 
   async #answer(handler: Handler, { transactionId, request }: Inbound, socket: Socket): Promise<void> {

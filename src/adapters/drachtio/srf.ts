@@ -4,7 +4,7 @@ import WireProtocolClass from 'drachtio-srf/lib/wire-protocol.js';
 
 /**
  * The few things of drachtio-srf that we use, typed: its own declarations are mostly `any`. It keeps the connection to
- * the server: connecting, authenticating, routing, reconnecting. Requests we read and answer ourselves, see requests.ts.
+ * the server: connecting, authenticating, routing, reconnecting. Messages we read and write ourselves, see messages.ts and requests.ts.
  */
 export interface SrfApp {
   /** Emits in the same tick, unlike Srf itself. */

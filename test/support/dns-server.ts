@@ -1,0 +1,98 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { type Answer, decode, encode, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from 'dns-packet';
+import { onCleanup } from './cleanup.ts';
+
+/** The records of a name, with a TTL in seconds for all of them. */
+export interface Records {
+  readonly A?: readonly string[];
+  readonly AAAA?: readonly string[];
+  readonly CNAME?: string;
+  /** `priority weight port target`, as in a zone file; a target without a dot at its end is meant in full too. */
+  readonly SRV?: readonly string[];
+  readonly ttl?: number;
+}
+
+/** How it answers: by its zone, not at all, or with an error for everything. */
+export type Mood = 'answers' | 'silent' | 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED';
+
+const RCODES: Readonly<Record<Exclude<Mood, 'silent'>, number>> = { answers: 0, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 };
+const DEFAULT_TTL = 60;
+
+/** A name server on a free UDP port of 127.0.0.1, whose zone may be changed at any time. */
+export class DnsServer {
+  /** Name, in lower case → its records. A name that is not in it does not exist. */
+  zone: Readonly<Record<string, Records>> = {};
+  mood: Mood = 'answers';
+  /** Types for which it never answers, whatever its mood. */
+  silentFor = new Set<string>();
+  /** What it was asked so far, repetitions included: `A sip.example.com`. */
+  readonly questions: string[] = [];
+
+  private constructor(private readonly socket: Socket) {
+    socket.on('message', (message, { port, address }) => {
+      const { id, questions = [] } = decode(message);
+      const [question] = questions;
+      if (!question) return;
+      this.questions.push(`${question.type} ${question.name.toLowerCase()}`);
+      if (this.mood === 'silent' || this.silentFor.has(question.type)) return;
+      const records = this.zone[question.name.toLowerCase()];
+      const rcode = this.mood === 'answers' && !records ? RCODES.NXDOMAIN : RCODES[this.mood];
+      const answers = rcode === 0 && records ? this.#answers(question, records) : [];
+      const flags = rcode | RECURSION_DESIRED | RECURSION_AVAILABLE;
+      socket.send(
+        encode({ type: 'response', ...(id !== undefined && { id }), flags, questions, answers }),
+        port,
+        address,
+      );
+    });
+  }
+
+  static async start(zone: Readonly<Record<string, Records>> = {}): Promise<DnsServer> {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    const server = new DnsServer(socket);
+    server.zone = zone;
+    onCleanup(() => server.stop());
+    return server;
+  }
+
+  /** As `setServers` of node:dns wants it. */
+  get address(): string {
+    return `127.0.0.1:${this.socket.address().port}`;
+  }
+
+  /** How often it was asked for that: `SRV _sip._udp.example.com`. */
+  asked(question: string): number {
+    return this.questions.filter((one) => one === question).length;
+  }
+
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.socket.close();
+  }
+
+  #stopped = false;
+
+  #answers({ name, type }: Question, records: Records): Answer[] {
+    const { ttl = DEFAULT_TTL, CNAME } = records;
+    if (CNAME !== undefined) {
+      const target = this.zone[CNAME];
+      const rest = target ? this.#answers({ name: CNAME, type }, target) : [];
+      return [{ name, type: 'CNAME', ttl, data: CNAME }, ...rest];
+    }
+    if (type === 'A' || type === 'AAAA') return (records[type] ?? []).map((data) => ({ name, type, ttl, data }));
+    if (type !== 'SRV') return [];
+    return (records.SRV ?? []).map((line) => {
+      const [priority, weight, port, target = '.'] = line.split(' ');
+      return {
+        name,
+        type,
+        ttl,
+        data: { priority: Number(priority), weight: Number(weight), port: Number(port), target },
+      };
+    });
+  }
+}

@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { killAtExit, onCleanup, removeTemporaryDirectory, temporaryDirectory } from './cleanup.ts';
+import { within } from './deadline.ts';
+import { freePort, waitForPort } from './net.ts';
+import { type SpawnedProcess, spawnProcess } from './process.ts';
+
+export interface KamailioOptions {
+  readonly realm: string;
+  /** User → password; letters, digits and `.-_` only, as they are written into a script. */
+  readonly users: Readonly<Record<string, string>>;
+  /** Seconds; 60 unless given. It does not refuse less (423) but grants this. */
+  readonly minExpires?: number;
+  /** Seconds; 600 unless given. */
+  readonly maxExpires?: number;
+}
+
+/** A contact that is registered. */
+export interface KamailioContact {
+  readonly user: string;
+  /** The URI. */
+  readonly contact: string;
+  readonly callId: string;
+  readonly cseq: number;
+  /** Seconds left. */
+  readonly expires: number;
+}
+
+/** Kamailio as a registrar with MD5 digest authentication, on one free port of 127.0.0.1 for UDP and TCP. */
+export interface Kamailio {
+  readonly host: string;
+  readonly port: number;
+  /** Where a request to it goes, as OutboundRequest wants it. */
+  route(transport?: 'udp' | 'tcp'): string;
+  contacts(): Promise<KamailioContact[]>;
+  /** Ends it; it forgets all contacts. */
+  stop(): Promise<void>;
+  /** Starts it again on the same port. */
+  start(): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+const START_DEADLINE_MS = 15_000;
+const STOP_DEADLINE_MS = 10_000;
+const ASK_DEADLINE_MS = 5000;
+const HARMLESS = /^[A-Za-z0-9._-]+$/;
+
+/** @throws when kamailio is not installed or does not start */
+export async function startKamailio(options: KamailioOptions): Promise<Kamailio> {
+  const directory = temporaryDirectory('kamailio');
+  const port = await freePort();
+  const control = join(directory, 'ctl.sock');
+  await Bun.write(join(directory, 'kamailio.cfg'), configuration(options, port, control));
+  const launch = async () => {
+    const server = spawnProcess(Bun.which('kamailio') ?? '/usr/sbin/kamailio', [
+      ...['-f', join(directory, 'kamailio.cfg')],
+      ...['-P', join(directory, 'pid'), '-Y', directory],
+      // In the foreground, with its children; log to stderr; megabytes of shared and private memory.
+      ...['-DD', '-E', '-m', '16', '-M', '4'],
+    ]);
+    try {
+      await Promise.race([waitForPort(HOST, port, START_DEADLINE_MS), ended(server)]);
+    } catch (error) {
+      server.kill('SIGKILL');
+      throw error;
+    }
+    // Only the main process is ours to kill, and without it the others would stay.
+    const forget = childrenOf(server.pid).map(killAtExit);
+    void server.exited.then(() => forget.forEach((one) => void one()));
+    return server;
+  };
+  let server = await launch();
+  const stop = async () => {
+    server.kill('SIGTERM');
+    await within(server.exited, STOP_DEADLINE_MS, 'end of Kamailio');
+  };
+  onCleanup(async () => {
+    await stop();
+    removeTemporaryDirectory(directory);
+  });
+  return {
+    host: HOST,
+    port,
+    route: (transport = 'udp') => `sip:${HOST}:${port};transport=${transport}`,
+    contacts: async () => readDump(await ask(control, 'ul.dump')),
+    stop,
+    start: async () => {
+      server = await launch();
+    },
+  };
+}
+
+function configuration(
+  { realm, users, minExpires = 60, maxExpires = 600 }: KamailioOptions,
+  port: number,
+  ctl: string,
+) {
+  for (const text of [realm, ...Object.entries(users).flat()])
+    if (!HARMLESS.test(text)) throw new Error(`not fit for a Kamailio script: ${text}`);
+  const passwords = Object.entries(users).map(
+    ([user, password]) => `  if ($au == "${user}") $var(password) = "${password}";`,
+  );
+  return `#!KAMAILIO
+children=1
+tcp_children=1
+dns=no
+rev_dns=no
+auto_aliases=no
+listen=udp:${HOST}:${port}
+listen=tcp:${HOST}:${port}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+loadmodule "kex.so"
+loadmodule "ctl.so"
+modparam("ctl", "binrpc", "unixs:${ctl}")
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "min_expires", ${minExpires})
+modparam("registrar", "max_expires", ${maxExpires})
+request_route {
+  if (is_method("OPTIONS")) {
+    sl_send_reply("200", "OK");
+    exit;
+  }
+  if (!is_method("REGISTER")) {
+    sl_send_reply("405", "Method Not Allowed");
+    exit;
+  }
+  $var(password) = "";
+${passwords.join('\n')}
+  if ($var(password) == "" || !pv_www_authenticate("${realm}", "$var(password)", "0")) {
+    www_challenge("${realm}", "1");
+    exit;
+  }
+  save("location");
+}
+`;
+}
+
+async function ended({ exited, lines }: SpawnedProcess): Promise<never> {
+  const { code } = await exited;
+  throw new Error(`kamailio ended with ${code}:\n${lines.join('\n')}`);
+}
+
+function childrenOf(pid: number): number[] {
+  const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return pids === '' ? [] : pids.split(' ').map(Number);
+}
+
+async function ask(control: string, command: string): Promise<readonly string[]> {
+  const asking = spawnProcess(Bun.which('kamcmd') ?? '/usr/sbin/kamcmd', ['-s', `unixs:${control}`, command]);
+  try {
+    const { code } = await within(asking.exited, ASK_DEADLINE_MS, `kamcmd ${command}`);
+    if (code !== 0) throw new Error(`kamcmd ${command} ended with ${code}:\n${asking.lines.join('\n')}`);
+    return asking.stdout;
+  } finally {
+    asking.kill('SIGKILL');
+  }
+}
+
+/** `AoR: alice`, then for each of its contacts a group of lines, of which `Address` is the first. */
+function readDump(lines: readonly string[]): KamailioContact[] {
+  const contacts: { user: string; contact: string; callId: string; cseq: number; expires: number }[] = [];
+  let user = '';
+  for (const line of lines) {
+    const [, name, value = ''] = /^\s*([A-Za-z-]+): (.*)$/.exec(line) ?? [];
+    const last = contacts.at(-1);
+    if (name === 'AoR') user = value;
+    else if (name === 'Address') contacts.push({ user, contact: value, callId: '', cseq: 0, expires: 0 });
+    else if (name === 'Expires' && last) last.expires = Number(value);
+    else if (name === 'Call-ID' && last) last.callId = value;
+    else if (name === 'CSeq' && last) last.cseq = Number(value);
+  }
+  return contacts;
+}
