@@ -33,8 +33,10 @@ test('bash offers commands, flags, and files', async () => {
   expect(await offered(file, 'sbc-sip-sidecar fs drain 10.0.0.1 --timeout ')).toEqual(['']);
   expect(await offered(file, 'sbc-sip-sidecar list --')).toEqual(['--json', '--help']);
   expect(await offered(file, 'sbc-sip-sidecar completion ')).toEqual(['bash', 'zsh', 'fish', '--help']);
-  expect(await offered(file, 'sbc-sip-sidecar serve --provision /etc/host')).toContain('/etc/hostname');
-  expect(await offered(file, 'sbc-sip-sidecar serve --data /etc/hostn')).toEqual(['']);
+  const toml = await fileWith('accounts.toml', '');
+  const begun = toml.slice(0, -4);
+  expect(await offered(file, `sbc-sip-sidecar serve --provision ${begun}`)).toEqual([toml]);
+  expect(await offered(file, `sbc-sip-sidecar serve --data ${begun}`)).toEqual(['']);
 });
 
 describe.each(['bash', 'zsh', 'fish'])('%s', (shell) => {

@@ -10,7 +10,8 @@ const list = serverList({ calls: 1 }, { server: '10.0.0.2:5060', status: 'draine
 test('in a pipe: the table every second, a blank line between, until SIGINT; a sidecar that is away is shown', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await start(peer.path, ['fs', 'watch']);
-  await peer.requests(2);
+  await watch.line(/10\.0\.0\.2/, DEADLINE_MS);
+  await watch.line(/10\.0\.0\.2/, DEADLINE_MS, watch.lines.length);
   peer.stop();
   await watch.line(/^no sidecar at/, DEADLINE_MS);
   const from = watch.lines.length;
@@ -26,7 +27,8 @@ test('in a pipe: the table every second, a blank line between, until SIGINT; a s
 test('--json: one document a line', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await start(peer.path, ['fs', 'watch', '--json']);
-  await peer.requests(2);
+  await watch.line(/"success":true/, DEADLINE_MS);
+  await watch.line(/"success":true/, DEADLINE_MS, watch.lines.length);
   peer.stop();
   await watch.line(/"success":false/, DEADLINE_MS);
   watch.kill('SIGINT');
@@ -40,11 +42,13 @@ test('--json: one document a line', async () => {
 test('on a terminal: in place, and the cursor is back after Ctrl-C', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await startOnTerminal(peer.path, ['fs', 'watch']);
-  await peer.requests(2);
+  // The first frame comes after a cleared screen, the second one after the end of the first.
+  await watch.line(/\[J.\[HFeature servers:/, DEADLINE_MS);
   for (const pid of await childrenOf(watch.pid)) process.kill(pid, 'SIGINT');
   const { code, stdout } = await ended(watch);
   expect(code).toBe(0);
   expect(stdout).toStartWith('\x1b[?25l\x1b[?7l\x1b[2J\x1b[HFeature servers:\x1b[K\n');
+  expect(stdout).toContain('🔴 10.0.0.2:5060');
   expect(stdout.split('\x1b[H').length).toBeGreaterThan(2);
   expect(stdout).toEndWith('\x1b[J\x1b[?7h\x1b[?25h');
 });

@@ -35,8 +35,11 @@ export class AdminPeer {
     this.#server = createServer((socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      socket.on('error', () => {}); // a client that went away is no concern of the peer
-      createInterface({ input: socket }).on('line', (line) => this.#answer(socket, line));
+      // A client that went away is no concern of the peer.
+      const ignore = () => {};
+      socket.on('error', ignore);
+      const lines = createInterface({ input: socket });
+      lines.on('line', (line) => this.#answer(socket, line)).on('error', ignore);
     });
     this.#server.listen(this.path);
     await once(this.#server, 'listening');

@@ -12,14 +12,21 @@ export function fish(root: Node): string {
   ]);
   return `# Completion of ${program} for fish
 
-# Whether the words so far, flags left out, are this command: exactly, or with arguments when it takes some.
+# Whether the words so far, flags left out, are this command: exactly, or with arguments after it.
 function __sbc_sip_sidecar_at
+    set -l how $argv[1]
+    set -e argv[1]
     set -l words (commandline -opc)
-    set -l typed (string match -v -- '-*' $words[2..-1])
-    test (count $typed) -ge (count $argv[2..-1]); or return 1
-    test $argv[1] = exactly -a (count $typed) -ne (count $argv[2..-1]); and return 1
-    test (count $argv) -eq 1; and return 0
-    test "$typed[1..(count $argv[2..-1])]" = "$argv[2..-1]"
+    set -e words[1]
+    set -l typed
+    for word in $words
+        string match -q -- '-*' $word; or set -a typed $word
+    end
+    if test $how = exactly
+        test "$typed" = "$argv"
+    else
+        string match -q -- "$argv *" "$typed "
+    end
 end
 
 complete -c ${program} -f

@@ -61,6 +61,7 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+/** The first one is that of the file in $fpath, as autoload wants it. */
 function nameOf({ path }: Node): string {
-  return `_${path.join('_').replaceAll('-', '_')}`;
+  return `_${path.join('_')}`;
 }

@@ -9,6 +9,9 @@ const CLEAR_BELOW = '\x1b[J';
 const NO_WRAP = '\x1b[?7l';
 const WRAP = '\x1b[?7h';
 
+/** Of a terminal that does not say how many it has. */
+const ROWS = 24;
+
 /** A terminal on which each frame takes the place of the one before. */
 export class Screen {
   #gone = false;
@@ -24,7 +27,7 @@ export class Screen {
   /** @returns false when the terminal is gone */
   draw(frame: string): boolean {
     // The last row stays free: the cursor rests there, and so does the shell's prompt in the end.
-    const lines = frame.split('\n').slice(0, Math.max(1, process.stdout.rows - 1));
+    const lines = frame.split('\n').slice(0, Math.max(1, (process.stdout.rows || ROWS) - 1));
     process.stdout.write(HOME + lines.map((line) => `${line}${CLEAR_LINE}\n`).join('') + CLEAR_BELOW);
     return !this.#gone;
   }
