@@ -20,6 +20,11 @@ const TOOLS = {
   // A MySQL server that is already running will do: see test/support/mariadb.ts.
   ...(process.env.MYSQL_ROOT_PASSWORD === undefined ? { mariadbd: 'mariadb-server' } : {}),
   sipp: 'sip-tester',
+  // A registrar at which we register.
+  kamailio: 'kamailio',
+  // Shells that read the completion scripts.
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 ensurePackages();

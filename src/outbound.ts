@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { CachedNextHops } from './adapters/dns/next-hops.ts';
+import { DnsNextHops } from './adapters/dns/next-hops.ts';
 import type { DrachtioServer } from './adapters/drachtio/server.ts';
 import { AddressAnnouncer } from './addresses/announcer.ts';
 import type { Config } from './config/index.ts';
@@ -34,7 +34,7 @@ export function createOutbound(
 ): Outbound {
   const { regbot, ping, sbcAddresses } = config;
   const common = { sip, alerts, logger, timers: systemTimers, random: Math.random };
-  const nextHops = new CachedNextHops(systemTimers, logger);
+  const nextHops = new DnsNextHops(systemTimers, logger);
   const userAgent = regbot.userAgent || `sbc-sip-sidecar/${VERSION}`;
   const token = `${hostname()}/${process.pid}/${randomBytes(6).toString('base64url')}`;
 

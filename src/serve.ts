@@ -11,7 +11,9 @@ import { type Edge, ListenError, startEdge } from './edge/index.ts';
 import { createLogger, type Log, logLevelSetting } from './log.ts';
 import { type OptionsRules, options } from './options/index.ts';
 import { SilenceWatch } from './options/silence.ts';
-import { type Clock, type Logger, systemClock } from './ports.ts';
+import { createOutbound, type Outbound } from './outbound.ts';
+import { outboundView } from './outbound-view.ts';
+import { type Alerts, type Clock, type Logger, systemClock } from './ports.ts';
 import { ProvisionError } from './provision/file.ts';
 import { provision } from './provision/index.ts';
 import { type RegisterRules, register } from './register/index.ts';
@@ -62,12 +64,14 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   const secret = randomBytes(24).toString('base64url');
   let ready = false;
   let sip = { connected: false, hostports: '' };
+  let outbound: Outbound | undefined;
   const admin: AdminRules = {
     pool: stores.pool,
     silentMs: config.servers.expiresMs,
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
+    outbound: outboundView(() => outbound, stores.lease, clock),
     now: clock.now,
-    status: () => statusOf({ config, startedAt, now: clock.now(), ready, sip, pool: stores.pool }),
+    status: () => statusOf({ ...stores, config, startedAt, now: clock.now(), ready, sip, outbound }),
     reload: () => reload(config, stores, logger),
   };
   const socket = await startAdminServer(config.platform.socketPath, (request) => perform(admin, request), logger);
@@ -84,7 +88,8 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   });
   sip = drachtio;
 
-  const registering = registerRules(config, stores, logger, clock);
+  const alerts = new LogAlerts(logger, clock);
+  const registering = registerRules(config, stores, alerts, logger, clock);
   const unknownCallers = new Repeats(WARN_AGAIN_MS, clock);
   const checkingIn: OptionsRules = {
     pool: stores.pool,
@@ -102,9 +107,14 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   silence.start();
   open.defer(() => silence.stop());
   open.defer(() => drachtio.stop(config.platform.shutdownGraceMs));
+  const outwards = createOutbound(config, stores, drachtio, alerts, logger);
   await Promise.race([drachtio.connect(), aborted(told)]);
   if (!told.aborted) {
     ready = true;
+    outbound = outwards;
+    outwards.start();
+    // Before drachtio is let go: stopping sends nothing, and whoever takes over need not wait.
+    open.defer(() => outwards.stop());
     if (edge) process.stdout.write(banner(config, edge.hostports, demo));
     logger.info({ parts: config.parts }, 'ready');
   }
@@ -113,9 +123,8 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   ready = false;
 }
 
-function registerRules(config: Config, stores: Stores, logger: Logger, clock: Clock): RegisterRules {
+function registerRules(config: Config, stores: Stores, alerts: Alerts, logger: Logger, clock: Clock): RegisterRules {
   const { userAgent, ...webhook } = config.webhook;
-  const alerts = new LogAlerts(logger, clock);
   return {
     clock,
     logger,

@@ -1,5 +1,8 @@
 import type { Status } from './admin/protocol.ts';
 import type { Config } from './config/index.ts';
+import type { Outbound } from './outbound.ts';
+import type { Lease } from './outbound-ports.ts';
+import { outboundCounts } from './outbound-view.ts';
 import { type ServerPool, Unavailable } from './ports.ts';
 import { VERSION } from './version.ts';
 
@@ -11,10 +14,13 @@ export interface StatusSources {
   readonly ready: boolean;
   readonly sip: { readonly connected: boolean; readonly hostports: string };
   readonly pool: ServerPool;
+  readonly outbound: Outbound | undefined;
+  readonly lease: Lease;
 }
 
 /** How the sidecar is, for an operator. Never throws: what cannot be found out now is null. */
-export async function statusOf({ config, startedAt, now, ready, sip, pool }: StatusSources): Promise<Status> {
+export async function statusOf(sources: StatusSources): Promise<Status> {
+  const { config, startedAt, now, ready, sip, pool, outbound, lease } = sources;
   return {
     version: VERSION,
     pid: process.pid,
@@ -30,6 +36,7 @@ export async function statusOf({ config, startedAt, now, ready, sip, pool }: Sta
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
     ...(await serverCounts(pool)),
+    outbound: await outboundCounts(outbound, lease),
   };
 }
 

@@ -5,7 +5,7 @@ const SRC = new URL('../src/', import.meta.url).pathname;
 
 /** Folder → what it may not import. Drivers are the adapters' alone. */
 const FORBIDDEN: Record<string, RegExp> = {
-  '{register,options,admin,digest,webhook,sip,crypto}/**':
+  '{register,options,regbot,gateways,addresses,admin,digest,webhook,sip,crypto}/**':
     /\/(adapters|edge|commands|config)\/|^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)/,
   'edge/**':
     /\/(adapters|register|webhook|digest|config|commands)\/|ports\.ts|^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)/,

@@ -1,11 +1,7 @@
 import type { SbcAddresses } from '../outbound-ports.ts';
 import type { Logger } from '../ports.ts';
 import { publicAddresses } from '../sip/hostports.ts';
-
-interface Timers {
-  /** @param ms milliseconds */
-  after(ms: number, fn: () => void): { cancel(): void };
-}
+import type { Timer, Timers } from '../timers.ts';
 
 export interface AnnouncerOptions {
   readonly addresses: SbcAddresses;
@@ -20,7 +16,7 @@ export interface AnnouncerOptions {
 
 /** Keeps this SBC's public addresses among those that become DNS records. */
 export class AddressAnnouncer {
-  #timer: { cancel(): void } | undefined;
+  #timer: Timer | undefined;
   #announcing: Promise<void> | undefined;
   #again = false;
 

@@ -9,10 +9,20 @@ export interface AdminRules {
   /** A feature server that was silent for longer is not brought back, milliseconds. */
   readonly silentMs: number;
   readonly settings: Settings;
+  readonly outbound: OutboundView;
   readonly now: () => number;
   status(): Promise<Status>;
   /** Reads files and forgets caches again. @returns what it did @throws Refused */
   reload(): string;
+}
+
+/** What is registered and pinged outwards. Each throws {@link Refused} for what there is not. */
+export interface OutboundView {
+  trunks(): Promise<Actions['trunk-list']['answered']>;
+  trunk(gateway: string): Promise<Actions['trunk-show']['answered']>;
+  /** @returns what was done, for a person */
+  refresh(gateway?: string): Promise<string>;
+  gateways(): Promise<Actions['gateway-list']['answered']>;
 }
 
 /** An action that is not carried out; the message is for the operator. */
@@ -28,12 +38,12 @@ type Handler<A extends ActionName> = (
 /** Every action, and what it does. */
 const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   'fs-drain': async ({ pool }, { server }) => {
-    const drained = await pool.drain(serverIp(server));
-    return { action: 'drain', server, drained };
+    const ip = serverIp(server);
+    return { action: 'drain', server: ip, drained: await pool.drain(ip) };
   },
   'fs-undrain': async ({ pool, silentMs }, { server }) => {
-    const drained = await pool.undrain(serverIp(server), silentMs);
-    return { action: 'undrain', server, drained };
+    const ip = serverIp(server);
+    return { action: 'undrain', server: ip, drained: await pool.undrain(ip, silentMs) };
   },
   'fs-drained': async ({ pool }) => ({ drained: (await pool.featureServers()).drained }),
   'fs-available': async ({ pool }) => {
@@ -62,6 +72,12 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   list: ({ settings }) => ({ config: settings.all() }),
   add: ({ settings }, { key, item }) => ({ key: text(key, 'key'), item, ...settings.add(key, given(item)) }),
   remove: ({ settings }, { key, item }) => ({ key: text(key, 'key'), item, ...settings.remove(key, given(item)) }),
+  'trunk-list': ({ outbound }) => outbound.trunks(),
+  'trunk-show': ({ outbound }, { gateway }) => outbound.trunk(text(gateway, 'gateway')),
+  'trunk-refresh': async ({ outbound }, { gateway }) => ({
+    refreshed: await outbound.refresh(gateway === undefined ? undefined : text(gateway, 'gateway')),
+  }),
+  'gateway-list': ({ outbound }) => outbound.gateways(),
   reload: (rules) => ({ message: rules.reload() }),
   status: (rules) => rules.status(),
 };

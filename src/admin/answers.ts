@@ -1,4 +1,4 @@
-import type { ActionName, Actions, FeatureServerRow, Status } from './protocol.ts';
+import type { ActionName, Actions, FeatureServerRow, GatewayRow, Status, TrunkRow } from './protocol.ts';
 
 /** What an action answers when it was done. */
 export type Success<A extends ActionName = ActionName> = { success: true } & Actions[A]['answered'];
@@ -44,6 +44,23 @@ const row = record<FeatureServerRow>({
   serviceUrl: nullable(text),
 });
 
+const trunk = record<TrunkRow>({
+  ...{ carrier: text, carrierSid: text, gateway: text, host: text, port: nullable(number), transport: text },
+  ...{ realm: text, username: text, trunkType: text, state: text, since: number, expiresAt: nullable(number) },
+  ...{ lastReason: nullable(text), nextTryAt: nullable(number), failures: number, cseq: number },
+});
+
+const gateway = record<GatewayRow>({
+  ...{ carrier: text, gateway: text, host: text, port: nullable(number), transport: text },
+  ...{ state: oneOf('up', 'down', 'unknown'), since: nullable(number), lastAnswer: nullable(text) },
+  ...{ lastAnswerAt: nullable(number), rttMs: nullable(number) },
+});
+
+const leadership = { leading: flag, holder: nullable(text) };
+const skipped = list(
+  record<{ carrier: string; gateway: string; why: string }>({ carrier: text, gateway: text, why: text }),
+);
+
 const SHAPES: { readonly [A in ActionName]: Check<Success<A>> } = {
   'fs-drain': record({ success, action: oneOf('drain'), server: text, drained }),
   'fs-undrain': record({ success, action: oneOf('undrain'), server: text, drained }),
@@ -55,6 +72,10 @@ const SHAPES: { readonly [A in ActionName]: Check<Success<A>> } = {
   list: record({ success, config: isRecord }),
   add: record({ success, key, item: anything, array, added: flag }),
   remove: record({ success, key, item: anything, array, removed: flag }),
+  'trunk-list': record({ success, trunks: list(trunk), skipped, now: number, ...leadership }),
+  'trunk-show': record({ success, trunk, now: number }),
+  'trunk-refresh': record({ success, refreshed: text }),
+  'gateway-list': record({ success, gateways: list(gateway), now: number, ...leadership }),
   reload: record({ success, message: text }),
   status: record<{ success: true } & Status>({
     success,
@@ -69,6 +90,11 @@ const SHAPES: { readonly [A in ActionName]: Check<Success<A>> } = {
     clusterId: text,
     featureServers: nullable(record({ active: number, drained: number })),
     rtpServers: nullable(number),
+    outbound: record({
+      ...leadership,
+      trunks: record({ total: number, registered: number }),
+      gateways: record({ up: number, down: number, unknown: number }),
+    }),
   }),
 };
 

@@ -22,18 +22,14 @@ const PLANNED = { planned: true } as const;
 const seconds = { min: 0, max: 2 ** 32 - 1, unit: 's' } as const;
 const milliseconds = { min: 1, unit: 'ms' } as const;
 
-function mysqlServer(prefix: string, whose: string, options: { readonly planned?: true } = {}) {
+function mysqlServer(prefix: string, whose: string) {
   return {
-    host: text(`${prefix}_HOST`, `Host of ${whose}.`, '', options),
-    port: port(`${prefix}_PORT`, `Port of ${whose}.`, 3306, options),
-    user: text(`${prefix}_USER`, `User at ${whose}.`, '', options),
-    password: text(`${prefix}_PASSWORD`, `Password at ${whose}.`, '', options),
-    database: text(`${prefix}_DATABASE`, `Database at ${whose}.`, '', options),
-    connectionLimit: integer(`${prefix}_CONNECTION_LIMIT`, `Connections kept to ${whose}.`, 10, {
-      min: 1,
-      max: 1000,
-      ...options,
-    }),
+    host: text(`${prefix}_HOST`, `Host of ${whose}.`),
+    port: port(`${prefix}_PORT`, `Port of ${whose}.`, 3306),
+    user: text(`${prefix}_USER`, `User at ${whose}.`),
+    password: text(`${prefix}_PASSWORD`, `Password at ${whose}.`),
+    database: text(`${prefix}_DATABASE`, `Database at ${whose}.`),
+    connectionLimit: integer(`${prefix}_CONNECTION_LIMIT`, `Connections kept to ${whose}.`, 10, { min: 1, max: 1000 }),
   };
 }
 
@@ -69,7 +65,7 @@ export const VARIABLES = {
   },
   mysql: {
     reader: mysqlServer('JAMBONES_MYSQL', 'MySQL'),
-    writer: mysqlServer('JAMBONES_MYSQL_WRITE', 'the MySQL server that takes writes, when it is another one', PLANNED),
+    writer: mysqlServer('JAMBONES_MYSQL_WRITE', 'the MySQL server that takes writes, when it is another one'),
     rejectUnauthorized: flag('JAMBONES_MYSQL_REJECT_UNAUTHORIZED', '0: TLS without checking the certificate.', true),
     sslCaFile: file('JAMBONES_MYSQL_SSL_CA_FILE', 'CA certificate; turns TLS on.'),
     sslCertFile: file('JAMBONES_MYSQL_SSL_CERT_FILE', 'Our certificate; turns TLS on.'),
@@ -183,7 +179,7 @@ export const VARIABLES = {
       listenAddress,
     ),
     data: text('SIDECAR_DATA', 'Directory of the SQLite database (`--data`).', './sidecar-data'),
-    provision: text('SIDECAR_PROVISION', 'TOML file with accounts and clients (`--provision`).'),
+    provision: text('SIDECAR_PROVISION', 'TOML file with accounts, clients and carriers (`--provision`).'),
     externalIp: address('SIDECAR_EXTERNAL_IP', 'Address to announce when behind NAT (`--external-ip`).'),
     tlsCert: file('SIDECAR_TLS_CERT', 'Certificate for TLS and WSS (`--tls-cert`).', PLANNED),
     tlsKey: file('SIDECAR_TLS_KEY', 'Its key (`--tls-key`).', PLANNED),
@@ -201,75 +197,52 @@ export const VARIABLES = {
   regbot: {
     defaultExpires: integer('JAMBONES_REGBOT_DEFAULT_EXPIRES_INTERVAL', 'Expiry asked of carriers.', 3600, {
       ...seconds,
-      ...PLANNED,
+      min: 1,
     }),
-    minExpires: integer('JAMBONES_REGBOT_MIN_EXPIRES_INTERVAL', 'Shortest expiry believed.', 30, {
-      ...seconds,
-      ...PLANNED,
-    }),
-    contactUseIp: flag(
-      'JAMBONES_REGBOT_CONTACT_USE_IP',
-      'Register with our public address in Contact.',
-      false,
-      PLANNED,
+    minExpires: integer('JAMBONES_REGBOT_MIN_EXPIRES_INTERVAL', 'Shortest expiry believed.', 30, seconds),
+    contactUseIp: flag('JAMBONES_REGBOT_CONTACT_USE_IP', 'Register with our public address in Contact.'),
+    userAgent: text('JAMBONES_REGBOT_USER_AGENT', 'User-Agent of outbound registrations.', ''),
+    batchSize: integer('JAMBONES_REGBOT_BATCH_SIZE', 'Registrations started together.', 10, { min: 1 }),
+    batchSleepMs: integer('JAMBONES_REGBOT_BATCH_SLEEP_MS', 'Pause between batches.', 250, milliseconds),
+    failureRetrySeconds: integer(
+      'JAMBONES_REGBOT_FAILURE_RETRY_INTERVAL',
+      'Longest wait after a failure.',
+      300,
+      seconds,
     ),
-    userAgent: text('JAMBONES_REGBOT_USER_AGENT', 'User-Agent of outbound registrations.', '', PLANNED),
-    batchSize: integer('JAMBONES_REGBOT_BATCH_SIZE', 'Registrations started together.', 10, { min: 1, ...PLANNED }),
-    batchSleepMs: integer('JAMBONES_REGBOT_BATCH_SLEEP_MS', 'Pause between batches.', 250, {
-      ...milliseconds,
-      ...PLANNED,
-    }),
-    failureRetrySeconds: integer('JAMBONES_REGBOT_FAILURE_RETRY_INTERVAL', 'Longest wait after a failure.', 300, {
-      ...seconds,
-      ...PLANNED,
-    }),
     failureThreshold: integer(
       'JAMBONES_REGBOT_REGISTER_FAILURE_THRESHOLD',
       'Failures in a row that switch a registration off.',
       3,
-      { min: 1, ...PLANNED },
+      { min: 1 },
     ),
-    leaseSeconds: integer('JAMBONES_REGBOT_LEASE_SECONDS', 'Length of the lease.', 30, {
-      ...seconds,
-      min: 3,
-      ...PLANNED,
-    }),
+    leaseSeconds: integer('JAMBONES_REGBOT_LEASE_SECONDS', 'Length of the lease.', 30, { ...seconds, min: 3 }),
     refreshSeconds: integer('JAMBONES_REGBOT_REFRESH_SECONDS', 'How often carriers are read again.', 60, {
       ...seconds,
       min: 1,
-      ...PLANNED,
     }),
-    removeCodes: list('REGISTER_RESPONSE_REMOVE', 'SIP codes that count as such failures.', '', sipCode, PLANNED),
+    removeCodes: list('REGISTER_RESPONSE_REMOVE', 'SIP codes that count as such failures.', '', sipCode),
   },
   ping: {
-    intervalSeconds: integer('SEND_OPTIONS_PING_INTERVAL', 'Between pings of a gateway.', 60, {
-      ...seconds,
-      min: 1,
-      ...PLANNED,
-    }),
+    intervalSeconds: integer('SEND_OPTIONS_PING_INTERVAL', 'Between pings of a gateway.', 60, { ...seconds, min: 1 }),
     ttlSeconds: integer('OPTIONS_PING_TTL', 'How long a gateway stays out after a failed ping.', 300, {
       ...seconds,
       min: 1,
-      ...PLANNED,
     }),
     failureThreshold: integer('OPTIONS_PING_FAILURE_THRESHOLD', 'Missed pings in a row that count.', 1, {
       min: 1,
-      ...PLANNED,
     }),
-    all: flag('JAMBONES_OPTIONS_PING_ALL', 'Every SBC pings, not only the lease holder.', false, PLANNED),
-    removeCodes: list('OPTIONS_RESPONSE_REMOVE', 'SIP codes that switch a gateway’s pings off.', '', sipCode, PLANNED),
+    all: flag('JAMBONES_OPTIONS_PING_ALL', 'Every SBC pings, not only the lease holder.'),
+    removeCodes: list('OPTIONS_RESPONSE_REMOVE', 'SIP codes that switch a gateway’s pings off.', '', sipCode),
   },
   sbcAddresses: {
     keepAliveMs: integer(
       'SBC_PUBLIC_ADDRESS_KEEP_ALIVE_IN_MILISECOND',
       'How often our addresses are announced.',
       900_000,
-      { ...milliseconds, ...PLANNED },
+      milliseconds,
     ),
-    deadSeconds: integer('DEAD_SBC_IN_SECOND', 'Age after which addresses are removed.', 3600, {
-      ...seconds,
-      ...PLANNED,
-    }),
+    deadSeconds: integer('DEAD_SBC_IN_SECOND', 'Age after which addresses are removed.', 3600, seconds),
   },
   abuse: {
     banThreshold: integer('JAMBONES_BAN_THRESHOLD', 'Failures a minute that ban an address.', 50, {

@@ -1,16 +1,9 @@
 import pLimit from 'p-limit';
 import type { CarrierDirectory, Gateway } from '../outbound-ports.ts';
 import { Unavailable } from '../ports.ts';
+import type { Timer, Timers } from '../timers.ts';
 import { type PingOutcome, type PingPorts, ping } from './ping.ts';
-import {
-  type GatewayHealth,
-  gatewayName,
-  ownersOf,
-  type Timer,
-  type Timers,
-  WatchedGateway,
-  type WatchRules,
-} from './watched-gateway.ts';
+import { type GatewayHealth, gatewayName, ownersOf, WatchedGateway, type WatchRules } from './watched-gateway.ts';
 
 /** Pings under way at a time. */
 const MAX_IN_FLIGHT = 50;

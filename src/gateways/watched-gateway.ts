@@ -1,20 +1,10 @@
 import type { Gateway, GatewayBlacklist } from '../outbound-ports.ts';
 import type { Alerts, Logger } from '../ports.ts';
+import type { Timer, Timers } from '../timers.ts';
 import type { PingOutcome } from './ping.ts';
 
 /** The next try of a write to the blacklist that failed, milliseconds. */
 const RETRY_MS = 5000;
-
-export interface Timer {
-  cancel(): void;
-}
-
-export interface Timers {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** @param ms milliseconds */
-  after(ms: number, fn: () => void): Timer;
-}
 
 /** What is known of a gateway that is pinged. */
 export interface GatewayHealth {

@@ -1,26 +1,7 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { Trunk } from '../outbound-ports.ts';
-import { type Listener, parseHostports } from '../sip/hostports.ts';
+import { addressOn } from '../sip/hostports.ts';
 import { parseUri, type SipUri } from '../sip/uri.ts';
-
-/** Addresses that mean nothing to a carrier: RFC 1918, RFC 6598, RFC 3927, loopback, RFC 4193, RFC 4291. */
-const NOT_PUBLIC = new BlockList();
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-] as const)
-  NOT_PUBLIC.addSubnet(network, prefix, 'ipv4');
-for (const [network, prefix] of [
-  ['::', 127],
-  ['fc00::', 7],
-  ['fe80::', 10],
-] as const)
-  NOT_PUBLIC.addSubnet(network, prefix, 'ipv6');
 
 /** What decides on the host of our Contact, besides the trunk. */
 export interface ContactRules {
@@ -35,7 +16,7 @@ export interface ContactRules {
 export function contactUri(trunk: Trunk, rules: ContactRules): string {
   const byAddress = trunk.publicIpInContact || rules.contactUseIp;
   const host =
-    (byAddress && publicAddress(rules.hostports, trunk.transport)) ||
+    (byAddress && (addressOn(rules.hostports, trunk.transport) ?? addressOn(rules.hostports, 'udp'))) ||
     trunk.accountRealm ||
     rules.sipDomain ||
     bracketed(trunk.realm);
@@ -55,24 +36,6 @@ export function userOf(trunk: Trunk): string {
 /** Puts an IPv6 address in the brackets that a URI wants. */
 export function bracketed(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
-}
-
-/**
- * `ip:port` of a transport as the outside sees it: a public address, else any of that transport, else the same of UDP.
- * undefined when the list has none of them.
- */
-function publicAddress(hostports: string, transport: Trunk['transport']): string | undefined {
-  const all = parseHostports(hostports);
-  const ofTransport = (name: string) => {
-    const those = all.filter((l) => l.proto === name);
-    return those.find(isPublic) ?? those[0];
-  };
-  const chosen = ofTransport(transport) ?? ofTransport('udp');
-  return chosen && `${bracketed(chosen.address)}:${chosen.port}`;
-}
-
-function isPublic({ address }: Listener): boolean {
-  return !NOT_PUBLIC.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
 /** Names such as `acme@example.com` are common; what is escaped already stays as it is. */

@@ -8,8 +8,7 @@ export interface Hostports {
   readonly local: string;
 }
 
-/** One entry of such a list. */
-export interface Listener {
+interface Listener {
   readonly proto: string;
   /** In its normal form. */
   readonly address: string;
@@ -99,8 +98,7 @@ function isPublic({ address }: Listener): boolean {
   return !NOT_PUBLIC.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
-/** The entries of a list that can be read. */
-export function parseHostports(text: string): Listener[] {
+function parseHostports(text: string): Listener[] {
   return text.split(',').flatMap((entry) => {
     const [, proto, host, port] = /^([a-z]+)\/(.+):(\d+)$/.exec(entry.trim()) ?? [];
     const address = normalIp(host?.replace(/^\[|\]$/g, '') ?? '');

@@ -3,7 +3,7 @@ import { AddressAnnouncer } from '../../src/addresses/announcer.ts';
 import type { SbcAddress } from '../../src/outbound-ports.ts';
 import { Unavailable } from '../../src/ports.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { ManualTimers } from '../support/manual-timers.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const KEEP_ALIVE_MS = 900_000;
 
@@ -29,11 +29,11 @@ function start() {
 
 test('announces the public addresses at connect and then again and again', async () => {
   const { announcer, timers, announced } = start();
-  await timers.advance(KEEP_ALIVE_MS);
+  await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toEqual([]);
   await announcer.connected();
   expect(announced).toEqual([{ addresses: [{ ip: '203.0.113.1', port: 5060 }], deadSeconds: 3600 }]);
-  await timers.advance(KEEP_ALIVE_MS * 3);
+  await timers.advanceAsync(KEEP_ALIVE_MS * 3);
   expect(announced).toHaveLength(4);
 });
 
@@ -43,7 +43,7 @@ test('every reconnect announces, but there is one interval', async () => {
   expect(announced).toHaveLength(5);
   expect(timers.pending).toBe(1);
   world.hostports = 'udp/198.51.100.1:5060';
-  await timers.advance(KEEP_ALIVE_MS);
+  await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toHaveLength(6);
   expect(announced[5]?.addresses).toEqual([{ ip: '198.51.100.1', port: 5060 }]);
 });
@@ -55,10 +55,10 @@ test('an outage is logged and got over; an unknown list is not announced', async
   expect(logger.lines.map((line) => line.level)).toEqual(['warn']);
   world.down = false;
   world.hostports = '';
-  await timers.advance(KEEP_ALIVE_MS);
+  await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toEqual([]);
   world.hostports = 'udp/203.0.113.1:5060';
-  await timers.advance(KEEP_ALIVE_MS);
+  await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toHaveLength(1);
 });
 
@@ -81,10 +81,10 @@ test('after stop nothing is announced; what is under way is waited for', async (
   const stopping = announcer.stop().then(() => {
     stopped = true;
   });
-  await timers.advance(0);
+  await timers.advanceAsync(0);
   expect(stopped).toBe(false);
   gate.resolve();
   await stopping;
-  await timers.advance(KEEP_ALIVE_MS * 2);
+  await timers.advanceAsync(KEEP_ALIVE_MS * 2);
   expect(announced).toHaveLength(1);
 });

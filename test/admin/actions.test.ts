@@ -1,9 +1,11 @@
 import { Database } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
+import { SqliteLease } from '../../src/adapters/sqlite/lease.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
 import { type AdminRules, perform, Refused } from '../../src/admin/actions.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
+import { outboundView } from '../../src/outbound-view.ts';
 import { type ServerPool, Unavailable } from '../../src/ports.ts';
 import { ManualClock } from '../support/clock.ts';
 
@@ -24,6 +26,7 @@ function start(changes: Partial<AdminRules> = {}) {
   });
   const rules: AdminRules = {
     ...{ pool, settings, silentMs: 60_000, now: () => clock.now() },
+    outbound: outboundView(() => undefined, new SqliteLease(database, 'test', clock), clock),
     reload: () => 'reloaded',
     status: () => Promise.reject(new Error('not asked for here')),
     ...changes,
@@ -38,7 +41,7 @@ describe('feature servers', () => {
     const { ask, checkIn } = start();
     await checkIn('10.0.0.1:5060', 3);
     expect(await ask({ action: 'fs-drain', server: '10.0.0.1:5060' })).toEqual({
-      ...{ success: true, action: 'drain', server: '10.0.0.1:5060' },
+      ...{ success: true, action: 'drain', server: '10.0.0.1' },
       drained: ['10.0.0.1'],
     });
     expect(await ask({ action: 'fs-available' })).toEqual({ success: true, available: [] });
@@ -84,6 +87,23 @@ describe('feature servers', () => {
     const { ask } = start({ pool: away });
     expect(await ask({ action: 'fs-drain', server: '10.0.0.1' })).toEqual({ success: false, error: 'Redis: gone' });
   });
+});
+
+describe('the outbound side, while this sidecar does not lead', () => {
+  test('has nothing to show', async () => {
+    const { ask, clock } = start();
+    const nobody = { success: true, leading: false, holder: null, now: clock.now() };
+    expect(await ask({ action: 'trunk-list' })).toEqual({ ...nobody, trunks: [], skipped: [] });
+    expect(await ask({ action: 'gateway-list' })).toEqual({ ...nobody, gateways: [] });
+  });
+
+  test.each([[{ action: 'trunk-show', gateway: 'x' }], [{ action: 'trunk-refresh' }]])(
+    '%p says why',
+    async (request) => {
+      const error = 'no sidecar registers at carriers now';
+      expect(await start().ask(request)).toEqual({ success: false, error });
+    },
+  );
 });
 
 describe('settings', () => {

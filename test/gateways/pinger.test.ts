@@ -63,7 +63,7 @@ describe('pings', () => {
     await interval();
     pinger.stop();
     held.shift()?.(503);
-    await timers.advance(0);
+    await timers.advanceAsync(0);
     expect(state(1)).toBe('unknown');
     expect(listed.size).toBe(0);
     expect(timers.pending).toBe(0);
@@ -89,7 +89,7 @@ describe('a gateway that fails', () => {
       },
     ]);
     const before = writes.filter((w) => w === 'add gw1').length;
-    await timers.advance(600_000);
+    await timers.advanceAsync(600_000);
     expect(writes.filter((w) => w === 'add gw1').length - before).toBe(4);
     expect(alerts).toHaveLength(1);
     peers.set('192.0.2.1', 404);
@@ -97,7 +97,7 @@ describe('a gateway that fails', () => {
     expect(state(1)).toBe('up');
     expect(listed.size).toBe(0);
     const quiet = writes.length;
-    await timers.advance(600_000);
+    await timers.advanceAsync(600_000);
     expect(writes).toHaveLength(quiet);
     peers.set('192.0.2.1', 'local 408');
     await interval();
@@ -128,7 +128,7 @@ describe('a gateway that fails', () => {
     await interval();
     expect(listed.size).toBe(0);
     down.blacklist = false;
-    await timers.advance(5000);
+    await timers.advanceAsync(5000);
     expect(listed.size).toBe(1);
     down.blacklist = true;
     peers.set('192.0.2.1', 200);
@@ -174,7 +174,7 @@ describe('another holder', () => {
     pinger.start();
     await interval();
     pinger.stop();
-    await timers.advance(600_000);
+    await timers.advanceAsync(600_000);
     expect(writes).toEqual(['add gw1']);
     expect(listed.has('gw1')).toBe(true);
     expect(state(1)).toBe('unknown');
@@ -249,7 +249,7 @@ describe('a new list', () => {
     await interval();
     expect([...listed.keys()].sort()).toEqual(['gw1', 'gw2']);
     pinger.update([gateway(2, { carrierName: 'New name' }), gateway(3)]);
-    await timers.advance(0);
+    await timers.advanceAsync(0);
     expect([...listed.keys()]).toEqual(['gw2']);
     expect(pinger.snapshot()[0]).toMatchObject({ state: 'down', gateway: { carrierName: 'New name' } });
     sent.length = 0;
@@ -265,7 +265,7 @@ describe('a new list', () => {
     pinger.start();
     await interval();
     pinger.update([gateway(1, { host: '192.0.2.77' })]);
-    await timers.advance(0);
+    await timers.advanceAsync(0);
     expect(listed.size).toBe(0);
     expect(state(1)).toBe('unknown');
     await interval();
@@ -276,7 +276,7 @@ describe('a new list', () => {
     const { pinger, timers, writes } = startPinger();
     pinger.update([gateway(1)]);
     pinger.update([]);
-    await timers.advance(INTERVAL_MS);
+    await timers.advanceAsync(INTERVAL_MS);
     expect(writes).toEqual([]);
     expect(pinger.snapshot()).toEqual([]);
   });

@@ -8,7 +8,7 @@ import {
 } from '../../src/outbound-ports.ts';
 import { type Alert, Unavailable } from '../../src/ports.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { ManualTimers } from '../support/manual-timers.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 /** What a peer does with a request: a status of its own, one of the SIP server's, or an outage of that server. */
 export type Behaviour = number | `local ${number}` | 'offline' | 'silent';
@@ -109,7 +109,7 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
   };
   const pinger = new GatewayPinger(options);
   const state = (n: number) => pinger.snapshot().find((h) => h.gateway.gatewaySid === `gw${n}`)?.state;
-  const interval = () => timers.advance(INTERVAL_MS);
+  const interval = () => timers.advanceAsync(INTERVAL_MS);
   return {
     ...{ pinger, timers, logger, alerts, peers, sent, names, listed, writes, disabled, down, held, flight },
     ...{ state, interval },

@@ -37,19 +37,8 @@ export class DrachtioServer implements SipClient {
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #stopping = false;
-  #connected = false;
 
   constructor(private readonly options: DrachtioOptions) {}
-
-  /** Whether the server has accepted us and the connection stands. */
-  get connected(): boolean {
-    return this.#connected;
-  }
-
-  /** What the server listens on, as the outside sees it, comma-separated; '' before it told. */
-  get hostports(): string {
-    return this.#hostports?.external ?? '';
-  }
 
   /** Routes a method's requests to us, before {@link connect}. Whatever the handler does, each of them is answered. */
   handle(method: string, handler: Handler): void {
@@ -58,10 +47,12 @@ export class DrachtioServer implements SipClient {
     this.#srf.use(method.toLowerCase(), () => {});
   }
 
+  /** What the server listens on, as the outside sees it, comma-separated; '' before it told. */
   get hostports(): string {
     return this.#hostports?.external ?? '';
   }
 
+  /** Whether the server has accepted us and the connection stands. */
   get connected(): boolean {
     return this.#socket?.writable === true;
   }
@@ -85,7 +76,6 @@ export class DrachtioServer implements SipClient {
         logger.error({ host, port }, 'drachtio refused our secret: is DRACHTIO_SECRET the right one?');
         return;
       }
-      this.#connected = true;
       this.#learn({ external, local });
       [this.#socket] = this.#srf.client.mapServer.keys();
       logger.info({ host, port, hostports: this.hostports }, 'drachtio connected');
@@ -94,7 +84,6 @@ export class DrachtioServer implements SipClient {
     });
     this.#srf.on('error', (error) => logger.warn({ host, port, why: error.message }, 'drachtio connection'));
     this.#srf.on('close', () => {
-      this.#connected = false;
       this.#unacknowledged.clear();
       this.#socket = undefined;
       this.#requests.lost();

@@ -4,6 +4,8 @@ import { AdminError } from '../../admin/errors.ts';
 import { Emptying, type Standing } from './emptying.ts';
 
 const POLL_MS = 1000;
+/** In less there is no answer: it would be reported as a time-out of the sidecar. */
+const MIN_LEFT_MS = 50;
 /** A sidecar that was started again knows all servers after about one round of their check-ins. */
 const RESTART_MS = 60_000;
 
@@ -28,7 +30,7 @@ export async function untilEmpty({ connection, server, timeoutMs, progress, now,
   let opened = connection.opened;
   let restartedAt = Number.NEGATIVE_INFINITY;
   let calls: number | null = null;
-  for (let left = timeoutMs; left > 0; left = end - now()) {
+  for (let left = timeoutMs; left >= MIN_LEFT_MS; left = end - now()) {
     try {
       const list = await connection.ask('fs-list', {}, Math.min(left, ANSWER_TIMEOUT_MS));
       if (connection.opened !== opened) restartedAt = now();
