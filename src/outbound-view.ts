@@ -76,7 +76,8 @@ function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: Registrat
     port: port ?? null,
     expiresAt: expiresAt ?? null,
     lastReason: lastReason ?? null,
-    nextTryAt: nextTryAt ?? null,
+    // Timers count fractions.
+    nextTryAt: nextTryAt === undefined ? null : Math.round(nextTryAt),
   };
 }
 

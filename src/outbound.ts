@@ -20,6 +20,8 @@ export interface Outbound {
   /** This sidecar's name at the lease. */
   readonly token: string;
   start(): void;
+  /** Reads the carriers again soon, if it is we who register; for when they may have changed. */
+  follow(): void;
   /** Gives the lease back, so that another sidecar takes over at once. */
   stop(): Promise<void>;
 }
@@ -72,6 +74,9 @@ export function createOutbound(
       const follow = () => void followGateways(stores.carriers, pinger, logger);
       following = setInterval(follow, regbot.refreshSeconds * 1000);
       follow();
+    },
+    follow() {
+      fleet.refreshNow().catch((error: unknown) => logger.warn({ why: String(error) }, 'carriers not read again'));
     },
     async stop() {
       clearInterval(following);

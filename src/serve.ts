@@ -72,7 +72,11 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
     outbound: outboundView(() => outbound, stores.lease, clock),
     now: clock.now,
     status: () => statusOf({ ...stores, config, startedAt, now: clock.now(), ready, sip, outbound }),
-    reload: () => reload(config, stores, logger),
+    reload: () => {
+      const message = reload(config, stores, logger);
+      outbound?.follow();
+      return message;
+    },
   };
   const socket = await startAdminServer(config.platform.socketPath, (request) => perform(admin, request), logger);
   open.defer(() => socket.stop());

@@ -26,7 +26,7 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     pid: process.pid,
     startedAt,
     now,
-    ready,
+    ready: ready && sip.connected,
     sip: {
       server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
       connected: sip.connected,
