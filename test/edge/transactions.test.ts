@@ -8,11 +8,13 @@ import { ManualClock, request } from './support.ts';
 
 const transport = (reliable: boolean): Transport => ({
   protocol: reliable ? 'tcp' : 'udp',
+  toldAs: reliable ? 'tcp' : 'udp',
   viaProtocol: reliable ? 'TCP' : 'UDP',
   defaultPort: 5060,
   reliable,
   address: '127.0.0.1',
   port: 5060,
+  connectedTo: () => false,
   flowTo: () => {
     throw new Error('not here');
   },
@@ -57,7 +59,13 @@ describe('server transaction, RFC 3261 17.2.2', () => {
     const table = new ServerTransactions(clock, (response, tx) => void tx.flow.send(response), limit);
     const open = (text = request('OPTIONS', 'UDP 192.0.2.1'), owner: object = APP) => {
       const message = incoming(text);
-      return table.open(transactionKey(message), `id-${++count}`, flow, undefined, { headers: message.headers, owner });
+      return table.open(
+        transactionKey(message),
+        `id-${++count}`,
+        flow,
+        { host: '192.0.2.1' },
+        { headers: message.headers, owner },
+      );
     };
     return { flow, table, open };
   };

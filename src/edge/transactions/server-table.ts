@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import { DelayQueue } from '../delay-queue.ts';
 import { MAX_SERVER_TRANSACTIONS } from '../limits.ts';
 import type { Flow } from '../transports/transport.ts';
-import { type Question, type ServerContext, ServerTransaction } from './server.ts';
+import { type Question, type SentBy, type ServerContext, ServerTransaction } from './server.ts';
 import { TRANSACTION_MS } from './timer-values.ts';
 
 /** The requests that came in during the last 32 seconds, answered or not. */
@@ -44,16 +44,10 @@ export class ServerTransactions {
    * Opens a transaction for a request that {@link match} did not find. When the table is full, the answer that was kept
    * longest is forgotten early: a retransmission so late is the least likely one. Undefined when there is none.
    */
-  open(
-    key: string,
-    id: string,
-    flow: Flow,
-    sentByPort: number | undefined,
-    question: Question,
-  ): ServerTransaction | undefined {
+  open(key: string, id: string, flow: Flow, sentBy: SentBy, question: Question): ServerTransaction | undefined {
     if (this.#byKey.size >= this.limit) this.#context.timerJ.oldest?.expire('timer J');
     if (this.#byKey.size >= this.limit) return undefined;
-    const tx = new ServerTransaction(id, key, flow, sentByPort, question, this.#context);
+    const tx = new ServerTransaction(id, key, flow, sentBy, question, this.#context);
     this.#byKey.set(key, tx);
     this.#unanswered.set(id, tx);
     return tx;

@@ -99,6 +99,12 @@ export interface Question {
   readonly owner: object;
 }
 
+/** The sent-by of the top Via: host, and port if it is not the usual one. */
+export interface SentBy {
+  readonly host: string;
+  readonly port?: number;
+}
+
 export class ServerTransaction {
   #state: State = trying;
   #response: Wire = '';
@@ -110,8 +116,8 @@ export class ServerTransaction {
     /** What the network calls it: {@link transactionKey}. */
     readonly key: string,
     readonly flow: Flow,
-    /** The port of sent-by, where a response goes whose flow has ended. */
-    readonly sentByPort: number | undefined,
+    /** Where a response goes whose flow has ended. */
+    readonly sentBy: SentBy,
     public question: Question | undefined,
     private readonly context: ServerContext,
   ) {
