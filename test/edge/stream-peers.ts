@@ -5,12 +5,13 @@ import { type TlsOptions as TlsServerOptions, connect as tlsConnect, createServe
 import type { Listener, TlsOptions } from '../../src/edge/index.ts';
 import { TestAuthority, type TestCertificate } from '../support/certificates.ts';
 import { TcpPeer } from './support.ts';
+import { WsPeer } from './ws-peer.ts';
 
 export type StreamProtocol = Exclude<Listener['proto'], 'udp'>;
-export const STREAMS = ['tcp', 'tls'] as const satisfies readonly StreamProtocol[];
+export const STREAMS = ['tcp', 'tls', 'ws', 'wss'] as const satisfies readonly StreamProtocol[];
 
 export function isSecure(proto: StreamProtocol): boolean {
-  return proto === 'tls';
+  return proto === 'tls' || proto === 'wss';
 }
 
 /** Made when first asked for: openssl takes its time. */
@@ -73,7 +74,7 @@ export async function openStream(
   localAddress?: string,
 ): Promise<StreamPeer> {
   const socket = await openSocket(proto, port, host, localAddress);
-  return new PlainPeer(socket);
+  return proto === 'ws' || proto === 'wss' ? WsPeer.open(socket) : new PlainPeer(socket);
 }
 
 class PlainPeer extends TcpPeer implements StreamPeer {

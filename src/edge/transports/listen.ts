@@ -7,6 +7,7 @@ import { type StreamContext, type StreamKind, StreamTransport } from './stream.t
 import { TCP, TLS } from './tcp.ts';
 import { bracketed, formatListener, type Protocol, type Transport } from './transport.ts';
 import { listenUdp } from './udp.ts';
+import { WS, WSS } from './websocket.ts';
 
 /** One address to listen on; port 0 picks a free one. */
 export interface Listener {
@@ -25,7 +26,7 @@ export interface ListenOptions {
 }
 
 /** A further stream transport is one more line here. */
-const STREAMS: Readonly<Record<Exclude<Protocol, 'udp'>, StreamKind>> = { tcp: TCP, tls: TLS };
+const STREAMS: Readonly<Record<Exclude<Protocol, 'udp'>, StreamKind>> = { tcp: TCP, tls: TLS, ws: WS, wss: WSS };
 
 /** The transports of an edge, and which of them leads where. */
 export class Transports {

@@ -96,7 +96,7 @@ export class StreamTransport implements Transport, ConnectionContext {
   }
 
   flowTo(address: string, port: number, name = ''): Flow {
-    const proof = this.sockets.provesNames ? name : '';
+    const proof = this.kind.dials && this.sockets.provesNames ? name : '';
     // Whoever connected to us has proved no name: such a connection serves those alone who ask for none.
     const open = this.#connections.get(keyOf({ address, port, name: proof }));
     if (open) return open;

@@ -1,7 +1,7 @@
 import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
 
 /** The transports of the edge, as they are called in a list of addresses to listen on and in `hostports`. */
-export type Protocol = 'udp' | 'tcp' | 'tls';
+export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
 /**
  * Where a message came from, and the way back: a datagram's source, or a connection. Answers go out on the flow of their
