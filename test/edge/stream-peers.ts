@@ -4,7 +4,7 @@ import { connect as netConnect, type Server, type Socket } from 'node:net';
 import { type TlsOptions as TlsServerOptions, connect as tlsConnect, createServer as tlsServer } from 'node:tls';
 import type { Listener, TlsOptions } from '../../src/edge/index.ts';
 import { TestAuthority, type TestCertificate } from '../support/certificates.ts';
-import { TcpPeer } from './support.ts';
+import { type Inbox, TcpPeer } from './support.ts';
 import { WsPeer } from './ws-peer.ts';
 
 export type StreamProtocol = Exclude<Listener['proto'], 'udp'>;
@@ -58,6 +58,8 @@ export interface StreamPeer extends Disposable {
   readonly address: string;
   readonly port: number;
   readonly closed: Promise<void>;
+  /** Messages and CRLFs that have come. */
+  readonly inbox: Inbox<string>;
   /** Sends a message, or CRLFs. */
   send(text: string): void;
   /** The bytes that `send` would send. */
