@@ -61,11 +61,11 @@ class SipEdge implements Edge {
   constructor(private readonly options: EdgeOptions) {
     this.#clock = options.clock ?? systemClock;
     this.#server = new ServerTransactions(this.#clock, (response, { flow, sentBy }) => {
-      if (flow.send(response)) return;
+      if (flow.send(response)) return true;
       // RFC 3261 18.2.2: the connection is gone; open another to the source, at the port of sent-by.
       const { transport, address } = flow;
       const { host, port } = sentBy;
-      transport.flowTo(address, port ?? transport.defaultPort, nameOf(host)).send(response);
+      return transport.flowTo(address, port ?? transport.defaultPort, nameOf(host)).send(response);
     });
     this.#client = new ClientTransactions(this.#clock);
   }
@@ -134,10 +134,10 @@ class SipEdge implements Edge {
     }
 
     const headers = stampSource(request, flow.address, flow.port);
-    const refusal = refusalOf(request);
+    const refusal = refusalOf(request) ?? (this.#server.isMerged(request) ? MERGED : undefined);
     const app = refusal ? undefined : this.#apps.next(request.method);
     const id = newId();
-    if (app && this.#server.open(key, id, flow, request.topVia, { headers, owner: app })) {
+    if (app && this.#server.open(request, key, id, flow, { headers, owner: app })) {
       app.send(requestLeader(bytes, peer(flow), id, local(flow.transport)), serialise(request, headers));
     } else this.#refuse(headers, refusal ?? UNAVAILABLE, flow);
   }
@@ -249,6 +249,8 @@ class SipEdge implements Edge {
   }
 }
 
+/** RFC 3261 8.2.2.2: a proxy on the way has forked the request, and another copy was here before. */
+const MERGED = { status: 482, reason: 'Loop Detected' } satisfies Answer;
 const UNAVAILABLE = { status: 503, reason: 'Service Unavailable' } satisfies Answer;
 
 /** Ports asked at a time; whoever is left out is asked at the next refusal, or runs into its timeout. */
