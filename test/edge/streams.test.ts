@@ -70,6 +70,33 @@ describe.each(STREAMS)('%s', (proto) => {
     expect(edge.localHostports).toMatch(new RegExp(`^${proto}/127\\.0\\.0\\.1:\\d+$`));
   });
 
+  test('the external address is in Via and From of what goes out', async () => {
+    const { edge, open } = await start({ externalIp: '192.0.2.7' });
+    const app = cleaner.use(await RawApp.ready(edge));
+    const phone = await open();
+    phone.send('\r\n\r\n');
+    await phone.next();
+    await app.ask(`sip|||sip:127.0.0.1:${phone.port};transport=${proto}\r\nOPTIONS sip:127.0.0.1 SIP/2.0\r\n\r\n`);
+    const text = await phone.next();
+    const own = `192.0.2.7:${portOf(edge, proto)}`;
+    expect(text).toContain(`\r\nVia: SIP/2.0/${proto.toUpperCase()} ${own};branch=`);
+    expect(text).toContain(`\r\nFrom: <sip:${own};transport=${proto}>;tag=`);
+  });
+
+  test('with several listeners, what goes to a phone takes the one that it is connected to', async () => {
+    const { edge, open } = await start({}, ['127.0.0.1', '127.0.0.2']);
+    const app = cleaner.use(await RawApp.ready(edge));
+    for (const host of ['127.0.0.2', '127.0.0.1']) {
+      const phone = await open(host);
+      phone.send('\r\n\r\n');
+      await phone.next();
+      await app.ask(
+        `sip|||sip:${phone.address}:${phone.port};transport=${proto}\r\nOPTIONS sip:127.0.0.1 SIP/2.0\r\n\r\n`,
+      );
+      expect(await phone.next()).toContain(`\r\nVia: SIP/2.0/${proto.toUpperCase()} ${host}:`);
+    }
+  });
+
   test('a double CRLF is answered with one (RFC 5626)', async () => {
     const { open } = await start();
     const phone = await open();
