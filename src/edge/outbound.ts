@@ -23,7 +23,7 @@ export interface Outbound {
   readonly transport: Transport;
   readonly address: string;
   readonly port: number;
-  /** Whom the peer must prove to be, where it must: the host of the Request-URI, as a route is an address (RFC 5922 4). */
+  /** Whom the peer must prove to be, where it must: the host of the Request-URI, as a route is an address (RFC 5922 7.3). */
   readonly name: string | undefined;
   /** The same by UDP, for when it goes by TCP only because it is long and the peer knows no TCP. */
   readonly byUdp?: Outbound;

@@ -91,6 +91,11 @@ export class Connection implements Flow {
     });
   }
 
+  /** Whether something can still be sent: neither end has closed it, though its end may not have been told yet. */
+  get usable(): boolean {
+    return !this.socket.destroyed && this.socket.writable;
+  }
+
   /** The connection has come about, its handshake of TLS included. */
   establish(): void {
     this.established = true;
@@ -107,7 +112,7 @@ export class Connection implements Flow {
   }
 
   #write(bytes: Wire): boolean {
-    if (this.socket.destroyed || !this.socket.writable) return false;
+    if (!this.usable) return false;
     this.socket.write(bytes);
     // A peer that lets us wait that long does not read, and its answers are no use to it.
     if (this.socket.writableLength > MAX_UNSENT_BYTES) this.destroy('the peer does not read');

@@ -70,7 +70,7 @@ export class Transports {
 
   /**
    * The transport of a protocol that reaches an address: that with a connection to it, if there is one; of its family, on
-   * loopback for loopback. A URI says `transport=ws` of WSS too (RFC 7118 5.4).
+   * loopback for loopback. A URI says `transport=ws` of WSS too (RFC 7118 5.2.2).
    */
   towards(protocol: string, address: string, port?: number): Transport | undefined {
     const protocols = protocol === 'ws' ? ['ws', 'wss'] : [protocol];

@@ -30,7 +30,7 @@ export const tcpSockets: Sockets = {
   connect: (options, _name, established) => netConnect({ ...OPTIONS, ...options }, established),
 };
 
-/** RFC 5630 and RFC 5922, of which the peer's side: it proves its name, we are not asked for ours. */
+/** RFC 3261 26.3.1, RFC 5922 7.3: a server proves its name, clients are not asked for theirs. */
 export function tlsSockets(certificates: Certificates): Sockets {
   return {
     provesNames: certificates.verify,

@@ -20,7 +20,7 @@ export interface StreamKind {
   readonly toldAs: 'tcp' | 'tls';
   readonly viaProtocol: string;
   readonly defaultPort: number;
-  /** Whether we may open connections too; a WebSocket is the client's to open (RFC 7118 5). */
+  /** Whether we may open connections too; a WebSocket is the client's to open (RFC 7118 4.1). */
   readonly dials: boolean;
   /** How messages are told apart on one connection. */
   readonly session: (events: SessionEvents) => Session;
@@ -92,14 +92,14 @@ export class StreamTransport implements Transport, ConnectionContext {
   }
 
   connectedTo(address: string, port: number): boolean {
-    return this.#connections.has(keyOf({ address, port }));
+    return this.#connections.get(keyOf({ address, port }))?.usable ?? false;
   }
 
   flowTo(address: string, port: number, name = ''): Flow {
     const proof = this.kind.dials && this.sockets.provesNames ? name : '';
     // Whoever connected to us has proved no name: such a connection serves those alone who ask for none.
     const open = this.#connections.get(keyOf({ address, port, name: proof }));
-    if (open) return open;
+    if (open?.usable) return open;
     if (!this.kind.dials || this.#count.opened() !== undefined) return this.#noWayTo(address, port);
     const wildcard = this.address === '0.0.0.0' || this.address === '::';
     const where = { host: address, port, ...(!wildcard && { localAddress: this.address }) };
