@@ -7,7 +7,7 @@ import { Settings } from './admin/settings.ts';
 import { banner } from './banner.ts';
 import type { Config } from './config/index.ts';
 import { Nonces } from './digest/nonce.ts';
-import { type Edge, ListenError, startEdge } from './edge/index.ts';
+import { CertificateError, type Edge, ListenError, startEdge } from './edge/index.ts';
 import { createLogger, type Log, logLevelSetting } from './log.ts';
 import { type OptionsRules, options } from './options/index.ts';
 import { SilenceWatch } from './options/silence.ts';
@@ -29,7 +29,7 @@ const WARN_AGAIN_MS = 60_000;
 /**
  * The sidecar: opens what it depends on, answers REGISTER and OPTIONS, and returns when it was told to stop and has.
  * Whatever is beyond repair is logged and ends the process with 1.
- * @throws ProvisionError, ListenError, AdminSocketError: what a person has to put right before it can start
+ * @throws ProvisionError, CertificateError, ListenError, AdminSocketError: what a person has to put right before it can start
  */
 export async function serve(config: Config): Promise<void> {
   const logger = await createLogger(config.platform.logLevel);
@@ -49,7 +49,7 @@ export async function serve(config: Config): Promise<void> {
 
 /** The exit code of what {@link serve} throws when a person has to put something right; undefined for a fault of ours. */
 export function exitCodeOf(error: unknown): number | undefined {
-  if (error instanceof ProvisionError) return 2;
+  if (error instanceof ProvisionError || error instanceof CertificateError) return 2;
   return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
 }
 
@@ -83,7 +83,10 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
 
   const demo = provision(config, stores);
   const edge = config.parts.sip === 'edge' ? await openEdge(config, secret, logger) : undefined;
-  if (edge) open.defer(() => edge.stop());
+  if (edge) {
+    open.defer(() => edge.stop());
+    if (config.embedded.tlsCert) open.defer(onHangup(() => renewCertificate(edge, logger)));
+  }
   const { networks } = config.platform;
   const drachtio = new DrachtioServer({
     ...(edge ? { ...edge.control, secret } : config.drachtio),
@@ -147,8 +150,19 @@ function registerRules(config: Config, stores: Stores, alerts: Alerts, logger: L
 }
 
 function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise<Edge> {
-  const { sip, externalIp } = embedded;
-  return startEdge({ listen: sip, secret, logger, ...(externalIp && { externalIp }) });
+  const { sip, externalIp, tlsCert, tlsKey, tlsVerify } = embedded;
+  const tls = tlsCert && tlsKey ? { certFile: tlsCert, keyFile: tlsKey, verify: tlsVerify } : undefined;
+  return startEdge({ listen: sip, secret, logger, ...(externalIp && { externalIp }), ...(tls && { tls }) });
+}
+
+function renewCertificate(edge: Edge, logger: Logger): void {
+  try {
+    edge.reloadCertificates();
+    logger.info({}, 'certificate renewed');
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    logger.error({ why: error.message }, 'certificate not renewed, the old one stays');
+  }
 }
 
 function reload(config: Config, stores: Stores, logger: Logger): string {

@@ -25,8 +25,8 @@ export default defineCommand({
     data: { type: 'string', valueHint: 'dir', description: 'Directory of the SQLite database' },
     provision: { type: 'string', valueHint: 'file', description: 'TOML file with accounts and clients' },
     'external-ip': { type: 'string', valueHint: 'ip', description: 'Address to announce when behind NAT' },
-    'tls-cert': { type: 'string', valueHint: 'file', description: 'Certificate, PEM (accepted, not used yet)' },
-    'tls-key': { type: 'string', valueHint: 'file', description: 'Its key, PEM (accepted, not used yet)' },
+    'tls-cert': { type: 'string', valueHint: 'file', description: 'Certificate for tls and wss, PEM' },
+    'tls-key': { type: 'string', valueHint: 'file', description: 'Its key, PEM' },
   },
   async run({ args }) {
     const config = readConfigOrComplain({ ...process.env, ...flagsAsVariables(args) });

@@ -134,8 +134,10 @@ export function hostPort(fallbackPort: number): (text: string) => HostPort {
   };
 }
 
+const PROTOCOLS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
+
 export interface ListenAddress {
-  readonly proto: 'udp' | 'tcp';
+  readonly proto: (typeof PROTOCOLS)[number];
   /** An IP address, IPv6 without brackets. */
   readonly host: string;
   /** 0 stands for a free one. */
@@ -143,12 +145,13 @@ export interface ListenAddress {
 }
 
 export function listenAddress(value: string): ListenAddress {
-  const [, proto, host, portText] = /^([a-z]+)\/(\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(value) ?? [];
+  const [, name, host, portText] = /^([a-z]+)\/(\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(value) ?? [];
   const ip = host?.replace(/^\[|\]$/g, '') ?? '';
   const number = Number(portText);
-  if (proto === undefined || isIP(ip) === 0 || number > 65535)
+  if (name === undefined || isIP(ip) === 0 || number > 65535)
     throw new BadValue(`must be <proto>/<ip>:<port>, for instance udp/127.0.0.1:5060, not ${shown(value)}`);
-  if (proto !== 'udp' && proto !== 'tcp') throw new BadValue(`knows udp and tcp, not ${shown(proto)}`);
+  const proto = PROTOCOLS.find((p) => p === name);
+  if (proto === undefined) throw new BadValue(`knows ${PROTOCOLS.join(', ')}, not ${shown(name)}`);
   return { proto, host: ip, port: number };
 }
 

@@ -174,16 +174,20 @@ export const VARIABLES = {
     on: flag('SIDECAR_EMBEDDED', 'Run with our own SIP edge and SQLite (`--embedded`).'),
     sip: list(
       'SIDECAR_SIP',
-      'Addresses the edge listens on, as proto/ip:port; udp and tcp; port 0 picks a free one (`--sip`).',
-      'udp/127.0.0.1:5060,tcp/127.0.0.1:5060',
+      'Addresses the edge listens on, as proto/ip:port; udp, tcp, tls, ws, wss; port 0 picks a free one (`--sip`).',
+      'udp/127.0.0.1:5060,tcp/127.0.0.1:5060,ws/127.0.0.1:5080',
       listenAddress,
     ),
     data: text('SIDECAR_DATA', 'Directory of the SQLite database (`--data`).', './sidecar-data'),
     provision: text('SIDECAR_PROVISION', 'TOML file with accounts, clients and carriers (`--provision`).'),
     externalIp: address('SIDECAR_EXTERNAL_IP', 'Address to announce when behind NAT (`--external-ip`).'),
-    tlsCert: file('SIDECAR_TLS_CERT', 'Certificate for TLS and WSS (`--tls-cert`).', PLANNED),
-    tlsKey: file('SIDECAR_TLS_KEY', 'Its key (`--tls-key`).', PLANNED),
-    tlsVerify: flag('SIDECAR_TLS_VERIFY', 'Verify the peer’s name on outbound TLS.', true, PLANNED),
+    tlsCert: file('SIDECAR_TLS_CERT', 'Certificate for TLS and WSS, PEM; read again on SIGHUP (`--tls-cert`).'),
+    tlsKey: file('SIDECAR_TLS_KEY', 'Its key, PEM without a passphrase (`--tls-key`).'),
+    tlsVerify: flag(
+      'SIDECAR_TLS_VERIFY',
+      'A server that we connect to by TLS must prove the host of the Request-URI, or its address when that is one.',
+      true,
+    ),
   },
   servers: {
     checkMs: integer(

@@ -7,17 +7,19 @@ import { Apps } from './control/apps.ts';
 import { requestLeader, requestSent, responseLeader, responseSent } from './control/messages.ts';
 import { type ControlServer, listenControl, secretCheck } from './control/server.ts';
 import type { Counters, Edge, EdgeOptions } from './options.ts';
-import { NotSent, type Outbound, prepareRequest, readAppMessage } from './outbound.ts';
+import { NotSent, nameOf, type Outbound, prepareRequest, readAppMessage } from './outbound.ts';
 import { refusalOf } from './refusals.ts';
 import { cseqNumbers, newId, newTag, statelessTag } from './tokens.ts';
 import { ClientTransactions } from './transactions/client-table.ts';
 import { ServerTransactions, transactionKey } from './transactions/server-table.ts';
+import { ConnectionCount } from './transports/connections.ts';
 import { localAddress, Transports } from './transports/listen.ts';
 import { isRefused } from './transports/probe.ts';
-import type { Flow, Transport } from './transports/transport.ts';
+import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
 
 export type { Clock } from './clock.ts';
-export type { Counters, Edge, EdgeOptions, Logger } from './options.ts';
+export type { ClosedConnection, Counters, Edge, EdgeOptions, Logger } from './options.ts';
+export { CertificateError, type TlsOptions } from './transports/certificates.ts';
 export type { Listener } from './transports/listen.ts';
 export { ListenError } from './transports/transport.ts';
 
@@ -26,7 +28,7 @@ const VERSION = 'v0.9.10-sbc-sip-sidecar';
 
 /**
  * Starts the embedded SIP edge: what drachtio-server is to drachtio-srf, for REGISTER and OPTIONS.
- * @throws ListenError naming the address that could not be had; nothing is left open then
+ * @throws ListenError naming the address that could not be had, CertificateError; nothing is left open then
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const edge = new SipEdge(options);
@@ -58,30 +60,30 @@ class SipEdge implements Edge {
 
   constructor(private readonly options: EdgeOptions) {
     this.#clock = options.clock ?? systemClock;
-    this.#server = new ServerTransactions(this.#clock, (response, { flow, sentByPort }) => {
-      if (flow.send(response)) return;
+    this.#server = new ServerTransactions(this.#clock, (response, { flow, sentBy }) => {
+      if (flow.send(response)) return true;
       // RFC 3261 18.2.2: the connection is gone; open another to the source, at the port of sent-by.
       const { transport, address } = flow;
-      transport.flowTo(address, sentByPort ?? transport.defaultPort).send(response);
+      const { host, port } = sentBy;
+      return transport.flowTo(address, port ?? transport.defaultPort, nameOf(host)).send(response);
     });
     this.#client = new ClientTransactions(this.#clock);
   }
 
   async start(): Promise<void> {
-    const { listen, externalIp, secret, controlHost = '127.0.0.1', controlPort = 0 } = this.options;
-    this.#transports = await Transports.listen(
-      listen,
-      externalIp,
-      {
-        message: (message, flow, bytes) =>
-          message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
-        malformed: (error, flow) => this.#onMalformed(error, flow),
-        dropped: (flow, why) => this.#drop(flow, why),
-        unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
-        refused: (transport) => void this.#probe(transport),
-      },
-      this.#clock,
-    );
+    const { secret, controlHost = '127.0.0.1', controlPort = 0, limits } = this.options;
+    const events: TransportEvents = {
+      message: (message, flow, bytes) =>
+        message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
+      malformed: (error, flow) => this.#onMalformed(error, flow),
+      dropped: (flow, why) => this.#drop(flow, why),
+      unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
+      refused: (transport) => void this.#probe(transport),
+      notConnected: (flow, why) => this.options.logger.info({ to: peer(flow), why }, 'no connection'),
+      closed: (flow, served) => this.#onClosed(flow, served),
+    };
+    const count = new ConnectionCount(limits);
+    this.#transports = await Transports.listen(this.options, { events, clock: this.#clock, count });
     this.hostports = this.#transports.hostports;
     this.localHostports = this.#transports.localHostports;
     try {
@@ -106,6 +108,10 @@ class SipEdge implements Edge {
     this.control = { host: this.#control.host, port: this.#control.port };
   }
 
+  reloadCertificates(): void {
+    this.#transports?.reloadCertificates();
+  }
+
   async stop(): Promise<void> {
     await this.#control?.close();
     this.#server.clear();
@@ -128,10 +134,10 @@ class SipEdge implements Edge {
     }
 
     const headers = stampSource(request, flow.address, flow.port);
-    const refusal = refusalOf(request);
+    const refusal = refusalOf(request) ?? (this.#server.isMerged(request) ? MERGED : undefined);
     const app = refusal ? undefined : this.#apps.next(request.method);
     const id = newId();
-    if (app && this.#server.open(key, id, flow, request.topVia.port, { headers, owner: app })) {
+    if (app && this.#server.open(request, key, id, flow, { headers, owner: app })) {
       app.send(requestLeader(bytes, peer(flow), id, local(flow.transport)), serialise(request, headers));
     } else this.#refuse(headers, refusal ?? UNAVAILABLE, flow);
   }
@@ -146,6 +152,13 @@ class SipEdge implements Edge {
     const answerable = ['Via', 'From', 'To', 'Call-ID', 'CSeq'].every((name) => headerValue(headers, name));
     if (method === undefined || method === 'ACK' || !answerable) this.#drop(flow, message);
     else this.#refuse(headers, { status, reason: status === 400 ? `Bad Request - ${message}` : message }, flow);
+  }
+
+  #onClosed(flow: Flow, served: boolean): void {
+    this.#client.ended(flow);
+    const { protocol } = flow.transport;
+    if (served && protocol !== 'udp')
+      this.options.connectionClosed?.({ protocol, address: flow.address, port: flow.port });
   }
 
   /** Answers without a transaction: should the request come again, it is answered again (RFC 3261 8.2.7). */
@@ -200,7 +213,7 @@ class SipEdge implements Edge {
       const id = newId();
       const { transport, address, port, wire } = outbound;
       // As drachtio has it: of a datagram its source is told, of a connection its far end.
-      const told = transport.reliable ? { protocol: transport.protocol, address, port } : local(transport);
+      const told = transport.reliable ? { protocol: transport.toldAs, address, port } : local(transport);
       app.reply(msgId, `OK|${requestSent(Buffer.byteLength(wire), told, id)}`, wire);
       this.#send(app, id, outbound);
     } catch (error) {
@@ -209,15 +222,15 @@ class SipEdge implements Edge {
     }
   }
 
-  #send(app: App, id: string, { request, wire, transport, address, port, byUdp }: Outbound): void {
-    this.#client.send(id, request, wire, transport.flowTo(address, port), {
+  #send(app: App, id: string, { request, wire, transport, address, port, name, byUdp }: Outbound): void {
+    this.#client.send(id, request, wire, transport.flowTo(address, port, name), {
       response: (message, flow, bytes) => app.send(responseLeader(bytes, peer(flow), id), serialise(message)),
       failure: (status) => {
         if (status === 503 && byUdp) {
           this.#send(app, id, byUdp);
           return;
         }
-        const nobody = { protocol: transport.protocol, address: '', port: 0 };
+        const nobody = { protocol: transport.toldAs, address: '', port: 0 };
         const answer = status === 408 ? { status, reason: 'Request Timeout' } : UNAVAILABLE;
         app.send(responseLeader(0, nobody, id), composeResponse(request.headers, answer, newTag()));
       },
@@ -236,15 +249,17 @@ class SipEdge implements Edge {
   }
 }
 
+/** RFC 3261 8.2.2.2: a proxy on the way has forked the request, and another copy was here before. */
+const MERGED = { status: 482, reason: 'Loop Detected' } satisfies Answer;
 const UNAVAILABLE = { status: 503, reason: 'Service Unavailable' } satisfies Answer;
 
 /** Ports asked at a time; whoever is left out is asked at the next refusal, or runs into its timeout. */
 const MAX_PROBES = 16;
 
 function peer({ transport, address, port }: Flow) {
-  return { protocol: transport.protocol, address, port };
+  return { protocol: transport.toldAs, address, port };
 }
 
 function local(transport: Transport) {
-  return { protocol: transport.protocol, address: localAddress(transport), port: transport.port };
+  return { protocol: transport.toldAs, address: localAddress(transport), port: transport.port };
 }

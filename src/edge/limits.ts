@@ -19,6 +19,9 @@ export const MAX_SERVER_TRANSACTIONS = 65_536;
 /** Requests of ours without a final answer. The apps behind the edge ping and register; they do not flood. */
 export const MAX_CLIENT_TRANSACTIONS = 16_384;
 
+/** Bytes of the HTTP request that opens a WebSocket: browsers send 1 KiB, more with cookies; servers allow as much. */
+export const MAX_UPGRADE_BYTES = 8_192;
+
 /** SIP connections in all: below the usual limit of open files, 16 384 or more for a service. */
 export const MAX_CONNECTIONS = 10_000;
 

@@ -1,10 +1,9 @@
 import type { Clock } from './clock.ts';
-import type { Listener } from './transports/listen.ts';
+import type { ConnectionLimits } from './transports/connections.ts';
+import type { ListenOptions } from './transports/listen.ts';
+import type { Protocol } from './transports/transport.ts';
 
-export interface EdgeOptions {
-  readonly listen: readonly Listener[];
-  /** The address to announce instead of the bound ones, when the edge stands behind a NAT. */
-  readonly externalIp?: string;
+export interface EdgeOptions extends ListenOptions {
   /** What apps must know to connect. */
   readonly secret: string;
   /** Where apps connect: loopback unless told otherwise, on a free port. */
@@ -12,6 +11,18 @@ export interface EdgeOptions {
   readonly controlPort?: number;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** For tests: the bounds are those of limits.ts. */
+  readonly limits?: ConnectionLimits;
+  /** Called when a connection over which requests came has ended, unless {@link Edge.stop} has ended it. */
+  readonly connectionClosed?: (connection: ClosedConnection) => void;
+}
+
+/** The far end of a connection that has ended: whoever has registered over it cannot be reached there any more. */
+export interface ClosedConnection {
+  readonly protocol: Exclude<Protocol, 'udp'>;
+  /** The peer's IP address; IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
 }
 
 export interface Logger {
@@ -27,6 +38,11 @@ export interface Edge {
   readonly localHostports: string;
   readonly control: { readonly host: string; readonly port: number };
   readonly counters: Readonly<Counters>;
+  /**
+   * Reads the certificate and its key again; open connections stay, new ones see the new ones. Nothing happens without TLS.
+   * @throws CertificateError when they cannot be used: the old ones stay
+   */
+  reloadCertificates(): void;
   /** Closes every socket; apps and peers see their connections end. */
   stop(): Promise<void>;
 }

@@ -23,6 +23,8 @@ export interface Outbound {
   readonly transport: Transport;
   readonly address: string;
   readonly port: number;
+  /** Whom the peer must prove to be, where it must: the host of the Request-URI, as a route is an address (RFC 5922 7.3). */
+  readonly name: string | undefined;
   /** The same by UDP, for when it goes by TCP only because it is long and the peer knows no TCP. */
   readonly byUdp?: Outbound;
 }
@@ -51,19 +53,25 @@ export function prepareRequest(text: string, route: string, transports: Transpor
   const callId = newId();
 
   const over = (protocol: string): Outbound => {
-    const transport = transports.towards(protocol, address);
+    const transport = transports.towards(protocol, address, target.port);
     if (!transport) throw new NotSent('requested protocol/transport not available');
     const sentBy = transports.sentBy(transport);
     const asked = transport.reliable ? [] : [{ name: 'rport' }];
     const via = { protocol: transport.viaProtocol, ...sentBy, params: [...asked, { name: 'branch', value: branch }] };
     const from = `<sip:${sentBy.host}:${transport.port}${protocol === 'udp' ? '' : `;transport=${protocol}`}>`;
     const wire = composeRequest({ method, uri, headers, body }, { via, from, tag, callId, cseq });
-    return { request: checked(wire, startLine), wire, transport, address, port: target.port ?? transport.defaultPort };
+    const port = target.port ?? transport.defaultPort;
+    return { request: checked(wire, startLine), wire, transport, address, port, name: nameOf(uriOf(uri)?.host ?? '') };
   };
 
   const outbound = over(protocol);
   const tooLong = protocol === 'udp' && Buffer.byteLength(outbound.wire) > MAX_UDP_REQUEST_BYTES;
   return tooLong && transports.towards('tcp', address) ? { ...over('tcp'), byUdp: outbound } : outbound;
+}
+
+/** A host that is a domain name; undefined when it is an address, in brackets or not. */
+export function nameOf(host: string): string | undefined {
+  return host === '' || isIP(host.replace(/^\[|\]$/g, '')) !== 0 ? undefined : host;
 }
 
 /** An app's text: a message of which the edge fills in the rest. Line breaks in values are what it cannot contain. */

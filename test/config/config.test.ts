@@ -53,6 +53,19 @@ describe('configuration', () => {
     expect(readConfig({ SIDECAR_EMBEDDED: '1', ...env }).parts).toEqual(parts as never);
   });
 
+  test('tls and wss need a certificate and its key', () => {
+    for (const proto of ['tls', 'wss']) {
+      const env = { SIDECAR_EMBEDDED: '1', SIDECAR_SIP: `ws/127.0.0.1:0,${proto}/[::1]:0` };
+      expect(problems(env)).toEqual([
+        `SIDECAR_TLS_CERT is missing: ${proto} in SIDECAR_SIP needs it`,
+        `SIDECAR_TLS_KEY is missing: ${proto} in SIDECAR_SIP needs it`,
+      ]);
+      const file = import.meta.path;
+      expect(problems({ ...env, SIDECAR_TLS_CERT: file, SIDECAR_TLS_KEY: file })).toEqual([]);
+    }
+    expect(problems({ ...PRODUCTION, SIDECAR_SIP: 'tls/127.0.0.1:0' })).toEqual([]);
+  });
+
   test('a part from outside must be given whole', () => {
     expect(problems({ SIDECAR_EMBEDDED: '1', DRACHTIO_HOST: 'h' })).toEqual([
       'DRACHTIO_PORT is missing',
@@ -84,7 +97,7 @@ describe('configuration', () => {
     ['JAMBONES_REDIS_TLS_CA_FILE', '/nonexistent', /cannot be read/],
     ['REGISTER_RESPONSE_REMOVE', '403,7', /SIP status codes/],
     ['SIDECAR_SIP', 'udp/localhost:5060', /must be <proto>/],
-    ['SIDECAR_SIP', 'sctp/127.0.0.1:5060', /knows udp and tcp/],
+    ['SIDECAR_SIP', 'sctp/127.0.0.1:5060', /knows udp, tcp, tls, ws, wss/],
     ['STATS_SAMPLE_RATE', '2', /from 0 to 1/],
     ['SIDECAR_EXTERNAL_IP', 'example.com', /must be an IP address/],
   ];

@@ -1,7 +1,12 @@
 import { expect } from 'bun:test';
 import type { Edge } from '../../src/edge/index.ts';
-import { ManualClock, portOf, RawApp, startTestEdge, TcpPeer, textOf, UdpPeer } from './support.ts';
+import { openStream, type StreamPeer } from './stream-peers.ts';
+import { ManualClock, portOf, RawApp, startTestEdge, textOf, UdpPeer } from './support.ts';
 import { type Event, readTranscript } from './transcript.ts';
+
+type Peer = UdpPeer | StreamPeer;
+
+const LISTEN = (['udp', 'tcp', 'ws'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
 
 /** Where the edge does on purpose what drachtio-server does not: what the transcript says, and what is right instead. */
 export interface Deviation {
@@ -20,7 +25,7 @@ export class Replay implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly events: Event[];
   readonly apps = new Map<string, RawApp>();
-  readonly peers = new Map<string, UdpPeer | TcpPeer>();
+  readonly peers = new Map<string, Peer>();
   /** Recorded text → what stands for it in this run. */
   readonly #learnt = new Map<string, string>();
   #edge: Edge | undefined;
@@ -37,7 +42,7 @@ export class Replay implements AsyncDisposable {
 
   static async open(name: string, deviations: readonly Deviation[] = []): Promise<Replay> {
     const replay = new Replay(name, deviations);
-    replay.#edge = await startTestEdge({ clock: replay.clock });
+    replay.#edge = await startTestEdge({ clock: replay.clock, listen: LISTEN });
     return replay;
   }
 
@@ -50,7 +55,7 @@ export class Replay implements AsyncDisposable {
   async restartEdge(): Promise<void> {
     const { port } = this.edge.control;
     await this.edge.stop();
-    this.#edge = await startTestEdge({ clock: this.clock, controlPort: port });
+    this.#edge = await startTestEdge({ clock: this.clock, listen: LISTEN, controlPort: port });
   }
 
   async play(events: readonly Event[] = this.events): Promise<void> {
@@ -135,23 +140,27 @@ export class Replay implements AsyncDisposable {
     const [, , , , protocol = '', host = '', port = ''] = recorded.split('|');
     const text = textOf(recorded);
     // drachtio adds rport; the message had none.
-    const original = text.startsWith('SIP/2.0 ') ? text : text.replace(/;rport=\d+/, '');
+    const original = text.startsWith('SIP/2.0 ') ? text : text.replace(/(;received=[\d.]+)?;rport=\d+/, '');
     expect(Buffer.byteLength(original)).toBe(bytes);
-    const peer = await this.inboundPeer(protocol, host, port);
+    const peer = await this.inboundPeer(text.includes('\nVia: SIP/2.0/WS ') ? 'ws' : protocol, host, port);
     const sent = this.substitute(original);
     peer.send(sent, portOf(this.edge, 'udp'));
     return sent;
   }
 
-  async inboundPeer(protocol: string, host: string, port: string): Promise<UdpPeer | TcpPeer> {
+  async inboundPeer(protocol: string, host: string, port: string): Promise<Peer> {
     const known = this.peers.get(host);
     if (known) return known;
-    const listening = portOf(this.edge, protocol as 'udp' | 'tcp');
-    const peer = protocol === 'udp' ? await UdpPeer.open(host) : await TcpPeer.open(listening, host);
+    const listening = portOf(this.edge, protocol as 'udp' | 'tcp' | 'ws');
+    const peer =
+      protocol === 'udp'
+        ? await UdpPeer.open(host)
+        : await openStream(protocol as 'tcp' | 'ws', listening, '127.0.0.1', host);
     this.peers.set(host, peer);
     this.#learnPort(host, port, peer.port);
     this.#learnt.set(`rport=${port}`, `rport=${peer.port}`);
-    this.#learnt.set('||127.0.0.1|5060|', `||127.0.0.1|${listening}|`);
+    const recordedPort = protocol === 'ws' ? 8080 : 5060;
+    this.#learnt.set(`||127.0.0.1|${recordedPort}|`, `||127.0.0.1|${listening}|`);
     return peer;
   }
 

@@ -65,12 +65,28 @@ describe('what the edge answers itself', () => {
     expect(textOf(await app.next())).toContain('\r\nMax-Forwards: 0\r\n');
   });
 
+  test('482 for a copy that took another way (RFC 3261 8.2.2.2)', async () => {
+    const text = request('OPTIONS', via());
+    send(text);
+    const frame = await app.next();
+    const copy = text.replace('branch=z9hG4bK', 'branch=z9hG4bKother');
+    expect(await answer(copy)).toStartWith('SIP/2.0 482 Loop Detected\r\n');
+    await app.ask(`sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+    expect(await phone.next()).toStartWith('SIP/2.0 200 OK\r\n');
+    // One that was answered is still remembered.
+    expect(await answer(copy)).toStartWith('SIP/2.0 482 ');
+    expect(await answer(text)).toStartWith('SIP/2.0 200 ');
+    expect(app.frames.size).toBe(0);
+  });
+
   test('505 for another version', async () => {
     expect(await answer(request('OPTIONS', via()).replace('SIP/2.0\r', 'SIP/3.0\r'))).toStartWith('SIP/2.0 505 ');
   });
 
   test('400 says what is wrong and repeats what the client needs to recognise it', async () => {
-    const text = await answer(request('OPTIONS', via(), { callId: 'mine', branch: 'z9hG4bKm' }).replace('70', 'many'));
+    const text = await answer(
+      request('OPTIONS', via(), { callId: 'mine', branch: 'z9hG4bKm' }).replace(': 70\r', ': many\r'),
+    );
     expect(text).toStartWith('SIP/2.0 400 Bad Request - Malformed Max-Forwards\r\n');
     expect(text).toContain(`\r\nVia: SIP/2.0/${via()};branch=z9hG4bKm\r\n`);
     expect(text).toContain('\r\nCall-ID: mine\r\n');

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { type Edge, type EdgeOptions, startEdge } from '../../src/edge/index.ts';
+import { type Edge, type EdgeOptions, type Listener, startEdge } from '../../src/edge/index.ts';
 
 export const SECRET = 'cymru';
 const WAIT_MS = 5_000;
@@ -15,7 +15,7 @@ export function startTestEdge(options: Partial<EdgeOptions> = {}): Promise<Edge>
 }
 
 /** The port of a listener of the edge. */
-export function portOf(edge: Edge, proto: 'udp' | 'tcp', host = '127.0.0.1'): number {
+export function portOf(edge: Edge, proto: Listener['proto'], host = '127.0.0.1'): number {
   const entry = edge.localHostports.split(',').find((e) => e.startsWith(`${proto}/${host}:`));
   if (entry === undefined) throw new Error(`no ${proto} on ${host} in ${edge.localHostports}`);
   return Number(entry.slice(entry.lastIndexOf(':') + 1));

@@ -8,11 +8,13 @@ import { ManualClock, request } from './support.ts';
 
 const transport = (reliable: boolean): Transport => ({
   protocol: reliable ? 'tcp' : 'udp',
+  toldAs: reliable ? 'tcp' : 'udp',
   viaProtocol: reliable ? 'TCP' : 'UDP',
   defaultPort: 5060,
   reliable,
   address: '127.0.0.1',
   port: 5060,
+  connectedTo: () => false,
   flowTo: () => {
     throw new Error('not here');
   },
@@ -54,10 +56,10 @@ describe('server transaction, RFC 3261 17.2.2', () => {
   let count = 0;
   const setUp = (via: Transport, limit?: number) => {
     const flow = new Line(via, clock);
-    const table = new ServerTransactions(clock, (response, tx) => void tx.flow.send(response), limit);
+    const table = new ServerTransactions(clock, (response, tx) => tx.flow.send(response), limit);
     const open = (text = request('OPTIONS', 'UDP 192.0.2.1'), owner: object = APP) => {
       const message = incoming(text);
-      return table.open(transactionKey(message), `id-${++count}`, flow, undefined, { headers: message.headers, owner });
+      return table.open(message, transactionKey(message), `id-${++count}`, flow, { headers: message.headers, owner });
     };
     return { flow, table, open };
   };
@@ -97,6 +99,20 @@ describe('server transaction, RFC 3261 17.2.2', () => {
     const { table, open } = setUp(TCP);
     open()?.respond(200, 'ok');
     expect(table.size).toBe(0);
+  });
+
+  test('a response that cannot be sent ends it, in Proceeding and in Completed', async () => {
+    const { flow, table, open } = setUp(UDP);
+    const [proceeding, completed] = [open(), open()];
+    flow.broken = true;
+    proceeding?.respond(100, 'trying');
+    completed?.respond(200, 'ok');
+    expect(table.size).toBe(2);
+    await Promise.resolve();
+    expect(table.size).toBe(0);
+    expect(table.awaiting(proceeding?.id ?? '')).toBeUndefined();
+    clock.advance(40_000);
+    expect(clock.pending).toBe(0);
   });
 
   test('no answer: forgotten after 32 s, nothing is sent', () => {
@@ -156,6 +172,52 @@ describe('matching, RFC 3261 17.2.3', () => {
       const name = change.slice(0, change.indexOf(':'));
       expect(key(old.replace(new RegExp(`^${name}: .*$`, 'm'), change))).not.toBe(key(old));
     }
+  });
+});
+
+describe('merged requests, RFC 3261 8.2.2.2', () => {
+  const text = request('REGISTER', 'UDP 192.0.2.1:5070', { branch: 'z9hG4bKx', callId: '1' });
+  const copy = text.replace('z9hG4bKx', 'z9hG4bKy').replace('192.0.2.1', '192.0.2.9');
+  const setUp = (first = text) => {
+    const table = new ServerTransactions(clock, () => true);
+    const message = incoming(first);
+    const question = { headers: message.headers, owner: {} };
+    const tx = table.open(message, transactionKey(message), 'id', new Line(UDP, clock), question);
+    return { table, tx };
+  };
+
+  test('From tag, Call-ID and CSeq make the copy, as long as the first one is remembered', () => {
+    const { table, tx } = setUp();
+    expect(table.isMerged(incoming(copy))).toBe(true);
+    tx?.respond(200, 'ok');
+    expect(table.isMerged(incoming(copy))).toBe(true);
+    clock.advance(32_000);
+    expect(table.isMerged(incoming(copy))).toBe(false);
+  });
+
+  test.each([
+    ['another Call-ID', 'Call-ID: 1', 'Call-ID: 2'],
+    ['another CSeq', 'CSeq: 1 ', 'CSeq: 2 '],
+    ['another tag', 'test>;tag=1', 'test>;tag=2'],
+    ['no tag', 'test>;tag=1', 'test>'],
+    ['a tag in To', 'To: <sip:demo@sidecar.test>', 'To: <sip:demo@sidecar.test>;tag=x'],
+    ['credentials, though it should have another CSeq', 'Max-Forwards', 'Authorization: Digest x=y\r\nMax-Forwards'],
+  ])('%s makes none', (_what, from, to) => {
+    const { table } = setUp();
+    expect(copy).toContain(from);
+    expect(table.isMerged(incoming(copy.replace(from, to)))).toBe(false);
+  });
+
+  test('of two that are remembered the later one counts', () => {
+    const { table, tx } = setUp();
+    const later = incoming(copy);
+    table.open(later, transactionKey(later), 'id-2', new Line(TCP, clock), { headers: later.headers, owner: {} });
+    tx?.respond(200, 'ok');
+    clock.advance(31_999);
+    expect(table.isMerged(incoming(copy))).toBe(true);
+    clock.advance(1);
+    expect(table.size).toBe(0);
+    expect(table.isMerged(incoming(copy))).toBe(false);
   });
 });
 

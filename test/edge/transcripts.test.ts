@@ -16,7 +16,7 @@ const AS_WRITTEN: Deviation = {
   ours: '$1,$2,$3,$4,$5,',
 };
 
-/** Played as they are. Not here: 16 (WebSocket) and those with a test of their own below. */
+/** Played as they are. Not here: those with a test of their own below. */
 const PLAYED: readonly (readonly [name: string, ...deviations: Deviation[]])[] = [
   ['01-connect-auth-route'],
   ['02-outbound-REGISTER-401-200', AS_WRITTEN],
@@ -33,6 +33,7 @@ const PLAYED: readonly (readonly [name: string, ...deviations: Deviation[]])[] =
   ['13-outbound-OPTIONS-answered-200'],
   ['14-outbound-OPTIONS-closed-port', BRACKETS],
   ['15-outbound-OPTIONS-blackhole-timeout', BRACKETS],
+  ['16-inbound-REGISTER-ws'],
   ['18-srf-enablePing'],
   ['20-wrong-secret-raw'],
   ['21-ping'],

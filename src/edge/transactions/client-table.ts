@@ -48,6 +48,11 @@ export class ClientTransactions {
     return tx !== undefined;
   }
 
+  /** Fails what waits for an answer on that connection. */
+  ended(flow: Flow): void {
+    for (const tx of this.#byKey.values()) if (tx.waiting && tx.flow === flow) tx.transportFailed();
+  }
+
   /** Fails what waits for an answer from there. */
   unreachable(transport: Transport, address: string, port: number): void {
     for (const tx of this.#byKey.values())

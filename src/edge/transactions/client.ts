@@ -11,12 +11,12 @@ type Input = 'provisional' | 'final' | 'timer E' | 'timer F' | 'timer K' | 'tran
 
 const trying: State = (tx, input) => {
   switch (input) {
-    // "If timer E fires while in this state, it is reset with a value of MIN(2*T1, T2) … and the request is
-    // retransmitted"; each time the interval doubles until it is T2.
+    // 17.1.2.2, timer E in Trying: the request goes out again and the timer starts anew with twice its length, up to T2.
     case 'timer E':
       tx.transmit();
       tx.restartTimerE();
       return trying;
+    // 17.1.2.2: a provisional response in Trying goes to the user and leads to Proceeding; timers E and F go on.
     case 'provisional':
       tx.passResponse();
       return proceeding;
@@ -27,12 +27,12 @@ const trying: State = (tx, input) => {
 
 const proceeding: State = (tx, input) => {
   switch (input) {
-    // "If Timer E fires while in the "Proceeding" state, the request MUST be passed to the transport layer for
-    // retransmission, and Timer E MUST be reset with a value of T2 seconds."
+    // 17.1.2.2, timer E in Proceeding: the request goes out again and the timer starts anew with T2, whatever it was.
     case 'timer E':
       tx.transmit();
       tx.restartTimerE('T2');
       return proceeding;
+    // Figure 6: so does every further one.
     case 'provisional':
       tx.passResponse();
       return proceeding;
@@ -44,15 +44,15 @@ const proceeding: State = (tx, input) => {
 /** What ends Trying and Proceeding alike. */
 function ending(tx: ClientTransaction, input: Input): State | undefined {
   switch (input) {
+    // 17.1.2.2: a final response (200 to 699) goes to the user and leads to Completed.
     case 'final':
       tx.passResponse();
       return complete(tx);
-    // "If Timer F fires while the client transaction is still in the "Trying" state, the client transaction SHOULD inform
-    // the TU about the timeout, and then it SHOULD enter the "Terminated" state."
+    // 17.1.2.2, timer F in Trying or Proceeding: the user is told of the timeout (8.1.3.1: as of a 408), and it is over.
     case 'timer F':
       tx.passFailure(408);
       return terminate(tx);
-    // 8.1.3.1: a transport error is treated "as a 503 (Service Unavailable) status code".
+    // 17.1.4: the user is told that the request did not get out (8.1.3.1: as of a 503), and it is over.
     case 'transport error':
       tx.passFailure(503);
       return terminate(tx);
@@ -63,9 +63,10 @@ function ending(tx: ClientTransaction, input: Input): State | undefined {
 
 const completed: State = (tx, input) => {
   switch (input) {
+    // 17.1.2.2, timer K in Completed: it is over.
     case 'timer K':
       return terminate(tx);
-    // "The "Completed" state exists to buffer any additional response retransmissions that may be received."
+    // 17.1.2.2: Completed is there to swallow the copies of the response that are still on their way.
     default:
       return completed;
   }
@@ -73,10 +74,7 @@ const completed: State = (tx, input) => {
 
 const terminated: State = () => terminated;
 
-/**
- * "Once the client transaction enters the "Completed" state, it MUST set Timer K to fire in T4 seconds for unreliable
- * transports, and zero seconds for reliable transports."
- */
+/** 17.1.2.2, entering Completed: timer K is T4 on a transport that may lose or double messages, else zero. */
 function complete(tx: ClientTransaction): State {
   tx.stopTimers();
   if (tx.flow.transport.reliable) return terminate(tx);
@@ -126,7 +124,9 @@ export class ClientTransaction {
     this.#last = context.timerF.add(this);
   }
 
-  /** "The request MUST be passed to the transport layer for transmission", and timers E and F are set. */
+  /**
+   * 17.1.2.2, entering Trying: the request goes out; timer F is set to 64*T1, timer E to T1 where a transport may lose it.
+   */
   start(): void {
     if (!this.flow.transport.reliable) this.restartTimerE();
     this.transmit();

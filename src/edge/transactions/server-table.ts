@@ -1,5 +1,5 @@
 import { tagOf } from '../../sip/from-to.ts';
-import type { SipRequest, Wire } from '../../sip/message.ts';
+import { headerValue, type SipRequest, type Wire } from '../../sip/message.ts';
 import { branchOf, formatVia, MAGIC_COOKIE } from '../../sip/via.ts';
 import type { Clock } from '../clock.ts';
 import { DelayQueue } from '../delay-queue.ts';
@@ -11,12 +11,13 @@ import { TRANSACTION_MS } from './timer-values.ts';
 /** The requests that came in during the last 32 seconds, answered or not. */
 export class ServerTransactions {
   readonly #byKey = new Map<string, ServerTransaction>();
+  readonly #byMergeKey = new Map<string, ServerTransaction>();
   readonly #unanswered = new Map<string, ServerTransaction>();
   readonly #context: ServerContext;
 
   constructor(
     clock: Clock,
-    transmit: (response: Wire, tx: ServerTransaction) => void,
+    transmit: (response: Wire, tx: ServerTransaction) => boolean,
     private readonly limit = MAX_SERVER_TRANSACTIONS,
   ) {
     this.#context = {
@@ -27,6 +28,7 @@ export class ServerTransactions {
       terminated: (tx) => {
         this.#unanswered.delete(tx.id);
         this.#byKey.delete(tx.key);
+        if (tx.mergeKey !== undefined && this.#byMergeKey.get(tx.mergeKey) === tx) this.#byMergeKey.delete(tx.mergeKey);
       },
     };
   }
@@ -40,21 +42,23 @@ export class ServerTransactions {
     return this.#byKey.get(key);
   }
 
+  /** Whether a request that {@link match} did not find is a copy, on another way, of one that it would find. */
+  isMerged(request: SipRequest): boolean {
+    const key = mergeKey(request);
+    return key !== undefined && this.#byMergeKey.has(key);
+  }
+
   /**
    * Opens a transaction for a request that {@link match} did not find. When the table is full, the answer that was kept
    * longest is forgotten early: a retransmission so late is the least likely one. Undefined when there is none.
    */
-  open(
-    key: string,
-    id: string,
-    flow: Flow,
-    sentByPort: number | undefined,
-    question: Question,
-  ): ServerTransaction | undefined {
+  open(request: SipRequest, key: string, id: string, flow: Flow, question: Question): ServerTransaction | undefined {
     if (this.#byKey.size >= this.limit) this.#context.timerJ.oldest?.expire('timer J');
     if (this.#byKey.size >= this.limit) return undefined;
-    const tx = new ServerTransaction(id, key, flow, sentByPort, question, this.#context);
+    const merge = mergeKey(request);
+    const tx = new ServerTransaction(id, key, merge, flow, request.topVia, question, this.#context);
     this.#byKey.set(key, tx);
+    if (merge !== undefined) this.#byMergeKey.set(merge, tx);
     this.#unanswered.set(id, tx);
     return tx;
   }
@@ -73,6 +77,7 @@ export class ServerTransactions {
     this.#context.noAnswer.clear();
     this.#context.timerJ.clear();
     this.#byKey.clear();
+    this.#byMergeKey.clear();
     this.#unanswered.clear();
   }
 }
@@ -85,4 +90,15 @@ export function transactionKey({ topVia, method, uri, from, to, callId, cseq }: 
   const branch = branchOf(topVia);
   if (branch.startsWith(MAGIC_COOKIE)) return `${branch} ${topVia.host}:${topVia.port ?? ''} ${method}`;
   return [uri, tagOf(to), tagOf(from), callId, cseq.number, method, formatVia(topVia)].join(' ');
+}
+
+/**
+ * What a request and its copy that took another way have in common (RFC 3261 8.2.2.2): the tag of From, Call-ID and CSeq,
+ * and no tag in To. The credentials count too: a client that repeats a challenged request under its old CSeq is wrong
+ * (22.2), but sends no copy. Undefined for a client that gives no tag (RFC 2543).
+ */
+function mergeKey({ from, to, callId, cseq, headers }: SipRequest): string | undefined {
+  const tag = tagOf(from);
+  if (tag === undefined || tagOf(to) !== undefined) return undefined;
+  return [tag, callId, cseq.number, cseq.method, headerValue(headers, 'Authorization')].join(' ');
 }

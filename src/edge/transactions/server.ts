@@ -7,21 +7,23 @@ import type { Flow } from '../transports/transport.ts';
  * happened (and the response, when that is what has) and returns the state that follows.
  */
 type State = (tx: ServerTransaction, input: Input, response: Wire) => State;
-type Input = 'request' | 'provisional' | 'final' | 'no answer' | 'timer J';
+type Input = 'request' | 'provisional' | 'final' | 'no answer' | 'timer J' | 'transport error';
 
 const trying: State = (tx, input, response) => {
   switch (input) {
-    // "Once in the "Trying" state, any further request retransmissions are discarded."
+    // 17.2.2: in Trying, retransmissions of the request are dropped.
     case 'request':
       return trying;
-    // "If the TU passes a provisional response … the server transaction MUST enter the "Proceeding" state."
+    // 17.2.2: a provisional response goes out and leads to Proceeding.
     case 'provisional':
       tx.transmit(response);
       return proceeding;
+    // 17.2.2: a final response (200 to 699) goes out and leads to Completed.
     case 'final':
       tx.transmit(response);
       return complete(tx);
-    // The app never answered; by now the client has given up (timer F), and an answer would reach nobody.
+    // Not the RFC's, which has users that always answer: by now the client has given up (its timer F), and an answer
+    // would reach nobody.
     case 'no answer':
       return terminate(tx);
     default:
@@ -31,8 +33,7 @@ const trying: State = (tx, input, response) => {
 
 const proceeding: State = (tx, input, response) => {
   switch (input) {
-    // "If a retransmission of the request is received … the most recently sent provisional response MUST be passed to
-    // the transport layer for retransmission."
+    // 17.2.2: in Proceeding, a retransmission of the request gets the last provisional response once more.
     case 'request':
       tx.retransmit();
       return proceeding;
@@ -43,6 +44,8 @@ const proceeding: State = (tx, input, response) => {
       tx.transmit(response);
       return complete(tx);
     case 'no answer':
+    // 17.2.2: a response that the transport cannot send ends it, in Proceeding and in Completed.
+    case 'transport error':
       return terminate(tx);
     default:
       return proceeding;
@@ -51,14 +54,15 @@ const proceeding: State = (tx, input, response) => {
 
 const completed: State = (tx, input) => {
   switch (input) {
-    // "While in the "Completed" state, the server transaction MUST pass the final response to the transport layer for
-    // retransmission whenever a retransmission of the request is received."
+    // 17.2.2: in Completed, a retransmission of the request gets the final response once more.
     case 'request':
       tx.retransmit();
       return completed;
+    // 17.2.2, timer J in Completed: it is over.
     case 'timer J':
+    case 'transport error':
       return terminate(tx);
-    // "Any other final responses passed by the TU … MUST be discarded."
+    // 17.2.2: further final responses of the user are dropped.
     default:
       return completed;
   }
@@ -66,10 +70,7 @@ const completed: State = (tx, input) => {
 
 const terminated: State = () => terminated;
 
-/**
- * "When the server transaction enters the "Completed" state, it MUST set Timer J to fire in 64*T1 seconds for unreliable
- * transports, and zero seconds for reliable transports."
- */
+/** 17.2.2, entering Completed: timer J is 64*T1 on a transport that may lose or double messages, else zero. */
 function complete(tx: ServerTransaction): State {
   tx.answered();
   if (tx.flow.transport.reliable) return terminate(tx);
@@ -86,7 +87,8 @@ function terminate(tx: ServerTransaction): State {
 export interface ServerContext {
   readonly noAnswer: DelayQueue<ServerTransaction>;
   readonly timerJ: DelayQueue<ServerTransaction>;
-  transmit(response: Wire, tx: ServerTransaction): void;
+  /** Sends a response. False: there is no way to the client any more. */
+  transmit(response: Wire, tx: ServerTransaction): boolean;
   /** It has its final response: the app has no more say in it. */
   answered(tx: ServerTransaction): void;
   terminated(tx: ServerTransaction): void;
@@ -99,6 +101,12 @@ export interface Question {
   readonly owner: object;
 }
 
+/** The sent-by of the top Via: host, and port if it is not the usual one. */
+export interface SentBy {
+  readonly host: string;
+  readonly port?: number;
+}
+
 export class ServerTransaction {
   #state: State = trying;
   #response: Wire = '';
@@ -109,9 +117,11 @@ export class ServerTransaction {
     readonly id: string,
     /** What the network calls it: {@link transactionKey}. */
     readonly key: string,
+    /** What a copy that took another way has in common with it: {@link mergeKey}. */
+    readonly mergeKey: string | undefined,
     readonly flow: Flow,
-    /** The port of sent-by, where a response goes whose flow has ended. */
-    readonly sentByPort: number | undefined,
+    /** Where a response goes whose flow has ended. */
+    readonly sentBy: SentBy,
     public question: Question | undefined,
     private readonly context: ServerContext,
   ) {
@@ -140,7 +150,11 @@ export class ServerTransaction {
   }
 
   retransmit(): void {
-    this.context.transmit(this.#response, this);
+    if (this.context.transmit(this.#response, this)) return;
+    // Once the state that has sent it is left.
+    queueMicrotask(() => {
+      this.#state = this.#state(this, 'transport error', '');
+    });
   }
 
   answered(): void {

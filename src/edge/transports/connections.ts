@@ -1,52 +1,51 @@
 import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../limits.ts';
 
-interface Peer {
-  readonly address: string;
-  readonly port: number;
+/** The bounds of connections; those of limits.ts unless told otherwise. */
+export interface ConnectionLimits {
+  readonly connections?: number;
+  readonly perSource?: number;
+  /** Whether loopback, where neighbours live, is free of the bound per source. */
+  readonly loopbackExempt?: boolean;
 }
 
-/** The open connections of a transport by their far end, and how many there are from each address. */
-export class Connections<C extends Peer> {
-  readonly #byPeer = new Map<string, C>();
-  readonly #perSource = new Map<string, number>();
+/** How many connections there are, in all and accepted from each address: one count for all transports of an edge. */
+export class ConnectionCount {
+  #all = 0;
+  readonly #bySource = new Map<string, number>();
+  readonly #limit: number;
+  readonly #perSource: number;
+  readonly #loopbackExempt: boolean;
 
-  constructor(
-    private readonly limit = MAX_CONNECTIONS,
-    private readonly limitPerSource = MAX_CONNECTIONS_PER_SOURCE,
-  ) {}
-
-  get full(): boolean {
-    return this.#byPeer.size >= this.limit;
+  constructor(limits: ConnectionLimits = {}) {
+    this.#limit = limits.connections ?? MAX_CONNECTIONS;
+    this.#perSource = limits.perSource ?? MAX_CONNECTIONS_PER_SOURCE;
+    this.#loopbackExempt = limits.loopbackExempt ?? true;
   }
 
-  /** Why nobody more may come from there; undefined when one may. Loopback, where neighbours live, has no limit of its own. */
-  refusal(address: string): string | undefined {
-    if (this.full) return 'too many connections';
-    const alreadyThere = isLoopback(address) ? 0 : (this.#perSource.get(address) ?? 0);
-    return alreadyThere >= this.limitPerSource ? 'too many connections from there' : undefined;
+  /** Counts a connection that we open. Why there may be none more; undefined when there may. */
+  opened(): string | undefined {
+    if (this.#all >= this.#limit) return 'too many connections';
+    this.#all++;
+    return undefined;
   }
 
-  to(address: string, port: number): C | undefined {
-    return this.#byPeer.get(`${address} ${port}`);
+  /** Counts a connection from there. Why nobody more may come from there; undefined when one may. */
+  accepted(address: string): string | undefined {
+    const there = this.#bySource.get(address) ?? 0;
+    const exempt = this.#loopbackExempt && isLoopback(address);
+    if (!exempt && there >= this.#perSource) return 'too many connections from there';
+    const refusal = this.opened();
+    if (refusal === undefined) this.#bySource.set(address, there + 1);
+    return refusal;
   }
 
-  add(connection: C): void {
-    const { address, port } = connection;
-    this.#byPeer.set(`${address} ${port}`, connection);
-    this.#perSource.set(address, (this.#perSource.get(address) ?? 0) + 1);
-  }
-
-  delete(connection: C): void {
-    const { address, port } = connection;
-    if (this.to(address, port) !== connection) return;
-    this.#byPeer.delete(`${address} ${port}`);
-    const left = (this.#perSource.get(address) ?? 1) - 1;
-    if (left > 0) this.#perSource.set(address, left);
-    else this.#perSource.delete(address);
-  }
-
-  [Symbol.iterator](): Iterator<C> {
-    return this.#byPeer.values();
+  /** Takes back what {@link opened} has counted or, with an address, {@link accepted}. */
+  ended(address?: string): void {
+    this.#all--;
+    if (address === undefined) return;
+    const left = (this.#bySource.get(address) ?? 1) - 1;
+    if (left > 0) this.#bySource.set(address, left);
+    else this.#bySource.delete(address);
   }
 }
 

@@ -1,12 +1,11 @@
 import { type Header, MalformedMessage, type SipMessage } from '../../sip/message.ts';
 import { type ParsedHead, parseHead } from '../../sip/parse-message.ts';
 import { MAX_MESSAGE_BYTES } from '../limits.ts';
+import { GrowingBuffer } from './growing-buffer.ts';
 
 const BLANK_LINE = Buffer.from('\r\n\r\n');
-const NOTHING = Buffer.alloc(0);
 const CR = 0x0d;
 const LF = 0x0a;
-const FIRST_BUFFER_BYTES = 2048;
 
 export interface StreamEvents {
   /** @param bytes its length on the wire */
@@ -22,9 +21,8 @@ export interface StreamEvents {
  * which on a stream is mandatory (RFC 3261 18.3).
  */
 export class StreamFramer {
-  /** The beginning of a message whose end has not come; of its capacity, `#length` bytes are in use. */
-  #buffer = NOTHING;
-  #length = 0;
+  /** The beginning of a message whose end has not come. */
+  readonly #rest = new GrowingBuffer();
   /** How far a blank line has been looked for in vain. */
   #searched = 0;
   #head: ParsedHead | undefined;
@@ -38,15 +36,15 @@ export class StreamFramer {
 
   /** Whether a message has begun and not ended; one whose end cannot be told never does. */
   get halfOpen(): boolean {
-    return this.#broken || this.#length > 0 || this.#head !== undefined || this.#skip > 0;
+    return this.#broken || this.#rest.length > 0 || this.#head !== undefined || this.#skip > 0;
   }
 
   push(chunk: Buffer): void {
     if (this.#broken) return;
     let bytes = chunk;
-    if (this.#length > 0) {
-      this.#append(chunk);
-      bytes = this.#buffer.subarray(0, this.#length);
+    if (this.#rest.length > 0) {
+      this.#rest.append(chunk);
+      bytes = this.#rest.bytes;
     }
     let at = 0;
     while (at < bytes.length && !this.#broken) {
@@ -54,12 +52,12 @@ export class StreamFramer {
       if (next === at) break;
       at = next;
     }
-    if (this.#broken || at === bytes.length) this.#release();
+    if (this.#broken || at === bytes.length) this.#rest.clear();
     else if (at > 0 || bytes === chunk) {
       // What is left is copied: it may be a view of a buffer that is not ours, or its beginning is of no more use.
       const rest = bytes.subarray(at);
-      this.#release();
-      this.#append(rest);
+      this.#rest.clear();
+      this.#rest.append(rest);
     }
   }
 
@@ -130,27 +128,9 @@ export class StreamFramer {
     return at + 2;
   }
 
-  /** Most of the time a connection holds no buffer: ten thousand of them would be a lot of memory for nothing. */
-  #release(): void {
-    this.#buffer = NOTHING;
-    this.#length = 0;
-  }
-
   #refuse(error: MalformedMessage, fatal: boolean): void {
     this.#broken = fatal;
     this.events.malformed(error, fatal);
-  }
-
-  /** Grows by doubling, so that a message sent byte by byte is not copied once for every byte. */
-  #append(chunk: Buffer): void {
-    const length = this.#length + chunk.length;
-    if (length > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(FIRST_BUFFER_BYTES, this.#buffer.length * 2, length));
-      this.#buffer.copy(larger, 0, 0, this.#length);
-      this.#buffer = larger;
-    }
-    chunk.copy(this.#buffer, this.#length);
-    this.#length = length;
   }
 }
 

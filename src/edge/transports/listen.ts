@@ -1,10 +1,13 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Clock } from '../clock.ts';
+import { CertificateError, Certificates, type TlsOptions } from './certificates.ts';
 import { isLoopback } from './connections.ts';
-import { listenTcp } from './tcp.ts';
-import { bracketed, formatListener, type Protocol, type Transport, type TransportEvents } from './transport.ts';
+import { tcpSockets, tlsSockets } from './sockets.ts';
+import { type StreamContext, type StreamKind, StreamTransport } from './stream.ts';
+import { TCP, TLS } from './tcp.ts';
+import { bracketed, formatListener, type Protocol, type Transport } from './transport.ts';
 import { listenUdp } from './udp.ts';
+import { WS, WSS } from './websocket.ts';
 
 /** One address to listen on; port 0 picks a free one. */
 export interface Listener {
@@ -14,33 +17,46 @@ export interface Listener {
   readonly port: number;
 }
 
-type Listen = (host: string, port: number, events: TransportEvents, clock: Clock) => Promise<Transport>;
+export interface ListenOptions {
+  readonly listen: readonly Listener[];
+  /** The address to announce instead of the bound ones. */
+  readonly externalIp?: string;
+  /** For `tls` and `wss`. */
+  readonly tls?: TlsOptions;
+}
 
-/** A further transport is one more file and one more line here. */
-const LISTEN: Readonly<Record<Protocol, Listen>> = { udp: listenUdp, tcp: listenTcp };
+/** A further stream transport is one more line here. */
+const STREAMS: Readonly<Record<Exclude<Protocol, 'udp'>, StreamKind>> = { tcp: TCP, tls: TLS, ws: WS, wss: WSS };
 
 /** The transports of an edge, and which of them leads where. */
 export class Transports {
   private constructor(
     private readonly all: readonly Transport[],
     private readonly externalIp: string | undefined,
+    private readonly certificates: Certificates | undefined,
   ) {}
 
-  /** Listens on all addresses, or on none. @throws ListenError */
-  static async listen(
-    listeners: readonly Listener[],
-    externalIp: string | undefined,
-    events: TransportEvents,
-    clock: Clock,
-  ): Promise<Transports> {
+  /** Listens on all addresses, or on none. @throws ListenError, CertificateError */
+  static async listen({ listen, externalIp, tls }: ListenOptions, context: StreamContext): Promise<Transports> {
+    const needsTls = listen.some(({ proto }) => proto !== 'udp' && STREAMS[proto].toldAs === 'tls');
+    if (needsTls && !tls) throw new CertificateError('tls and wss need a certificate and its key');
+    const certificates = needsTls && tls ? new Certificates(tls) : undefined;
     const all: Transport[] = [];
     try {
-      for (const { proto, host, port } of listeners) all.push(await LISTEN[proto](host, port, events, clock));
+      for (const { proto, host, port } of listen) {
+        if (proto === 'udp') all.push(await listenUdp(host, port, context.events));
+        else all.push(await listenStream(STREAMS[proto], host, port, certificates, context));
+      }
     } catch (error) {
       await Promise.all(all.map((transport) => transport.close()));
       throw error;
     }
-    return new Transports(all, externalIp);
+    return new Transports(all, externalIp, certificates);
+  }
+
+  /** Reads certificate and key again, for connections to come. @throws CertificateError, and the old ones stay */
+  reloadCertificates(): void {
+    this.certificates?.reload();
   }
 
   /** Where the outside finds the edge. */
@@ -52,10 +68,18 @@ export class Transports {
     return this.all.map((t) => formatListener(t.protocol, localAddress(t), t.port)).join();
   }
 
-  /** The transport of a protocol that reaches an address: of its family, on loopback for loopback. */
-  towards(protocol: string, address: string): Transport | undefined {
-    const fitting = this.all.filter((t) => t.protocol === protocol && reaches(t, address));
-    return fitting.find((t) => isLoopback(localAddress(t)) === isLoopback(address)) ?? fitting[0];
+  /**
+   * The transport of a protocol that reaches an address: that with a connection to it, if there is one; of its family, on
+   * loopback for loopback. A URI says `transport=ws` of WSS too (RFC 7118 5.2.2).
+   */
+  towards(protocol: string, address: string, port?: number): Transport | undefined {
+    const protocols = protocol === 'ws' ? ['ws', 'wss'] : [protocol];
+    const fitting = this.all.filter((t) => protocols.includes(t.protocol) && reaches(t, address));
+    return (
+      fitting.find((t) => t.connectedTo(address, port ?? t.defaultPort)) ??
+      fitting.find((t) => isLoopback(localAddress(t)) === isLoopback(address)) ??
+      fitting[0]
+    );
   }
 
   /** The edge's own address, as URIs and Via write it, and its port unless that goes without saying. */
@@ -72,6 +96,19 @@ export class Transports {
     const local = localAddress(transport);
     return this.externalIp !== undefined && isIP(this.externalIp) === isIP(local) ? this.externalIp : local;
   }
+}
+
+async function listenStream(
+  kind: StreamKind,
+  host: string,
+  port: number,
+  certificates: Certificates | undefined,
+  context: StreamContext,
+): Promise<Transport> {
+  const secure = kind.toldAs === 'tls' && certificates;
+  const transport = new StreamTransport(kind, secure ? tlsSockets(certificates) : tcpSockets, context);
+  await transport.listen(host, port);
+  return transport;
 }
 
 /** The address that was bound; for a wildcard the one that the machine had first, beyond loopback, when it was. */

@@ -1,7 +1,7 @@
 import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
 
 /** The transports of the edge, as they are called in a list of addresses to listen on and in `hostports`. */
-export type Protocol = 'udp' | 'tcp';
+export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
 /**
  * Where a message came from, and the way back: a datagram's source, or a connection. Answers go out on the flow of their
@@ -19,6 +19,8 @@ export interface Flow {
 /** One listening address. Each transport is one file with a function `listen…` that resolves to one of these. */
 export interface Transport {
   readonly protocol: Protocol;
+  /** The protocol as apps are told: drachtio calls WebSocket by what is under it, and leaves the rest to the top Via. */
+  readonly toldAs: 'udp' | 'tcp' | 'tls';
   /** The protocol as a Via names it. */
   readonly viaProtocol: string;
   /** The port that goes without saying (RFC 3261 19.1.2). */
@@ -28,8 +30,14 @@ export interface Transport {
   /** The address that was bound, IPv6 without brackets, and the real port when port 0 was asked for. */
   readonly address: string;
   readonly port: number;
-  /** The way to a peer: an open connection to it, a new one, or just its address. Failure is told by `unreachable`. */
-  flowTo(address: string, port: number): Flow;
+  /** Whether a connection to that peer is open. */
+  connectedTo(address: string, port: number): boolean;
+  /**
+   * The way to a peer: an open connection to it, a new one, or just its address; one that has ended when there is none.
+   * Failure is told by `unreachable` and `closed`.
+   * @param name whom the peer must prove to be, where a transport has proofs; its address unless it is given
+   */
+  flowTo(address: string, port: number, name?: string): Flow;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }
@@ -41,8 +49,15 @@ export interface TransportEvents {
   malformed(error: MalformedMessage, flow: Flow): void;
   /** Bytes that were not worth an answer were dropped. */
   dropped(flow: Flow | undefined, why: string): void;
-  /** Nobody listens at the far end, or a connection to it has ended; what was sent there last may be lost. */
+  /** Nobody listens at the far end; what was sent there last is lost. */
   unreachable(transport: Transport, address: string, port: number): void;
+  /** A connection of ours did not come about. `closed` follows. */
+  notConnected(flow: Flow, why: string): void;
+  /**
+   * A connection has ended; what was sent there last may be lost.
+   * @param served requests came over it
+   */
+  closed(flow: Flow, served: boolean): void;
   /** The network refused a datagram, but does not say which; every destination is suspect. */
   refused(transport: Transport): void;
 }

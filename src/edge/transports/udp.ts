@@ -16,6 +16,7 @@ type Datagrams = (Wire | number | string)[];
 
 class UdpTransport implements Transport {
   readonly protocol = 'udp';
+  readonly toldAs = 'udp';
   readonly viaProtocol = 'UDP';
   readonly defaultPort = 5060;
   readonly reliable = false;
@@ -51,6 +52,10 @@ class UdpTransport implements Transport {
 
   get port(): number {
     return this.#socket?.address.port ?? 0;
+  }
+
+  connectedTo(): boolean {
+    return false;
   }
 
   flowTo(address: string, port: number): Flow {

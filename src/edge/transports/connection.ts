@@ -1,0 +1,132 @@
+import type { Socket } from 'node:net';
+import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
+import type { Delay, DelayQueue } from '../delay-queue.ts';
+import { MAX_UNSENT_BYTES } from '../limits.ts';
+import type { Flow, Transport, TransportEvents } from './transport.ts';
+
+/** How messages are told apart on one connection, and whatever else is said on it. */
+export interface Session {
+  /** Whether something has begun and not ended: a handshake, a message, the farewell. */
+  readonly halfOpen: boolean;
+  receive(chunk: Buffer): void;
+  /** The bytes that carry a message. */
+  encode(message: Wire): Wire;
+}
+
+/** What a session tells its connection. */
+export interface SessionEvents {
+  /** @param bytes its length on the wire */
+  message(message: SipMessage, bytes: number): void;
+  malformed(error: MalformedMessage): void;
+  /** Bytes that were not worth an answer were dropped. */
+  dropped(why: string): void;
+  /** Sends bytes that are no message. */
+  write(bytes: Wire): void;
+  /** Sends the last bytes; the peer is to close its end within the time of a half-open message. */
+  end(last?: Wire): void;
+}
+
+/** What connections share: their transport's queues. */
+export interface ConnectionContext {
+  readonly transport: Transport;
+  readonly events: TransportEvents;
+  readonly connecting: DelayQueue<Connection>;
+  readonly halfOpen: DelayQueue<Connection>;
+  readonly idle: DelayQueue<Connection>;
+  session(events: SessionEvents): Session;
+  ended(connection: Connection): void;
+}
+
+/** One connection of a stream transport, whoever has opened it. */
+export class Connection implements Flow {
+  /** It can carry messages, or could before it ended. */
+  established = false;
+  /** Requests came over it. */
+  served = false;
+  /** Why it has ended. */
+  why = 'the peer closed it';
+  readonly transport: Transport;
+  readonly #session: Session;
+  readonly #idle: Delay<Connection>;
+  /** For what has begun: the connection itself, a handshake, a message. */
+  #deadline: Delay<Connection>;
+
+  constructor(
+    readonly origin: 'accepted' | 'opened',
+    private readonly socket: Socket,
+    readonly address: string,
+    readonly port: number,
+    /** Whom the peer has to prove to be; '' for nobody in particular. */
+    readonly name: string,
+    private readonly context: ConnectionContext,
+  ) {
+    const { transport, events } = context;
+    this.transport = transport;
+    this.#idle = context.idle.add(this);
+    this.#deadline = (origin === 'accepted' ? context.halfOpen : context.connecting).add(this);
+    this.#session = context.session({
+      message: (message, bytes) => {
+        // One message is complete: the next has its own time.
+        this.#deadline.cancel();
+        this.served ||= message.kind === 'request';
+        events.message(message, this, bytes);
+      },
+      malformed: (error) => events.malformed(error, this),
+      dropped: (why) => events.dropped(this, why),
+      write: (bytes) => this.#write(bytes),
+      end: (last) => {
+        if (last !== undefined) this.#write(last);
+        socket.end();
+      },
+    });
+    socket.on('data', (chunk) => this.#receive(chunk as Buffer));
+    // 'close' always follows and tells the rest; refused and reset are the peer's everyday business.
+    socket.on('error', (error) => {
+      this.why = error.message;
+    });
+    socket.on('close', () => {
+      this.#deadline.cancel();
+      this.#idle.cancel();
+      context.ended(this);
+    });
+  }
+
+  /** Whether something can still be sent: neither end has closed it, though its end may not have been told yet. */
+  get usable(): boolean {
+    return !this.socket.destroyed && this.socket.writable;
+  }
+
+  /** The connection has come about, its handshake of TLS included. */
+  establish(): void {
+    this.established = true;
+    this.#settle();
+  }
+
+  send(message: Wire): boolean {
+    return this.#write(this.#session.encode(message));
+  }
+
+  destroy(why: string): void {
+    this.why = why;
+    this.socket.destroy();
+  }
+
+  #write(bytes: Wire): boolean {
+    if (!this.usable) return false;
+    this.socket.write(bytes);
+    // A peer that lets us wait that long does not read, and its answers are no use to it.
+    if (this.socket.writableLength > MAX_UNSENT_BYTES) this.destroy('the peer does not read');
+    return true;
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#idle.restart();
+    this.#session.receive(chunk);
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (!this.#session.halfOpen) this.#deadline.cancel();
+    else if (!this.#deadline.waiting && !this.socket.destroyed) this.#deadline = this.context.halfOpen.add(this);
+  }
+}

@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryDirectory } from './cleanup.ts';
+
+/** A certificate that the test authority has signed, as files. */
+export interface TestCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** An authority of our own, which nobody else believes. */
+export class TestAuthority {
+  readonly #directory = temporaryDirectory('certificates');
+  readonly #key = this.#path('ca.key');
+  /** Its own certificate, PEM. */
+  readonly caFile = this.#path('ca.pem');
+  #count = 0;
+
+  constructor() {
+    openssl(
+      'req',
+      '-x509',
+      ...NEW_KEY,
+      '-keyout',
+      this.#key,
+      '-out',
+      this.caFile,
+      '-days',
+      '2',
+      '-subj',
+      '/CN=Test CA',
+    );
+  }
+
+  /** Signs a certificate for these domain names and addresses. */
+  certificate(names: readonly string[], addresses: readonly string[] = []): TestCertificate {
+    const id = ++this.#count;
+    const certFile = this.#path(`${id}.pem`);
+    const keyFile = this.#path(`${id}.key`);
+    const request = this.#path(`${id}.csr`);
+    const extensions = this.#path(`${id}.ext`);
+    const alternatives = [...names.map((name) => `DNS:${name}`), ...addresses.map((address) => `IP:${address}`)];
+    writeFileSync(extensions, `basicConstraints=CA:FALSE\nsubjectAltName=${alternatives.join()}\n`);
+    openssl('req', ...NEW_KEY, '-keyout', keyFile, '-out', request, '-subj', `/CN=test ${id}`);
+    const signer = ['-CA', this.caFile, '-CAkey', this.#key, '-set_serial', String(id)];
+    openssl('x509', '-req', '-in', request, ...signer, '-days', '2', '-extfile', extensions, '-out', certFile);
+    return { certFile, keyFile };
+  }
+
+  /** A file beside the certificates. */
+  file(name: string, text: string): string {
+    const path = this.#path(name);
+    writeFileSync(path, text);
+    return path;
+  }
+
+  #path(name: string): string {
+    return join(this.#directory, name);
+  }
+}
+
+const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+
+function openssl(...args: string[]): void {
+  const { status, error, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`openssl ${args[0]}: ${error?.message ?? stderr}`);
+}
