@@ -116,12 +116,23 @@ export type UpdateOutcome =
    */
   | { readonly ok: false; readonly refusal: 'replay' | 'out-of-order' | 'too-many-contacts' | 'too-many-aors' };
 
+/** Bindings that came from one place. */
+export interface BindingSource {
+  /** As in {@link Binding}, as is `protocol`. */
+  readonly proxy: string;
+  readonly protocol: string;
+  /** Those saved later are others. Milliseconds since the epoch. */
+  readonly savedUntil: number;
+}
+
 /** The location service of RFC 3261 10.2: who can be reached where. Shared by every sidecar of a cluster. */
 export interface LocationService {
   /** All that a REGISTER wants to know before it is authenticated; one round trip. */
   lookup(aor: Aor, options: { countRealm: boolean; nonceId?: string }): Promise<AorState>;
   /** Applies a REGISTER wholly or not at all, durably before it resolves; one round trip. */
   update(update: Update): Promise<UpdateOutcome>;
+  /** Removes what an AOR has bound from one source. @returns how many bindings went */
+  removeFrom(aor: Aor, source: BindingSource): Promise<number>;
 }
 
 // --- Accounts -------------------------------------------------------------------------------------------------------

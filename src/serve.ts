@@ -16,10 +16,12 @@ import { outboundView } from './outbound-view.ts';
 import { type Alerts, type Clock, type Logger, systemClock } from './ports.ts';
 import { ProvisionError } from './provision/file.ts';
 import { provision } from './provision/index.ts';
+import { ConnectionBindings } from './register/connection-bindings.ts';
 import { type RegisterRules, register } from './register/index.ts';
 import { Repeats } from './repeats.ts';
 import { statusOf } from './status.ts';
 import { openStores, type Stores } from './stores.ts';
+import { systemTimers } from './timers.ts';
 import { waitFor } from './wait.ts';
 import { WebhookAuthenticator } from './webhook/index.ts';
 
@@ -82,7 +84,14 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   open.defer(() => socket.stop());
 
   const demo = provision(config, stores);
-  const edge = config.parts.sip === 'edge' ? await openEdge(config, secret, logger) : undefined;
+  const connections = new ConnectionBindings({
+    location: stores.location,
+    graceSeconds: config.abuse.connectionLostGraceSeconds,
+    timers: systemTimers,
+    logger,
+  });
+  open.defer(() => connections.stop());
+  const edge = config.parts.sip === 'edge' ? await openEdge(config, secret, connections, logger) : undefined;
   if (edge) {
     open.defer(() => edge.stop());
     if (config.embedded.tlsCert) open.defer(onHangup(() => renewCertificate(edge, logger)));
@@ -96,7 +105,11 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   sip = drachtio;
 
   const alerts = new LogAlerts(logger, clock);
-  const registering = registerRules(config, stores, alerts, logger, clock);
+  const registering = {
+    ...registerRules(config, stores, alerts, logger, clock),
+    // A drachtio server does not tell when a connection ends.
+    ...(edge && { connections }),
+  };
   const unknownCallers = new Repeats(WARN_AGAIN_MS, clock);
   const checkingIn: OptionsRules = {
     pool: stores.pool,
@@ -149,10 +162,20 @@ function registerRules(config: Config, stores: Stores, alerts: Alerts, logger: L
   };
 }
 
-function openEdge({ embedded }: Config, secret: string, logger: Logger): Promise<Edge> {
+function openEdge(
+  { embedded }: Config,
+  secret: string,
+  connections: ConnectionBindings,
+  logger: Logger,
+): Promise<Edge> {
   const { sip, externalIp, tlsCert, tlsKey, tlsVerify } = embedded;
   const tls = tlsCert && tlsKey ? { certFile: tlsCert, keyFile: tlsKey, verify: tlsVerify } : undefined;
-  return startEdge({ listen: sip, secret, logger, ...(externalIp && { externalIp }), ...(tls && { tls }) });
+  return startEdge({
+    ...{ listen: sip, secret, logger },
+    ...(externalIp && { externalIp }),
+    ...(tls && { tls }),
+    connectionClosed: (connection) => connections.closed(connection),
+  });
 }
 
 function renewCertificate(edge: Edge, logger: Logger): void {

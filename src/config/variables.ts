@@ -258,7 +258,7 @@ export const VARIABLES = {
       'JAMBONES_CONNECTION_LOST_GRACE_SECONDS',
       'Bindings outlive their connection so long; 0: until they expire.',
       10,
-      { ...seconds, ...PLANNED },
+      seconds,
     ),
   },
   http: {

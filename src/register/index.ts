@@ -3,6 +3,7 @@ import { Unavailable } from '../ports.ts';
 import { accept } from './accept.ts';
 import { type AccountRules, alertDeviceLimit, checkDeviceLimit, deviceLimit, findAccount } from './account.ts';
 import { type AuthenticationRules, authenticate, challenge, presentedCredentials } from './authenticate.ts';
+import type { ConnectionBindings } from './connection-bindings.ts';
 import { isRefresh } from './refresh.ts';
 import { addsContacts, checkDomain, type RegistrationLimits, readRegistration } from './registration.ts';
 import { Refusal, reject } from './reject.ts';
@@ -10,7 +11,13 @@ import { type SaveRules, save } from './save.ts';
 
 export type RegisterRules = AccountRules &
   AuthenticationRules &
-  SaveRules & { readonly limits: RegistrationLimits; readonly clock: Clock; readonly logger: Logger };
+  SaveRules & {
+    readonly limits: RegistrationLimits;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    /** Where the SIP server tells when a connection ends: what came over it goes with it. */
+    readonly connections?: ConnectionBindings;
+  };
 
 /**
  * What happens to a REGISTER, in the order of RFC 3261 10.3; any step may answer. Never throws: what nobody foresaw is
@@ -45,7 +52,10 @@ async function process(rules: RegisterRules, request: SipRequest): Promise<SipAn
     ...(presented?.nonce.state === 'fresh' && { nonceId: presented.nonce.id }),
   });
   const received = rules.clock.now();
-  if (isRefresh(registration, state.bindings, received)) return accept(registration, state.bindings, received);
+  if (isRefresh(registration, state.bindings, received)) {
+    rules.connections?.carries(registration);
+    return accept(registration, state.bindings, received);
+  }
 
   // The account exists, is active and has room.
   const account = await findAccount(rules, aor);
@@ -64,7 +74,10 @@ async function process(rules: RegisterRules, request: SipRequest): Promise<SipAn
   // The bindings are stored, and only then granted.
   const now = rules.clock.now();
   const outcome = await save(rules, request, registration, user, limit, now);
-  if (outcome.ok) return accept(registration, outcome.bindings, now);
+  if (outcome.ok) {
+    rules.connections?.carries(registration);
+    return accept(registration, outcome.bindings, now);
+  }
   switch (outcome.refusal) {
     case 'replay':
       return challenge(rules, aor, true);

@@ -42,6 +42,37 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       return { clock, location, realm, alice, binding, update, contacts, count };
     }
 
+    test('removes what came from one source, and only that', async () => {
+      const { location, alice, binding, update, contacts, clock, count } = await start();
+      const lost = { proxy: 'sip:192.0.2.1:40000', protocol: 'tcp' };
+      const from = (contact: string, changes: Partial<Binding>) => binding(contact, { ...lost, ...changes });
+      await location.update(
+        update({
+          maxContacts: 5,
+          save: [
+            from('sip:alice@gone', {}),
+            from('sip:alice@elsewhere', { proxy: 'sip:192.0.2.1:40001' }),
+            from('sip:alice@datagrams', { protocol: 'udp' }),
+            from('sip:alice@back', { savedAt: clock.now() + 1 }),
+          ],
+        }),
+      );
+      expect(await location.removeFrom(alice, { ...lost, savedUntil: clock.now() })).toBe(1);
+      expect((await contacts()).sort()).toEqual(['sip:alice@back', 'sip:alice@datagrams', 'sip:alice@elsewhere']);
+      expect(await location.removeFrom(alice, { ...lost, savedUntil: clock.now() })).toBe(0);
+      expect(await count()).toBe(1);
+      expect(await location.removeFrom({ ...alice, user: 'nobody' }, { ...lost, savedUntil: clock.now() })).toBe(0);
+    });
+
+    test('an AOR whose last binding went with its connection is no longer counted', async () => {
+      const { location, alice, binding, update, contacts, clock, count } = await start();
+      await location.update(update({ save: [binding('sip:alice@gone', { protocol: 'ws' })] }));
+      const source = { proxy: 'sip:192.0.2.1:5060', protocol: 'ws', savedUntil: clock.now() };
+      expect(await location.removeFrom(alice, source)).toBe(1);
+      expect(await contacts()).toEqual([]);
+      expect(await count()).toBe(0);
+    });
+
     test('gives back what was saved, whole', async () => {
       const { location, alice, binding, update } = await start();
       const saved = binding('sip:alice@192.0.2.1', {

@@ -1,14 +1,24 @@
 import type { Redis } from 'ioredis';
-import type { Aor, AorState, Clock, LocationService, Logger, Update, UpdateOutcome } from '../../ports.ts';
+import type {
+  Aor,
+  AorState,
+  BindingSource,
+  Clock,
+  LocationService,
+  Logger,
+  Update,
+  UpdateOutcome,
+} from '../../ports.ts';
 import { bindingToJson, liveBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
-import { LOOKUP, PROMOTE, UPDATE } from './scripts.ts';
+import { LOOKUP, PROMOTE, REMOVE_FROM, UPDATE } from './scripts.ts';
 
 const lookup = new Script(LOOKUP);
 const update = new Script(UPDATE);
 const promote = new Script(PROMOTE);
+const removeFrom = new Script(REMOVE_FROM);
 
 /** How often bindings whose turn has come are looked for, milliseconds; for so long an AOR may have no newest one. */
 const PROMOTE_INTERVAL_MS = 1000;
@@ -78,6 +88,12 @@ export class RedisLocationService implements LocationService {
       default:
         throw new Error(`unexpected reply of the update script: ${verdict}`);
     }
+  }
+
+  async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
+    const name = `${aor.user}@${aor.realm}`;
+    const args = [this.clock.now(), aor.realm, name, proxy, protocol, savedUntil];
+    return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor), args)));
   }
 
   /** Lets the next newest binding of an AOR take the place of one that expired, until {@link stop}. */

@@ -9,7 +9,8 @@ local function binding(json)
   local ok, b = pcall(cjson.decode, json)
   if not ok or type(b) ~= 'table' or type(b.expiryTime) ~= 'number' then return nil end
   return { json = json, key = b.key or b.contact, contact = b.contact, expiry = b.expiryTime,
-           callId = b.callId, cseq = tonumber(b.cseq) or 0, savedAt = tonumber(b.savedAt) or 0 }
+           callId = b.callId, cseq = tonumber(b.cseq) or 0, savedAt = tonumber(b.savedAt) or 0,
+           proxy = b.proxy, protocol = b.protocol }
 end
 
 local function live(user, others, now)
@@ -129,6 +130,22 @@ export const PROMOTE = `${SHARED}
 local user, others, active, index, realms, promotions = unpack(KEYS)
 local now = tonumber(ARGV[1])
 store(live(user, others, now), now, user, others, active, index, realms, promotions, ARGV[2], ARGV[3])
+`;
+
+/**
+ * Removes the bindings of an AOR that came from one source.
+ * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor, proxy, protocol, the time up to which
+ * they were saved. Returns how many went.
+ */
+export const REMOVE_FROM = `${SHARED}
+local user, others, active, index, realms, promotions = unpack(KEYS)
+local now, savedUntil = tonumber(ARGV[1]), tonumber(ARGV[6])
+local before, after = live(user, others, now), {}
+for _, b in ipairs(before) do
+  if not (b.proxy == ARGV[4] and b.protocol == ARGV[5] and b.savedAt <= savedUntil) then after[#after + 1] = b end
+end
+if #after < #before then store(after, now, user, others, active, index, realms, promotions, ARGV[2], ARGV[3]) end
+return #before - #after
 `;
 
 /**

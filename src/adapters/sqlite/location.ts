@@ -1,6 +1,14 @@
 import type { Database } from 'bun:sqlite';
 import type { Update, UpdateOutcome } from '../../ports.ts';
-import { type Aor, type AorState, type Binding, type Clock, type LocationService, Unavailable } from '../../ports.ts';
+import {
+  type Aor,
+  type AorState,
+  type Binding,
+  type BindingSource,
+  type Clock,
+  type LocationService,
+  Unavailable,
+} from '../../ports.ts';
 import { bindingToJson, liveBindings } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
@@ -9,9 +17,10 @@ const SWEEP = 100;
 /** Updates that wait for the next commit. Thousands a second are committed; more than this means it does not happen. */
 const MAX_QUEUE = 10_000;
 
+/** A change that waits for the next commit. */
 interface Waiting {
-  readonly update: Update;
-  readonly resolve: (outcome: UpdateOutcome) => void;
+  /** Makes it, within the transaction. @returns what tells its caller, once it is on disk */
+  readonly apply: (now: number) => () => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -46,9 +55,26 @@ export class SqliteLocationService implements LocationService {
   }
 
   update(update: Update): Promise<UpdateOutcome> {
+    return this.#durably((now) => this.#apply(update, now));
+  }
+
+  removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
+    return this.#durably((now) => {
+      const before = this.#live(nameOf(aor), now);
+      const after = before.filter((b) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil);
+      if (after.length < before.length) this.#store(nameOf(aor), aor.realm, before, after);
+      return before.length - after.length;
+    });
+  }
+
+  #durably<T>(change: (now: number) => T): Promise<T> {
     if (this.#queue.length >= MAX_QUEUE) return Promise.reject(new Unavailable('SQLite', 'too many updates wait'));
     return new Promise((resolve, reject) => {
-      if (this.#queue.push({ update, resolve, reject }) === 1) setImmediate(() => this.#commit());
+      const apply = (now: number) => {
+        const outcome = change(now);
+        return () => resolve(outcome);
+      };
+      if (this.#queue.push({ apply, reject }) === 1) setImmediate(() => this.#commit());
     });
   }
 
@@ -57,16 +83,13 @@ export class SqliteLocationService implements LocationService {
     this.#queue = [];
     const now = this.clock.now();
     try {
-      const outcomes = guarded(
+      const tell = guarded(
         this.database.transaction(() => {
           this.#sweep(now);
-          return batch.map(({ update }) => this.#apply(update, now));
+          return batch.map(({ apply }) => apply(now));
         }),
       );
-      batch.forEach(({ resolve }, i) => {
-        const outcome = outcomes[i];
-        if (outcome) resolve(outcome);
-      });
+      for (const each of tell) each();
     } catch (error) {
       for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
     }

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'bun:test';
+import { type Aor, type BindingSource, Unavailable } from '../../src/ports.ts';
+import { ConnectionBindings } from '../../src/register/connection-bindings.ts';
+import { register } from '../../src/register/index.ts';
+import { openCore } from '../support/core.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { headerOf, Phone } from '../support/phone.ts';
+import { ManualTimers, settle } from '../support/timers.ts';
+
+const GRACE_MS = 10_000;
+const TCP = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
+const FROM = { address: '192.0.2.7', port: 5060 };
+const CONNECTION = { protocol: 'tcp', ...FROM };
+
+function start(graceSeconds = GRACE_MS / 1000) {
+  const { rules, clock } = openCore();
+  const timers = new ManualTimers(clock.now());
+  const logger = new RecordingLogger();
+  const connections = new ConnectionBindings({ location: rules.location, graceSeconds, timers, logger });
+  const withThem = { ...rules, connections };
+  const phone = new Phone(withThem, 'alice', 'wonderland');
+  const contacts = async () => headerOf(await phone.register({ contact: null, via: TCP }), 'Contact');
+  const pass = async (ms: number) => {
+    clock.advance(ms);
+    await timers.advanceAsync(ms);
+    // SQLite commits at the end of the event loop's turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    await settle();
+  };
+  return { rules: withThem, clock, timers, logger, connections, phone, contacts, pass };
+}
+
+describe('when its connection has ended, a binding', () => {
+  test('goes after the grace period, not before', async () => {
+    const { connections, phone, contacts, pass } = start();
+    expect((await phone.register({ via: TCP })).status).toBe(200);
+    connections.closed(CONNECTION);
+    await pass(GRACE_MS - 1);
+    expect(await contacts()).toContain('alice@192.0.2.7');
+    await pass(1);
+    expect(await contacts()).toBeUndefined();
+  });
+
+  test('stays when the phone has come back from elsewhere', async () => {
+    const { connections, phone, contacts, pass } = start();
+    await phone.register({ via: TCP });
+    connections.closed(CONNECTION);
+    await phone.register({ via: TCP, source: { address: '192.0.2.7', port: 5061 } });
+    await pass(GRACE_MS);
+    expect(await contacts()).toContain('alice@192.0.2.7');
+  });
+
+  test('stays when it is back on the very same port, even if it only refreshed', async () => {
+    const { connections, phone, contacts, pass } = start();
+    await phone.register({ via: TCP });
+    connections.closed(CONNECTION);
+    expect((await phone.send({ via: TCP })).status).toBe(200);
+    await pass(GRACE_MS);
+    expect(await contacts()).toContain('alice@192.0.2.7');
+    // And goes with that connection.
+    connections.closed(CONNECTION);
+    await pass(GRACE_MS);
+    expect(await contacts()).toBeUndefined();
+  });
+
+  test.each([
+    ['another port', { ...CONNECTION, port: 5061 }],
+    ['another address', { ...CONNECTION, address: '192.0.2.8' }],
+    ['another protocol', { ...CONNECTION, protocol: 'tls' }],
+  ])('stays when it was %s', async (_what, other) => {
+    const { connections, phone, contacts, pass } = start();
+    await phone.register({ via: TCP });
+    connections.closed(other);
+    await pass(GRACE_MS);
+    expect(await contacts()).toContain('alice@192.0.2.7');
+  });
+
+  test('stays with a grace of 0, until it expires', async () => {
+    const { connections, phone, contacts, pass, timers } = start(0);
+    await phone.register({ via: TCP });
+    connections.closed(CONNECTION);
+    await pass(60_000);
+    expect(await contacts()).toContain('alice@192.0.2.7');
+    expect(timers.pending).toBe(0);
+  });
+
+  test('of each user on it goes', async () => {
+    const { connections, phone, pass, rules, contacts } = start();
+    await phone.register({ via: TCP });
+    const bob = new Phone(rules, 'bob', 'builder');
+    await bob.register({ via: TCP });
+    connections.closed(CONNECTION);
+    await pass(GRACE_MS);
+    expect(await contacts()).toBeUndefined();
+    expect(headerOf(await bob.register({ contact: null, via: TCP }), 'Contact')).toBeUndefined();
+  });
+});
+
+test('an unregistered phone leaves nothing to remove', async () => {
+  const { connections, phone, timers } = start();
+  await phone.register({ via: TCP, expires: '0' });
+  connections.closed(CONNECTION);
+  expect(timers.pending).toBe(0);
+});
+
+test('a store that is away is asked again, and not for ever', async () => {
+  const asked: [Aor, BindingSource][] = [];
+  let away = true;
+  const { rules, clock } = openCore();
+  const location = {
+    lookup: rules.location.lookup.bind(rules.location),
+    update: rules.location.update.bind(rules.location),
+    removeFrom: async (aor: Aor, source: BindingSource) => {
+      asked.push([aor, source]);
+      if (away) throw new Unavailable('Redis', 'gone');
+      return 1;
+    },
+  };
+  const timers = new ManualTimers(clock.now());
+  const logger = new RecordingLogger();
+  const connections = new ConnectionBindings({ location, graceSeconds: 10, timers, logger });
+  const phone = new Phone({ ...rules, location, connections }, 'alice', 'wonderland');
+  const lose = async () => {
+    await register({ ...rules, location, connections }, phone.request({ via: TCP }));
+    await phone.register({ via: TCP });
+    connections.closed(CONNECTION);
+    await timers.advanceAsync(10_000);
+  };
+
+  await lose();
+  expect(asked).toHaveLength(1);
+  away = false;
+  await timers.advanceAsync(5000);
+  expect(asked).toHaveLength(2);
+  expect(timers.pending).toBe(0);
+
+  away = true;
+  await lose();
+  await timers.advanceAsync(3_600_000);
+  expect(asked).toHaveLength(2 + 12);
+  expect(logger.lines.map((l) => l.message)).toContain('bindings of a lost connection stay');
+
+  await lose();
+  connections.stop();
+  const before = asked.length;
+  await timers.advanceAsync(3_600_000);
+  expect(asked).toHaveLength(before);
+});
