@@ -6,6 +6,7 @@ import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'n
 import { CertificateError, type Edge, type EdgeOptions } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS } from '../../src/edge/limits.ts';
 import type { TestCertificate } from '../support/certificates.ts';
+import { RecordingLogger } from '../support/logger.ts';
 import { authority, openStream, serverCertificate } from './stream-peers.ts';
 import { Inbox, ManualClock, portOf, RawApp, request, startTestEdge, TcpPeer, textOf } from './support.ts';
 
@@ -145,7 +146,8 @@ describe('servers that we connect to', () => {
     certificate = GATEWAY(),
     options: object = {},
   ) {
-    const edge = await start({ tls: { ...serverCertificate(), ...tls } });
+    const logger = new RecordingLogger();
+    const edge = await start({ tls: { ...serverCertificate(), ...tls }, logger });
     const app = cleaner.use(await RawApp.ready(edge, 'options'));
     const server = authority.server(certificate, options).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -157,7 +159,7 @@ describe('servers that we connect to', () => {
     const { port } = server.address() as AddressInfo;
     const send = (uri: string, to = port) =>
       app.ask(`sip|||sip:127.0.0.1:${to};transport=tls\r\nOPTIONS ${uri} SIP/2.0\r\n\r\n`);
-    return { edge, app, received, send };
+    return { edge, app, received, send, logger };
   }
 
   test.each([
@@ -189,10 +191,13 @@ describe('servers that we connect to', () => {
       () => authority.own.certificate(['sip.gateway.test']),
     ],
   ])('that cannot prove %s get nothing, the app gets 503', async (_what, uri, certificate) => {
-    const { app, received, send } = await setUp({}, certificate());
+    const { app, received, send, logger } = await setUp({}, certificate());
     await send(uri);
     expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
     expect(received.size).toBe(0);
+    const why = expect.stringMatching(/does not match certificate's altnames/);
+    const to = { protocol: 'tls', address: '127.0.0.1', port: expect.any(Number) };
+    expect(logger.lines).toContainEqual({ level: 'info', fields: { to, why }, message: 'no connection' });
   });
 
   test('of an authority that we do not believe get nothing', async () => {
