@@ -170,17 +170,17 @@ test('a connection that ends in the middle of an answer is a 503 of the SIP serv
   expect(response).toMatchObject({ status: 503, local: true });
 });
 
-test('ten thousand requests, a hundred at a time, each with its own answer', async () => {
+test('two thousand requests, a hundred at a time, each with its own answer', async () => {
   const { server } = await connected();
   const gateway = await peer((request) => ({ status: 200, headers: { 'X-Echo': request.header('X-Number') ?? '' } }));
-  const numbers = Array.from({ length: 10_000 }, (_, i) => String(i));
+  const numbers = Array.from({ length: 2000 }, (_, i) => String(i));
   const few = pLimit(100);
   const echoes = await few.map(numbers, async (number) => {
     const response = await server.request(options(gateway.route(), { 'X-Number': number }), 20_000);
     return response.header('X-Echo')[0];
   });
   expect(echoes).toEqual(numbers);
-  expect(gateway.requests).toHaveLength(10_000);
+  expect(gateway.requests).toHaveLength(2000);
 }, 30_000);
 
 test('Kamailio answers, and what it answers is understood', async () => {
