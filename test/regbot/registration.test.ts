@@ -231,9 +231,12 @@ describe('credentials', () => {
     sip.answer = ({ headers }) =>
       headers.Authorization?.includes(`nonce="n${nonce}"`) ? response(200) : response(401, challenge(`n${nonce}`));
     await lead();
-    for (nonce = 1; nonce < 4; nonce++) await timers.advanceAsync(1800 * SECOND);
-    expect(sip.sent).toHaveLength(8);
-    expect(view().state).toBe('registered');
+    for (nonce = 1; nonce < 4; nonce++) {
+      sip.take();
+      await timers.advanceAsync(1800 * SECOND);
+      expect(sip.sent).toHaveLength(2);
+      expect(view().state).toBe('registered');
+    }
   });
 
   test('a server that challenges for ever is left', async () => {
