@@ -50,12 +50,14 @@ class SplitTimeout implements Timer {
     clearTimeout(this.#handle);
   }
 
+  /** No closure: there is one of these for each registration. */
   #wait(): ReturnType<typeof setTimeout> {
-    const part = Math.min(this.left, this.max);
-    return setTimeout(() => {
-      this.left -= part;
-      if (this.left > 0) this.#handle = this.#wait();
-      else this.callback();
-    }, part);
+    return setTimeout(SplitTimeout.#waited, Math.min(this.left, this.max), this);
+  }
+
+  static #waited(timeout: SplitTimeout): void {
+    timeout.left -= timeout.max;
+    if (timeout.left > 0) timeout.#handle = timeout.#wait();
+    else timeout.callback();
   }
 }

@@ -155,7 +155,6 @@ class Attempt {
         last = refusal(response);
         continue;
       }
-      targets.trust(hop);
       if (response.status >= 200 && response.status < 300) return this.#granted(result, destination, resolved);
       if (response.status !== 301 && response.status !== 302) return refusal(response, why);
       const redirect = redirectOf(response, this.task.trunk);

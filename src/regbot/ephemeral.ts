@@ -6,6 +6,7 @@ const RETRY_MS = 5_000;
 const SWEEP_MS = 1_000;
 
 interface Holder {
+  readonly gatewaySid: string;
   readonly carrierSid: string;
   readonly addresses: readonly string[];
   /** Milliseconds since the epoch. */
@@ -21,7 +22,7 @@ export class EphemeralAddresses {
   /** By gateway. */
   readonly #holders = new Map<string, Holder>();
   /** The same by carrier, to see who else holds an address. */
-  readonly #carriers = new Map<string, Map<string, Holder>>();
+  readonly #carriers = new Map<string, readonly Holder[]>();
   /** `carrier address` that the store has to be told about. */
   readonly #dirty = new Set<string>();
   #writing = false;
@@ -38,7 +39,7 @@ export class EphemeralAddresses {
 
   /** These addresses, and no others, are held by this trunk until then, milliseconds since the epoch. */
   hold({ gatewaySid, carrierSid }: Trunk, addresses: readonly string[], expiresAt: number): void {
-    this.#put(gatewaySid, { carrierSid, addresses, expiresAt });
+    this.#put(gatewaySid, { gatewaySid, carrierSid, addresses, expiresAt });
     this.#sweep ??= this.timers.after(SWEEP_MS, () => this.#dropExpired());
     this.#write();
   }
@@ -65,15 +66,20 @@ export class EphemeralAddresses {
     const before = this.#holders.get(gatewaySid);
     for (const { carrierSid, addresses } of [before, holder].filter((h) => h !== undefined))
       for (const address of addresses) this.#dirty.add(`${carrierSid} ${address}`);
-    if (before) {
-      const siblings = this.#carriers.get(before.carrierSid);
-      siblings?.delete(gatewaySid);
-      if (siblings?.size === 0) this.#carriers.delete(before.carrierSid);
-    }
+    if (before) this.#setSiblings(before.carrierSid, this.#siblings(before));
     if (!holder) return void this.#holders.delete(gatewaySid);
     this.#holders.set(gatewaySid, holder);
-    const siblings = this.#carriers.get(holder.carrierSid) ?? new Map<string, Holder>();
-    this.#carriers.set(holder.carrierSid, siblings.set(gatewaySid, holder));
+    this.#setSiblings(holder.carrierSid, [...this.#siblings(holder), holder]);
+  }
+
+  /** The other holders of its carrier. */
+  #siblings({ carrierSid, gatewaySid }: Holder): readonly Holder[] {
+    return (this.#carriers.get(carrierSid) ?? []).filter((h) => h.gatewaySid !== gatewaySid);
+  }
+
+  #setSiblings(carrierSid: string, holders: readonly Holder[]): void {
+    if (holders.length === 0) this.#carriers.delete(carrierSid);
+    else this.#carriers.set(carrierSid, holders);
   }
 
   #dropExpired(): void {
@@ -110,7 +116,7 @@ export class EphemeralAddresses {
 
   #tell(entry: string): Promise<void> {
     const [carrierSid = '', address = ''] = entry.split(' ');
-    const holders = [...(this.#carriers.get(carrierSid)?.values() ?? [])].filter((h) => h.addresses.includes(address));
+    const holders = (this.#carriers.get(carrierSid) ?? []).filter((h) => h.addresses.includes(address));
     if (holders.length === 0) return this.store.remove(address, carrierSid);
     return this.store.set(address, carrierSid, Math.max(...holders.map((h) => h.expiresAt)));
   }

@@ -22,11 +22,6 @@ export class AvoidedTargets {
     if (this.#until.size > MAX_AVOIDED) for (const oldest of this.#until.keys()) return void this.#until.delete(oldest);
   }
 
-  /** It answered. */
-  trust(hop: NextHop): void {
-    this.#until.delete(nameOf(hop));
-  }
-
   /** The same targets, those to be avoided last; the order is kept besides. */
   order(hops: readonly NextHop[]): readonly NextHop[] {
     if (this.#until.size === 0) return hops;

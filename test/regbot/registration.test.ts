@@ -117,6 +117,17 @@ describe('where it goes', () => {
     expect(view()).toMatchObject({ state: 'failing', lastReason: '403 Forbidden' });
   });
 
+  test('to no more than eight', async () => {
+    const { sip, lead, dns } = makeFleet();
+    dns.set(
+      TRUNK.host,
+      Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}`),
+    );
+    sip.answer = () => response(503);
+    await lead();
+    expect(sip.sent).toHaveLength(8);
+  });
+
   test('a target that did not answer is the last to be tried for a while', async () => {
     const { sip, lead, dns, timers } = makeFleet();
     dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
@@ -214,6 +225,20 @@ describe('credentials', () => {
     expect(sip.sent[2]?.headers.Authorization).toContain('nc=00000002');
   });
 
+  test('of an old nonce are no failure, said to be stale or not', async () => {
+    const { sip, lead, timers, view } = makeFleet();
+    let nonce = 0;
+    sip.answer = ({ headers }) =>
+      headers.Authorization?.includes(`nonce="n${nonce}"`) ? response(200) : response(401, challenge(`n${nonce}`));
+    await lead();
+    for (nonce = 1; nonce < 4; nonce++) {
+      sip.take();
+      await timers.advanceAsync(1800 * SECOND);
+      expect(sip.sent).toHaveLength(2);
+      expect(view().state).toBe('registered');
+    }
+  });
+
   test('a server that challenges for ever is left', async () => {
     const { sip, lead, view } = makeFleet();
     let nonce = 0;
@@ -272,6 +297,15 @@ describe('expiry', () => {
     sip.answer = () => response(423, { 'Min-Expires': '1000' });
     await timers.advanceAsync(450 * SECOND);
     expect(sip.take().map((s) => s.headers.Expires)).toEqual(['900', '1000']);
+    expect(view().state).toBe('failing');
+  });
+
+  test('423 that raises it again and again is a failure', async () => {
+    const { sip, lead, view } = makeFleet([TRUNK], { defaultExpires: 60 });
+    let least = 60;
+    sip.answer = () => response(423, { 'Min-Expires': String(++least) });
+    await lead();
+    expect(sip.sent).toHaveLength(2);
     expect(view().state).toBe('failing');
   });
 
@@ -412,6 +446,16 @@ describe('a carrier that refuses', () => {
     expect(alerts).toEqual([
       { message: 'Disabling Outbound Registration for carrier Acme (sid:carrier-1)', accountSid: 'account-1' },
     ]);
+  });
+
+  test('is not, when it accepts in between', async () => {
+    const { sip, lead, timers, view, directory } = makeFleet([TRUNK], { removeCodes: [403] });
+    sip.script(response(403), response(403), response(200), response(403), response(403));
+    await lead();
+    await timers.advanceAsync(3600 * SECOND);
+    expect(sip.sent).toHaveLength(6);
+    expect(view().state).toBe('registered');
+    expect(directory.disabled).toEqual([]);
   });
 
   test('of trunk type reg is deactivated', async () => {

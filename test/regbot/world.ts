@@ -128,7 +128,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
   directory.carriers = { trunks, pinged: [], sipDomain: 'sip.example' };
   const logger = new RecordingLogger();
   const alerts: Alert[] = [];
-  const dns = new Map<string, readonly string[] | Error>();
+  const dns = new Map<string, readonly string[] | Error | Promise<Error>>();
   const resolved: [string, number | undefined, string][] = [];
   /** `address carrier` → expiry. */
   const ephemeral = new Map<string, number>();
@@ -142,7 +142,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
     nextHops: {
       async resolve(host, port, transport): Promise<readonly NextHop[]> {
         resolved.push([host, port, transport]);
-        const addresses = dns.get(host) ?? ['192.0.2.1'];
+        const addresses = (await dns.get(host)) ?? ['192.0.2.1'];
         if (addresses instanceof Error) throw addresses;
         return addresses.map((address) => ({ address, port: port ?? 5060, transport }));
       },
