@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty';
 import { AdminConnection } from '../../admin/client.ts';
+import { pause } from '../../wait.ts';
 import { json, print, printable } from '../output.ts';
 import { Failure } from '../run.ts';
 import { askSidecar, JSON_FLAG, socketPath } from '../sidecar.ts';
@@ -60,16 +61,4 @@ function interrupted(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
   return controller.signal;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }
