@@ -2,7 +2,7 @@
  * Installs what is missing. Needs Node 20 and nothing else.
  *
  *   node scripts/ensure.mjs           npm packages
- *   node scripts/ensure.mjs --tools   and the servers the tests run on (Debian, Ubuntu)
+ *   node scripts/ensure.mjs --tools   and the programs the tests run on (Debian, Ubuntu)
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
@@ -22,6 +22,9 @@ const TOOLS = {
   sipp: 'sip-tester',
   // A registrar at which we register.
   kamailio: 'kamailio',
+  // Phones that register at us: those in a browser, and a softphone.
+  chromium: 'chromium',
+  baresip: 'baresip-core',
   // Shells that read the completion scripts.
   zsh: 'zsh',
   fish: 'fish',

@@ -1,19 +1,32 @@
 import { join } from 'node:path';
+import type { Listener } from '../../src/edge/index.ts';
 import { sidecarBinary } from '../support/binary.ts';
+import type { TestCertificate } from '../support/certificates.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import type { Mariadb } from '../support/mariadb.ts';
+import { freePort } from '../support/net.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 import type { RedisServer } from '../support/redis.ts';
 
+const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 15_000;
 const STOP_DEADLINE_MS = 8000;
 const COMMAND_DEADLINE_MS = 30_000;
 
+type Protocol = Listener['proto'];
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface RunningSidecar {
   readonly process: SpawnedProcess;
   /** Where its edge listens, for UDP and TCP alike. */
-  readonly sip: { readonly host: string; readonly port: number };
+  readonly sip: Address;
+  /** Where it listens for that protocol. @throws when it does not */
+  listener(protocol: Protocol): Address;
   /** Its admin socket, unless the environment says otherwise. */
   readonly socketPath: string;
   /** Sends SIGTERM and resolves with the exit code. */
@@ -23,26 +36,37 @@ export interface RunningSidecar {
 export interface SidecarOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** What it listens for besides UDP and TCP. */
+  readonly listen?: readonly Exclude<Protocol, 'udp' | 'tcp'>[];
+  /** For `tls` and `wss`. */
+  readonly certificate?: TestCertificate;
 }
 
-/** Starts the compiled binary with its own edge on a free port, and resolves when it is ready. */
-export async function startEmbedded({ args = [], env = {} }: SidecarOptions): Promise<RunningSidecar> {
+/** Starts the compiled binary with its own edge on free ports, and resolves when it is ready. */
+export async function startEmbedded(options: SidecarOptions): Promise<RunningSidecar> {
+  const { args = [], env = {}, listen = [], certificate } = options;
   const binary = await sidecarBinary();
-  // TCP takes whatever port UDP got, so the pair is chosen by asking for one and naming it to the other.
-  const { freePort } = await import('../support/net.ts');
+  // UDP and TCP share a port, which only one of them could choose by itself.
   const port = await freePort();
-  const address = `127.0.0.1:${port}`;
+  const sip = [`udp/${HOST}:${port}`, `tcp/${HOST}:${port}`, ...listen.map((protocol) => `${protocol}/${HOST}:0`)];
+  const tls = certificate ? ['--tls-cert', certificate.certFile, '--tls-key', certificate.keyFile] : [];
   const cwd = temporaryDirectory('sidecar');
   const socketPath = join(cwd, 'admin.sock');
-  const sidecar = spawnProcess(binary, ['serve', '--embedded', '--sip', `udp/${address},tcp/${address}`, ...args], {
+  const sidecar = spawnProcess(binary, ['serve', '--embedded', '--sip', sip.join(), ...tls, ...args], {
     env: { SBC_SOCKET_PATH: socketPath, ...env },
     cwd,
   });
   onCleanup(() => sidecar.kill('SIGKILL'));
   await sidecar.line(/is ready, embedded/, START_DEADLINE_MS);
+  const [listeners] = await sidecar.line(/^ +SIP +udp\/.*/, START_DEADLINE_MS);
   return {
     process: sidecar,
-    sip: { host: '127.0.0.1', port },
+    sip: { host: HOST, port },
+    listener(protocol) {
+      const found = new RegExp(` ${protocol}/${HOST}:(\\d+)`).exec(listeners);
+      if (!found) throw new Error(`no listener for ${protocol}: ${listeners}`);
+      return { host: HOST, port: Number(found[1]) };
+    },
     socketPath,
     async stop() {
       sidecar.kill('SIGTERM');
