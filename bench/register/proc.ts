@@ -62,14 +62,16 @@ export function machine(): string {
   return `${cores[0]?.model ?? 'unknown processor'}, ${cores.length} cores, ${memory}, ${type()} ${release()}, Bun ${Bun.version}`;
 }
 
-function cpuMs(watched: Watched): number {
+/** User and system time of all its threads so far, in ms. Throws when it is not there. */
+export function cpuMs(watched: Watched): number {
   const stat = read(watched, 'stat');
   // The second field is the command in parentheses and may hold anything, so counting starts behind the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
 }
 
-function rssMb(watched: Watched): number {
+/** Its resident memory now, in MB (2^20 bytes). Throws when it is not there. */
+export function rssMb(watched: Watched): number {
   const kb = /^VmRSS:\s+(\d+) kB/m.exec(read(watched, 'status'))?.[1];
   return Number(kb ?? 0) / 1024;
 }

@@ -72,7 +72,7 @@ export class Fleet implements Duty {
 
   constructor(private readonly options: FleetOptions) {
     const { directory, ephemeral, timers, logger, settings, random, sip, nextHops } = options;
-    this.#pace = new Pace(settings.batchSize, settings.batchSleepMs, timers, random);
+    this.#pace = new Pace(settings.batchSize, settings.batchSleepMs, timers);
     this.#ephemeral = new EphemeralAddresses(ephemeral, timers, logger);
     this.#statuses = new StatusWriter(directory, logger);
     const sipDomain = () => this.#sipDomain;

@@ -12,12 +12,11 @@ export class Pace {
   #timer: Timer | undefined;
   #left: number;
 
-  /** @param batchSleepMs between batches, and up to a fifth more at random */
+  /** @param batchSleepMs between the starts of two batches */
   constructor(
     private readonly batchSize: number,
     private readonly batchSleepMs: number,
     private readonly timers: Timers,
-    private readonly random: () => number,
   ) {
     this.#left = batchSize;
   }
@@ -39,7 +38,7 @@ export class Pace {
       if (this.#left === 0) return;
       this.#left--;
       this.#queue.delete(paced);
-      this.#timer ??= this.timers.after(this.batchSleepMs * (1 + this.random() / 5), () => {
+      this.#timer ??= this.timers.after(this.batchSleepMs, () => {
         this.#timer = undefined;
         this.#left = this.batchSize;
         this.#proceed();
