@@ -1,55 +1,8 @@
 import type { CommandDef } from 'citty';
 import { DEFAULT_SOCKET_PATH } from '../admin/protocol.ts';
 import { type Argument, commandTree, everyNode, type Node } from './completion/tree.ts';
+import { EXAMPLES } from './examples.ts';
 import { EXIT } from './run.ts';
-
-/** One for every command: what to type, and what it prints where that is worth showing. */
-const EXAMPLES: Readonly<Record<string, string>> = {
-  serve: '$ sbc-sip-sidecar serve --embedded --provision accounts.toml',
-  status: `$ sbc-sip-sidecar status
-Version:          0.1.0
-Process:          4711
-Uptime:           3 h 12 min
-Ready:            yes
-SIP server:       drachtio, connected
-Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060
-Store:            Redis
-Accounts:         MySQL
-Cluster:          default
-Feature servers:  2 active, 1 drained
-RTP servers:      1`,
-  'fs list': `$ sbc-sip-sidecar fs list
-Feature servers:
-  SERVER          STATE    CALLS  CHECK-IN  SERVICE URL
-  10.0.0.10:5060  active      12  4 s ago   http://10.0.0.10:3000
-  10.0.0.11:5060  drained      3  9 s ago   http://10.0.0.11:3000`,
-  'fs watch': '$ sbc-sip-sidecar fs watch',
-  'fs drain': `$ sbc-sip-sidecar fs drain 10.0.0.11 --wait --timeout 30m
-✓ Drained 10.0.0.11
-Drained servers: [10.0.0.11]
-Waiting for 10.0.0.11: 3 calls left
-10.0.0.11 has no calls left`,
-  'fs undrain': `$ sbc-sip-sidecar fs undrain 10.0.0.11
-✓ Undrained 10.0.0.11
-Drained servers: []`,
-  'fs drained': `$ sbc-sip-sidecar fs drained
-Drained servers:
-  10.0.0.11`,
-  'fs active': `$ sbc-sip-sidecar fs active
-Available feature servers:
-  10.0.0.10:5060`,
-  set: `$ sbc-sip-sidecar set logLevel debug
-✓ logLevel = "debug"`,
-  get: `$ sbc-sip-sidecar get logLevel
-logLevel = "debug"`,
-  list: `$ sbc-sip-sidecar list
-Runtime Configuration:
-  logLevel = "debug"`,
-  reload: '$ sbc-sip-sidecar reload',
-  'completion bash': '$ sbc-sip-sidecar completion bash > /etc/bash_completion.d/sbc-sip-sidecar',
-  'completion zsh': '$ sbc-sip-sidecar completion zsh > ~/.zfunc/_sbc-sip-sidecar',
-  'completion fish': '$ sbc-sip-sidecar completion fish > ~/.config/fish/completions/sbc-sip-sidecar.fish',
-};
 
 const CODES: { readonly [K in keyof typeof EXIT]: string } = {
   ok: 'done',
@@ -87,11 +40,7 @@ ${commands.map(section).join('\n')}`;
 }
 
 function section({ path, description, positionals, flags }: Node): string {
-  const usage = [
-    ...path,
-    ...positionals.map(({ name, value }) => `<${value ?? name}>`),
-    ...flags.map((flag) => `[${spelled(flag)}]`),
-  ];
+  const usage = [...path, ...positionals.map(placeholder), ...flags.map((flag) => `[${spelled(flag)}]`)];
   const name = path.slice(1).join(' ');
   return `## ${name}
 
@@ -100,11 +49,15 @@ ${description}.
 \`\`\`
 ${wrapped(usage)}
 \`\`\`
-${table(positionals, ({ name, value }) => `<${value ?? name}>`)}${table(flags, spelled)}
+${table(positionals, placeholder)}${table(flags, spelled)}
 \`\`\`
 ${EXAMPLES[name] ?? ''}
 \`\`\`
 `;
+}
+
+function placeholder({ name, value, required }: Argument): string {
+  return required ? `<${value ?? name}>` : `[${value ?? name}]`;
 }
 
 function spelled({ name, value }: Argument): string {

@@ -14,3 +14,14 @@ export function duration(ms: number): string {
   if (hours === 0) return `${minutes} min`;
   return days === 0 ? `${hours} h ${minutes % 60} min` : `${days} d ${hours % 24} h`;
 }
+
+/** `12 s ago`, by a clock that says `now`. @param never stands for null */
+export function ago(at: number | null, now: number, never: string): string {
+  return at === null ? never : `${duration(now - at)} ago`;
+}
+
+/** `in 12 s`; `now` when that is over. @param never stands for null */
+export function until(at: number | null, now: number, never: string): string {
+  if (at === null) return never;
+  return at <= now ? 'now' : `in ${duration(at - now)}`;
+}

@@ -12,6 +12,8 @@ export const root: CommandDef = defineCommand({
     serve: () => import('./serve.ts').then((m) => m.default),
     status: () => import('./status.ts').then((m) => m.default),
     fs: () => import('./fs/index.ts').then((m) => m.default),
+    trunk: () => import('./trunk/index.ts').then((m) => m.default),
+    gateway: () => import('./gateway/index.ts').then((m) => m.default),
     set: () => import('./set.ts').then((m) => m.default),
     get: () => import('./get.ts').then((m) => m.default),
     list: () => import('./list.ts').then((m) => m.default),

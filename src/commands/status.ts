@@ -1,12 +1,12 @@
 import { defineCommand } from 'citty';
 import type { Status } from '../admin/protocol.ts';
 import { duration } from './duration.ts';
-import { printable } from './output.ts';
+import { type Field, fieldLines } from './fields.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
-import { painter, type Style } from './terminal.ts';
+import { painter } from './terminal.ts';
 
-/** What is told of a part of the sidecar: labels, values, and the style of those that call for attention. */
-type Section = (status: Status) => readonly (readonly [label: string, value: string, style?: Style | undefined])[];
+/** What is told of a part of the sidecar. */
+type Section = (status: Status) => readonly Field[];
 
 const NAMES = { redis: 'Redis', mysql: 'MySQL', sqlite: 'SQLite', drachtio: 'drachtio', embedded: 'embedded edge' };
 const UNKNOWN = 'unknown: the store does not answer';
@@ -35,20 +35,32 @@ const SECTIONS: readonly Section[] = [
     ['Feature servers', servers ? `${servers.active} active, ${servers.drained} drained` : UNKNOWN],
     ['RTP servers', rtpServers === null ? UNKNOWN : String(rtpServers)],
   ],
+  (status) => [leaseHolder(status), ...outbound(status)],
 ];
+
+function leaseHolder({ outbound: { leading, holder }, featureServers }: Status): Field {
+  if (leading) return ['Lease holder', 'this sidecar'];
+  if (holder !== null) return ['Lease holder', holder];
+  return featureServers ? ['Lease holder', 'nobody', 'red'] : ['Lease holder', UNKNOWN];
+}
+
+/** Of this sidecar: nothing when another one acts in its place. */
+function outbound({ outbound: { leading, trunks, gateways } }: Status): readonly Field[] {
+  const { up, down, unknown } = gateways;
+  if (!leading && trunks.total + up + down + unknown === 0) return [];
+  const { total, registered } = trunks;
+  return [
+    ['Trunks', `${registered} registered of ${total}`, registered < total ? 'yellow' : undefined],
+    ['Gateways', `${up} up, ${down} down, ${unknown} unknown`, down > 0 ? 'yellow' : undefined],
+  ];
+}
 
 export default defineCommand({
   meta: { name: 'status', description: 'Show what the running sidecar is, and whether it is well' },
   args: JSON_FLAG,
   async run({ args }) {
     const status = await askSidecar('status', {});
-    const { paint } = await painter();
-    const rows = SECTIONS.flatMap((section) => section(status));
-    const width = Math.max(...rows.map(([label]) => label.length)) + 2;
-    const lines = rows.map(([label, value, style]) => {
-      const text = printable(value);
-      return `${`${label}:`.padEnd(width)} ${style ? paint(style, text) : text}`;
-    });
-    await show(args, status, lines.join('\n'));
+    const fields = SECTIONS.flatMap((section) => section(status));
+    await show(args, status, fieldLines(fields, await painter()));
   },
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { AdminPeer, serverList } from '../support/admin-peer.ts';
+import { AdminPeer, gatewayList, serverList, statusOf, trunkList, trunkShown } from '../support/admin-peer.ts';
 import { run, runOnTerminal } from './cli.ts';
 
 const peer = await AdminPeer.start();
@@ -69,20 +69,10 @@ describe('what scripts look for', () => {
   });
 
   test('status', async () => {
-    const status = {
-      success: true,
-      version: '0.1.0',
-      pid: 4711,
-      startedAt: 0,
-      now: 11_520_000,
-      ready: true,
+    const status = statusOf({
       sip: { server: 'drachtio', connected: false, hostports: 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060' },
-      store: 'redis',
-      directory: 'mysql',
-      clusterId: 'default',
-      featureServers: { active: 2, drained: 1 },
       rtpServers: null,
-    };
+    });
     const { code, stdout } = await answered(status, 'status');
     expect(code).toBe(0);
     expect(stdout.split('\n')).toEqual([
@@ -97,6 +87,9 @@ describe('what scripts look for', () => {
       'Cluster:          default',
       'Feature servers:  2 active, 1 drained',
       'RTP servers:      unknown: the store does not answer',
+      'Lease holder:     this sidecar',
+      'Trunks:           0 registered of 0',
+      'Gateways:         0 up, 0 down, 0 unknown',
     ]);
     expect(JSON.parse((await answered(status, 'status', '--json')).stdout)).toEqual(status);
   });
@@ -136,6 +129,8 @@ describe('what goes wrong', () => {
   test.each([
     ['fs drain', 'drain requires server IP address'],
     ['fs undrain', 'undrain requires server IP address'],
+    ['trunk show', 'show requires gateway SID, as `trunk list` shows it'],
+    ['trunk refresh a b', 'Unexpected argument: b'],
     ['bogus', 'Unknown command: bogus'],
     ['fs bogus', 'Unknown command: bogus'],
     ['fs', 'Command expected'],
@@ -201,6 +196,16 @@ describe('the terminal', () => {
       [{ success: true, config: { [evil]: evil } }, 'list'],
       [{ success: true, message: evil }, 'reload'],
       [{ success: false, error: evil }, 'reload'],
+      [trunkList({ carrier: evil, host: evil, state: evil, transport: evil }), 'trunk', 'list'],
+      [trunkList({ lastReason: evil, gateway: evil }), 'trunk', 'list'],
+      [{ ...trunkList(), skipped: [{ carrier: evil, gateway: evil, why: evil }] }, 'trunk', 'list'],
+      [{ ...trunkList(), leading: false, holder: evil }, 'trunk', 'list'],
+      [trunkShown({ carrier: evil, state: evil, realm: evil, username: evil, lastReason: evil }), 'trunk', 'show', 'x'],
+      [{ success: true, refreshed: evil }, 'trunk', 'refresh'],
+      [gatewayList({ carrier: evil, host: evil, lastAnswer: evil, gateway: evil }), 'gateway', 'list'],
+      [{ ...gatewayList(), leading: false, holder: evil }, 'gateway', 'list'],
+      [statusOf({ clusterId: evil, outbound: { ...statusOf().outbound, leading: false, holder: evil } }), 'status'],
+      [trunkList({ lastReason: evil }), 'trunk', 'list', '--json'],
       [serverList({ serviceUrl: evil }), 'fs', 'list', '--json'],
       [{ success: false, error: evil }, 'reload', '--json'],
     ] as const;

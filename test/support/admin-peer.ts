@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { FeatureServerRow } from '../../src/admin/protocol.ts';
+import type { FeatureServerRow, GatewayRow, Status, TrunkRow } from '../../src/admin/protocol.ts';
 import { onCleanup, temporaryDirectory } from './cleanup.ts';
 
 /** What the peer does with a request: the answer, lines as they are, or nothing at all. */
@@ -81,4 +81,53 @@ export function serverList(...servers: readonly Partial<FeatureServerRow>[]) {
   );
   const drained = rows.filter(({ status }) => status !== 'active').map(({ server }) => server.split(':')[0]);
   return { success: true, servers: rows, drained, now: 1_012_000 };
+}
+
+/** When the lists below were made, milliseconds since the epoch. */
+const NOW = 1_800_000_000_000;
+const TARGET = { carrier: 'Acme', host: 'sip.acme.example', port: null, transport: 'udp' };
+/** Of the sidecar that acts outwards. */
+export const LEADING = { leading: true, holder: 'sbc-1/7/abc' };
+
+/** A registration as the sidecar shows it, up for 2 minutes that does not say otherwise. */
+export function trunkRow(row: Partial<TrunkRow> = {}): TrunkRow {
+  return {
+    ...{ ...TARGET, carrierSid: 'carrier-1', gateway: 'gateway-1', realm: 'acme.example', username: 'us' },
+    ...{ trunkType: 'auth', state: 'registered', since: NOW - 120_000, expiresAt: NOW + 3_480_000 },
+    ...{ lastReason: '200 OK', nextTryAt: NOW + 3_000_000, failures: 0, cseq: 17, ...row },
+  };
+}
+
+/** A list of registrations as the sidecar that leads answers it. */
+export function trunkList(...trunks: readonly Partial<TrunkRow>[]) {
+  return { success: true, trunks: trunks.map(trunkRow), skipped: [], now: NOW, ...LEADING };
+}
+
+/** What the sidecar says of one. */
+export function trunkShown(trunk: Partial<TrunkRow>) {
+  return { success: true, trunk: trunkRow(trunk), now: NOW };
+}
+
+/** A list of gateways as the sidecar that leads answers it, up for an hour that do not say otherwise. */
+export function gatewayList(...gateways: readonly Partial<GatewayRow>[]) {
+  const rows = gateways.map(
+    (row): GatewayRow => ({
+      ...{ ...TARGET, gateway: 'gateway-1', state: 'up', since: NOW - 3_600_000, lastAnswer: '200 OK' },
+      ...{ lastAnswerAt: NOW - 4000, rttMs: 18.4, ...row },
+    }),
+  );
+  return { success: true, gateways: rows, now: NOW, ...LEADING };
+}
+
+/** The status of a sidecar that leads, with drachtio and no carriers, 3 h 12 min after its start. */
+export function statusOf(status: Partial<Status> = {}) {
+  return {
+    ...{ success: true, version: '0.1.0', pid: 4711, startedAt: 0, now: 11_520_000, ready: true },
+    sip: { server: 'drachtio', connected: true, hostports: 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060' },
+    ...{ store: 'redis', directory: 'mysql', clusterId: 'default' },
+    featureServers: { active: 2, drained: 1 },
+    rtpServers: 1,
+    outbound: { ...LEADING, trunks: { total: 0, registered: 0 }, gateways: { up: 0, down: 0, unknown: 0 } },
+    ...status,
+  };
 }

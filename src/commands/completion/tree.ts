@@ -16,6 +16,7 @@ export interface Argument {
   readonly description: string;
   /** What stands for its value; undefined for a flag that takes none. */
   readonly value: string | undefined;
+  readonly required: boolean;
 }
 
 /** The whole tree of commands, loaded. */
@@ -27,10 +28,12 @@ export async function commandTree(command: CommandDef, above: readonly string[] 
     const definition: CommandDef | undefined = await resolved(child);
     if (definition) children.push(await commandTree(definition, path));
   }
-  const args = Object.entries((await resolved(command.args)) ?? {}).map(([name, { type, description, valueHint }]) => ({
-    type,
-    argument: { name, description: description ?? '', value: type === 'boolean' ? undefined : (valueHint ?? name) },
-  }));
+  const args = Object.entries((await resolved(command.args)) ?? {}).map(([name, definition]) => {
+    const { type, description = '', valueHint = name } = definition;
+    const value = type === 'boolean' ? undefined : valueHint;
+    const required = type === 'positional' && definition.required !== false;
+    return { type, argument: { name, description, value, required } };
+  });
   return {
     path,
     description: meta?.description ?? '',

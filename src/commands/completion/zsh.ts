@@ -38,12 +38,13 @@ ${cases.join('\n')}
 }
 
 function leaf(node: Node): string {
-  const specs = [
-    ...node.flags.map(flag),
-    quoted('--help[Show the usage]'),
-    ...node.positionals.map(({ description }, i) => quoted(`${i + 1}:${escaped(description)}: `)),
-  ];
+  const specs = [...node.flags.map(flag), quoted('--help[Show the usage]'), ...node.positionals.map(positional)];
   return `${nameOf(node)}() {\n  _arguments ${specs.join(' \\\n    ')}\n}\n`;
+}
+
+/** A message is all that zsh has to offer for it. */
+function positional({ description, required }: Argument, index: number): string {
+  return quoted(`${index + 1}:${required ? '' : ':'}${escaped(description)}: `);
 }
 
 function flag({ name, description, value }: Argument): string {

@@ -1,0 +1,82 @@
+/** One for every command: what to type, and what it prints where that is worth showing. */
+export const EXAMPLES: Readonly<Record<string, string>> = {
+  serve: '$ sbc-sip-sidecar serve --embedded --provision accounts.toml',
+  status: `$ sbc-sip-sidecar status
+Version:          0.1.0
+Process:          4711
+Uptime:           3 h 12 min
+Ready:            yes
+SIP server:       drachtio, connected
+Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060
+Store:            Redis
+Accounts:         MySQL
+Cluster:          default
+Feature servers:  2 active, 1 drained
+RTP servers:      1
+Lease holder:     this sidecar
+Trunks:           2 registered of 3
+Gateways:         2 up, 1 down, 0 unknown`,
+  'fs list': `$ sbc-sip-sidecar fs list
+Feature servers:
+  SERVER          STATE    CALLS  CHECK-IN  SERVICE URL
+  10.0.0.10:5060  active      12  4 s ago   http://10.0.0.10:3000
+  10.0.0.11:5060  drained      3  9 s ago   http://10.0.0.11:3000`,
+  'fs watch': '$ sbc-sip-sidecar fs watch',
+  'fs drain': `$ sbc-sip-sidecar fs drain 10.0.0.11 --wait --timeout 30m
+✓ Drained 10.0.0.11
+Drained servers: [10.0.0.11]
+Waiting for 10.0.0.11: 3 calls left
+10.0.0.11 has no calls left`,
+  'fs undrain': `$ sbc-sip-sidecar fs undrain 10.0.0.11
+✓ Undrained 10.0.0.11
+Drained servers: []`,
+  'fs drained': `$ sbc-sip-sidecar fs drained
+Drained servers:
+  10.0.0.11`,
+  'fs active': `$ sbc-sip-sidecar fs active
+Available feature servers:
+  10.0.0.10:5060`,
+  'trunk list': `$ sbc-sip-sidecar trunk list
+Trunks:
+  CARRIER  GATEWAY                    STATE       SINCE      EXPIRES    LAST ANSWER    NEXT TRY   SID
+  Acme     udp/sip.acme.example       registered  2 min ago  in 58 min  200 OK         in 52 min  4e5a2c6e-9d3b-4f6c-8a71-0f6d2b9c1e34
+  Bell     tls/sip.bell.example:5061  failing     9 min ago  -          403 Forbidden  in 20 min  b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10
+
+Not registered:
+  CARRIER  WHY                 SID
+  Cable    it has no password  0d1e2f3a-4b5c-4d6e-8f70-8192a3b4c5d6`,
+  'trunk show': `$ sbc-sip-sidecar trunk show b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10
+Carrier:      Bell
+Carrier SID:  7c0f3a52-1f6e-4c8e-a2c4-5b1d9e8f7a60
+Gateway:      tls/sip.bell.example:5061
+Gateway SID:  b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10
+Call-ID:      b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10
+CSeq:         27392014
+Realm:        sip.bell.example
+Username:     customer17
+Trunk type:   reg
+State:        failing
+Since:        9 min ago
+Expires:      -
+Last answer:  403 Forbidden
+Next try:     in 20 min
+Failures:     3 in a row`,
+  'trunk refresh': `$ sbc-sip-sidecar trunk refresh b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10
+✓ registering at b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10 now`,
+  'gateway list': `$ sbc-sip-sidecar gateway list
+Gateways:
+  CARRIER  GATEWAY                    STATE  SINCE        LAST ANSWER                      LAST PING    RTT  SID
+  Acme     udp/sip.acme.example       up     3 d 4 h ago  200 OK                           4 s ago    18 ms  4e5a2c6e-9d3b-4f6c-8a71-0f6d2b9c1e34
+  Bell     tls/sip.bell.example:5061  down   9 min ago    no answer (408 Request Timeout)  4 s ago    31 ms  b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10`,
+  set: `$ sbc-sip-sidecar set logLevel debug
+✓ logLevel = "debug"`,
+  get: `$ sbc-sip-sidecar get logLevel
+logLevel = "debug"`,
+  list: `$ sbc-sip-sidecar list
+Runtime Configuration:
+  logLevel = "debug"`,
+  reload: '$ sbc-sip-sidecar reload',
+  'completion bash': '$ sbc-sip-sidecar completion bash > /etc/bash_completion.d/sbc-sip-sidecar',
+  'completion zsh': '$ sbc-sip-sidecar completion zsh > ~/.zfunc/_sbc-sip-sidecar',
+  'completion fish': '$ sbc-sip-sidecar completion fish > ~/.config/fish/completions/sbc-sip-sidecar.fish',
+};

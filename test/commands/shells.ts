@@ -1,0 +1,81 @@
+import { expect } from 'bun:test';
+import { join } from 'node:path';
+import { temporaryDirectory } from '../support/cleanup.ts';
+import { spawnProcess } from '../support/process.ts';
+import { ended } from './cli.ts';
+
+/** What bash offers at the end of this line, in its order. */
+export async function bashOffers(script: string, line: string): Promise<string[]> {
+  const words = line.split(' ');
+  const asked = `source ${script}; COMP_WORDS=(${words.map((w) => `'${w}'`).join(' ')}); COMP_CWORD=${words.length - 1}
+_sbc_sip_sidecar && printf '%s\\n' "\${COMPREPLY[@]}"; complete -p sbc-sip-sidecar >&2`;
+  const { stdout, stderr } = await ended(spawnProcess('bash', ['--norc', '-c', asked]));
+  expect(stderr).toBe('complete -F _sbc_sip_sidecar sbc-sip-sidecar');
+  return stdout === '' ? [] : stdout.split('\n');
+}
+
+/** What fish offers at the end of this line, with descriptions after a tab, in order of the alphabet. */
+export async function fishOffers(script: string, line: string): Promise<string[]> {
+  const asked = `source ${script}; complete -C '${line}'`;
+  const env = { HOME: temporaryDirectory('fish') };
+  const { code, stdout, stderr } = await ended(spawnProcess('fish', ['--no-config', '-c', asked], { env }));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return stdout === '' ? [] : stdout.split('\n');
+}
+
+/** Between what is offered for one line and the next; no command is called so. */
+const NEXT = '//';
+
+/**
+ * The start of a zsh that completes lines, writes down what every function of the completion offers for them, and ends.
+ * Completion works at a prompt only, on a terminal.
+ */
+const ZSHRC = `
+autoload -Uz compinit
+compinit -D -u
+[[ -z $SCRIPT ]] || source $SCRIPT
+compadd() {
+  local -a hits
+  builtin compadd -O hits "$@"
+  (( $#hits )) && print -rl -- $hits >>$OFFERED
+  builtin compadd "$@"
+}
+zle -C offer complete-word _main_complete
+zle-line-init() {
+  for BUFFER in "\${(@f)ASKED}"; do
+    CURSOR=$#BUFFER
+    zle offer
+    print -r -- ${NEXT} >>$OFFERED
+  done
+  exit 0
+}
+zle -N zle-line-init
+`;
+
+/**
+ * What zsh offers at the end of each line, in order of the alphabet, where there is a file `accounts.toml` and a
+ * directory `accounts`.
+ * @param how the script is sourced, or found in $fpath, where its name must be that of its function
+ */
+export async function zshOffers(
+  script: string,
+  lines: readonly string[],
+  how: 'sourced' | 'fpath' = 'sourced',
+): Promise<string[][]> {
+  const home = temporaryDirectory('zsh');
+  const offered = join(home, 'offered');
+  await Promise.all(['accounts.toml', 'accounts/x'].map((name) => Bun.write(join(home, name), '')));
+  if (how === 'fpath') await Bun.write(join(home, '_sbc-sip-sidecar'), Bun.file(script));
+  await Bun.write(join(home, '.zshrc'), how === 'fpath' ? `fpath=(${home} $fpath)\n${ZSHRC}` : ZSHRC);
+  const env = { TERM: 'xterm', ZDOTDIR: home, HOME: home, OFFERED: offered, ASKED: lines.join('\n') };
+  const sourced = how === 'sourced' ? { SCRIPT: script } : {};
+  const shell = spawnProcess('script', ['-qec', 'zsh -i', '/dev/null'], { env: { ...env, ...sourced }, cwd: home });
+  const { code, stdout } = await ended(shell);
+  expect({ code, complaints: stdout.match(/\S*(?:zsh|zshrc|_sbc\S*|completion\S*):\d+:.*/g) }).toEqual({
+    code: 0,
+    complaints: null,
+  });
+  const answers = (await Bun.file(offered).text()).split(`${NEXT}\n`).slice(0, -1);
+  // Some functions ask more than once, and offer nothing at times.
+  return answers.map((words) => [...new Set(words.split('\n').filter((word) => word !== ''))].toSorted());
+}
