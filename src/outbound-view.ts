@@ -57,7 +57,9 @@ export async function outboundCounts(outbound: Outbound | undefined, lease: Leas
 async function leadershipOf(outbound: Outbound | undefined, lease: Lease): Promise<Leadership> {
   const leading = outbound?.leader.mayAct() ?? false;
   try {
-    return { leading, holder: (await lease.holder()) ?? null };
+    const holder = (await lease.holder()) ?? null;
+    // A moment passes between taking the lease and acting on it: until then nobody does.
+    return { leading, holder: holder === outbound?.token && !leading ? null : holder };
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
     return { leading, holder: null };

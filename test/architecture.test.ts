@@ -12,7 +12,8 @@ const FORBIDDEN: Record<string, RegExp> = {
   '{commands,config,provision}/**': /^(ioredis|mysql2|drachtio-srf)/,
   'main.ts': /^\.\/(?!commands\/(run|root)\.ts)/,
   // Clients of the admin socket start in milliseconds: the other end, Config and slow modules of the runtime are not theirs.
-  'commands/{fs,completion}/**': /\/(config|adapters)\/|\/serve\.ts|admin\/server|^node:(net|fs|util|tty)/,
+  'commands/{fs,trunk,gateway,completion}/**':
+    /\/(config|adapters)\/|\/serve\.ts|admin\/server|^node:(net|fs|util|tty)/,
   'admin/{client,wire,answers,errors,protocol}.ts': /^(?!\.\/)/,
 };
 
