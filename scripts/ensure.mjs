@@ -20,6 +20,8 @@ const TOOLS = {
   // A MySQL server that is already running will do: see test/support/mariadb.ts.
   ...(process.env.MYSQL_ROOT_PASSWORD === undefined ? { mariadbd: 'mariadb-server' } : {}),
   sipp: 'sip-tester',
+  // Makes the certificates of tests.
+  openssl: 'openssl',
   // A registrar at which we register.
   kamailio: 'kamailio',
   // Phones that register at us: those in a browser, and a softphone.
