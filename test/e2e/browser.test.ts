@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'bun:test';
+import { beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import type { Browser } from 'playwright-core';
 import { servePages, startBrowser } from '../support/browser.ts';
 import { BrowserPhone } from '../support/browser-phone.ts';
@@ -13,6 +13,9 @@ const PASSWORD = 'through the looking-glass';
 /** How long bindings outlive their connection, seconds. */
 const GRACE_SECONDS = 1;
 const DEADLINE_MS = 8000;
+
+// Longer than the deadlines within, which say more.
+setDefaultTimeout(30_000);
 
 let browser: Browser;
 let pageOf: (library: string) => string;

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from 'bun:test';
+import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { startBaresip } from '../support/baresip.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { within } from '../support/deadline.ts';
@@ -8,6 +8,9 @@ import { type RunningSidecar, startEmbedded } from './sidecar.ts';
 // baresip against the compiled binary, with the command that the banner tells a newcomer.
 
 const DEADLINE_MS = 8000;
+
+// Longer than the deadlines within, which say more.
+setDefaultTimeout(30_000);
 
 const authority = new TestAuthority();
 let sidecar: RunningSidecar;
