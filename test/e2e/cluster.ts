@@ -1,0 +1,98 @@
+import { NoSidecarError } from '../../src/admin/errors.ts';
+import { insertCarrier } from '../support/carriers.ts';
+import { eventually } from '../support/eventually.ts';
+import { sharedMariadb } from '../support/mariadb.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { SipPeer } from '../support/sip-peer.ts';
+import { Registrar } from '../support/sip-registrar.ts';
+import { QUICK, trunksOf } from './outbound.ts';
+import { outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
+
+const TRUNKS = 25;
+/** Seconds. */
+const GRANTED = 2;
+
+export interface Member extends RunningSidecar {
+  /** Its User-Agent. */
+  readonly name: string;
+}
+
+/** Two sidecars on one Redis and one MariaDB, and the registrar of all their trunks. */
+export interface Cluster {
+  readonly redis: RedisServer;
+  readonly peer: SipPeer;
+  /** What the registrar grants from now on, seconds; refreshed at half of it. */
+  granted: number;
+  /** Who registers now, and who does not; resolves when it is one of them and has everything registered. */
+  roles(): Promise<{ readonly holder: Member; readonly other: Member }>;
+  /** Resolves when each trunk was registered, by whomever, after the first `from` requests; `anew`: from the start. */
+  registeredSince(from: number, how?: 'anew' | 'or refreshed', deadlineMs?: number): Promise<void>;
+  /** Who sent requests after the first `from`, as often as it changed. */
+  sendersSince(from: number): string[];
+  stop(): Promise<void>;
+}
+
+/** Starts it; resolves when all is registered. */
+export async function startCluster(): Promise<Cluster> {
+  const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
+  const registrar = new Registrar({ password: () => 'pass', grant: () => cluster.granted });
+  const peer = await SipPeer.start(registrar.script);
+  const carriers = await Promise.all(
+    Array.from({ length: TRUNKS }, (_, i) =>
+      insertCarrier({ register_username: `line-${i}` }, { ipv4: peer.host, port: peer.port }),
+    ),
+  );
+  const gateways = carriers.flatMap((carrier) => carrier.gateways);
+  const join = async (name: string): Promise<Member> => {
+    const env = { ...outsideStores(redis, mariadb, 's'), ...QUICK, JAMBONES_REGBOT_USER_AGENT: name };
+    return { name, ...(await startEmbedded({ env })) };
+  };
+  const members = await Promise.all([join('sidecar A'), join('sidecar B')]);
+  const hasAll = async (member: Member) => {
+    const trunks = await trunksOf(member).catch((error: unknown) => {
+      if (error instanceof NoSidecarError) return [];
+      throw error;
+    });
+    return trunks.length === TRUNKS && trunks.every(({ expiresAt }) => expiresAt !== null);
+  };
+
+  const cluster: Cluster = {
+    redis,
+    peer,
+    granted: GRANTED,
+    async roles() {
+      const [one, two] = members;
+      const holder = await eventually('a holder with all trunks', async () => {
+        for (const member of members) if (await hasAll(member)) return member;
+        return undefined;
+      });
+      return { holder, other: holder === one ? two : one };
+    },
+    async registeredSince(from, how = 'or refreshed', deadlineMs = 5000) {
+      const missing = () => {
+        // Who starts knows no nonce yet. The request with credentials is the one that is granted.
+        const began = new Set<string | undefined>();
+        const granted = new Set<string | undefined>();
+        for (const request of peer.requests.slice(from)) {
+          const callId = request.header('Call-ID');
+          if (request.header('Authorization') === undefined) began.add(callId);
+          else if (how === 'or refreshed' || began.has(callId)) granted.add(callId);
+        }
+        return gateways.filter((gateway) => !granted.has(gateway));
+      };
+      const probe = () => missing().length === 0 || undefined;
+      await eventually('all registered', probe, { deadlineMs, describe: missing });
+    },
+    sendersSince(from) {
+      const senders = peer.requests.slice(from).map((request) => request.header('User-Agent') ?? '');
+      return senders.filter((sender, i) => sender !== senders[i - 1]);
+    },
+    async stop() {
+      for (const { process } of members) process.kill('SIGKILL');
+      await Promise.all([...members.map(({ process }) => process.exited), redis.stop(), peer.stop()]);
+      for (const carrier of carriers) await carrier.remove();
+    },
+  };
+  await cluster.roles();
+  return cluster;
+}

@@ -1,0 +1,63 @@
+import { afterEach, expect, test } from 'bun:test';
+import type { RowDataPacket } from 'mysql2/promise';
+import { eventually } from '../support/eventually.ts';
+import { sharedMariadb } from '../support/mariadb.ts';
+import { sharedRedis } from '../support/redis.ts';
+import { outsideStores, startEmbedded } from './sidecar.ts';
+
+const { pool, ...mariadb } = await sharedMariadb();
+const stores = outsideStores(await sharedRedis(), { ...mariadb, pool }, 's');
+afterEach(() => pool.query('DELETE FROM sbc_addresses'));
+
+async function insertRow(ipv4: string, ageSeconds: number) {
+  await pool.query(
+    `INSERT INTO sbc_addresses (sbc_address_sid, ipv4, port, last_updated)
+     VALUES (?, ?, 5060, DATE_SUB(NOW(), INTERVAL ? SECOND))`,
+    [crypto.randomUUID(), ipv4, ageSeconds],
+  );
+}
+
+async function rows() {
+  const [found] = await pool.query<RowDataPacket[]>(
+    `SELECT ipv4, port, tls_port, wss_port, TIMESTAMPDIFF(SECOND, last_updated, NOW()) AS age
+     FROM sbc_addresses ORDER BY ipv4`,
+  );
+  return found;
+}
+
+/** The rows as soon as those of dead SBCs are gone, which happens when ours are written. */
+const rowsWithout = (ipv4: string) =>
+  eventually('the end of the old row', async () => {
+    const found = await rows();
+    return found.some((row) => row.ipv4 === ipv4) ? undefined : found;
+  });
+
+test('no public address is no row; those of dead SBCs go, those of the living stay', async () => {
+  await insertRow('192.0.2.1', 3700);
+  await insertRow('192.0.2.2', 3500);
+  const sidecar = await startEmbedded({ env: stores });
+  expect(await rowsWithout('192.0.2.1')).toMatchObject([{ ipv4: '192.0.2.2' }]);
+  expect(await sidecar.stop()).toBe(0);
+  expect(await rows()).toHaveLength(1);
+});
+
+test('the external address is a row with its ports, renewed, which a clean stop leaves', async () => {
+  await insertRow('192.0.2.1', 11);
+  await insertRow('203.0.113.7', 5);
+  const sidecar = await startEmbedded({
+    args: ['--external-ip', '203.0.113.7'],
+    env: { ...stores, SBC_PUBLIC_ADDRESS_KEEP_ALIVE_IN_MILISECOND: '300', DEAD_SBC_IN_SECOND: '10' },
+  });
+  const { port } = sidecar.sip;
+  const ours = { ipv4: '203.0.113.7', port, tls_port: null, wss_port: null };
+  const [row, ...others] = await rowsWithout('192.0.2.1');
+  expect(row).toMatchObject(ours);
+  expect(row?.age).toBeLessThan(2);
+  expect(others).toEqual([]);
+
+  // Every interval again.
+  await insertRow('192.0.2.3', 100);
+  expect(await rowsWithout('192.0.2.3')).toMatchObject([ours]);
+  expect(await sidecar.stop()).toBe(0);
+  expect(await rows()).toMatchObject([ours]);
+});

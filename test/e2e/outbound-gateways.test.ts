@@ -1,0 +1,154 @@
+import { afterAll, describe, expect, test } from 'bun:test';
+import type { RowDataPacket } from 'mysql2/promise';
+import { type Carrier, insertCarrier, removeCarriers } from '../support/carriers.ts';
+import { eventually } from '../support/eventually.ts';
+import { sharedMariadb } from '../support/mariadb.ts';
+import { freePort } from '../support/net.ts';
+import { startRedis } from '../support/redis.ts';
+import { SipPeer } from '../support/sip-peer.ts';
+import { forbidden, notFound, ok, serviceUnavailable } from '../support/sip-registrar.ts';
+import { leading, noTrunk, pinged, QUICK, refresh, trunk } from './outbound.ts';
+import { outsideStores, startEmbedded } from './sidecar.ts';
+
+const mariadb = await sharedMariadb();
+const redis = await startRedis();
+const sidecar = await startEmbedded({
+  env: {
+    ...{ ...outsideStores(redis, mariadb, 's'), ...QUICK },
+    SEND_OPTIONS_PING_INTERVAL: '1',
+    OPTIONS_PING_TTL: '2',
+    OPTIONS_RESPONSE_REMOVE: '488',
+  },
+});
+await leading(sidecar);
+afterAll(async () => {
+  expect(await sidecar.stop()).toBe(0);
+  await removeCarriers();
+});
+
+const blacklisted = (gateway: string) => redis.client.exists(`blacklist-sip-gateway:${gateway}`);
+
+describe('a gateway that is pinged', () => {
+  /** Which the sidecar has seen. */
+  async function gatewayAt({ host, port }: { host: string; port: number }, protocol = 'udp') {
+    const carrier = await insertCarrier({ requires_register: 0 }, { ipv4: host, port, protocol, send_options_ping: 1 });
+    await refresh(sidecar);
+    return { ...carrier, gateway: carrier.gateways[0] ?? '' };
+  }
+  const isUnlisted = (gateway: string) =>
+    eventually('its leaving the blacklist', async () => (await blacklisted(gateway)) === 0 || undefined);
+
+  test.each([
+    ['200', ok],
+    ['404', notFound],
+    ['403', forbidden],
+  ] as const)('is up when it answers %s', async (status, answer) => {
+    const peer = await SipPeer.start(answer);
+    const carrier = await gatewayAt(peer);
+    // What another sidecar has put there before.
+    await redis.client.set(`blacklist-sip-gateway:${carrier.gateway}`, '1');
+    const row = await pinged(sidecar, carrier.gateway, 'up');
+    expect(row.lastAnswer).toStartWith(status);
+    expect(row).toMatchObject({ carrier: carrier.sid, host: peer.host, port: peer.port, transport: 'udp' });
+    expect(row.rttMs).toBeWithin(0, 1000);
+    await isUnlisted(carrier.gateway);
+    expect(peer.requests[0]).toMatchObject({ method: 'OPTIONS', uri: `sip:127.0.0.1:${peer.port}` });
+    await carrier.remove();
+  });
+
+  test('is on the blacklist while it is in trouble, over the end of that key’s time, and not after it', async () => {
+    const peer = await SipPeer.start(() => serviceUnavailable());
+    const carrier = await gatewayAt(peer);
+    await pinged(sidecar, carrier.gateway, 'down');
+    await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
+    const listedAt = performance.now();
+    await sidecar.process.line(new RegExp(`OPTIONS ping of gateway .* of carrier ${carrier.sid} failed: 503`), 1000);
+    // Renewed: for longer than its two seconds it is there, whenever one looks.
+    await eventually('three seconds', async () => {
+      expect(await blacklisted(carrier.gateway)).toBe(1);
+      return performance.now() - listedAt > 3000 || undefined;
+    });
+    peer.script = ok;
+    await pinged(sidecar, carrier.gateway, 'up');
+    await isUnlisted(carrier.gateway);
+    const alerts = sidecar.process.lines.filter((line) => line.includes('"alert"') && line.includes(carrier.sid));
+    expect(alerts).toHaveLength(1);
+    await carrier.remove();
+  });
+
+  test.each(['udp', 'tcp'])(
+    'is down when nobody is there (%s), and leaves the blacklist with its row',
+    async (proto) => {
+      const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, proto);
+      const row = await pinged(sidecar, carrier.gateway, 'down');
+      expect(row.lastAnswer).toBe('not reached (503 Service Unavailable)');
+      await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
+      await carrier.remove();
+      await refresh(sidecar);
+      await isUnlisted(carrier.gateway);
+    },
+  );
+
+  test('that answers what was named is pinged no more', async () => {
+    const peer = await SipPeer.start(() => ({ status: 488 }));
+    const carrier = await gatewayAt(peer);
+    const alert = await sidecar.process.line(/OPTIONS pings of gateway .* switched off: 488/, 5000);
+    expect(alert.input).toContain(carrier.sid);
+    const [[row]] = await mariadb.pool.query<RowDataPacket[]>(
+      'SELECT send_options_ping FROM sip_gateways WHERE sip_gateway_sid = ?',
+      [carrier.gateway],
+    );
+    expect(row?.send_options_ping).toBe(0);
+    expect(peer.requests).toHaveLength(1);
+    await carrier.remove();
+  });
+});
+
+describe('a trunk of type reg', () => {
+  const now = () => Math.floor(Date.now() / 1000);
+  let carrier: Carrier & { gateway: string };
+  const hash = (ip: string) => redis.client.hget(`eph-gw-ip:${ip}`, carrier.sid);
+  const noField = (ip: string) =>
+    eventually('the end of the field', async () => (await hash(ip)) === null || undefined);
+
+  test('makes the gateway’s address its carrier’s, as long as it is registered', async () => {
+    const peer = await SipPeer.start();
+    const inserted = await insertCarrier({ trunk_type: 'reg' }, { ipv4: peer.host, port: peer.port });
+    carrier = { ...inserted, gateway: inserted.gateways[0] ?? '' };
+    await refresh(sidecar);
+    await trunk(sidecar, carrier.gateway, 'registered');
+    const expiry = await eventually('the field', async () => (await hash('127.0.0.1')) ?? undefined);
+    expect(Number(expiry)).toBeWithin(now() + 3590, now() + 3602);
+    expect(await redis.client.ttl('eph-gw-ip:127.0.0.1')).toBeGreaterThan(3600);
+
+    // A change of its settings does not take it away.
+    await carrier.set({ register_from_user: 'other' });
+    await refresh(sidecar);
+    await peer.next((r) => r.header('From')?.includes('other') === true);
+    expect(await hash('127.0.0.1')).not.toBeNull();
+
+    await carrier.set({ is_active: 0 });
+    await refresh(sidecar);
+    expect((await peer.next((r) => r.header('Expires') === '0')).header('Call-ID')).toBe(carrier.gateway);
+    await noTrunk(sidecar, carrier.gateway);
+    await noField('127.0.0.1');
+    await carrier.remove();
+  });
+
+  test('keeps it through failed refreshes until the old registration is over', async () => {
+    const peer = await SipPeer.start((request) => ({
+      status: 200,
+      headers: { Contact: `${request.header('Contact')?.replace(/;expires=\d+/, '')};expires=3` },
+    }));
+    const inserted = await insertCarrier({ trunk_type: 'reg' }, { ipv4: peer.host, port: peer.port });
+    carrier = { ...inserted, gateway: inserted.gateways[0] ?? '' };
+    await refresh(sidecar);
+    const { expiresAt } = await trunk(sidecar, carrier.gateway, 'registered');
+    peer.script = forbidden;
+    await trunk(sidecar, carrier.gateway, 'failing');
+    expect(await hash('127.0.0.1')).not.toBeNull();
+    await noField('127.0.0.1');
+    expect(Date.now()).toBeGreaterThanOrEqual(expiresAt ?? Infinity);
+    await carrier.remove();
+  });
+});

@@ -1,0 +1,88 @@
+import { afterAll, expect, test } from 'bun:test';
+import { insertCarrier, removeCarriers } from '../support/carriers.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Kamailio, startKamailio } from '../support/kamailio.ts';
+import { sharedMariadb } from '../support/mariadb.ts';
+import { startRedis } from '../support/redis.ts';
+import { noTrunk, QUICK, refresh, trunk } from './outbound.ts';
+import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
+
+afterAll(removeCarriers);
+
+const REALM = 'carrier.test';
+const mariadb = await sharedMariadb();
+const kamailio = await startKamailio({ realm: REALM, users: { line: 'pass', other: 'word' } });
+
+/** Resolves when Kamailio has so many contacts of a user. */
+function contactsOf({ contacts }: Kamailio, user: string, count: number) {
+  return eventually(`${count} contacts of ${user}`, async () => {
+    const found = (await contacts()).filter((c) => c.user === user);
+    return found.length === count ? found : undefined;
+  });
+}
+
+test.each(['udp', 'tcp'] as const)(
+  'a carrier of MariaDB is registered over %s while it wants to be',
+  async (protocol) => {
+    const sidecar = await startEmbedded({
+      env: { ...outsideStores(await startRedis(), mariadb, 's'), ...QUICK },
+    });
+    const { host, port } = kamailio;
+    const columns = { register_sip_realm: REALM, register_public_ip_in_contact: 1 };
+    const carrier = await insertCarrier(columns, { ipv4: host, port, protocol });
+    const [gateway = ''] = carrier.gateways;
+
+    const registered = await trunk(sidecar, gateway, 'registered');
+    expect(registered).toMatchObject({ lastReason: '200 OK', failures: 0, transport: protocol });
+    const [contact] = await contactsOf(kamailio, 'line', 1);
+    expect(contact).toMatchObject({
+      contact: `sip:line@127.0.0.1:${sidecar.sip.port};transport=${protocol}`,
+      callId: gateway,
+      cseq: registered.cseq,
+    });
+    // It grants no more than that, and that counts.
+    expect(contact?.expires).toBeLessThanOrEqual(600);
+    expect(Math.round(((registered.expiresAt ?? 0) - Date.now()) / 1000)).toBeWithin(590, 601);
+    expect(await carrier.status()).toMatchObject({ status: 'ok', reason: '200 OK', callId: gateway, expires: 600 });
+
+    await carrier.set({ requires_register: 0 });
+    await contactsOf(kamailio, 'line', 0);
+    await noTrunk(sidecar, gateway);
+
+    await carrier.set({ requires_register: 1 });
+    await refresh(sidecar);
+    const [again] = await contactsOf(kamailio, 'line', 1);
+    expect(again).toMatchObject({ callId: gateway });
+    expect(again?.cseq).toBeGreaterThan(registered.cseq);
+    await carrier.remove();
+    await refresh(sidecar);
+    await contactsOf(kamailio, 'line', 0);
+    expect(await sidecar.stop()).toBe(0);
+  },
+);
+
+test('a provisioned carrier is registered, and un-registered when the file no longer has it', async () => {
+  const carrier = `
+[[carrier]]
+name = "Kamailio"
+register = { username = "other", password = "word", realm = "${REALM}" }
+[[carrier.gateway]]
+host = "${kamailio.host}"
+port = ${kamailio.port}
+`;
+  const path = await fileWith('p.toml', carrier);
+  // An hour: it is the reload that counts.
+  const env = { ...QUICK, JAMBONES_REGBOT_REFRESH_SECONDS: '3600' };
+  const sidecar = await startEmbedded({ args: ['--provision', path], env });
+  await contactsOf(kamailio, 'other', 1);
+  await Bun.write(path, carrier.replace('name =', 'active = false\nname ='));
+  sidecar.process.kill('SIGHUP');
+  await contactsOf(kamailio, 'other', 0);
+  await Bun.write(path, carrier);
+  sidecar.process.kill('SIGHUP');
+  await contactsOf(kamailio, 'other', 1);
+  await Bun.write(path, '');
+  sidecar.process.kill('SIGHUP');
+  await contactsOf(kamailio, 'other', 0);
+  expect(await sidecar.stop()).toBe(0);
+});
