@@ -71,7 +71,7 @@ export class DigestAnswers {
       return 'refused';
     }
     const uses = held?.nonce === challenge.nonce ? held.uses : 0;
-    this.#held[header] = { ...challenge, uses, answered: again ? 'twice' : 'once' };
+    this.#held[header] = { ...detached(challenge), uses, answered: again ? 'twice' : 'once' };
     return 'answer';
   }
 
@@ -115,6 +115,18 @@ function strongest(challenges: readonly Challenge[]): Challenge | undefined {
   return ALGORITHMS.toReversed()
     .map((algorithm) => challenges.find((c) => c.algorithm === algorithm))
     .find((c) => c !== undefined);
+}
+
+/** A part of a text keeps the whole text alive, here a message, or as many as came in one piece. */
+function detached(challenge: Challenge): Challenge {
+  const { realm, nonce, opaque } = challenge;
+  const copy = (text: string) => Buffer.from(text).toString();
+  return {
+    ...challenge,
+    realm: copy(realm),
+    nonce: copy(nonce),
+    ...(opaque !== undefined && { opaque: copy(opaque) }),
+  };
 }
 
 /** The challenges of one header line that we could answer; none of a line that cannot be read. */
