@@ -20,6 +20,8 @@ const TOOLS = {
   // A MySQL server that is already running will do: see test/support/mariadb.ts.
   ...(process.env.MYSQL_ROOT_PASSWORD === undefined ? { mariadbd: 'mariadb-server' } : {}),
   sipp: 'sip-tester',
+  // What scans the Internet for telephones to abuse.
+  svwar: 'sipvicious',
   // A registrar at which we register.
   kamailio: 'kamailio',
   // Shells that read the completion scripts.
