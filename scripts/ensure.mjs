@@ -22,6 +22,8 @@ const TOOLS = {
   sipp: 'sip-tester',
   // Makes the certificates of tests.
   openssl: 'openssl',
+  // What scans the Internet for telephones to abuse.
+  svwar: 'sipvicious',
   // A registrar at which we register.
   kamailio: 'kamailio',
   // Phones that register at us: those in a browser, and a softphone.

@@ -1,0 +1,60 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What a process holds at one moment. */
+export interface Sample {
+  /** Seconds since the first one. */
+  readonly at: number;
+  readonly rssMb: number;
+  readonly handles: number;
+  /** Size of the files in its data directory. */
+  readonly dataMb: number;
+}
+
+/** Looks at a process again and again until it is stopped. Linux only. */
+export class Samples {
+  readonly all: Sample[] = [];
+  readonly #began = performance.now();
+  readonly #timer: Timer;
+
+  constructor(
+    private readonly pid: number,
+    private readonly dataDirectory: string,
+    everyMs: number,
+  ) {
+    this.take();
+    this.#timer = setInterval(() => this.take(), everyMs);
+  }
+
+  take(): Sample {
+    const at = (performance.now() - this.#began) / 1000;
+    const sample = { at, rssMb: rssMb(this.pid), handles: handles(this.pid), dataMb: dataMb(this.dataDirectory) };
+    this.all.push(sample);
+    return sample;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+export function rssMb(pid: number): number {
+  const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kb ?? 0) / 1024;
+}
+
+/** Open files, sockets and the like. */
+export function handles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+function dataMb(directory: string): number {
+  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0) / 2 ** 20;
+}
+
+/** The median of a figure over the samples of some stretch of time; NaN when there are none. */
+export function medianBetween(samples: readonly Sample[], figure: keyof Sample, from: number, to: number): number {
+  const values = samples.filter(({ at }) => at >= from && at < to).map((s) => s[figure]);
+  values.sort((a, b) => a - b);
+  return values[values.length >> 1] ?? Number.NaN;
+}
