@@ -18,6 +18,7 @@ import { ProvisionError } from './provision/file.ts';
 import { provision } from './provision/index.ts';
 import { ConnectionBindings } from './register/connection-bindings.ts';
 import { type RegisterRules, register } from './register/index.ts';
+import { type Reloadable, reload } from './reload.ts';
 import { Repeats } from './repeats.ts';
 import { statusOf } from './status.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -66,7 +67,9 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   const secret = randomBytes(24).toString('base64url');
   let ready = false;
   let sip = { connected: false, hostports: '' };
+  let edge: Edge | undefined;
   let outbound: Outbound | undefined;
+  const reloadable = () => ({ config, stores, edge, outbound, logger });
   const admin: AdminRules = {
     pool: stores.pool,
     silentMs: config.servers.expiresMs,
@@ -74,11 +77,7 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
     outbound: outboundView(() => outbound, stores.lease, clock),
     now: clock.now,
     status: () => statusOf({ ...stores, config, startedAt, now: clock.now(), ready, sip, outbound }),
-    reload: () => {
-      const message = reload(config, stores, logger);
-      outbound?.follow();
-      return message;
-    },
+    reload: () => reload(reloadable()),
   };
   const socket = await startAdminServer(config.platform.socketPath, (request) => perform(admin, request), logger);
   open.defer(() => socket.stop());
@@ -91,11 +90,8 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
     logger,
   });
   open.defer(() => connections.stop());
-  const edge = config.parts.sip === 'edge' ? await openEdge(config, secret, connections, logger) : undefined;
-  if (edge) {
-    open.defer(() => edge.stop());
-    if (config.embedded.tlsCert) open.defer(onHangup(() => renewCertificate(edge, logger)));
-  }
+  edge = config.parts.sip === 'edge' ? await openEdge(config, secret, connections, logger) : undefined;
+  open.defer(() => edge?.stop());
   const { networks } = config.platform;
   const drachtio = new DrachtioServer({
     ...(edge ? { ...edge.control, secret } : config.drachtio),
@@ -120,7 +116,7 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   drachtio.handle('REGISTER', (request) => register(registering, request));
   drachtio.handle('OPTIONS', (request) => options(checkingIn, request));
 
-  open.defer(onHangup(() => reloadOrComplain(admin, logger)));
+  open.defer(onHangup(() => reloadOrComplain(reloadable())));
   for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, told))) return;
   stores.start();
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, clock, logger });
@@ -178,36 +174,12 @@ function openEdge(
   });
 }
 
-function renewCertificate(edge: Edge, logger: Logger): void {
+function reloadOrComplain(reloadable: Reloadable): void {
   try {
-    edge.reloadCertificates();
-    logger.info({}, 'certificate renewed');
+    reload(reloadable);
   } catch (error) {
-    if (!(error instanceof CertificateError)) throw error;
-    logger.error({ why: error.message }, 'certificate not renewed, the old one stays');
-  }
-}
-
-function reload(config: Config, stores: Stores, logger: Logger): string {
-  try {
-    provision(config, stores);
-  } catch (error) {
-    if (!(error instanceof ProvisionError)) throw error;
-    throw new Refused(`${error.message}; the old state stays`);
-  }
-  stores.forget();
-  const file = config.parts.directory === 'sqlite' ? config.embedded.provision : '';
-  const message = `${file && `provisioning applied again from ${file}, `}cached accounts forgotten`;
-  logger.info({}, message);
-  return message;
-}
-
-function reloadOrComplain(admin: AdminRules, logger: Logger): void {
-  try {
-    admin.reload();
-  } catch (error) {
+    // It is in the log.
     if (!(error instanceof Refused)) throw error;
-    logger.error({ why: error.message }, 'provisioning not applied, the old one stays');
   }
 }
 

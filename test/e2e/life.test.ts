@@ -128,7 +128,7 @@ describe('the embedded sidecar', () => {
 
     await Bun.write(path, 'nonsense');
     process.kill('SIGHUP');
-    await process.line(/provisioning not applied/, 5000);
+    await process.line(/not reloaded, the old state stays/, 5000);
     expect((await registerOnce(sip, ALICE)).status).toBe(200);
 
     await Bun.write(path, ACCOUNT.replace('wonderland', 'through the looking-glass'));

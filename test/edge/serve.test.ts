@@ -52,7 +52,7 @@ test('the sidecar listens by TLS and WSS, and SIGHUP renews the certificate', as
   expect(await names()).toContain('new.edge.test');
   expect(await names(wss)).toContain('new.edge.test');
   authority.own.file('serve.pem', 'no certificate');
-  await hangUp(/certificate not renewed, the old one stays/);
+  await hangUp(/not reloaded, the old state stays/);
   expect(await names()).toContain('new.edge.test');
   sidecar.kill('SIGTERM');
   expect((await within(sidecar.exited, START_MS, 'end of the sidecar')).code).toBe(0);
