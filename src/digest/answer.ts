@@ -42,7 +42,8 @@ export function isChallenge(status: number): status is ChallengeStatus {
  * the registrar and of a proxy, so that the next request carries credentials from the start.
  */
 export class DigestAnswers {
-  readonly #held: { [status in ChallengeStatus]?: Held } = {};
+  /** Not by status: an object with a property 401 is given room for all from 0 on, 5 KB for each of us. */
+  readonly #held: { [header in (typeof ANSWERS)[ChallengeStatus]]?: Held } = {};
 
   constructor(
     private readonly username: string,
@@ -62,25 +63,26 @@ export class DigestAnswers {
   challenged(status: ChallengeStatus, values: readonly string[]): Verdict {
     const challenge = strongest(values.flatMap(readChallenges));
     if (!challenge) return 'unanswerable';
-    const held = this.#held[status];
+    const header = ANSWERS[status];
+    const held = this.#held[header];
     const again = held?.realm === challenge.realm && held.answered !== 'not yet';
     if (again && (!challenge.stale || held.answered === 'twice' || held.nonce === challenge.nonce)) {
-      delete this.#held[status];
+      delete this.#held[header];
       return 'refused';
     }
     const uses = held?.nonce === challenge.nonce ? held.uses : 0;
-    this.#held[status] = { ...challenge, uses, answered: again ? 'twice' : 'once' };
+    this.#held[header] = { ...detached(challenge), uses, answered: again ? 'twice' : 'once' };
     return 'answer';
   }
 
   /** The credentials that a request is to carry, by header; each call is one use of the nonces. */
   headers(method: string, uri: string): Record<string, string> {
     const headers: Record<string, string> = {};
-    for (const status of [401, 407] as const) {
-      const held = this.#held[status];
+    for (const header of Object.values(ANSWERS)) {
+      const held = this.#held[header];
       if (!held) continue;
       held.uses++;
-      headers[ANSWERS[status]] = this.#credentials(held, method, uri);
+      headers[header] = this.#credentials(held, method, uri);
     }
     return headers;
   }
@@ -113,6 +115,18 @@ function strongest(challenges: readonly Challenge[]): Challenge | undefined {
   return ALGORITHMS.toReversed()
     .map((algorithm) => challenges.find((c) => c.algorithm === algorithm))
     .find((c) => c !== undefined);
+}
+
+/** A part of a text keeps the whole text alive, here a message, or as many as came in one piece. */
+function detached(challenge: Challenge): Challenge {
+  const { realm, nonce, opaque } = challenge;
+  const copy = (text: string) => Buffer.from(text).toString();
+  return {
+    ...challenge,
+    realm: copy(realm),
+    nonce: copy(nonce),
+    ...(opaque !== undefined && { opaque: copy(opaque) }),
+  };
 }
 
 /** The challenges of one header line that we could answer; none of a line that cannot be read. */

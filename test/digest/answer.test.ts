@@ -1,3 +1,4 @@
+import { heapStats } from 'bun:jsc';
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { algorithmNamed, responseMatches } from '../../src/digest/algorithm.ts';
@@ -154,4 +155,22 @@ test('whatever a challenge holds, the answer is one line', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test('a held challenge takes little memory: there may be ten thousand, and none keeps the message that it came in', () => {
+  const held: DigestAnswers[] = [];
+  const size = () => {
+    Bun.gc(true);
+    return heapStats().heapSize;
+  };
+  const before = size();
+  for (let i = 0; i < 1000; i++) {
+    const answers = make();
+    const message = Buffer.from(
+      `${challenge('', `nonce-that-is-a-little-longer-${i}`)}\r\n${'x'.repeat(4000)}`,
+    ).toString();
+    expect(answers.challenged(401, [message.slice(0, message.indexOf('\r\n'))])).toBe('answer');
+    held.push(answers);
+  }
+  expect((size() - before) / held.length).toBeLessThan(2000);
 });
