@@ -74,7 +74,7 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
   const database =
     parts.directory === 'mysql'
       ? databaseInMysql(config, cipher, logger, clock)
-      : databaseInSqlite(present(sqlite), cipher, logger, clock);
+      : databaseInSqlite(present(sqlite), config, cipher, logger, clock);
   const times = { refreshMs: config.mysql.refreshSeconds * 1000, staleMs: config.mysql.staleSeconds * 1000 };
   const directory = new CachedDirectory(database.directory, times, clock, logger);
 
@@ -164,17 +164,20 @@ function databaseInMysql(
 
 function databaseInSqlite(
   sqlite: Database,
+  config: Config,
   cipher: ClientPasswordCipher,
   logger: Logger,
   clock: Clock,
 ): DatabaseStores & Opened {
   const db = kyselyOver(sqlite);
+  // Every registration writes its status at every refresh: a sync for each would keep phones waiting.
+  const statuses = openSqlite(config.embedded.data, { durable: false });
   return {
     directory: new SqlDirectory(db, 'SQLite', cipher, clock, logger),
-    carriers: new SqlCarriers(db, db, 'SQLite', logger),
+    carriers: new SqlCarriers(db, kyselyOver(statuses), 'SQLite', logger),
     addresses: new SqliteSbcAddresses(sqlite),
     probes: [],
-    async close() {},
+    close: async () => statuses.close(),
   };
 }
 

@@ -12,6 +12,7 @@ const USAGE = `Has the compiled sidecar, with its embedded edge, keep many regis
   --trunks <n>         carriers with one gateway each                         10000
   --batch-size <n>     registrations that start together, and …               10
   --batch-sleep <ms>   … the pause after them                                 250
+  --idle <s>           how long it runs before there is any carrier           10
   --settle <s>         how long nothing is measured after all are registered  40
   --windows <n>        stretches of time over which CPU is measured           3
   --seconds <s>        length of each                                         60
@@ -27,6 +28,7 @@ export interface Options extends Pace {
   readonly binary: string;
   readonly stores: Kind;
   readonly trunks: number;
+  readonly idle: number;
   readonly settle: number;
   readonly windows: number;
   readonly seconds: number;
@@ -35,7 +37,7 @@ export interface Options extends Pace {
   readonly json: boolean;
 }
 
-const SMOKE = { trunks: 200, batchSize: 20, batchSleepMs: 50, settle: 1, windows: 2, seconds: 1, cycles: 3 };
+const SMOKE = { trunks: 200, batchSize: 20, batchSleepMs: 50, idle: 1, settle: 1, windows: 2, seconds: 1, cycles: 3 };
 
 /** Undefined when there is nothing to measure: help was asked for, or what is wrong was said. */
 export function readArgs(): Options | undefined {
@@ -47,6 +49,7 @@ export function readArgs(): Options | undefined {
         trunks: { type: 'string', default: '10000' },
         'batch-size': { type: 'string', default: '10' },
         'batch-sleep': { type: 'string', default: '250' },
+        idle: { type: 'string', default: '10' },
         settle: { type: 'string', default: '40' },
         windows: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '60' },
@@ -63,6 +66,7 @@ export function readArgs(): Options | undefined {
       trunks: count('trunks', values.trunks),
       batchSize: count('batch-size', values['batch-size']),
       batchSleepMs: count('batch-sleep', values['batch-sleep']),
+      idle: count('idle', values.idle),
       settle: count('settle', values.settle),
       windows: count('windows', values.windows),
       seconds: count('seconds', values.seconds),

@@ -16,7 +16,7 @@ export interface Measured {
   readonly cpuPercent: readonly number[];
   /** REGISTERs that came in each window, per second. */
   readonly registersPerSecond: readonly number[];
-  /** One a second: before there was any carrier, and in the windows. MB. */
+  /** Before there was any carrier, and in the windows, one a second. MB. */
   readonly idleMb: readonly number[];
   readonly settledMb: readonly number[];
   /** `trunk refresh` over the admin socket, ms. */
@@ -26,10 +26,12 @@ export interface Measured {
   readonly faults: readonly string[];
 }
 
-/** A bare sidecar is at rest soon; its memory is read so many times. */
-const IDLE_SETTLE_MS = 5_000;
+/** Of a sidecar that does nothing the memory is read so many times. */
 const IDLE_READINGS = 5;
+const IDLE_READING_MS = 200;
 const READING_MS = 1_000;
+/** Between two readings of the database, so that each is one by itself. */
+const CYCLE_PAUSE_MS = 500;
 /** Beyond the pace, for all to be registered. */
 const PATIENCE_MS = 60_000;
 
@@ -43,11 +45,11 @@ export async function measure(options: Options, directory: string): Promise<Meas
   const sidecar = await startSidecar(options.binary, directory, stores, options);
   open.defer(() => sidecar.stop());
   const watched: Watched = { name: 'sidecar', pid: sidecar.pid };
-  await Bun.sleep(IDLE_SETTLE_MS);
+  await Bun.sleep(options.idle * 1000);
   const idleMb: number[] = [];
   for (let i = 0; i < IDLE_READINGS; i++) {
     idleMb.push(rssMb(watched));
-    await Bun.sleep(READING_MS);
+    await Bun.sleep(IDLE_READING_MS);
   }
 
   const allowedSeconds = ((Math.ceil(trunks / batchSize) - 1) * batchSleepMs) / 1000;
@@ -92,7 +94,7 @@ async function timeCycles(admin: AdminConnection, cycles: number): Promise<numbe
     const began = performance.now();
     await admin.ask('trunk-refresh', {});
     times.push(performance.now() - began);
-    await Bun.sleep(READING_MS);
+    await Bun.sleep(CYCLE_PAUSE_MS);
   }
   return times;
 }
