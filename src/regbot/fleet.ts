@@ -209,7 +209,8 @@ function wasEnabled({ disabledAt }: Registration, asked: number): boolean {
   return disabledAt !== undefined && asked >= disabledAt + DISABLED_GRACE_MS;
 }
 
+/** Optional ones are absent rather than undefined, so that names and values say it all. */
 function sameTrunk(a: Trunk, b: Trunk): boolean {
-  const [one, other] = [Object.entries(a), new Map<string, unknown>(Object.entries(b))];
-  return one.length === other.size && one.every(([name, value]) => other.has(name) && other.get(name) === value);
+  const names = Object.keys(a) as (keyof Trunk)[];
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
