@@ -30,8 +30,9 @@ const blacklisted = (gateway: string) => redis.client.exists(`blacklist-sip-gate
 
 describe.concurrent('a gateway that is pinged', () => {
   /** Which the sidecar has seen. */
-  async function gatewayAt({ host, port }: { host: string; port: number }, protocol = 'udp') {
-    const carrier = await insertCarrier({ requires_register: 0 }, { ipv4: host, port, protocol, send_options_ping: 1 });
+  async function gatewayAt({ host, port }: { host: string; port: number }, more: Record<string, string> = {}) {
+    const row = { ipv4: host, port, send_options_ping: 1, ...more };
+    const carrier = await insertCarrier({ requires_register: 0 }, row);
     await refresh(sidecar);
     return { ...carrier, gateway: carrier.gateways[0] ?? '' };
   }
@@ -44,9 +45,10 @@ describe.concurrent('a gateway that is pinged', () => {
     ['403', forbidden],
   ] as const)('is up when it answers %s', async (status, answer) => {
     const peer = await SipPeer.start(answer);
-    const carrier = await gatewayAt(peer);
-    // What another sidecar has put there before.
-    await redis.client.set(`blacklist-sip-gateway:${carrier.gateway}`, '1');
+    // Another sidecar has put it there before.
+    const sip_gateway_sid = crypto.randomUUID();
+    await redis.client.set(`blacklist-sip-gateway:${sip_gateway_sid}`, '1');
+    const carrier = await gatewayAt(peer, { sip_gateway_sid });
     const row = await pinged(sidecar, carrier.gateway, 'up');
     expect(row.lastAnswer).toStartWith(status);
     expect(row).toMatchObject({ carrier: carrier.sid, host: peer.host, port: peer.port, transport: 'udp' });
@@ -78,8 +80,8 @@ describe.concurrent('a gateway that is pinged', () => {
 
   test.each(['udp', 'tcp'])(
     'is down when nobody is there (%s), and leaves the blacklist with its row',
-    async (proto) => {
-      const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, proto);
+    async (protocol) => {
+      const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, { protocol });
       const row = await pinged(sidecar, carrier.gateway, 'down');
       expect(row.lastAnswer).toBe('not reached (503 Service Unavailable)');
       await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
