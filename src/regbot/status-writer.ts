@@ -6,11 +6,13 @@ const CONCURRENCY = 4;
 
 /**
  * Writes carriers' register_status. Of a carrier only the last one that waits is written, and never two at a time. One
- * that could not be written is logged and left: the next one will do.
+ * that could not be written is left: the next one will do. An outage is a line at its start and one at its end.
  */
 export class StatusWriter {
   readonly #waiting = new Map<string, RegisterStatus>();
   readonly #writing = new Set<string>();
+  /** The last write failed. */
+  #failing = false;
 
   constructor(
     private readonly directory: Pick<CarrierDirectory, 'saveRegisterStatus'>,
@@ -40,9 +42,12 @@ export class StatusWriter {
   async #save(carrierSid: string, status: RegisterStatus): Promise<void> {
     try {
       await this.directory.saveRegisterStatus(carrierSid, status);
+      if (this.#failing) this.logger.info({}, 'register_status is saved again');
+      this.#failing = false;
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
-      this.logger.warn({ why: error.message, carrierSid }, 'register_status not saved');
+      this.logger[this.#failing ? 'debug' : 'warn']({ why: error.message, carrierSid }, 'register_status not saved');
+      this.#failing = true;
     } finally {
       this.#writing.delete(carrierSid);
     }

@@ -18,7 +18,7 @@ export interface Member extends RunningSidecar {
 }
 
 /** Two sidecars on one Redis and one MariaDB, and the registrar of all their trunks. */
-export interface Cluster {
+export interface Cluster extends AsyncDisposable {
   readonly redis: RedisServer;
   readonly peer: SipPeer;
   /** What the registrar grants from now on, seconds; refreshed at half of it. */
@@ -29,7 +29,6 @@ export interface Cluster {
   registeredSince(from: number, how?: 'anew' | 'or refreshed', deadlineMs?: number): Promise<void>;
   /** Who sent requests after the first `from`, as often as it changed. */
   sendersSince(from: number): string[];
-  stop(): Promise<void>;
 }
 
 /** Starts it; resolves when all is registered. */
@@ -87,7 +86,7 @@ export async function startCluster(): Promise<Cluster> {
       const senders = peer.requests.slice(from).map((request) => request.header('User-Agent') ?? '');
       return senders.filter((sender, i) => sender !== senders[i - 1]);
     },
-    async stop() {
+    async [Symbol.asyncDispose]() {
       for (const { process } of members) process.kill('SIGKILL');
       await Promise.all([...members.map(({ process }) => process.exited), redis.stop(), peer.stop()]);
       for (const carrier of carriers) await carrier.remove();

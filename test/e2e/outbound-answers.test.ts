@@ -210,7 +210,7 @@ describe('a registrar that', () => {
   });
 });
 
-describe('a registrar that refuses for good', () => {
+describe.concurrent('a registrar that refuses for good', () => {
   const refusal: Script = () => ({ status: 404, reason: 'Not Found', headers: { 'Retry-After': '1' } });
 
   test.each([

@@ -24,7 +24,7 @@ options_ping = true
 `;
 }
 
-test('a provisioned carrier is registered, again after kill -9, with the same Call-ID and a higher CSeq', async () => {
+test.concurrent('a provisioned carrier is registered, again after kill -9, with the same Call-ID and a higher CSeq', async () => {
   const registrar = new Registrar({ password: () => 'pass' });
   const peer = await SipPeer.start(registrar.script);
   const args = ['--data', temporaryDirectory('data'), '--provision', await fileWith('p.toml', carrierFile(peer))];
@@ -46,7 +46,7 @@ test('a provisioned carrier is registered, again after kill -9, with the same Ca
   expect(registrar.registered.size).toBe(1);
 });
 
-test('a change of the file is followed at once when the sidecar is told', async () => {
+test.concurrent('a change of the file is followed at once when the sidecar is told', async () => {
   const registrar = new Registrar({ password: () => 'pass' });
   const peer = await SipPeer.start(registrar.script);
   const path = await fileWith('p.toml', carrierFile(peer));
@@ -72,7 +72,7 @@ test('a change of the file is followed at once when the sidecar is told', async 
   expect(await sidecar.stop()).toBe(0);
 });
 
-test('a name of the hosts file is found', async () => {
+test.concurrent('a name of the hosts file is found', async () => {
   const peer = await SipPeer.start();
   const args = ['--provision', await fileWith('p.toml', carrierFile({ host: 'localhost', port: peer.port }))];
   const sidecar = await startEmbedded({ args, env: ENV });

@@ -1,9 +1,10 @@
-import { afterAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { RowDataPacket } from 'mysql2/promise';
 import { eventually } from '../support/eventually.ts';
 import { sharedMariadb } from '../support/mariadb.ts';
+import type { RedisServer } from '../support/redis.ts';
 import { SipPeer } from '../support/sip-peer.ts';
-import { startCluster } from './cluster.ts';
+import { type Cluster, startCluster } from './cluster.ts';
 import { isLeading, pinged, QUICK, trunk } from './outbound.ts';
 import { fileWith, startEmbedded } from './sidecar.ts';
 
@@ -28,13 +29,9 @@ options_ping = true
 });
 
 const mariadb = await sharedMariadb();
-/** Every test leaves it whole. */
-const cluster = await startCluster();
-const { redis, peer } = cluster;
 const STOOD_DOWN = /does not register at carriers any more/;
 
 afterAll(async () => {
-  await cluster.stop();
   expect(await asking.stop()).toBe(0);
 });
 
@@ -43,102 +40,143 @@ async function passed(ms: number, since: number): Promise<void> {
   await eventually(`${ms} ms`, () => performance.now() - since >= ms || undefined, { deadlineMs: ms + 1000 });
 }
 
-/** The lead went from the holder to one of them, perhaps to itself, and nobody sent beside another. */
-async function expectOneLeader(names: { holder: string; other: string }, from: number): Promise<void> {
-  expect([[names.holder], [names.other], [names.holder, names.other]]).toContainEqual(cluster.sendersSince(from));
-  const { holder, other } = await cluster.roles();
-  expect([await isLeading(holder), await isLeading(other)]).toEqual([true, false]);
-}
-
-describe('Redis', () => {
-  test('that is flushed: everything is registered anew, by one of them', async () => {
+describe('the end of the sidecar that registers', () => {
+  test('by kill -9: the other one takes over and registers everything again', async () => {
+    await using cluster = await startCluster();
+    const { peer } = cluster;
     const { holder, other } = await cluster.roles();
-    const from = peer.requests.length;
-    await redis.client.flushall();
-    await cluster.registeredSince(from, 'anew');
-    await expectOneLeader({ holder: holder.name, other: other.name }, from);
+    holder.process.kill('SIGKILL');
+    const killedAt = performance.now();
+    const first = await peer.next((r) => r.header('User-Agent') === other.name, 9000);
+    // The lease, and 5 s.
+    expect(first.arrivedAt - killedAt).toBeLessThan(8000);
+    expect(await cluster.roles()).toEqual({ holder: other, other: holder });
+    expect(cluster.sendersSince(0)).toEqual([holder.name, other.name]);
   });
 
-  test('that is restarted, empty: everything is registered anew, by one of them', async () => {
+  test('by SIGTERM: the other one takes over sooner, and nothing is taken back from the carriers', async () => {
+    await using cluster = await startCluster();
+    const { peer } = cluster;
     const { holder, other } = await cluster.roles();
-    const from = peer.requests.length;
-    await redis.stop();
-    await redis.start();
-    await cluster.registeredSince(from, 'anew', 8000);
-    await expectOneLeader({ holder: holder.name, other: other.name }, from);
-  });
-
-  test('that hangs for longer than the lease: nobody sends until it is back, then one of them', async () => {
-    const { holder, other } = await cluster.roles();
-    const start = peer.requests.length;
-    const lines = holder.process.lines.length;
-    await redis.kill('SIGSTOP');
-    const frozenAt = performance.now();
-    await holder.process.line(STOOD_DOWN, 3000, lines);
-    const from = peer.requests.length;
-    await passed(4500, frozenAt);
-    expect(peer.requests.length).toBe(from);
-    await redis.kill('SIGCONT');
-    await cluster.registeredSince(from, 'anew', 8000);
-    await expectOneLeader({ holder: holder.name, other: other.name }, start);
-  });
-
-  test('that closes its connections: the lead stays where it is', async () => {
-    const { holder, other } = await cluster.roles();
-    const [from, lines] = [peer.requests.length, holder.process.lines.length];
-    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-    await holder.process.line(/Redis connected/, 5000, lines);
-    await cluster.registeredSince(peer.requests.length);
-    expect(holder.process.lines.slice(lines).filter((line) => STOOD_DOWN.test(line))).toEqual([]);
-    expect(cluster.sendersSince(from)).toEqual([holder.name]);
-    expect(await isLeading(other)).toBe(false);
-  });
-});
-
-describe('the sidecar that registers', () => {
-  test('stands still for longer than the lease: it sends nothing when it goes on', async () => {
-    const { holder, other } = await cluster.roles();
-    const { granted } = cluster;
-    // Nothing is on its way for a second and more, and all is due when it goes on.
-    cluster.granted = 6;
-    await cluster.registeredSince(peer.requests.length);
-    cluster.granted = granted;
-    const from = peer.requests.length;
-    await holder.process.freeze();
-    const frozenAt = performance.now();
-    const first = await peer.next((r) => peer.requests.length > from && r.header('User-Agent') === other.name, 9000);
-    expect(first.arrivedAt - frozenAt).toBeLessThan(8000);
-    const lines = holder.process.lines.length;
-    holder.process.kill('SIGCONT');
-    await holder.process.line(STOOD_DOWN, 5000, lines);
-    await cluster.registeredSince(peer.requests.length);
-    expect(cluster.sendersSince(from)).toEqual([other.name]);
+    holder.process.kill('SIGTERM');
+    const toldAt = performance.now();
+    const first = await peer.next((r) => r.header('User-Agent') === other.name, 9000);
+    expect(first.arrivedAt - toldAt).toBeLessThan(2000);
     expect(await cluster.roles()).toMatchObject({ holder: other });
+    expect((await holder.process.exited).code).toBe(0);
+    expect(peer.requests.filter((r) => r.header('Expires') === '0')).toEqual([]);
+    expect(cluster.sendersSince(0)).toEqual([holder.name, other.name]);
   });
 });
 
-describe('MariaDB', () => {
-  test.if(mariadb.own)(
-    'that is gone: registrations are refreshed, and their states written when it is back',
-    async () => {
-      const { holder } = await cluster.roles();
+describe('a cluster', () => {
+  /** Every test leaves it whole. */
+  let cluster: Cluster;
+  let redis: RedisServer;
+  let peer: SipPeer;
+  beforeAll(async () => {
+    cluster = await startCluster();
+    ({ redis, peer } = cluster);
+  });
+  afterAll(() => cluster[Symbol.asyncDispose]());
+
+  /** The lead went from the holder to one of them, perhaps to itself, and nobody sent beside another. */
+  async function expectOneLeader(names: { holder: string; other: string }, from: number): Promise<void> {
+    expect([[names.holder], [names.other], [names.holder, names.other]]).toContainEqual(cluster.sendersSince(from));
+    const { holder, other } = await cluster.roles();
+    expect([await isLeading(holder), await isLeading(other)]).toEqual([true, false]);
+  }
+
+  describe('Redis', () => {
+    test('that is flushed: everything is registered anew, by one of them', async () => {
+      const { holder, other } = await cluster.roles();
       const from = peer.requests.length;
-      await mariadb.stop();
-      try {
-        for (let round = 1; round <= 2; round++) await cluster.registeredSince(peer.requests.length);
-      } finally {
-        await mariadb.start();
-      }
-      const back = new Date().toISOString();
-      await eventually('newer states', async () => {
-        const [[row]] = await mariadb.pool.query<RowDataPacket[]>(
-          "SELECT min(JSON_VALUE(register_status, '$.timestamp')) AS oldest FROM voip_carriers",
-        );
-        return row?.oldest > back || undefined;
-      });
+      await redis.client.flushall();
+      await cluster.registeredSince(from, 'anew');
+      await expectOneLeader({ holder: holder.name, other: other.name }, from);
+    });
+
+    test('that is restarted, empty: everything is registered anew, by one of them', async () => {
+      const { holder, other } = await cluster.roles();
+      const from = peer.requests.length;
+      await redis.stop();
+      await redis.start();
+      await cluster.registeredSince(from, 'anew', 8000);
+      await expectOneLeader({ holder: holder.name, other: other.name }, from);
+    });
+
+    test('that hangs for longer than the lease: nobody sends until it is back, then one of them', async () => {
+      const { holder, other } = await cluster.roles();
+      const start = peer.requests.length;
+      const lines = holder.process.lines.length;
+      await redis.kill('SIGSTOP');
+      const frozenAt = performance.now();
+      await holder.process.line(STOOD_DOWN, 3000, lines);
+      const from = peer.requests.length;
+      await passed(4500, frozenAt);
+      expect(peer.requests.length).toBe(from);
+      await redis.kill('SIGCONT');
+      await cluster.registeredSince(from, 'anew', 8000);
+      await expectOneLeader({ holder: holder.name, other: other.name }, start);
+    });
+
+    test('that closes its connections: the lead stays where it is', async () => {
+      const { holder, other } = await cluster.roles();
+      const [from, lines] = [peer.requests.length, holder.process.lines.length];
+      await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await holder.process.line(/Redis connected/, 5000, lines);
+      await cluster.registeredSince(peer.requests.length);
+      expect(holder.process.lines.slice(lines).filter((line) => STOOD_DOWN.test(line))).toEqual([]);
       expect(cluster.sendersSince(from)).toEqual([holder.name]);
-    },
-  );
+      expect(await isLeading(other)).toBe(false);
+    });
+  });
+
+  describe('the sidecar that registers', () => {
+    test('stands still for longer than the lease: it sends nothing when it goes on', async () => {
+      const { holder, other } = await cluster.roles();
+      const { granted } = cluster;
+      // Nothing is on its way for a second and more, and all is due when it goes on.
+      cluster.granted = 6;
+      await cluster.registeredSince(peer.requests.length);
+      cluster.granted = granted;
+      const from = peer.requests.length;
+      await holder.process.freeze();
+      const frozenAt = performance.now();
+      const first = await peer.next((r) => peer.requests.length > from && r.header('User-Agent') === other.name, 9000);
+      expect(first.arrivedAt - frozenAt).toBeLessThan(8000);
+      const lines = holder.process.lines.length;
+      holder.process.kill('SIGCONT');
+      await holder.process.line(STOOD_DOWN, 5000, lines);
+      await cluster.registeredSince(peer.requests.length);
+      expect(cluster.sendersSince(from)).toEqual([other.name]);
+      expect(await cluster.roles()).toMatchObject({ holder: other });
+    });
+  });
+
+  describe('MariaDB', () => {
+    test.if(mariadb.own)(
+      'that is gone: registrations are refreshed, and their states written when it is back',
+      async () => {
+        const { holder } = await cluster.roles();
+        const from = peer.requests.length;
+        await mariadb.stop();
+        try {
+          for (let round = 1; round <= 2; round++) await cluster.registeredSince(peer.requests.length);
+        } finally {
+          await mariadb.start();
+        }
+        const back = new Date().toISOString();
+        await eventually('newer states', async () => {
+          const [[row]] = await mariadb.pool.query<RowDataPacket[]>(
+            "SELECT min(JSON_VALUE(register_status, '$.timestamp')) AS oldest FROM voip_carriers",
+          );
+          return row?.oldest > back || undefined;
+        });
+        expect(cluster.sendersSince(from)).toEqual([holder.name]);
+      },
+    );
+  });
 });
 
 describe('a gateway that never answers', () => {

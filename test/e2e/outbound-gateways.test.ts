@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import type { RowDataPacket } from 'mysql2/promise';
-import { type Carrier, insertCarrier, removeCarriers } from '../support/carriers.ts';
+import { insertCarrier, removeCarriers } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import { sharedMariadb } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
@@ -28,10 +28,11 @@ afterAll(async () => {
 
 const blacklisted = (gateway: string) => redis.client.exists(`blacklist-sip-gateway:${gateway}`);
 
-describe('a gateway that is pinged', () => {
+describe.concurrent('a gateway that is pinged', () => {
   /** Which the sidecar has seen. */
-  async function gatewayAt({ host, port }: { host: string; port: number }, protocol = 'udp') {
-    const carrier = await insertCarrier({ requires_register: 0 }, { ipv4: host, port, protocol, send_options_ping: 1 });
+  async function gatewayAt({ host, port }: { host: string; port: number }, more: Record<string, string> = {}) {
+    const row = { ipv4: host, port, send_options_ping: 1, ...more };
+    const carrier = await insertCarrier({ requires_register: 0 }, row);
     await refresh(sidecar);
     return { ...carrier, gateway: carrier.gateways[0] ?? '' };
   }
@@ -44,9 +45,10 @@ describe('a gateway that is pinged', () => {
     ['403', forbidden],
   ] as const)('is up when it answers %s', async (status, answer) => {
     const peer = await SipPeer.start(answer);
-    const carrier = await gatewayAt(peer);
-    // What another sidecar has put there before.
-    await redis.client.set(`blacklist-sip-gateway:${carrier.gateway}`, '1');
+    // Another sidecar has put it there before.
+    const sip_gateway_sid = crypto.randomUUID();
+    await redis.client.set(`blacklist-sip-gateway:${sip_gateway_sid}`, '1');
+    const carrier = await gatewayAt(peer, { sip_gateway_sid });
     const row = await pinged(sidecar, carrier.gateway, 'up');
     expect(row.lastAnswer).toStartWith(status);
     expect(row).toMatchObject({ carrier: carrier.sid, host: peer.host, port: peer.port, transport: 'udp' });
@@ -78,8 +80,8 @@ describe('a gateway that is pinged', () => {
 
   test.each(['udp', 'tcp'])(
     'is down when nobody is there (%s), and leaves the blacklist with its row',
-    async (proto) => {
-      const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, proto);
+    async (protocol) => {
+      const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, { protocol });
       const row = await pinged(sidecar, carrier.gateway, 'down');
       expect(row.lastAnswer).toBe('not reached (503 Service Unavailable)');
       await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
@@ -104,20 +106,23 @@ describe('a gateway that is pinged', () => {
   });
 });
 
-describe('a trunk of type reg', () => {
+describe.concurrent('a trunk of type reg', () => {
   const now = () => Math.floor(Date.now() / 1000);
-  let carrier: Carrier & { gateway: string };
-  const hash = (ip: string) => redis.client.hget(`eph-gw-ip:${ip}`, carrier.sid);
-  const noField = (ip: string) =>
-    eventually('the end of the field', async () => (await hash(ip)) === null || undefined);
+
+  /** Which the sidecar has seen, and what says that 127.0.0.1 is its. */
+  async function trunkAt({ host, port }: { host: string; port: number }) {
+    const carrier = await insertCarrier({ trunk_type: 'reg' }, { ipv4: host, port });
+    await refresh(sidecar);
+    const field = () => redis.client.hget('eph-gw-ip:127.0.0.1', carrier.sid);
+    const noField = () => eventually('the end of the field', async () => (await field()) === null || undefined);
+    return { ...carrier, gateway: carrier.gateways[0] ?? '', field, noField };
+  }
 
   test('makes the gateway’s address its carrier’s, as long as it is registered', async () => {
     const peer = await SipPeer.start();
-    const inserted = await insertCarrier({ trunk_type: 'reg' }, { ipv4: peer.host, port: peer.port });
-    carrier = { ...inserted, gateway: inserted.gateways[0] ?? '' };
-    await refresh(sidecar);
+    const carrier = await trunkAt(peer);
     await trunk(sidecar, carrier.gateway, 'registered');
-    const expiry = await eventually('the field', async () => (await hash('127.0.0.1')) ?? undefined);
+    const expiry = await eventually('the field', async () => (await carrier.field()) ?? undefined);
     expect(Number(expiry)).toBeWithin(now() + 3590, now() + 3602);
     expect(await redis.client.ttl('eph-gw-ip:127.0.0.1')).toBeGreaterThan(3600);
 
@@ -125,13 +130,13 @@ describe('a trunk of type reg', () => {
     await carrier.set({ register_from_user: 'other' });
     await refresh(sidecar);
     await peer.next((r) => r.header('From')?.includes('other') === true);
-    expect(await hash('127.0.0.1')).not.toBeNull();
+    expect(await carrier.field()).not.toBeNull();
 
     await carrier.set({ is_active: 0 });
     await refresh(sidecar);
     expect((await peer.next((r) => r.header('Expires') === '0')).header('Call-ID')).toBe(carrier.gateway);
     await noTrunk(sidecar, carrier.gateway);
-    await noField('127.0.0.1');
+    await carrier.noField();
     await carrier.remove();
   });
 
@@ -140,14 +145,12 @@ describe('a trunk of type reg', () => {
       status: 200,
       headers: { Contact: `${request.header('Contact')?.replace(/;expires=\d+/, '')};expires=3` },
     }));
-    const inserted = await insertCarrier({ trunk_type: 'reg' }, { ipv4: peer.host, port: peer.port });
-    carrier = { ...inserted, gateway: inserted.gateways[0] ?? '' };
-    await refresh(sidecar);
+    const carrier = await trunkAt(peer);
     const { expiresAt } = await trunk(sidecar, carrier.gateway, 'registered');
     peer.script = forbidden;
     await trunk(sidecar, carrier.gateway, 'failing');
-    expect(await hash('127.0.0.1')).not.toBeNull();
-    await noField('127.0.0.1');
+    expect(await carrier.field()).not.toBeNull();
+    await carrier.noField();
     expect(Date.now()).toBeGreaterThanOrEqual(expiresAt ?? Infinity);
     await carrier.remove();
   });

@@ -50,6 +50,20 @@ test('one that fails is logged, and does not hold up the next', async () => {
   expect(seen()).toEqual(['a 1', 'a 2']);
 });
 
+test('an outage is a line at its start and one at its end, however many writes it takes', async () => {
+  const { writer, writes, status, logger } = make();
+  for (const sid of 'abc') writer.write(sid, status('1'));
+  for (const { done } of writes) done.reject(new Unavailable('MySQL', 'no connection'));
+  await settle();
+  for (const sid of 'abc') writer.write(sid, status('2'));
+  for (const { done } of writes.slice(3)) done.resolve();
+  await settle();
+  expect(logger.lines.filter((l) => l.level !== 'debug').map((l) => l.message)).toEqual([
+    'register_status not saved',
+    'register_status is saved again',
+  ]);
+});
+
 test('what waits can be dropped', async () => {
   const { writer, writes, status, seen } = make();
   writer.write('a', status('1'));

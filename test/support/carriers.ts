@@ -26,10 +26,10 @@ export interface Carrier {
 export async function insertCarrier(columns: Columns, ...gateways: readonly Columns[]): Promise<Carrier> {
   const { pool } = await sharedMariadb();
   const sid = crypto.randomUUID();
-  const sids = gateways.map(() => crypto.randomUUID());
+  const sids = gateways.map(({ sip_gateway_sid }) => String(sip_gateway_sid ?? crypto.randomUUID()));
   for (const [i, gateway] of gateways.entries())
     await pool.query('INSERT INTO sip_gateways SET ?', [
-      { sip_gateway_sid: sids[i], voip_carrier_sid: sid, outbound: 1, ...gateway },
+      { voip_carrier_sid: sid, outbound: 1, ...gateway, sip_gateway_sid: sids[i] },
     ]);
   const register = { requires_register: 1, register_username: 'line', register_password: 'pass' };
   await pool.query('INSERT INTO voip_carriers SET ?', [{ voip_carrier_sid: sid, name: sid, ...register, ...columns }]);
