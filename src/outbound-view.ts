@@ -83,7 +83,8 @@ function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: Registrat
   };
 }
 
-function gatewayRow({ gateway, state, since, lastAnswer, lastAnswerAt, rttMs }: GatewayHealth): GatewayRow {
+function gatewayRow(health: GatewayHealth): GatewayRow {
+  const { gateway, state, since, lastAnswer, lastAnswerAt, rttMs, lastError } = health;
   return {
     carrier: gateway.carrierName,
     gateway: gateway.gatewaySid,
@@ -92,7 +93,8 @@ function gatewayRow({ gateway, state, since, lastAnswer, lastAnswerAt, rttMs }: 
     transport: gateway.transport,
     state,
     since: since ?? null,
-    lastAnswer: lastAnswer ?? null,
+    // What keeps us from asking it is all there is to show of one that never answered.
+    lastAnswer: lastAnswer ?? lastError ?? null,
     lastAnswerAt: lastAnswerAt ?? null,
     rttMs: rttMs ?? null,
   };

@@ -46,9 +46,9 @@ export function createOutbound(
     carriers: stores.carriers,
   });
   const leader = new Leader({ ...common, lease: stores.lease, lengthMs: regbot.leaseSeconds * 1000, token });
+  const directory = alsoTelling(stores.carriers, pinger);
   const fleet = new Fleet({
-    ...{ ...common, nextHops, settings: { ...regbot, userAgent } },
-    directory: alsoTelling(stores.carriers, pinger),
+    ...{ ...common, directory, nextHops, settings: { ...regbot, userAgent } },
     ephemeral: stores.ephemeral,
     mayAct: () => leader.mayAct(),
   });
@@ -69,9 +69,11 @@ export function createOutbound(
     token,
     start() {
       leader.start();
-      if (!ping.all) return;
-      pinger.start();
-      const follow = () => void followGateways(stores.carriers, pinger, logger);
+      if (ping.all) pinger.start();
+      // Whoever does not lead reads too: for its own pings, and to know the carriers if it has to take over.
+      const follow = () => {
+        if (!leader.mayAct()) void followCarriers(directory, logger);
+      };
       following = setInterval(follow, regbot.refreshSeconds * 1000);
       follow();
     },
@@ -100,12 +102,11 @@ function alsoTelling(carriers: CarrierDirectory, pinger: GatewayPinger): Carrier
   };
 }
 
-/** For a sidecar that pings without leading. */
-async function followGateways(carriers: CarrierDirectory, pinger: GatewayPinger, logger: Logger): Promise<void> {
+async function followCarriers(directory: CarrierDirectory, logger: Logger): Promise<void> {
   try {
-    pinger.update((await carriers.read()).pinged);
+    await directory.read();
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    logger.warn({ why: error.message }, 'gateways not read, pings go on as they are');
+    logger.warn({ why: error.message }, 'carriers not read');
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from 'bun:sqlite';
+import { CachedCarriers } from './adapters/cached-carriers.ts';
 import { CachedDirectory } from './adapters/cached-directory.ts';
 import { connectRedis, untilReady } from './adapters/redis/connection.ts';
 import { RedisEphemeralGateways } from './adapters/redis/ephemeral-gateways.ts';
@@ -82,6 +83,7 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
     ...shared,
     ...database,
     directory,
+    carriers: new CachedCarriers(database.carriers, times.staleMs, clock, logger),
     secret,
     cipher,
     sqlite,

@@ -176,6 +176,21 @@ describe('a cluster', () => {
         expect(cluster.sendersSince(from)).toEqual([holder.name]);
       },
     );
+
+    test.if(mariadb.own)('that is gone does not keep the other sidecar from taking over', async () => {
+      const { holder, other } = await cluster.roles();
+      const from = peer.requests.length;
+      await mariadb.stop();
+      try {
+        await holder.process.freeze();
+        await cluster.registeredSince(from, 'anew', 9000);
+        expect(cluster.sendersSince(peer.requests.length - 1)).toEqual([other.name]);
+      } finally {
+        holder.process.kill('SIGCONT');
+        await mariadb.start();
+      }
+      expect(await cluster.roles()).toMatchObject({ holder: other });
+    });
   });
 });
 
