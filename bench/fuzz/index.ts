@@ -27,7 +27,7 @@ const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
 const FORGOTTEN_MS = 36_000;
 /** What memory may have grown by, once what was answered is forgotten. */
 const TOLERATED_GROWTH = 1.2;
-/** Of the messages, so many come before memory is first looked at. */
+/** Of messages and connections, so many come before memory is first looked at. */
 const WARM_UP_SHARE = 0.2;
 /** Files of our own beside the connections. */
 const OWN_FILES = 200;
@@ -106,6 +106,7 @@ async function fuzz(settings: NonNullable<ReturnType<typeof readArgs>>): Promise
 
   const warmUp = Math.ceil(messages * WARM_UP_SHARE);
   for (const protocol of PROTOCOLS) await storm(protocol, ports, warmUp, seed);
+  if (!smoke) await slowConnections({ pid, ports }, Math.ceil(connections * WARM_UP_SHARE));
   const start = await forgotten();
   say(`after ${warmUp} messages over each transport: ${JSON.stringify(start)}`);
 

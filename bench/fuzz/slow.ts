@@ -4,9 +4,9 @@ import { Latency } from '../register/counts.ts';
 import { handles, rssMb } from '../soak/samples.ts';
 
 /** Connections begun at a time: as many as the backlog of a listening socket takes. */
-const AT_A_TIME = 256;
+const AT_A_TIME = 400;
 /** Every connection gets another byte this often: never enough to end a message in time. */
-const TRICKLE_MS = 500;
+const TRICKLE_MS = 2000;
 /** The edge gives a half message 10 s; so much later all must be gone, on a busy machine. */
 const GONE_MS = 40_000;
 
