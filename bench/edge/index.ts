@@ -21,7 +21,7 @@ const USAGE = `Loads the compiled sidecar with --embedded, and in turn bare drac
   --seconds <s>         length of a run                                 3
   --warmup <s>          before the first run of each side               2
   --json                the report as JSON
-  --smoke               one run of 0.3 s each
+  --smoke               one run of 0.3 s each, 10 phones
   --help                this text
 
 Exit code: 0, 1 when a request is answered with anything but 200 or not at all, 2 for a wrong command line.`;
@@ -57,7 +57,7 @@ function readArgs(args: string[]) {
         binary: { type: 'string', default: 'dist/sbc-sip-sidecar' },
         transport: { type: 'string', multiple: true, default: [...PROTOCOLS] },
         work: { type: 'string', multiple: true, default: [...WORKS] },
-        connections: { type: 'string', default: '50' },
+        connections: { type: 'string' },
         runs: { type: 'string' },
         seconds: { type: 'string' },
         warmup: { type: 'string' },
@@ -81,7 +81,7 @@ function readArgs(args: string[]) {
       json: values.json,
       transports: values.transport.map((name) => oneOf('transport', PROTOCOLS, name)),
       works: values.work.map((name) => oneOf('work', WORKS, name)),
-      connections: Math.ceil(number('connections', 50)),
+      connections: Math.ceil(number('connections', smoke ? 10 : 50)),
       runs: Math.ceil(number('runs', smoke ? 1 : 5)),
       seconds: number('seconds', smoke ? 0.3 : 3),
       warmup: number('warmup', smoke ? 0.1 : 2),

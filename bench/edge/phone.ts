@@ -2,12 +2,24 @@ import { authorization, findChallenge, ha1, ha2 } from '../register/digest.ts';
 import { type Client, openClient, type Protocol } from './client.ts';
 import { REALM } from './sidecar.ts';
 
-/** Timer F of RFC 3261 with T1 as on a LAN; nothing on loopback takes that long unless something is wrong. */
-const ANSWER_MS = 10_000;
+/** Long enough for a request lost four times over; timer F of RFC 3261 is 32 s. */
+const ANSWER_MS = 16_000;
+
+/** RFC 3261 17.1.2.2, timer E: a request over UDP is sent again after T1, and each time twice as long, up to T2. */
+const T1_MS = 500;
+const T2_MS = 4000;
+/** How often a phone looks whether its request is due again. */
+const TICK_MS = 250;
 
 /** A phone with one request in flight at a time. */
 export class Phone {
+  /** Requests sent again, over UDP. */
+  retransmissions = 0;
   #client: Client | undefined;
+  #request = '';
+  #dueAt = 0;
+  #interval = T1_MS;
+  #timer: Timer | undefined;
   #answer: ((text: string | undefined) => void) | undefined;
   #cseq = 0;
   readonly #callId = crypto.randomUUID();
@@ -17,6 +29,7 @@ export class Phone {
     const phone = new Phone(user);
     const events = { message: (text: string) => phone.#take(text), closed: () => phone.#take(undefined) };
     phone.#client = await openClient(protocol, port, events, ca);
+    if (protocol === 'udp') phone.#timer = setInterval(() => phone.#resendIfDue(), TICK_MS);
     return phone;
   }
 
@@ -34,12 +47,14 @@ export class Phone {
     const aor = `<sip:user${this.user}@${REALM}>`;
     const contact =
       method === 'REGISTER' ? `Contact: <sip:user${this.user}@${client.contactHost}>\r\nExpires: 3600\r\n` : '';
-    client.send(
+    this.#request =
       `${method} sip:${REALM} SIP/2.0\r\n` +
-        `Via: SIP/2.0/${client.via};branch=z9hG4bK${this.#callId}-${cseq};rport\r\nMax-Forwards: 70\r\n` +
-        `From: ${aor};tag=1\r\nTo: ${aor}\r\nCall-ID: ${this.#callId}\r\nCSeq: ${cseq} ${method}\r\n` +
-        `${contact}${extra}User-Agent: edge-bench\r\nContent-Length: 0\r\n\r\n`,
-    );
+      `Via: SIP/2.0/${client.via};branch=z9hG4bK${this.#callId}-${cseq};rport\r\nMax-Forwards: 70\r\n` +
+      `From: ${aor};tag=1\r\nTo: ${aor}\r\nCall-ID: ${this.#callId}\r\nCSeq: ${cseq} ${method}\r\n` +
+      `${contact}${extra}User-Agent: edge-bench\r\nContent-Length: 0\r\n\r\n`;
+    client.send(this.#request);
+    this.#interval = T1_MS;
+    this.#dueAt = performance.now() + T1_MS;
   }
 
   /** Sends a request and returns the answer. @throws when none comes */
@@ -74,10 +89,21 @@ export class Phone {
   }
 
   close(): void {
+    clearInterval(this.#timer);
     this.#client?.close();
   }
 
+  #resendIfDue(): void {
+    if (!this.#answer || performance.now() < this.#dueAt) return;
+    this.retransmissions++;
+    this.#interval = Math.min(2 * this.#interval, T2_MS);
+    this.#dueAt = performance.now() + this.#interval;
+    this.#client?.send(this.#request);
+  }
+
   #take(text: string | undefined): void {
+    // A second copy of an answer: the request had been sent again.
+    if (text !== undefined && !text.includes(`CSeq: ${this.#cseq} `)) return;
     const taken = this.#answer;
     this.#answer = undefined;
     taken?.(text);

@@ -1,0 +1,142 @@
+/** Strangers who send rubbish, and strangers who never finish: the compiled sidecar must not mind. */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Phone } from '../edge/phone.ts';
+import { startSidecar } from '../edge/sidecar.ts';
+import { machine } from '../register/proc.ts';
+import { handles, rssMb } from '../soak/samples.ts';
+import { slowConnections } from './slow.ts';
+import { storm } from './storm.ts';
+
+const USAGE = `Sends spoilt SIP messages to the compiled sidecar with --embedded, then connections that never finish one.
+
+  bun bench/fuzz/index.ts [--messages 100000] [--connections 10500]
+
+  --binary <path>     the sidecar                                             dist/sbc-sip-sidecar
+  --messages <n>      over each of UDP, TCP, WS                               100000
+  --connections <n>   half-open at once, over TCP and WS in turn              10500, or what the limit of files allows
+  --seed <n>          of the messages; a failure says which                   by chance
+  --json              the report as JSON
+  --smoke             300 messages each, 200 connections; memory is not judged
+  --help              this text
+
+Exit code: 0, 1 when it ends, stops answering or keeps memory, 2 for a wrong command line.`;
+
+const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
+/** The edge remembers what it answered for 32 s. */
+const FORGOTTEN_MS = 36_000;
+/** What memory may have grown by, once what was answered is forgotten. */
+const TOLERATED_GROWTH = 1.2;
+/** Of messages and connections, so many come before memory is first looked at. */
+const WARM_UP_SHARE = 0.2;
+/** Files of our own beside the connections. */
+const OWN_FILES = 200;
+
+void main();
+
+async function main(): Promise<void> {
+  const settings = readArgs(process.argv.slice(2));
+  if (!settings) return;
+  try {
+    await fuzz(settings);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}
+
+function readArgs(args: string[]) {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        binary: { type: 'string', default: 'dist/sbc-sip-sidecar' },
+        messages: { type: 'string' },
+        connections: { type: 'string' },
+        seed: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        smoke: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) {
+      console.log(USAGE);
+      return undefined;
+    }
+    const whole = (name: 'messages' | 'connections' | 'seed', usual: number) => {
+      const value = Number(values[name] ?? usual);
+      if (values[name] !== '' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
+      throw new Error(`--${name} ${values[name]}: a whole number`);
+    };
+    const { binary, json, smoke } = values;
+    return {
+      binary,
+      json,
+      smoke,
+      messages: whole('messages', smoke ? 300 : 100_000),
+      connections: Math.min(whole('connections', smoke ? 200 : 10_500), maxFiles() - OWN_FILES),
+      seed: whole('seed', Math.floor(Math.random() * 2 ** 31)),
+    };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    process.exitCode = 2;
+    return undefined;
+  }
+}
+
+/** What both we and the sidecar, which inherits it, may open. */
+function maxFiles(): number {
+  return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
+}
+
+async function fuzz(settings: NonNullable<ReturnType<typeof readArgs>>): Promise<void> {
+  const { binary, smoke, messages, connections, seed } = settings;
+  const sidecar = await startSidecar(binary, PROTOCOLS, { users: 100 });
+  const { pid } = sidecar;
+  const { udp = 0, tcp = 0, ws = 0 } = sidecar.ports;
+  const ports = { udp, tcp, ws };
+  const forgotten = async () => {
+    if (!smoke) await Bun.sleep(FORGOTTEN_MS);
+    return { rssMb: rssMb(pid), handles: handles(pid) };
+  };
+  const say = (text: string) => {
+    if (!settings.json) console.log(text);
+  };
+  say(`${machine()}\n--seed ${seed}`);
+
+  const warmUp = Math.ceil(messages * WARM_UP_SHARE);
+  for (const protocol of PROTOCOLS) await storm(protocol, ports, warmUp, seed);
+  if (!smoke) await slowConnections({ pid, ports }, Math.ceil(connections * WARM_UP_SHARE));
+  const start = await forgotten();
+  say(`after ${warmUp} messages over each transport: ${JSON.stringify(start)}`);
+
+  const storms = [];
+  for (const protocol of PROTOCOLS) {
+    const began = performance.now();
+    const result = await storm(protocol, ports, messages, (seed + warmUp) % 2 ** 31);
+    const seconds = (performance.now() - began) / 1000;
+    storms.push({ protocol, ...result, seconds, rssMb: rssMb(pid) });
+    say(`${protocol}: ${JSON.stringify(storms[storms.length - 1])}`);
+  }
+  const slow = await slowConnections({ pid, ports }, connections);
+  say(`slow connections: ${JSON.stringify(slow)}`);
+  const end = await forgotten();
+  say(`in the end: ${JSON.stringify(end)}`);
+
+  const phone = await Phone.open('tcp', tcp, 5);
+  await phone.register();
+  phone.close();
+  await sidecar.stop();
+  const { code } = await sidecar.process.exited;
+  const faults = [
+    ...(code === 0 ? [] : [`it ended with ${code}`]),
+    ...(end.handles > start.handles ? [`${end.handles} handles instead of ${start.handles}`] : []),
+    ...(!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH ? ['memory has grown'] : []),
+    ...sidecar.process.lines.filter((line) => /"level":"(error|fatal)"/.test(line)).map((line) => `it logged: ${line}`),
+  ];
+  if (settings.json)
+    console.log(JSON.stringify({ machine: machine(), settings, start, storms, slow, end, faults }, null, 2));
+  for (const fault of faults) say(`failed: ${fault}`);
+  say(faults.length === 0 ? 'every sound request was answered, nothing was kept' : `${faults.length} failed`);
+  if (faults.length > 0) process.exitCode = 1;
+}
