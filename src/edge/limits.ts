@@ -52,8 +52,20 @@ export const MAX_APPS = 64;
 /** An app that has connected must have authenticated within this. */
 export const AUTHENTICATION_MS = 5_000;
 
-/** Bytes waiting for an app that does not read; at 1 KiB a request, 16 000 of them. Then it is disconnected. */
-export const MAX_APP_UNSENT_BYTES = 16 * 1024 * 1024;
+/**
+ * Requests from one connection that wait for an answer; nothing more is read from it meanwhile. A proxy in front of us has
+ * fewer under way; without the bound one connection could fill the queue of the app and leave nothing for others.
+ */
+export const MAX_REQUESTS_PER_CONNECTION = 64;
+
+/** Bytes waiting for an app; at 1 KiB a request, the work of one or two seconds. Further requests are answered 503. */
+export const MAX_APP_BACKLOG_BYTES = 8 * 1024 * 1024;
+
+/** An app with so much to do that says nothing for this long has died without closing its connection. */
+export const APP_SILENCE_MS = 5_000;
+
+/** Bytes waiting for an app that asks and asks and does not read the answers. Then it is disconnected. */
+export const MAX_APP_UNSENT_BYTES = 2 * MAX_APP_BACKLOG_BYTES;
 
 /** Methods an app may ask for; SIP has some fourteen. */
 export const MAX_ROUTES = 32;

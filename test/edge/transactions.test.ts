@@ -40,6 +40,17 @@ class Line implements Flow {
     return !this.broken;
   }
 
+  /** Requests that wait. */
+  held = 0;
+
+  hold(): void {
+    this.held++;
+  }
+
+  release(): void {
+    this.held--;
+  }
+
   get times(): number[] {
     return this.sent.map(({ at }) => at);
   }

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Wire } from '../../sip/message.ts';
+import type { Clock } from '../clock.ts';
 import type { Delay } from '../delay-queue.ts';
-import { MAX_APP_UNSENT_BYTES, MAX_ROUTES } from '../limits.ts';
+import { APP_SILENCE_MS, MAX_APP_BACKLOG_BYTES, MAX_APP_UNSENT_BYTES, MAX_ROUTES } from '../limits.ts';
 import { Batch } from '../tick.ts';
 import { newId } from '../tokens.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
@@ -27,18 +28,24 @@ export class App {
   readonly #deadline: Delay<App>;
   readonly #methods = new Set<string>();
   readonly #outbox = new Batch<Wire>((frames) => this.#write(frames));
+  /** Bytes, or nearly so, in the outbox. */
+  #collected = 0;
+  #heardAt: number;
   #why = 'it closed the connection';
 
   constructor(
     private readonly socket: Socket,
     private readonly handlers: AppHandlers,
     authentication: (app: App) => Delay<App>,
+    private readonly clock: Clock,
   ) {
     this.#deadline = authentication(this);
+    this.#heardAt = clock.now();
     const reader = new FrameReader((payload) => {
       if (this.open) this.#receive(payload);
     });
     socket.on('data', (chunk) => {
+      this.#heardAt = clock.now();
       if (!reader.push(chunk as Buffer)) this.close('bad frame');
     });
     // 'close' always follows, and tells the rest.
@@ -55,9 +62,21 @@ export class App {
     return this.socket.writable;
   }
 
+  /**
+   * Whether it has so much before it that a request had better go elsewhere. One that does not answer any more while
+   * others wait for it is disconnected.
+   */
+  get busy(): boolean {
+    if (this.#collected + this.socket.writableLength < MAX_APP_BACKLOG_BYTES) return false;
+    if (this.clock.now() - this.#heardAt > APP_SILENCE_MS) this.destroy('it does not read');
+    return true;
+  }
+
   /** Sends a frame: its first line, and the SIP message after it if there is one. */
   send(leader: string, message: Wire = ''): void {
-    this.#outbox.add(encodeFrame(leader, message));
+    const frame = encodeFrame(leader, message);
+    this.#collected += frame.length;
+    this.#outbox.add(frame);
   }
 
   /** Answers the app's message: `OK`, `OK|…` or `NOK|…`. */
@@ -135,6 +154,7 @@ export class App {
   }
 
   #write(frames: readonly Wire[]): void {
+    this.#collected = 0;
     if (!this.open) return;
     if (frames.every((frame) => typeof frame === 'string')) this.socket.write(frames.join(''));
     else for (const frame of frames) this.socket.write(frame);

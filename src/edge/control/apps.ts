@@ -20,11 +20,14 @@ export class Apps {
     for (const method of [...this.#byMethod.keys()]) this.removeRoute(app, method);
   }
 
-  /** Whose turn it is to get a request of that method; undefined when nobody has asked for it. */
+  /** Whose turn it is to get a request of that method; undefined when nobody has asked for it, or all are too busy. */
   next(method: string): App | undefined {
-    const apps = this.#byMethod.get(method);
-    const app = apps?.shift();
-    if (apps && app) apps.push(app);
+    const apps = this.#byMethod.get(method) ?? [];
+    const app = apps.find((candidate) => !candidate.busy);
+    if (!app || apps.length === 1) return app;
+    // To the end, where its next turn is.
+    apps.splice(apps.indexOf(app), 1);
+    apps.push(app);
     return app;
   }
 }

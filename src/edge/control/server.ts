@@ -31,7 +31,7 @@ export async function listenControl(
       apps.delete(app);
       handlers.left(app, why);
     };
-    apps.add(new App(socket, { ...handlers, left }, (app) => authentication.add(app)));
+    apps.add(new App(socket, { ...handlers, left }, (app) => authentication.add(app), clock));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>

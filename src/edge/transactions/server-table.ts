@@ -24,9 +24,9 @@ export class ServerTransactions {
       noAnswer: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('no answer')),
       timerJ: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('timer J')),
       transmit,
-      answered: (tx) => this.#unanswered.delete(tx.id),
+      answered: (tx) => this.#settle(tx),
       terminated: (tx) => {
-        this.#unanswered.delete(tx.id);
+        this.#settle(tx);
         this.#byKey.delete(tx.key);
         if (tx.mergeKey !== undefined && this.#byMergeKey.get(tx.mergeKey) === tx) this.#byMergeKey.delete(tx.mergeKey);
       },
@@ -60,6 +60,7 @@ export class ServerTransactions {
     this.#byKey.set(key, tx);
     if (merge !== undefined) this.#byMergeKey.set(merge, tx);
     this.#unanswered.set(id, tx);
+    flow.hold();
     return tx;
   }
 
@@ -79,6 +80,10 @@ export class ServerTransactions {
     this.#byKey.clear();
     this.#byMergeKey.clear();
     this.#unanswered.clear();
+  }
+
+  #settle(tx: ServerTransaction): void {
+    if (this.#unanswered.delete(tx.id)) tx.flow.release();
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
 import type { Delay, DelayQueue } from '../delay-queue.ts';
-import { MAX_UNSENT_BYTES } from '../limits.ts';
+import { MAX_REQUESTS_PER_CONNECTION, MAX_UNSENT_BYTES } from '../limits.ts';
 import type { Flow, Transport, TransportEvents } from './transport.ts';
 
 /** How messages are told apart on one connection, and whatever else is said on it. */
@@ -50,6 +50,8 @@ export class Connection implements Flow {
   readonly #idle: Delay<Connection>;
   /** For what has begun: the connection itself, a handshake, a message. */
   #deadline: Delay<Connection>;
+  /** Requests that wait for an answer. */
+  #held = 0;
 
   constructor(
     readonly origin: 'accepted' | 'opened',
@@ -104,6 +106,17 @@ export class Connection implements Flow {
 
   send(message: Wire): boolean {
     return this.#write(this.#session.encode(message));
+  }
+
+  hold(): void {
+    this.#held++;
+    if (this.#held === MAX_REQUESTS_PER_CONNECTION) this.socket.pause();
+  }
+
+  release(): void {
+    this.#held--;
+    // Half of them, so that it does not go back and forth with each.
+    if (this.#held === MAX_REQUESTS_PER_CONNECTION >> 1 && this.socket.isPaused()) this.socket.resume();
   }
 
   destroy(why: string): void {

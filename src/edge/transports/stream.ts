@@ -149,7 +149,7 @@ export class StreamTransport implements Transport, ConnectionContext {
   }
 
   #noWayTo(address: string, port: number): Flow {
-    return { transport: this, address, port, send: () => false };
+    return { transport: this, address, port, send: () => false, hold: () => {}, release: () => {} };
   }
 }
 

@@ -14,6 +14,10 @@ export interface Flow {
   readonly port: number;
   /** Hands a message to the network, which may lose it. False: the flow has ended and nothing was sent. */
   send(message: Wire): boolean;
+  /** A request that came on it waits for its answer: a connection with too many of them is not read any further. */
+  hold(): void;
+  /** One that waited has its answer, or will get none. */
+  release(): void;
 }
 
 /** One listening address. Each transport is one file with a function `listen…` that resolves to one of these. */

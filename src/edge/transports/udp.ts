@@ -138,6 +138,11 @@ class UdpFlow implements Flow {
   send(message: Wire): boolean {
     return this.transport.send(message, this);
   }
+
+  /** A datagram that is not read is lost; the socket's buffer is the only bound. */
+  hold(): void {}
+
+  release(): void {}
 }
 
 /** CRLFs that hold a NAT's mapping open, as some phones send them by UDP too; or nothing at all. */

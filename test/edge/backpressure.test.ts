@@ -1,0 +1,118 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import type { Edge } from '../../src/edge/index.ts';
+import { portOf, RawApp, request, startTestEdge, TcpPeer, transactionOf, UdpPeer } from './support.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function start(): Promise<Edge> {
+  const edge = await startTestEdge();
+  closing.push(() => edge.stop());
+  return edge;
+}
+
+async function appOf(edge: Edge): Promise<RawApp> {
+  const app = await RawApp.ready(edge, 'options');
+  closing.push(() => app.socket.destroy());
+  return app;
+}
+
+async function phoneOf(edge: Edge): Promise<TcpPeer> {
+  const phone = await TcpPeer.open(portOf(edge, 'tcp'));
+  closing.push(() => phone.socket.destroy());
+  return phone;
+}
+
+describe('one connection that asks faster than it is answered', () => {
+  const FLOOD = 4000;
+
+  test('is read no further, and holds up no other; all it asked is answered in the end', async () => {
+    const edge = await start();
+    const app = await appOf(edge);
+    const flood = await phoneOf(edge);
+    for (let i = 0; i < FLOOD; i++) flood.send(request('OPTIONS', 'TCP a.invalid'));
+    const first = await app.next();
+
+    const other = await phoneOf(edge);
+    other.send(request('OPTIONS', 'TCP other.invalid'));
+    const frames = [first];
+    while (!frames.at(-1)?.includes('other.invalid')) frames.push(await app.next());
+    // What was read at once with the request that reached the bound is not given back.
+    expect(frames.length).toBeLessThan(FLOOD / 2);
+
+    const answer = (frame: string) =>
+      app.send(`${crypto.randomUUID()}|sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+    for (const frame of frames) answer(frame);
+    expect(await other.next()).toStartWith('SIP/2.0 200 ');
+    for (let left = FLOOD + 1 - frames.length; left > 0; ) {
+      const frame = await app.next();
+      if (!frame.includes('OPTIONS ') || frame.includes('|response|')) continue;
+      answer(frame);
+      left--;
+    }
+    for (let i = 0; i < FLOOD; i++) expect(await flood.next()).toStartWith('SIP/2.0 200 ');
+  });
+
+  test('that ends meanwhile leaves the edge as it was', async () => {
+    const edge = await start();
+    const app = await appOf(edge);
+    const flood = await phoneOf(edge);
+    for (let i = 0; i < FLOOD; i++) flood.send(request('OPTIONS', 'TCP a.invalid'));
+    await app.next();
+    flood.socket.destroy();
+    const other = await phoneOf(edge);
+    other.send(request('OPTIONS', 'TCP other.invalid'));
+    let frame = await app.next();
+    while (!frame.includes('other.invalid')) frame = await app.next();
+    app.send(`${crypto.randomUUID()}|sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+    expect(await other.next()).toStartWith('SIP/2.0 200 ');
+  });
+});
+
+describe('an app with too much before it', () => {
+  const BODY = 'x'.repeat(20_000);
+  const BURST = 20;
+
+  /** Sends datagrams until one of them is answered. */
+  async function fill(edge: Edge): Promise<string> {
+    const phone = await UdpPeer.open();
+    closing.push(() => phone[Symbol.dispose]());
+    const port = portOf(edge, 'udp');
+    for (let sent = 0; phone.inbox.size === 0 && sent < 5000; sent += BURST) {
+      for (let i = 0; i < BURST; i++) phone.send(request('OPTIONS', 'UDP a.invalid', { body: BODY }), port);
+      // The edge runs in this process: it has its turn here.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return phone.next();
+  }
+
+  test('gets no more; who asks is answered 503 at once', async () => {
+    const edge = await start();
+    const app = await appOf(edge);
+    app.socket.pause();
+    expect(await fill(edge)).toStartWith('SIP/2.0 503 ');
+    const phone = await phoneOf(edge);
+    phone.send(request('OPTIONS', 'TCP other.invalid'));
+    expect(await phone.next()).toStartWith('SIP/2.0 503 ');
+    // It goes on where it was.
+    app.socket.resume();
+    expect(await app.next()).toContain('OPTIONS ');
+    expect(app.socket.destroyed).toBe(false);
+  });
+
+  test('leaves the work to another', async () => {
+    const edge = await start();
+    const app = await appOf(edge);
+    app.socket.pause();
+    await fill(edge);
+    const another = await appOf(edge);
+    for (let i = 0; i < 3; i++) {
+      const phone = await phoneOf(edge);
+      phone.send(request('OPTIONS', 'TCP other.invalid'));
+      await another.ask(`sip|${transactionOf(await another.next())}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+      expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+    }
+  });
+});
