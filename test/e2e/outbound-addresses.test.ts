@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import type { RowDataPacket } from 'mysql2/promise';
 import { eventually } from '../support/eventually.ts';
 import { sharedMariadb } from '../support/mariadb.ts';
@@ -7,7 +7,8 @@ import { outsideStores, startEmbedded } from './sidecar.ts';
 
 const { pool, ...mariadb } = await sharedMariadb();
 const stores = outsideStores(await sharedRedis(), { ...mariadb, pool }, 's');
-afterEach(() => pool.query('DELETE FROM sbc_addresses'));
+// Before, too: MariaDB is shared with tests that leave rows.
+for (const each of [beforeEach, afterEach]) each(() => pool.query('DELETE FROM sbc_addresses'));
 
 async function insertRow(ipv4: string, ageSeconds: number) {
   await pool.query(

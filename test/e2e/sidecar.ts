@@ -95,7 +95,10 @@ export async function fileWith(name: string, content: string): Promise<string> {
   return path;
 }
 
-/** The variables that put Redis and MariaDB in the place of SQLite. */
+/**
+ * The variables that put Redis and MariaDB in the place of SQLite. Carriers are read at the start only: MariaDB is shared,
+ * and a sidecar of another test must not register at those of a test that comes later.
+ */
 export function outsideStores(redis: RedisServer, mysql: Mariadb, secret: string): Record<string, string> {
   return {
     JAMBONES_REDIS_HOST: redis.host,
@@ -106,5 +109,6 @@ export function outsideStores(redis: RedisServer, mysql: Mariadb, secret: string
     JAMBONES_MYSQL_PASSWORD: mysql.password,
     JAMBONES_MYSQL_DATABASE: mysql.database,
     ENCRYPTION_SECRET: secret,
+    JAMBONES_REGBOT_REFRESH_SECONDS: '86400',
   };
 }

@@ -4,6 +4,9 @@ import type { Delay, DelayQueue } from '../delay-queue.ts';
 import { MAX_REQUESTS_PER_CONNECTION, MAX_UNSENT_BYTES } from '../limits.ts';
 import type { Flow, Transport, TransportEvents } from './transport.ts';
 
+/** What is looked at in one go, between two looks at the number of requests under way: one to two dozen messages. */
+const SLICE_BYTES = 8192;
+
 /** How messages are told apart on one connection, and whatever else is said on it. */
 export interface Session {
   /** Whether something has begun and not ended: a handshake, a message, the farewell. */
@@ -52,6 +55,10 @@ export class Connection implements Flow {
   #deadline: Delay<Connection>;
   /** Requests that wait for an answer. */
   #held = 0;
+  /** They are too many: nothing more is looked at until half of them are answered. */
+  #full = false;
+  /** What has been read from the socket and not looked at; the socket gives no more than it reads at once. */
+  #unread: Buffer | undefined;
 
   constructor(
     readonly origin: 'accepted' | 'opened',
@@ -109,14 +116,17 @@ export class Connection implements Flow {
   }
 
   hold(): void {
-    this.#held++;
-    if (this.#held === MAX_REQUESTS_PER_CONNECTION) this.socket.pause();
+    if (++this.#held < MAX_REQUESTS_PER_CONNECTION || this.#full) return;
+    this.#full = true;
+    this.socket.pause();
   }
 
   release(): void {
     this.#held--;
-    // Half of them, so that it does not go back and forth with each.
-    if (this.#held === MAX_REQUESTS_PER_CONNECTION >> 1 && this.socket.isPaused()) this.socket.resume();
+    if (!this.#full || this.#held > MAX_REQUESTS_PER_CONNECTION >> 1) return;
+    this.#full = false;
+    // In its turn: others have come meanwhile.
+    setImmediate(() => this.#goOn());
   }
 
   destroy(why: string): void {
@@ -134,12 +144,33 @@ export class Connection implements Flow {
 
   #receive(chunk: Buffer): void {
     this.#idle.restart();
-    this.#session.receive(chunk);
+    if (this.#unread) this.#unread = Buffer.concat([this.#unread, chunk]);
+    else {
+      const rest = this.#take(chunk);
+      // A copy: the buffer may be used for what is read next.
+      this.#unread = rest && Buffer.from(rest);
+    }
     this.#settle();
   }
 
+  #goOn(): void {
+    if (this.socket.destroyed || this.#full) return;
+    this.#unread = this.#unread && this.#take(this.#unread);
+    if (!this.#full) this.socket.resume();
+    this.#settle();
+  }
+
+  /** Hands the session as much as may be looked at now, and returns the rest. */
+  #take(bytes: Buffer): Buffer | undefined {
+    let at = 0;
+    for (; at < bytes.length && !this.#full; at += SLICE_BYTES)
+      this.#session.receive(bytes.subarray(at, at + SLICE_BYTES));
+    return at < bytes.length ? bytes.subarray(at) : undefined;
+  }
+
   #settle(): void {
-    if (!this.#session.halfOpen) this.#deadline.cancel();
+    // Whoever has to wait for us is not slow.
+    if (!this.#session.halfOpen || this.#full) this.#deadline.cancel();
     else if (!this.#deadline.waiting && !this.socket.destroyed) this.#deadline = this.context.halfOpen.add(this);
   }
 }
