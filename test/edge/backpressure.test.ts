@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import type { Edge } from '../../src/edge/index.ts';
+import { MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
 import { portOf, RawApp, request, startTestEdge, TcpPeer, transactionOf, UdpPeer } from './support.ts';
 
 const closing: (() => unknown)[] = [];
@@ -53,6 +54,19 @@ describe('one connection that asks faster than it is answered', () => {
       left--;
     }
     for (let i = 0; i < FLOOD; i++) expect(await flood.next()).toStartWith('SIP/2.0 200 ');
+  });
+
+  test('has no more under way than the bound and what is looked at in one go, however much is read at once', async () => {
+    const edge = await start();
+    const app = await appOf(edge);
+    const flood = await phoneOf(edge);
+    flood.send(Array.from({ length: FLOOD }, () => request('OPTIONS', 'TCP a.invalid')).join(''));
+    await app.next();
+    const other = await phoneOf(edge);
+    other.send(request('OPTIONS', 'TCP other.invalid'));
+    let before = 1;
+    while (!(await app.next()).includes('other.invalid')) before++;
+    expect(before).toBeLessThan(2 * MAX_REQUESTS_PER_CONNECTION);
   });
 
   test('that ends meanwhile leaves the edge as it was', async () => {
