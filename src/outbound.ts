@@ -10,7 +10,7 @@ import { type Alerts, type Logger, Unavailable } from './ports.ts';
 import { Fleet } from './regbot/fleet.ts';
 import { Leader } from './regbot/leader.ts';
 import type { Stores } from './stores.ts';
-import { systemTimers } from './timers.ts';
+import { systemTimers, type Timer } from './timers.ts';
 import { VERSION } from './version.ts';
 
 export interface Outbound {
@@ -60,7 +60,7 @@ export function createOutbound(
     hostports: () => sip.hostports,
   });
   sip.onConnected(() => void announcer.connected());
-  let following: ReturnType<typeof setInterval> | undefined;
+  let following: Timer | undefined;
 
   return {
     leader,
@@ -72,16 +72,16 @@ export function createOutbound(
       if (ping.all) pinger.start();
       // Whoever does not lead reads too: for its own pings, and to know the carriers if it has to take over.
       const follow = () => {
+        following = systemTimers.after(regbot.refreshSeconds * 1000, follow);
         if (!leader.mayAct()) void followCarriers(directory, logger);
       };
-      following = setInterval(follow, regbot.refreshSeconds * 1000);
       follow();
     },
     follow() {
       fleet.refreshNow().catch((error: unknown) => logger.warn({ why: String(error) }, 'carriers not read again'));
     },
     async stop() {
-      clearInterval(following);
+      following?.cancel();
       pinger.stop();
       await Promise.all([leader.stop(), announcer.stop()]);
     },

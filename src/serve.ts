@@ -119,7 +119,7 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   open.defer(onHangup(() => reloadOrComplain(reloadable())));
   for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, told))) return;
   stores.start();
-  const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, clock, logger });
+  const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
   open.defer(() => drachtio.stop(config.platform.shutdownGraceMs));

@@ -1,6 +1,7 @@
 import type { Gateway, NextHop, NextHops, OutboundRequest, SipClient, SipResponse } from '../outbound-ports.ts';
 import { NameError } from '../outbound-ports.ts';
 import { addressOn } from '../sip/hostports.ts';
+import { bracketed, joinHostPort } from '../sip/ip.ts';
 import { provesLife } from './verdict.ts';
 
 /**
@@ -66,7 +67,7 @@ function optionsRequest(gateway: Gateway, target: NextHop, hostports: string, us
   return {
     method: 'OPTIONS',
     uri,
-    route: `sip:${inUri(target.address)}:${target.port};transport=${target.transport}`,
+    route: `sip:${joinHostPort(target.address, target.port)};transport=${target.transport}`,
     headers: {
       From: `<sip:${own}>`,
       To: `<${uri}>`,
@@ -78,13 +79,9 @@ function optionsRequest(gateway: Gateway, target: NextHop, hostports: string, us
 
 /** The Request-URI. A SIPS one says nothing of a transport: it is TLS (RFC 3261 26.2.2). */
 function gatewayUri({ host, port, transport, sips }: Gateway): string {
-  const hostport = `${inUri(host)}${port === undefined ? '' : `:${port}`}`;
+  const hostport = `${bracketed(host)}${port === undefined ? '' : `:${port}`}`;
   if (sips) return `sips:${hostport}`;
   return `sip:${hostport}${transport === 'udp' ? '' : `;transport=${transport}`}`;
-}
-
-function inUri(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }
 
 function inWords({ status, reason, local }: SipResponse): string {

@@ -1,4 +1,5 @@
-import { type Clock, type Logger, type ServerKind, type ServerPool, Unavailable } from '../ports.ts';
+import { type Logger, type ServerKind, type ServerPool, Unavailable } from '../ports.ts';
+import type { Timer, Timers } from '../timers.ts';
 
 export interface SilenceOptions {
   readonly pool: ServerPool;
@@ -6,7 +7,7 @@ export interface SilenceOptions {
   readonly expiresMs: number;
   /** How often to look, milliseconds. */
   readonly checkMs: number;
-  readonly clock: Clock;
+  readonly timers: Timers;
   readonly logger: Logger;
 }
 
@@ -14,28 +15,32 @@ const KINDS: readonly ServerKind[] = ['feature', 'rtp'];
 
 /** Takes feature and RTP servers that have fallen silent out of their pools. */
 export class SilenceWatch {
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: Timer | undefined;
   #startedAt = 0;
   #looking = false;
 
   constructor(private readonly options: SilenceOptions) {}
 
   start(): void {
-    this.#startedAt = this.options.clock.now();
-    this.#timer = setInterval(() => void this.look(), this.options.checkMs);
-    void this.look();
+    this.#startedAt = this.options.timers.now();
+    this.#round();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
+  }
+
+  #round(): void {
+    this.#timer = this.options.timers.after(this.options.checkMs, () => this.#round());
+    void this.look();
   }
 
   /** One round of what {@link start} repeats; a round that is still under way is not joined by another. */
   async look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
-    const { pool, clock, expiresMs, logger } = this.options;
-    const now = clock.now();
+    const { pool, timers, expiresMs, logger } = this.options;
+    const now = timers.now();
     // While no sidecar was up nobody could hear them: each has one interval from our start to show up.
     const silentMs = now - this.#startedAt < expiresMs ? now : expiresMs;
     try {

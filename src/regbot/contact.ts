@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net';
 import type { Trunk } from '../outbound-ports.ts';
 import { addressOn } from '../sip/hostports.ts';
+import { bracketed } from '../sip/ip.ts';
 import { parseUri, type SipUri } from '../sip/uri.ts';
 
 /** What decides on the host of our Contact, besides the trunk. */
@@ -31,11 +31,6 @@ export function scheme(trunk: Trunk): 'sip' | 'sips' {
 /** The user under which we register, fit for a URI. */
 export function userOf(trunk: Trunk): string {
   return escapeUser(trunk.fromUser || trunk.username);
-}
-
-/** Puts an IPv6 address in the brackets that a URI wants. */
-export function bracketed(host: string): string {
-  return isIPv6(host) ? `[${host}]` : host;
 }
 
 /** Names such as `acme@example.com` are common; what is escaped already stays as it is. */

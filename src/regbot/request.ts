@@ -1,7 +1,8 @@
 import type { NextHop, OutboundRequest, Trunk } from '../outbound-ports.ts';
+import { bracketed, joinHostPort } from '../sip/ip.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
-import { bracketed, scheme, userOf } from './contact.ts';
+import { scheme, userOf } from './contact.ts';
 
 /** All of a REGISTER that changes between two of the same trunk. */
 export interface RegisterParts {
@@ -43,7 +44,7 @@ export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundReq
   };
   for (const [name, value] of Object.entries(headers))
     if (/\p{Cc}/u.test(value)) throw new SipSyntaxError(`control characters in ${name}`);
-  const route = `sip:${bracketed(hop.address)}:${hop.port};transport=${hop.transport}`;
+  const route = `sip:${joinHostPort(hop.address, hop.port)};transport=${hop.transport}`;
   return { method: 'REGISTER', uri, route, headers };
 }
 

@@ -1,4 +1,5 @@
 import type { Aor, SipRequest } from '../ports.ts';
+import { joinHostPort } from '../sip/ip.ts';
 import { type NameAddr, parseNameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import { formatParams, type Param, param } from '../sip/params.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
@@ -78,7 +79,7 @@ export function readRegistration(request: SipRequest, limits: RegistrationLimits
     callId,
     cseq,
     protocol,
-    proxy: `sip:${bracketed(request.source.address)}:${request.source.port}`,
+    proxy: `sip:${joinHostPort(request.source.address, request.source.port)}`,
     ...(userAgent !== undefined && { userAgent }),
     wish,
   };
@@ -150,10 +151,6 @@ function bindingKey(uri: SipUri, params: readonly Param[]): string {
 /** delta-seconds of RFC 3261 20.19; more than 2^32-1 counts as 2^32-1. */
 function readExpires(text: string): number | undefined {
   return /^\s*\d{1,20}\s*$/.test(text) ? Math.min(Number(text), MAX_EXPIRES) : undefined;
-}
-
-function bracketed(address: string): string {
-  return address.includes(':') && !address.startsWith('[') ? `[${address}]` : address;
 }
 
 /** The parsers' own errors become undefined here, where every failure has one meaning; anything else is a fault. */

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 
 /**
  * The one way in which we write an address: IPv6 compressed and in lower case (RFC 5952), IPv4 inside IPv6 as IPv4.
@@ -16,9 +16,14 @@ export function normalIp(text: string): string | undefined {
   return words.flatMap((word) => [word >> 8, word & 255]).join('.');
 }
 
+/** A host as URIs and Via write it: an IPv6 address in brackets, anything else as it is (RFC 3261 25.1, host). */
+export function bracketed(host: string): string {
+  return isIPv6(host) ? `[${host}]` : host;
+}
+
 /** `10.0.0.1:5060`, `[2001:db8::1]:5060`. */
 export function joinHostPort(ip: string, port: number): string {
-  return `${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
+  return `${bracketed(ip)}:${port}`;
 }
 
 /**

@@ -7,11 +7,11 @@ import { options } from '../../src/options/index.ts';
 import { SilenceWatch } from '../../src/options/silence.ts';
 import { type ServerPool, Unavailable } from '../../src/ports.ts';
 import { Repeats } from '../../src/repeats.ts';
-import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 function start() {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const logger = new RecordingLogger();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
@@ -111,7 +111,7 @@ describe('silence', () => {
   function watch() {
     const started = start();
     const { pool, clock, logger } = started;
-    const silence = new SilenceWatch({ pool, expiresMs: 60_000, checkMs: 20_000, clock, logger });
+    const silence = new SilenceWatch({ pool, expiresMs: 60_000, checkMs: 20_000, timers: clock, logger });
     return { ...started, silence };
   }
 
@@ -121,14 +121,16 @@ describe('silence', () => {
     await ask({ 'X-RTP-Status': 'open' }, '10.0.0.8');
     clock.advance(3_600_000);
     silence.start();
-    silence.stop();
-    await silence.look();
+    await clock.advanceAsync(50_000);
     expect(await servers()).toHaveLength(1);
-    clock.advance(50_000);
     await ask(OPEN, '10.0.0.2');
-    clock.advance(10_000);
-    await silence.look();
+    await clock.advanceAsync(10_000);
     expect((await servers()).map((s) => s.ip)).toEqual(['10.0.0.2']);
+    // And so on, until it is stopped.
+    silence.stop();
+    await clock.advanceAsync(3_600_000);
+    expect(await servers()).toHaveLength(1);
+    expect(clock.pending).toBe(0);
   });
 
   test('an outage of the store is logged and over at the next round', async () => {
@@ -140,7 +142,7 @@ describe('silence', () => {
         return ['10.0.0.1:5060'];
       },
     });
-    const silence = new SilenceWatch({ pool: flaky, expiresMs: 60_000, checkMs: 20_000, clock, logger });
+    const silence = new SilenceWatch({ pool: flaky, expiresMs: 60_000, checkMs: 20_000, timers: clock, logger });
     await silence.look();
     away = false;
     await silence.look();

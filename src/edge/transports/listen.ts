@@ -1,11 +1,12 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { bracketed } from '../../sip/ip.ts';
 import { CertificateError, Certificates, type TlsOptions } from './certificates.ts';
 import { isLoopback } from './connections.ts';
 import { tcpSockets, tlsSockets } from './sockets.ts';
 import { type StreamContext, type StreamKind, StreamTransport } from './stream.ts';
 import { TCP, TLS } from './tcp.ts';
-import { bracketed, formatListener, type Protocol, type Transport } from './transport.ts';
+import { formatListener, type Protocol, type Transport } from './transport.ts';
 import { listenUdp } from './udp.ts';
 import { WS, WSS } from './websocket.ts';
 

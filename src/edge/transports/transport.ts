@@ -1,3 +1,4 @@
+import { joinHostPort } from '../../sip/ip.ts';
 import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
 
 /** The transports of the edge, as they are called in a list of addresses to listen on and in `hostports`. */
@@ -86,12 +87,7 @@ export class ListenError extends Error {
 
 /** `udp/192.0.2.1:5060`, `tcp/[2001:db8::1]:5060`. */
 export function formatListener(protocol: string, host: string, port: number): string {
-  return `${protocol}/${bracketed(host)}:${port}`;
-}
-
-/** An address as URIs and Via write it: IPv6 in brackets. */
-export function bracketed(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
+  return `${protocol}/${joinHostPort(host, port)}`;
 }
 
 /** The address of a peer as everyone writes it: IPv4 that came in on an IPv6 socket is IPv4. */
