@@ -60,11 +60,12 @@ class SipEdge implements Edge {
 
   constructor(private readonly options: EdgeOptions) {
     this.#clock = options.clock ?? systemClock;
-    this.#server = new ServerTransactions(this.#clock, (response, { flow, sentBy }) => {
+    this.#server = new ServerTransactions(this.#clock, (response, { flow, question }) => {
       if (flow.send(response)) return true;
+      if (!question) return false;
       // RFC 3261 18.2.2: the connection is gone; open another to the source, at the port of sent-by.
       const { transport, address } = flow;
-      const { host, port } = sentBy;
+      const { host, port } = question.sentBy;
       return transport.flowTo(address, port ?? transport.defaultPort, nameOf(host)).send(response);
     });
     this.#client = new ClientTransactions(this.#clock);
@@ -137,7 +138,7 @@ class SipEdge implements Edge {
     const refusal = refusalOf(request) ?? (this.#server.isMerged(request) ? MERGED : undefined);
     const app = refusal ? undefined : this.#apps.next(request.method);
     const id = newId();
-    if (app && this.#server.open(request, key, id, flow, { headers, owner: app })) {
+    if (app && this.#server.open(request, key, id, flow, { headers, sentBy: request.topVia, owner: app })) {
       app.send(requestLeader(bytes, peer(flow), id, local(flow.transport)), serialise(request, headers));
     } else this.#refuse(headers, refusal ?? UNAVAILABLE, flow);
   }

@@ -70,7 +70,11 @@ describe('server transaction, RFC 3261 17.2.2', () => {
     const table = new ServerTransactions(clock, (response, tx) => tx.flow.send(response), limit);
     const open = (text = request('OPTIONS', 'UDP 192.0.2.1'), owner: object = APP) => {
       const message = incoming(text);
-      return table.open(message, transactionKey(message), `id-${++count}`, flow, { headers: message.headers, owner });
+      return table.open(message, transactionKey(message), `id-${++count}`, flow, {
+        headers: message.headers,
+        sentBy: message.topVia,
+        owner,
+      });
     };
     return { flow, table, open };
   };
@@ -192,7 +196,7 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
   const setUp = (first = text) => {
     const table = new ServerTransactions(clock, () => true);
     const message = incoming(first);
-    const question = { headers: message.headers, owner: {} };
+    const question = { headers: message.headers, sentBy: message.topVia, owner: {} };
     const tx = table.open(message, transactionKey(message), 'id', new Line(UDP, clock), question);
     return { table, tx };
   };
@@ -222,7 +226,11 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
   test('of two that are remembered the later one counts', () => {
     const { table, tx } = setUp();
     const later = incoming(copy);
-    table.open(later, transactionKey(later), 'id-2', new Line(TCP, clock), { headers: later.headers, owner: {} });
+    table.open(later, transactionKey(later), 'id-2', new Line(TCP, clock), {
+      headers: later.headers,
+      sentBy: later.topVia,
+      owner: {},
+    });
     tx?.respond(200, 'ok');
     clock.advance(31_999);
     expect(table.isMerged(incoming(copy))).toBe(true);

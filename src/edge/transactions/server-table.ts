@@ -56,7 +56,7 @@ export class ServerTransactions {
     if (this.#byKey.size >= this.limit) this.#context.timerJ.oldest?.expire('timer J');
     if (this.#byKey.size >= this.limit) return undefined;
     const merge = mergeKey(request);
-    const tx = new ServerTransaction(id, key, merge, flow, request.topVia, question, this.#context);
+    const tx = new ServerTransaction(id, key, merge, flow, question, this.#context);
     this.#byKey.set(key, tx);
     if (merge !== undefined) this.#byMergeKey.set(merge, tx);
     this.#unanswered.set(id, tx);

@@ -94,17 +94,14 @@ export interface ServerContext {
   terminated(tx: ServerTransaction): void;
 }
 
-/** What an app needs to answer, and who it is. Forgotten with the answer: thousands of answers are kept for 32 s. */
+/** What it takes to answer. Forgotten with the answer: thousands of answers are kept for 32 s, and only they. */
 export interface Question {
   /** The headers of the request, its source in the top Via. */
   readonly headers: readonly Header[];
+  /** The sent-by of the top Via: where the response goes should its flow have ended. */
+  readonly sentBy: { readonly host: string; readonly port?: number };
+  /** The app that was asked. */
   readonly owner: object;
-}
-
-/** The sent-by of the top Via: host, and port if it is not the usual one. */
-export interface SentBy {
-  readonly host: string;
-  readonly port?: number;
 }
 
 export class ServerTransaction {
@@ -120,8 +117,6 @@ export class ServerTransaction {
     /** What a copy that took another way has in common with it: {@link mergeKey}. */
     readonly mergeKey: string | undefined,
     readonly flow: Flow,
-    /** Where a response goes whose flow has ended. */
-    readonly sentBy: SentBy,
     public question: Question | undefined,
     private readonly context: ServerContext,
   ) {
