@@ -1,14 +1,16 @@
-/** Strangers who send rubbish, and strangers who never finish: the compiled sidecar must not mind. */
+/** Strangers who send rubbish, who never finish, who never stop: the compiled sidecar must not mind. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Phone } from '../edge/phone.ts';
 import { startSidecar } from '../edge/sidecar.ts';
 import { machine } from '../register/proc.ts';
-import { handles, rssMb } from '../soak/samples.ts';
+import { rssMb, settledHandles } from '../soak/samples.ts';
+import { flood } from './flood.ts';
 import { slowConnections } from './slow.ts';
 import { storm } from './storm.ts';
 
-const USAGE = `Sends spoilt SIP messages to the compiled sidecar with --embedded, then connections that never finish one.
+const USAGE = `Sends spoilt SIP messages to the compiled sidecar with --embedded, then connections that never finish one,
+then floods it.
 
   bun bench/fuzz/index.ts [--messages 100000] [--connections 10500]
 
@@ -17,18 +19,22 @@ const USAGE = `Sends spoilt SIP messages to the compiled sidecar with --embedded
   --connections <n>   half-open at once, over TCP and WS in turn              10500, or what the limit of files allows
   --seed <n>          of the messages; a failure says which                   by chance
   --json              the report as JSON
-  --smoke             300 messages each, 200 connections; memory is not judged
+  --floods <n>        connections over TCP that flood it for 10 s             100
+  --smoke             300 messages each, 200 connections, 10 floods of 1 s; memory and waiting are not judged
   --help              this text
 
 Exit code: 0, 1 when it ends, stops answering or keeps memory, 2 for a wrong command line.`;
 
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
-/** The edge remembers what it answered for 32 s. */
-const FORGOTTEN_MS = 36_000;
+/** Once it has been quiet for 50 s, the sidecar collects what the rush has left behind. */
+const CALM_MS = 65_000;
 /** Files that the sidecar opens when it first needs them; a connection that is kept would be one of hundreds. */
 const LATE_HANDLES = 3;
-/** What memory may have grown by, once what was answered is forgotten. */
+/** What memory may have grown by, once it is calm. */
 const TOLERATED_GROWTH = 1.2;
+const FLOOD_S = 10;
+/** For a registration, by half of the phones: T1 of RFC 3261, after which a phone thinks its request lost. */
+const TOLERATED_WAIT_MS = 500;
 /** Of messages and connections, so many come before memory is first looked at. */
 const WARM_UP_SHARE = 0.2;
 /** Files of our own beside the connections. */
@@ -55,6 +61,7 @@ function readArgs(args: string[]) {
         binary: { type: 'string', default: 'dist/sbc-sip-sidecar' },
         messages: { type: 'string' },
         connections: { type: 'string' },
+        floods: { type: 'string' },
         seed: { type: 'string' },
         json: { type: 'boolean', default: false },
         smoke: { type: 'boolean', default: false },
@@ -65,7 +72,7 @@ function readArgs(args: string[]) {
       console.log(USAGE);
       return undefined;
     }
-    const whole = (name: 'messages' | 'connections' | 'seed', usual: number) => {
+    const whole = (name: 'messages' | 'connections' | 'floods' | 'seed', usual: number) => {
       const value = Number(values[name] ?? usual);
       if (values[name] !== '' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
       throw new Error(`--${name} ${values[name]}: a whole number`);
@@ -77,6 +84,7 @@ function readArgs(args: string[]) {
       smoke,
       messages: whole('messages', smoke ? 300 : 100_000),
       connections: Math.min(whole('connections', smoke ? 200 : 10_500), maxFiles() - OWN_FILES),
+      floods: whole('floods', smoke ? 10 : 100),
       seed: whole('seed', Math.floor(Math.random() * 2 ** 31)),
     };
   } catch (error) {
@@ -92,14 +100,14 @@ function maxFiles(): number {
 }
 
 async function fuzz(settings: NonNullable<ReturnType<typeof readArgs>>): Promise<void> {
-  const { binary, smoke, messages, connections, seed } = settings;
+  const { binary, smoke, messages, connections, floods, seed } = settings;
   const sidecar = await startSidecar(binary, PROTOCOLS, { users: 100 });
   const { pid } = sidecar;
   const { udp = 0, tcp = 0, ws = 0 } = sidecar.ports;
   const ports = { udp, tcp, ws };
-  const forgotten = async () => {
-    if (!smoke) await Bun.sleep(FORGOTTEN_MS);
-    return { rssMb: rssMb(pid), handles: handles(pid) };
+  const calm = async () => {
+    if (!smoke) await Bun.sleep(CALM_MS);
+    return { rssMb: rssMb(pid), handles: await settledHandles(pid) };
   };
   const say = (text: string) => {
     if (!settings.json) console.log(text);
@@ -109,7 +117,7 @@ async function fuzz(settings: NonNullable<ReturnType<typeof readArgs>>): Promise
   const warmUp = Math.ceil(messages * WARM_UP_SHARE);
   for (const protocol of PROTOCOLS) await storm(protocol, ports, warmUp, seed);
   if (!smoke) await slowConnections({ pid, ports }, Math.ceil(connections * WARM_UP_SHARE));
-  const start = await forgotten();
+  const start = await calm();
   say(`after ${warmUp} messages over each transport: ${JSON.stringify(start)}`);
 
   const storms = [];
@@ -122,7 +130,9 @@ async function fuzz(settings: NonNullable<ReturnType<typeof readArgs>>): Promise
   }
   const slow = await slowConnections({ pid, ports }, connections);
   say(`slow connections: ${JSON.stringify(slow)}`);
-  const end = await forgotten();
+  const flooded = await flood(ports, floods, smoke ? 1 : FLOOD_S);
+  say(`floods: ${JSON.stringify(flooded)}`);
+  const end = await calm();
   say(`in the end: ${JSON.stringify(end)}`);
 
   const phone = await Phone.open('tcp', tcp, 5);
@@ -134,10 +144,11 @@ async function fuzz(settings: NonNullable<ReturnType<typeof readArgs>>): Promise
     ...(code === 0 ? [] : [`it ended with ${code}`]),
     ...(end.handles > start.handles + LATE_HANDLES ? [`${end.handles} handles instead of ${start.handles}`] : []),
     ...(!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH ? ['memory has grown'] : []),
+    ...(!smoke && flooded.p50Ms > TOLERATED_WAIT_MS ? ['phones waited while it was flooded'] : []),
     ...sidecar.process.lines.filter((line) => /"level":"(error|fatal)"/.test(line)).map((line) => `it logged: ${line}`),
   ];
   if (settings.json)
-    console.log(JSON.stringify({ machine: machine(), settings, start, storms, slow, end, faults }, null, 2));
+    console.log(JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, end, faults }, null, 2));
   for (const fault of faults) say(`failed: ${fault}`);
   say(faults.length === 0 ? 'every sound request was answered, nothing was kept' : `${faults.length} failed`);
   if (faults.length > 0) process.exitCode = 1;

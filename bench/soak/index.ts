@@ -6,7 +6,7 @@ import { Load } from '../register/load.ts';
 import { machine } from '../register/proc.ts';
 import { flaw } from '../register/report.ts';
 import { Churn } from './churn.ts';
-import { handles, medianBetween, Samples } from './samples.ts';
+import { medianBetween, Samples, settledHandles } from './samples.ts';
 
 const USAGE = `Loads the compiled sidecar with --embedded for minutes and looks whether handles, memory or data grow.
 
@@ -29,9 +29,6 @@ const SAMPLE_MS = 500;
 const STEADY_AFTER_S = 40;
 /** What memory may grow between two stretches of the same load before we call it growth: the collector's own waves. */
 const TOLERATED_GROWTH = 1.2;
-/** Connections that we have closed are closed over there within this. */
-const SETTLE_MS = 500;
-const SETTLE_POLL_MS = 50;
 const CHURN_USERS = 600;
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
 
@@ -97,7 +94,7 @@ async function soak(settings: Settings): Promise<void> {
   // Files that are opened when first needed are not what leaks.
   await load.run({ work: 'full', rate: 50, concurrency: 1, seconds: 1 });
   await churn.run(5, 1);
-  const before = await settled(sidecar.pid);
+  const before = await settledHandles(sidecar.pid);
 
   const samples = new Samples(sidecar.pid, join(sidecar.directory, 'data'), SAMPLE_MS);
   const [counts] = await Promise.all([
@@ -105,7 +102,7 @@ async function soak(settings: Settings): Promise<void> {
     churn.run(churnRate, seconds),
   ]);
   samples.stop();
-  const after = await settled(sidecar.pid);
+  const after = await settledHandles(sidecar.pid);
   load.close();
   const complaints = sidecar.process.lines.filter((line) => /"level":"(error|fatal)"/.test(line));
   await sidecar.stop();
@@ -165,16 +162,4 @@ function rounded(value: unknown): unknown {
 
 function minutes(seconds: number): number[] {
   return Array.from({ length: Math.ceil(seconds / 60) }, (_, i) => i * 60);
-}
-
-/** The handles of a process once they have been as many for a while. */
-async function settled(pid: number): Promise<number> {
-  let last = handles(pid);
-  for (let unchanged = 0; unchanged < SETTLE_MS; unchanged += SETTLE_POLL_MS) {
-    await Bun.sleep(SETTLE_POLL_MS);
-    const now = handles(pid);
-    if (now !== last) unchanged = 0;
-    last = now;
-  }
-  return last;
 }

@@ -1,6 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Connections that we have closed are closed over there within this. */
+const SETTLE_MS = 500;
+const SETTLE_POLL_MS = 50;
+
 /** What a process holds at one moment. */
 export interface Sample {
   /** Seconds since the first one. */
@@ -46,6 +50,18 @@ export function rssMb(pid: number): number {
 /** Open files, sockets and the like. */
 export function handles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** The handles of a process once they have been as many for a while. */
+export async function settledHandles(pid: number): Promise<number> {
+  let last = handles(pid);
+  for (let unchanged = 0; unchanged < SETTLE_MS; unchanged += SETTLE_POLL_MS) {
+    await Bun.sleep(SETTLE_POLL_MS);
+    const now = handles(pid);
+    if (now !== last) unchanged = 0;
+    last = now;
+  }
+  return last;
 }
 
 function dataMb(directory: string): number {

@@ -13,6 +13,7 @@ import { cseqNumbers, newId, newTag, statelessTag } from './tokens.ts';
 import { ClientTransactions } from './transactions/client-table.ts';
 import { ServerTransactions, transactionKey } from './transactions/server-table.ts';
 import { ConnectionCount } from './transports/connections.ts';
+import { FairShare } from './transports/fair-share.ts';
 import { localAddress, Transports } from './transports/listen.ts';
 import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
@@ -83,8 +84,8 @@ class SipEdge implements Edge {
       notConnected: (flow, why) => this.options.logger.info({ to: peer(flow), why }, 'no connection'),
       closed: (flow, served) => this.#onClosed(flow, served),
     };
-    const count = new ConnectionCount(limits);
-    this.#transports = await Transports.listen(this.options, { events, clock: this.#clock, count });
+    const context = { events, clock: this.#clock, count: new ConnectionCount(limits), share: new FairShare() };
+    this.#transports = await Transports.listen(this.options, context);
     this.hostports = this.#transports.hostports;
     this.localHostports = this.#transports.localHostports;
     try {

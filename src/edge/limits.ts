@@ -58,6 +58,12 @@ export const AUTHENTICATION_MS = 5_000;
  */
 export const MAX_REQUESTS_PER_CONNECTION = 64;
 
+/**
+ * The same over all connections together, who share it: a tenth to a quarter of a second of work. Far more than is under
+ * way when nobody floods us.
+ */
+export const MAX_REQUESTS_OVER_CONNECTIONS = 512;
+
 /** Bytes waiting for an app; at 1 KiB a request, the work of one or two seconds. Further requests are answered 503. */
 export const MAX_APP_BACKLOG_BYTES = 8 * 1024 * 1024;
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import type { Edge } from '../../src/edge/index.ts';
-import { MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
+import { MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
+import { FairShare } from '../../src/edge/transports/fair-share.ts';
 import { portOf, RawApp, request, startTestEdge, TcpPeer, transactionOf, UdpPeer } from './support.ts';
 
 const closing: (() => unknown)[] = [];
@@ -82,6 +83,43 @@ describe('one connection that asks faster than it is answered', () => {
     while (!frame.includes('other.invalid')) frame = await app.next();
     app.send(`${crypto.randomUUID()}|sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
     expect(await other.next()).toStartWith('SIP/2.0 200 ');
+  });
+});
+
+describe('many connections that ask faster than they are answered', () => {
+  const CONNECTIONS = 100;
+  const FLOOD = 200;
+
+  test('have no more under way together than half as much again as the bound', async () => {
+    const edge = await start();
+    const app = await appOf(edge);
+    const floods = await Promise.all(Array.from({ length: CONNECTIONS }, () => phoneOf(edge)));
+    for (const flood of floods)
+      flood.send(Array.from({ length: FLOOD }, () => request('OPTIONS', 'TCP a.invalid')).join(''));
+    for (let i = 0; i < CONNECTIONS; i++) await app.next();
+    const other = await phoneOf(edge);
+    other.send(request('OPTIONS', 'TCP other.invalid'));
+    let before = CONNECTIONS;
+    while (!(await app.next()).includes('other.invalid')) before++;
+    expect(before).toBeLessThan(MAX_REQUESTS_OVER_CONNECTIONS * 1.5);
+  });
+
+  test('share evenly, and leave something for whoever comes next', () => {
+    const share = new FairShare();
+    expect(share.each).toBe(MAX_REQUESTS_PER_CONNECTION);
+    const held = new Array<number>(CONNECTIONS).fill(0);
+    // Each takes what it may have, and gives it back in turn: whoever had more than the others does not keep it.
+    for (let round = 0; round < 100; round++)
+      for (const [i, n] of held.entries()) {
+        for (let k = 0; k < n; k++) share.release();
+        const each = share.each;
+        for (let k = 0; k < each; k++) share.hold();
+        held[i] = each;
+      }
+    expect(Math.max(...held) - Math.min(...held)).toBeLessThanOrEqual(2);
+    expect(held.reduce((sum, n) => sum + n)).toBeLessThan(MAX_REQUESTS_OVER_CONNECTIONS);
+    for (let k = 0; k < MAX_REQUESTS_OVER_CONNECTIONS; k++) share.hold();
+    expect(share.each).toBe(1);
   });
 });
 

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
 import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
 import type { Delay, DelayQueue } from '../delay-queue.ts';
-import { MAX_REQUESTS_PER_CONNECTION, MAX_UNSENT_BYTES } from '../limits.ts';
+import { MAX_UNSENT_BYTES } from '../limits.ts';
+import type { FairShare } from './fair-share.ts';
 import type { Flow, Transport, TransportEvents } from './transport.ts';
 
-/** What is looked at in one go, between two looks at the number of requests under way: one to two dozen messages. */
-const SLICE_BYTES = 8192;
+/** What is looked at in one go, between two looks at the number of requests under way: one or two messages. */
+const SLICE_BYTES = 512;
 
 /** How messages are told apart on one connection, and whatever else is said on it. */
 export interface Session {
@@ -33,6 +34,7 @@ export interface SessionEvents {
 export interface ConnectionContext {
   readonly transport: Transport;
   readonly events: TransportEvents;
+  readonly share: FairShare;
   readonly connecting: DelayQueue<Connection>;
   readonly halfOpen: DelayQueue<Connection>;
   readonly idle: DelayQueue<Connection>;
@@ -55,7 +57,7 @@ export class Connection implements Flow {
   #deadline: Delay<Connection>;
   /** Requests that wait for an answer. */
   #held = 0;
-  /** They are too many: nothing more is looked at until half of them are answered. */
+  /** They are as many as it may have: nothing more is looked at until they are half as many. */
   #full = false;
   /** What has been read from the socket and not looked at; the socket gives no more than it reads at once. */
   #unread: Buffer | undefined;
@@ -116,14 +118,15 @@ export class Connection implements Flow {
   }
 
   hold(): void {
-    if (++this.#held < MAX_REQUESTS_PER_CONNECTION || this.#full) return;
+    this.context.share.hold();
+    if (++this.#held < this.context.share.each || this.#full) return;
     this.#full = true;
     this.socket.pause();
   }
 
   release(): void {
-    this.#held--;
-    if (!this.#full || this.#held > MAX_REQUESTS_PER_CONNECTION >> 1) return;
+    this.context.share.release();
+    if (--this.#held > this.context.share.each >> 1 || !this.#full) return;
     this.#full = false;
     // In its turn: others have come meanwhile.
     setImmediate(() => this.#goOn());

@@ -4,6 +4,7 @@ import { DelayQueue } from '../delay-queue.ts';
 import { CONNECT_MS, HALF_OPEN_MS, IDLE_MS } from '../limits.ts';
 import { Connection, type ConnectionContext, type Session, type SessionEvents } from './connection.ts';
 import type { ConnectionCount } from './connections.ts';
+import type { FairShare } from './fair-share.ts';
 import type { Established, Sockets } from './sockets.ts';
 import {
   type Flow,
@@ -31,6 +32,7 @@ export interface StreamContext {
   readonly events: TransportEvents;
   readonly clock: Clock;
   readonly count: ConnectionCount;
+  readonly share: FairShare;
 }
 
 /** TCP, TLS, WS, WSS: one implementation, different sockets and sessions. */
@@ -42,6 +44,7 @@ export class StreamTransport implements Transport, ConnectionContext {
   readonly defaultPort: number;
   readonly transport = this;
   readonly events: TransportEvents;
+  readonly share: FairShare;
   readonly connecting: DelayQueue<Connection>;
   readonly halfOpen: DelayQueue<Connection>;
   readonly idle: DelayQueue<Connection>;
@@ -55,7 +58,7 @@ export class StreamTransport implements Transport, ConnectionContext {
   constructor(
     private readonly kind: StreamKind,
     private readonly sockets: Sockets,
-    { events, clock, count }: StreamContext,
+    { events, clock, count, share }: StreamContext,
   ) {
     const { protocol, toldAs, viaProtocol, defaultPort } = kind;
     this.protocol = protocol;
@@ -63,6 +66,7 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.viaProtocol = viaProtocol;
     this.defaultPort = defaultPort;
     this.events = events;
+    this.share = share;
     this.#count = count;
     const giveUp = (connection: Connection) => connection.destroy('it took too long');
     this.connecting = new DelayQueue(CONNECT_MS, clock, giveUp);

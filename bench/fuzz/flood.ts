@@ -1,0 +1,91 @@
+import { within } from '../../test/support/deadline.ts';
+import { Phone } from '../edge/phone.ts';
+import { Latency } from '../register/counts.ts';
+
+/** Requests written in one go; every one has a branch of its own, or it would be taken for a retransmission. */
+const IN_ONE_GO = 50;
+/** The first answer to a flood shows that it has begun. */
+const BEGUN_MS = 10_000;
+
+export interface FloodResult {
+  readonly connections: number;
+  /** Requests of the flood that were answered. */
+  readonly answers: number;
+  /** Full registrations of phones meanwhile, and what each of them took. */
+  readonly registrations: number;
+  readonly p50Ms: number;
+  readonly maxMs: number;
+}
+
+/**
+ * Asks over many connections at once, each as fast as it is read, while two phones register again and again.
+ * @throws when one of them is not served
+ */
+export async function flood(
+  ports: { readonly udp: number; readonly tcp: number },
+  connections: number,
+  seconds: number,
+): Promise<FloodResult> {
+  let answers = 0;
+  const begun = Promise.withResolvers<void>();
+  const sockets = await Promise.all(
+    Array.from({ length: connections }, (_, i) =>
+      connect(ports.tcp, i, (count) => {
+        answers += count;
+        begun.resolve();
+      }),
+    ),
+  );
+  const latency = new Latency();
+  let registrations = 0;
+  const phones = await Promise.all([Phone.open('udp', ports.udp, 6), Phone.open('tcp', ports.tcp, 7)]);
+  try {
+    await within(begun.promise, BEGUN_MS, 'first answer to a flood');
+    const until = performance.now() + seconds * 1000;
+    await Promise.all(
+      phones.map(async (phone) => {
+        while (performance.now() < until) {
+          const sentAt = performance.now();
+          await phone.register();
+          latency.add(performance.now() - sentAt);
+          registrations++;
+        }
+      }),
+    );
+  } finally {
+    for (const phone of phones) phone.close();
+    // Not ended: what lies in the buffers of the kernel would keep it busy for minutes.
+    for (const socket of sockets) socket.terminate();
+  }
+  return { connections, answers, registrations, p50Ms: latency.percentile(0.5), maxMs: latency.percentile(1) };
+}
+
+function connect(port: number, number: number, answered: (count: number) => void) {
+  let asked = 0;
+  let unsent = Buffer.alloc(0);
+  const write = (socket: { write(bytes: Buffer): number }) => {
+    for (;;) {
+      if (unsent.length === 0)
+        unsent = Buffer.from(Array.from({ length: IN_ONE_GO }, () => ask(number, ++asked)).join(''));
+      const written = socket.write(unsent);
+      if (written <= 0) return;
+      unsent = unsent.subarray(written);
+      if (unsent.length > 0) return;
+    }
+  };
+  const data = (_: unknown, bytes: Buffer) => answered(bytes.toString('latin1').split('SIP/2.0 200 ').length - 1);
+  return Bun.connect({
+    hostname: '127.0.0.1',
+    port,
+    socket: { open: write, drain: write, data, error: () => {}, close: () => {} },
+  });
+}
+
+function ask(connection: number, number: number): string {
+  const name = `${connection}-${number}`;
+  return (
+    `OPTIONS sip:sidecar.test SIP/2.0\r\nVia: SIP/2.0/TCP flood.invalid;branch=z9hG4bK${name}\r\nMax-Forwards: 70\r\n` +
+    `From: <sip:flood.invalid>;tag=${name}\r\nTo: <sip:sidecar.test>\r\nCall-ID: ${name}\r\n` +
+    `CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n`
+  );
+}
