@@ -1,3 +1,4 @@
+import { fullGC } from 'bun:jsc';
 import { randomBytes } from 'node:crypto';
 import { DrachtioServer } from './adapters/drachtio/server.ts';
 import { LogAlerts } from './adapters/log/alerts.ts';
@@ -8,6 +9,7 @@ import { banner } from './banner.ts';
 import type { Config } from './config/index.ts';
 import { Nonces } from './digest/nonce.ts';
 import { CertificateError, type Edge, ListenError, startEdge } from './edge/index.ts';
+import { IdleCollection } from './idle-collection.ts';
 import { createLogger, type Log, logLevelSetting } from './log.ts';
 import { type OptionsRules, options } from './options/index.ts';
 import { SilenceWatch } from './options/silence.ts';
@@ -122,6 +124,9 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
+  const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: fullGC });
+  idleCollection.start();
+  open.defer(() => idleCollection.stop());
   open.defer(() => drachtio.stop(config.platform.shutdownGraceMs));
   const outwards = createOutbound(config, stores, drachtio, alerts, logger);
   await Promise.race([drachtio.connect(), aborted(told)]);
@@ -181,6 +186,11 @@ function reloadOrComplain(reloadable: Reloadable): void {
     // It is in the log.
     if (!(error instanceof Refused)) throw error;
   }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 function onHangup(listener: () => void): () => void {
