@@ -1,10 +1,10 @@
 import type { Timer, Timers } from './timers.ts';
 
-const CHECK_MS = 10_000;
+const CHECK_MS = 5000;
 /** Of one core. A sidecar that nobody asks anything takes half a percent. */
 const QUIET_SHARE = 0.02;
 /** Longer than the 32 s for which the edge remembers what it has answered. */
-const QUIET_CHECKS = 5;
+const QUIET_CHECKS = 8;
 
 export interface IdleCollectionOptions {
   readonly timers: Timers;

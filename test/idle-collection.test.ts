@@ -49,7 +49,7 @@ test('a lull that is too short is none', () => {
     load.share = 0.3;
     pass(10);
     load.share = 0;
-    expect(pass(40)).toBe(1);
+    expect(pass(35)).toBe(1);
   }
 });
 

@@ -26,7 +26,7 @@ then floods it.
 Exit code: 0, 1 when it ends, stops answering or keeps memory, 2 for a wrong command line.`;
 
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
-/** Once it has been quiet for 50 s, the sidecar collects what the rush has left behind. */
+/** Once it has been quiet for 40 s, the sidecar collects what the rush has left behind. */
 const CALM_MS = 65_000;
 /** Files that the sidecar opens when it first needs them; a connection that is kept would be one of hundreds. */
 const LATE_HANDLES = 3;
