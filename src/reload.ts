@@ -34,10 +34,10 @@ export function reload({ config, stores, edge, outbound, logger }: Reloadable): 
       failed.push(`${error.message}; the old state stays`);
     }
   };
-  const { provision: file, tlsCert } = config.embedded;
+  const { provision: file, tlsCerts } = config.embedded;
   if (config.parts.directory === 'sqlite' && file)
     step(`provisioning applied again from ${file}`, () => provision(config, stores));
-  if (edge && tlsCert) step('certificate renewed', () => edge.reloadCertificates());
+  if (edge && tlsCerts.length > 0) step('certificate renewed', () => edge.reloadCertificates());
   step('cached accounts forgotten', () => stores.forget());
   outbound?.follow();
   logger.info({ done }, 'reloaded');

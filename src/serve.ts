@@ -78,7 +78,7 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
     outbound: outboundView(() => outbound, stores.lease, clock),
     now: clock.now,
-    status: () => statusOf({ ...stores, config, startedAt, now: clock.now(), ready, sip, outbound }),
+    status: () => statusOf({ ...stores, config, startedAt, now: clock.now(), ready, sip, edge, outbound }),
     reload: () => reload(reloadable()),
   };
   const socket = await startAdminServer(config.platform.socketPath, (request) => perform(admin, request), logger);
@@ -169,12 +169,12 @@ function openEdge(
   connections: ConnectionBindings,
   logger: Logger,
 ): Promise<Edge> {
-  const { sip, externalIp, tlsCert, tlsKey, tlsVerify } = embedded;
-  const tls = tlsCert && tlsKey ? { certFile: tlsCert, keyFile: tlsKey, verify: tlsVerify } : undefined;
+  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify } = embedded;
+  const [first, ...others] = tlsCerts.map((certFile, i) => ({ certFile, keyFile: tlsKeys[i] ?? '' }));
   return startEdge({
     ...{ listen: sip, secret, logger },
     ...(externalIp && { externalIp }),
-    ...(tls && { tls }),
+    ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
     connectionClosed: (connection) => connections.closed(connection),
   });
 }

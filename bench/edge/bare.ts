@@ -22,7 +22,7 @@ const edge = await startEdge({
   listen: protocols.split(',').map((proto) => ({ proto: proto as Listener['proto'], host: '127.0.0.1', port: 0 })),
   secret: SECRET,
   logger: silent,
-  ...(certFile && keyFile && { tls: { certFile, keyFile } }),
+  ...(certFile && keyFile && { tls: { certificates: [{ certFile, keyFile }] } }),
 });
 const srf = new Srf() as unknown as App;
 srf.on('error', (error) => console.error(error));

@@ -12,8 +12,8 @@ const FLAGS = {
   data: embedded.data,
   provision: embedded.provision,
   'external-ip': embedded.externalIp,
-  'tls-cert': embedded.tlsCert,
-  'tls-key': embedded.tlsKey,
+  'tls-cert': embedded.tlsCerts,
+  'tls-key': embedded.tlsKeys,
 } as const;
 
 export default defineCommand({
@@ -25,8 +25,8 @@ export default defineCommand({
     data: { type: 'string', valueHint: 'dir', description: 'Directory of the SQLite database' },
     provision: { type: 'string', valueHint: 'file', description: 'TOML file with accounts and clients' },
     'external-ip': { type: 'string', valueHint: 'ip', description: 'Address to announce when behind NAT' },
-    'tls-cert': { type: 'string', valueHint: 'file', description: 'Certificate for tls and wss, PEM' },
-    'tls-key': { type: 'string', valueHint: 'file', description: 'Its key, PEM' },
+    'tls-cert': { type: 'string', valueHint: 'list', description: 'Certificates for tls and wss, PEM files' },
+    'tls-key': { type: 'string', valueHint: 'list', description: 'Their keys, PEM files' },
   },
   async run({ args }) {
     const config = readConfigOrComplain({ ...process.env, ...flagsAsVariables(args) });

@@ -60,9 +60,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (values.digest.algorithms.length === 0) problems.push('JAMBONES_DIGEST_ALGORITHMS names none');
   if (values.embedded.sip.length === 0) problems.push('SIDECAR_SIP names no address');
   const secure = values.embedded.sip.find(({ proto }) => proto === 'tls' || proto === 'wss');
-  const { tlsCert, tlsKey } = VARIABLES.embedded;
-  for (const { name } of secure && parts.sip === 'edge' ? [tlsCert, tlsKey] : [])
+  const { tlsCerts, tlsKeys } = VARIABLES.embedded;
+  for (const { name } of secure && parts.sip === 'edge' ? [tlsCerts, tlsKeys] : [])
     if (!env[name]) problems.push(`${name} is missing: ${secure?.proto} in SIDECAR_SIP needs it`);
+  const { tlsCerts: certs, tlsKeys: keys } = values.embedded;
+  if (certs.length > 0 && keys.length > 0 && certs.length !== keys.length)
+    problems.push(`${tlsKeys.name} must name a key for each certificate in ${tlsCerts.name}`);
   const { minExpires, maxExpires } = values.register;
   if (maxExpires > 0 && minExpires > maxExpires)
     problems.push('JAMBONES_REGISTER_MIN_EXPIRES is above JAMBONES_REGISTER_MAX_EXPIRES');

@@ -101,14 +101,7 @@ export function list<T>(
 
 /** A file that can be read; '' when not set. */
 export function file(name: string, meaning: string, options: Options = {}): Variable<string> {
-  return variable(name, 'file', '', '', meaning, options, (value) => {
-    try {
-      readFileSync(value);
-    } catch (error) {
-      throw new BadValue(`cannot be read: ${error instanceof Error ? error.message : error}`);
-    }
-    return value;
-  });
+  return variable(name, 'file', '', '', meaning, options, readableFile);
 }
 
 /** An IP address; '' when not set. */
@@ -132,6 +125,15 @@ export function hostPort(fallbackPort: number): (text: string) => HostPort {
     if (host === undefined) throw new BadValue(`must be host:port, not ${shown(value)}`);
     return { host: host.replace(/^\[|\]$/g, ''), port: portText === undefined ? fallbackPort : parsePort(portText) };
   };
+}
+
+export function readableFile(value: string): string {
+  try {
+    readFileSync(value);
+  } catch (error) {
+    throw new BadValue(`cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
+  return value;
 }
 
 const PROTOCOLS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;

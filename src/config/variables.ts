@@ -12,6 +12,7 @@ import {
   listenAddress,
   network,
   port,
+  readableFile,
   sipCode,
   text,
   type Variable,
@@ -181,8 +182,18 @@ export const VARIABLES = {
     data: text('SIDECAR_DATA', 'Directory of the SQLite database (`--data`).', './sidecar-data'),
     provision: text('SIDECAR_PROVISION', 'TOML file with accounts, clients and carriers (`--provision`).'),
     externalIp: address('SIDECAR_EXTERNAL_IP', 'Address to announce when behind NAT (`--external-ip`).'),
-    tlsCert: file('SIDECAR_TLS_CERT', 'Certificate for TLS and WSS, PEM; read again on SIGHUP (`--tls-cert`).'),
-    tlsKey: file('SIDECAR_TLS_KEY', 'Its key, PEM without a passphrase (`--tls-key`).'),
+    tlsCerts: list(
+      'SIDECAR_TLS_CERT',
+      'Certificates for TLS and WSS, PEM files; read again on SIGHUP. A client gets that for the name it asks for (SNI), else the first (`--tls-cert`).',
+      '',
+      readableFile,
+    ),
+    tlsKeys: list(
+      'SIDECAR_TLS_KEY',
+      'Their keys in the same order, PEM without a passphrase (`--tls-key`).',
+      '',
+      readableFile,
+    ),
     tlsVerify: flag(
       'SIDECAR_TLS_VERIFY',
       'A server that we connect to by TLS must prove the host of the Request-URI, or its address when that is one.',

@@ -62,6 +62,9 @@ describe('configuration', () => {
       ]);
       const file = import.meta.path;
       expect(problems({ ...env, SIDECAR_TLS_CERT: file, SIDECAR_TLS_KEY: file })).toEqual([]);
+      expect(problems({ ...env, SIDECAR_TLS_CERT: `${file}, ${file}`, SIDECAR_TLS_KEY: file })).toEqual([
+        'SIDECAR_TLS_KEY must name a key for each certificate in SIDECAR_TLS_CERT',
+      ]);
     }
     expect(problems({ ...PRODUCTION, SIDECAR_SIP: 'tls/127.0.0.1:0' })).toEqual([]);
   });

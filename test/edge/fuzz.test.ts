@@ -4,7 +4,7 @@ import type { Edge } from '../../src/edge/index.ts';
 import { MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
 import { sipMessage, spoiltMessage } from './fuzz-messages.ts';
-import { openSocket, openStream, serverCertificate } from './stream-peers.ts';
+import { openSocket, openStream, serverTls } from './stream-peers.ts';
 import { portOf, RawApp, request, startTestEdge, textOf, transactionOf, UdpPeer } from './support.ts';
 import { clientFrame } from './ws-peer.ts';
 
@@ -29,7 +29,7 @@ afterEach(async () => {
 /** An edge with an app that answers whatever it is given, and looks at it. */
 async function start(): Promise<{ edge: Edge; seen: () => number }> {
   const listen = (['udp', 'tcp', 'tls', 'ws', 'wss'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
-  const edge = cleaner.adopt(await startTestEdge({ listen, tls: serverCertificate() }), (e) => e.stop());
+  const edge = cleaner.adopt(await startTestEdge({ listen, tls: serverTls() }), (e) => e.stop());
   const app = cleaner.use(await RawApp.ready(edge, 'register', 'options'));
   let seen = 0;
   app.frames.put = (frame) => {

@@ -38,9 +38,13 @@ export const authority = {
 };
 
 /** For an edge on loopback, which believes our authority. */
-export function serverCertificate(): TlsOptions {
+export function serverTls(): TlsOptions {
+  return { certificates: [serverCertificate()], ca: authority.ca };
+}
+
+export function serverCertificate(): TestCertificate {
   serves ??= authority.own.certificate(['sip.edge.test'], ['127.0.0.1', '127.0.0.2', '::1']);
-  return { ...serves, ca: authority.ca };
+  return serves;
 }
 
 /** Connects by TCP or TLS; the certificate must be good for the address. */

@@ -4,7 +4,15 @@ import { createServer, type Socket } from 'node:net';
 import type { ClosedConnection, EdgeOptions } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS, IDLE_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../../src/edge/limits.ts';
 import { ConnectionCount } from '../../src/edge/transports/connections.ts';
-import { authority, isSecure, openStream, STREAMS, type StreamProtocol, serverCertificate } from './stream-peers.ts';
+import {
+  authority,
+  isSecure,
+  openStream,
+  STREAMS,
+  type StreamProtocol,
+  serverCertificate,
+  serverTls,
+} from './stream-peers.ts';
 import {
   Inbox,
   ManualClock,
@@ -26,7 +34,7 @@ describe.each(STREAMS)('%s', (proto) => {
 
   async function start(options: Partial<EdgeOptions> = {}, hosts = ['127.0.0.1']) {
     const listen = hosts.map((host) => ({ proto, host, port: 0 }));
-    const edge = await startTestEdge({ listen, tls: serverCertificate(), ...options });
+    const edge = await startTestEdge({ listen, tls: serverTls(), ...options });
     cleaner.defer(() => edge.stop());
     const open = async (host = '127.0.0.1', localAddress?: string) =>
       cleaner.use(
@@ -254,7 +262,11 @@ describe.each(['tcp', 'tls'] as const)('%s, opened by the edge', (proto: StreamP
   test('when the connection is gone, the answer takes another one to the port of sent-by (RFC 3261 18.2.2)', async () => {
     const listen = [{ proto, host: '127.0.0.1', port: 0 }] as const;
     const ends = new Inbox<ClosedConnection>();
-    const edge = await startTestEdge({ listen, tls: serverCertificate(), connectionClosed: (c) => ends.put(c) });
+    const edge = await startTestEdge({
+      listen,
+      tls: serverTls(),
+      connectionClosed: (c) => ends.put(c),
+    });
     cleaner.defer(() => edge.stop());
     const app = cleaner.use(await RawApp.ready(edge, 'options'));
     const listener = proto === 'tcp' ? createServer() : authority.server(serverCertificate());

@@ -7,7 +7,7 @@ import { CertificateError, type Edge, type EdgeOptions } from '../../src/edge/in
 import { HALF_OPEN_MS } from '../../src/edge/limits.ts';
 import type { TestCertificate } from '../support/certificates.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { authority, openStream, serverCertificate } from './stream-peers.ts';
+import { authority, openStream, serverCertificate, serverTls } from './stream-peers.ts';
 import { Inbox, ManualClock, portOf, RawApp, request, startTestEdge, TcpPeer, textOf } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
@@ -19,7 +19,7 @@ afterEach(async () => {
 const LISTEN = [{ proto: 'tls', host: '127.0.0.1', port: 0 }] as const;
 
 async function start(options: Partial<EdgeOptions> = {}): Promise<Edge> {
-  return cleaner.adopt(await startTestEdge({ listen: LISTEN, tls: serverCertificate(), ...options }), (e) => e.stop());
+  return cleaner.adopt(await startTestEdge({ listen: LISTEN, tls: serverTls(), ...options }), (e) => e.stop());
 }
 
 async function dial(edge: Edge, options: ConnectionOptions = {}): Promise<TLSSocket> {
@@ -29,11 +29,43 @@ async function dial(edge: Edge, options: ConnectionOptions = {}): Promise<TLSSoc
   return socket;
 }
 
+/** Where a renewal can overwrite it. */
+function copyOf({ certFile, keyFile }: TestCertificate, name: string): TestCertificate {
+  const copy = { certFile: authority.own.file(`${name}.pem`, ''), keyFile: authority.own.file(`${name}.key`, '') };
+  cpSync(certFile, copy.certFile);
+  cpSync(keyFile, copy.keyFile);
+  return copy;
+}
+
 describe('clients of ours', () => {
   test.each(['sip.edge.test', 'anything.at.all.test'])('may ask for any name: %s', async (servername) => {
     const edge = await start();
     const socket = await dial(edge, { servername, checkServerIdentity: () => undefined });
     expect(socket.getPeerCertificate().subjectaltname).toContain('DNS:sip.edge.test');
+  });
+
+  test('get the certificate for the name they ask for, of several, and the first for any other', async () => {
+    const own = (name: string) => authority.own.certificate([name], ['127.0.0.1']);
+    const files = copyOf(own('other.edge.test'), 'several');
+    const certificates = [own('first.edge.test'), files, own('*.many.edge.test')] as const;
+    const edge = await start({ tls: { certificates } });
+    const shown = async (servername?: string) => {
+      const socket = await dial(edge, { checkServerIdentity: () => undefined, ...(servername && { servername }) });
+      return /DNS:([^,]+)/.exec(socket.getPeerCertificate().subjectaltname ?? '')?.[1];
+    };
+    expect(await shown()).toBe('first.edge.test');
+    expect(await shown('first.edge.test')).toBe('first.edge.test');
+    expect(await shown('other.edge.test')).toBe('other.edge.test');
+    expect(await shown('OTHER.edge.test')).toBe('other.edge.test');
+    expect(await shown('a.many.edge.test')).toBe('*.many.edge.test');
+    expect(await shown('a.b.many.edge.test')).toBe('first.edge.test');
+    expect(await shown(`${'x'.repeat(63)}.`.repeat(3))).toBe('first.edge.test');
+    await expect(dial(edge, { servername: 'other.edge.test', maxVersion: 'TLSv1.1' })).rejects.toThrow();
+
+    copyOf(own('renewed.edge.test'), 'several');
+    edge.reloadCertificates();
+    expect(await shown('renewed.edge.test')).toBe('renewed.edge.test');
+    expect(await shown('other.edge.test')).toBe('first.edge.test');
   });
 
   test('may speak TLS 1.2 and 1.3, and nothing older', async () => {
@@ -82,7 +114,7 @@ describe('clients of ours', () => {
 describe('the certificate', () => {
   test('can be renewed: open connections go on, new ones see the new one', async () => {
     const files = copyOf(authority.own.certificate(['old.edge.test'], ['127.0.0.1']), 'renewed');
-    const edge = await start({ tls: files });
+    const edge = await start({ tls: { certificates: [files] } });
     const before = await dial(edge);
     const phone = cleaner.use(new TcpPeer(before));
     expect(before.getPeerCertificate().subjectaltname).toContain('old.edge.test');
@@ -97,7 +129,7 @@ describe('the certificate', () => {
 
   test('stays when the new one cannot be used', async () => {
     const files = copyOf(authority.own.certificate(['old.edge.test'], ['127.0.0.1']), 'spoilt');
-    const edge = await start({ tls: files });
+    const edge = await start({ tls: { certificates: [files] } });
     authority.own.file('spoilt.pem', 'no certificate');
     expect(() => edge.reloadCertificates()).toThrow(CertificateError);
     expect((await dial(edge)).getPeerCertificate().subjectaltname).toContain('old.edge.test');
@@ -115,7 +147,7 @@ describe('the certificate', () => {
     ],
     ['no file', () => ({ ...serverCertificate(), certFile: '/nowhere/a.pem' }), '/nowhere/a.pem cannot be read'],
   ])('with %s: an error says so, and nothing stays open', async (_what, tls, why) => {
-    const started = startTestEdge({ listen: LISTEN, tls: tls() });
+    const started = startTestEdge({ listen: LISTEN, tls: { certificates: [tls()] } });
     expect(await started.catch((error) => error)).toBeInstanceOf(CertificateError);
     await expect(started).rejects.toThrow(why);
   });
@@ -124,13 +156,6 @@ describe('the certificate', () => {
     const edge = cleaner.adopt(await startTestEdge(), (e) => e.stop());
     edge.reloadCertificates();
   });
-
-  function copyOf({ certFile, keyFile }: TestCertificate, name: string): TestCertificate {
-    const copy = { certFile: authority.own.file(`${name}.pem`, ''), keyFile: authority.own.file(`${name}.key`, '') };
-    cpSync(certFile, copy.certFile);
-    cpSync(keyFile, copy.keyFile);
-    return copy;
-  }
 });
 
 describe('servers that we connect to', () => {
@@ -147,7 +172,7 @@ describe('servers that we connect to', () => {
     options: object = {},
   ) {
     const logger = new RecordingLogger();
-    const edge = await start({ tls: { ...serverCertificate(), ...tls }, logger });
+    const edge = await start({ tls: { ...serverTls(), ...tls }, logger });
     const app = cleaner.use(await RawApp.ready(edge, 'options'));
     const server = authority.server(certificate, options).listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { Edge, EdgeOptions } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS, MAX_MESSAGE_BYTES, MAX_UPGRADE_BYTES } from '../../src/edge/limits.ts';
 import { CLOSE, encodeFrame, FrameReader, OPCODE } from '../../src/edge/transports/ws-frames.ts';
-import { authority, openSocket, openStream, serverCertificate } from './stream-peers.ts';
+import { authority, openSocket, openStream, serverTls } from './stream-peers.ts';
 import { Inbox, ManualClock, portOf, RawApp, request, startTestEdge, textOf, transactionOf } from './support.ts';
 import { clientFrame, UPGRADE, WsPeer } from './ws-peer.ts';
 
@@ -22,7 +22,7 @@ const LISTEN = [
 const VIA = 'WS df7jal23ls0d.invalid';
 
 async function start(options: Partial<EdgeOptions> = {}): Promise<Edge> {
-  return cleaner.adopt(await startTestEdge({ listen: LISTEN, tls: serverCertificate(), ...options }), (e) => e.stop());
+  return cleaner.adopt(await startTestEdge({ listen: LISTEN, tls: serverTls(), ...options }), (e) => e.stop());
 }
 
 async function phoneOf(edge: Edge): Promise<WsPeer> {

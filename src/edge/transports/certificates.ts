@@ -1,19 +1,25 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext } from 'node:tls';
 
-/** Where our certificate is, and whom we believe. */
-export interface TlsOptions {
+export interface CertificateFiles {
   /** PEM: the certificate, and those between it and its root. */
   readonly certFile: string;
   /** PEM, without a passphrase. */
   readonly keyFile: string;
+}
+
+/** Where our certificates are, and whom we believe. */
+export interface TlsOptions {
+  /** A client gets the first of those for the name that it asks for (SNI, RFC 6066 3), else the first of all. */
+  readonly certificates: readonly [CertificateFiles, ...CertificateFiles[]];
   /** Whether a server that we connect to must prove its name; true unless told otherwise. */
   readonly verify?: boolean;
   /** PEM of the authorities that we believe, instead of those that come with the runtime. */
   readonly ca?: string;
 }
 
-/** The certificate or its key cannot be used; the message says which and why. */
+/** A certificate or its key cannot be used; the message says which and why. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError';
 }
@@ -21,24 +27,40 @@ export class CertificateError extends Error {
 /** RFC 8996: what is older is broken. */
 const MIN_VERSION = 'TLSv1.2';
 
+/** What a name in a handshake looks like; anything else is no name of ours. */
+const DNS_NAME = /^[\w.-]{1,253}$/;
+
 interface Ours {
   readonly cert: string;
   readonly key: string;
   readonly minVersion: typeof MIN_VERSION;
 }
 
-/** Our certificate and key, and what we ask of others'. */
+interface Named {
+  readonly ours: Ours;
+  readonly context: SecureContext;
+  readonly leaf: X509Certificate;
+}
+
+/** Our certificates and keys, and what we ask of others'. */
 export class Certificates {
-  #ours: Ours;
+  #all: readonly [Named, ...Named[]];
   readonly #listeners: ((ours: Ours) => void)[] = [];
 
   /** Reads the files. @throws CertificateError */
   constructor(private readonly options: TlsOptions) {
-    this.#ours = readOurs(options);
+    this.#all = readAll(options);
   }
 
-  get ours(): Ours {
-    return this.#ours;
+  /** For clients that ask for no name of ours. */
+  get first(): Ours {
+    return this.#all[0].ours;
+  }
+
+  /** For a client that asks for that name; undefined is the first. */
+  named(name: string): SecureContext | undefined {
+    if (this.#all.length === 1 || !DNS_NAME.test(name)) return undefined;
+    return this.#all.find(({ leaf }) => leaf.checkHost(name) !== undefined)?.context;
   }
 
   get theirs() {
@@ -51,26 +73,29 @@ export class Certificates {
     return this.options.verify ?? true;
   }
 
-  /** Calls back with what is to be shown to clients from now on, whenever it changes. */
+  /** Calls back with the {@link first}, whenever certificates are read again. */
   onChange(listener: (ours: Ours) => void): void {
     this.#listeners.push(listener);
   }
 
   /** Reads the files again; open connections stay as they are. @throws CertificateError, and all stays as it was */
   reload(): void {
-    this.#ours = readOurs(this.options);
-    for (const listener of this.#listeners) listener(this.#ours);
+    this.#all = readAll(this.options);
+    for (const listener of this.#listeners) listener(this.first);
   }
 }
 
-function readOurs({ certFile, keyFile }: TlsOptions): Ours {
+function readAll({ certificates: [first, ...others] }: TlsOptions): [Named, ...Named[]] {
+  return [readOurs(first), ...others.map(readOurs)];
+}
+
+function readOurs({ certFile, keyFile }: CertificateFiles): Named {
   const ours = { cert: read(certFile), key: read(keyFile), minVersion: MIN_VERSION } as const;
   try {
-    createSecureContext(ours);
+    return { ours, context: createSecureContext(ours), leaf: new X509Certificate(ours.cert) };
   } catch (error) {
     throw new CertificateError(`TLS: ${certFile} and ${keyFile} do not go together: ${messageOf(error)}`);
   }
-  return ours;
 }
 
 function read(file: string): string {

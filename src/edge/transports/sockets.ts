@@ -36,11 +36,13 @@ export function tlsSockets(certificates: Certificates): Sockets {
     provesNames: certificates.verify,
     server(accept) {
       const shaking = new WeakMap<Socket, Established>();
-      // Whatever name a client asks for (SNI), there is one certificate.
-      const server = tlsServer({ ...OPTIONS, ...certificates.ours });
+      const server = tlsServer({
+        ...{ ...OPTIONS, ...certificates.first },
+        SNICallback: (name, done) => done(null, certificates.named(name)),
+      });
       server.on('connection', (socket: Socket) => shaking.set(socket, accept(socket)));
       server.on('secureConnection', (socket) => shaking.get(socket)?.());
-      certificates.onChange((ours) => server.setSecureContext(ours));
+      certificates.onChange((first) => server.setSecureContext(first));
       return server;
     },
     connect: (options, name, established) =>
