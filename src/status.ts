@@ -1,5 +1,6 @@
 import type { Status } from './admin/protocol.ts';
 import type { Config } from './config/index.ts';
+import type { Edge } from './edge/index.ts';
 import type { Outbound } from './outbound.ts';
 import type { Lease } from './outbound-ports.ts';
 import { outboundCounts } from './outbound-view.ts';
@@ -13,6 +14,7 @@ export interface StatusSources {
   readonly now: number;
   readonly ready: boolean;
   readonly sip: { readonly connected: boolean; readonly hostports: string };
+  readonly edge: Edge | undefined;
   readonly pool: ServerPool;
   readonly outbound: Outbound | undefined;
   readonly lease: Lease;
@@ -20,7 +22,7 @@ export interface StatusSources {
 
 /** How the sidecar is, for an operator. Never throws: what cannot be found out now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, startedAt, now, ready, sip, pool, outbound, lease } = sources;
+  const { config, startedAt, now, ready, sip, edge, pool, outbound, lease } = sources;
   return {
     version: VERSION,
     pid: process.pid,
@@ -32,6 +34,7 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
       connected: sip.connected,
       hostports: sip.hostports,
     },
+    edge: edge ? { ...edge.holding, ...edge.counters } : null,
     store: config.parts.store,
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,

@@ -1,4 +1,6 @@
 import { join, resolve } from 'node:path';
+import { ask } from '../../src/admin/client.ts';
+import type { EdgeStatus } from '../../src/admin/protocol.ts';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
 import { within } from '../../test/support/deadline.ts';
 import { type SpawnedProcess, spawnProcess } from '../../test/support/process.ts';
@@ -26,12 +28,18 @@ export interface Tls {
   readonly keyFile: string;
 }
 
+export interface Sidecar extends Server {
+  readonly directory: string;
+  /** What its edge holds now. @throws AdminError when it does not say */
+  holding(): Promise<EdgeStatus>;
+}
+
 /** Starts the compiled sidecar, embedded, with the users user1/secret1 and so on. @throws when it does not start */
 export async function startSidecar(
   binary: string,
   protocols: readonly Protocol[],
   { users, tls }: { users: number; tls?: Tls },
-): Promise<Server & { readonly directory: string }> {
+): Promise<Sidecar> {
   const directory = temporaryDirectory('sidecar');
   const provision = join(directory, 'provision.toml');
   await Bun.write(provision, provisioning(users));
@@ -40,10 +48,17 @@ export async function startSidecar(
     ...['--sip', protocols.map((protocol) => `${protocol}/127.0.0.1:0`).join()],
     ...(tls ? ['--tls-cert', tls.certFile, '--tls-key', tls.keyFile] : []),
   ];
-  const env = { SBC_SOCKET_PATH: join(directory, 'admin.sock'), JAMBONES_LOGLEVEL: 'error' };
+  const socketPath = join(directory, 'admin.sock');
+  const env = { SBC_SOCKET_PATH: socketPath, JAMBONES_LOGLEVEL: 'error' };
   const sidecar = spawnProcess(resolve(binary), args, { env, cwd: directory });
   const [row] = await sidecar.line(/^ +SIP +.*$/, START_MS);
-  return { name: 'sidecar', pid: sidecar.pid, ports: portsIn(row), process: sidecar, directory, stop: end(sidecar) };
+  const holding = async () => {
+    const { edge } = await ask('status', {}, { socketPath });
+    if (!edge) throw new Error('the sidecar has no edge of its own');
+    return edge;
+  };
+  const about = { name: 'sidecar', pid: sidecar.pid, ports: portsIn(row), process: sidecar, directory };
+  return { ...about, holding, stop: end(sidecar) };
 }
 
 /** Starts the same edge with bare drachtio-srf behind it, which answers 200. @throws when it does not start */

@@ -1,5 +1,4 @@
 /** Minutes of a busy day: registrations at a steady rate while phones come and go. Nothing may grow. */
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REALM, startSidecar } from '../edge/sidecar.ts';
 import { Load } from '../register/load.ts';
@@ -8,7 +7,8 @@ import { flaw } from '../register/report.ts';
 import { Churn } from './churn.ts';
 import { medianBetween, Samples, settledHandles } from './samples.ts';
 
-const USAGE = `Loads the compiled sidecar with --embedded for minutes and looks whether handles, memory or data grow.
+const USAGE = `Loads the compiled sidecar with --embedded for minutes and looks whether handles, memory, data or
+the transaction tables grow.
 
   bun bench/soak/index.ts [--minutes 5] [--rate 1000]
 
@@ -27,6 +27,8 @@ Exit code: 0, 1 when something has grown, failed or was not answered, 2 for a wr
 const SAMPLE_MS = 500;
 /** The edge remembers what it answered for 32 s: memory is steady no earlier, and is judged from there on. */
 const STEADY_AFTER_S = 40;
+/** How long until the last of these transactions has ended. */
+const FORGOTTEN_MS = 36_000;
 /** What memory may grow between two stretches of the same load before we call it growth: the collector's own waves. */
 const TOLERATED_GROWTH = 1.2;
 const CHURN_USERS = 600;
@@ -96,13 +98,16 @@ async function soak(settings: Settings): Promise<void> {
   await churn.run(5, 1);
   const before = await settledHandles(sidecar.pid);
 
-  const samples = new Samples(sidecar.pid, join(sidecar.directory, 'data'), SAMPLE_MS);
+  const samples = new Samples(sidecar, SAMPLE_MS);
   const [counts] = await Promise.all([
     load.run({ work: 'full', rate, concurrency: 1, seconds }),
     churn.run(churnRate, seconds),
   ]);
-  samples.stop();
+  await samples.stop();
   const after = await settledHandles(sidecar.pid);
+  if (!settings.smoke) await Bun.sleep(FORGOTTEN_MS);
+  const { connections, serverTransactions, clientTransactions } = await sidecar.holding();
+  const left = { connections, serverTransactions, clientTransactions };
   load.close();
   const complaints = sidecar.process.lines.filter((line) => /"level":"(error|fatal)"/.test(line));
   await sidecar.stop();
@@ -116,6 +121,8 @@ async function soak(settings: Settings): Promise<void> {
     ...(churn.failed > 0 ? [`${churn.failed} phones failed: ${[...churn.failures].join('; ')}`] : []),
     ...(churn.skipped > 0 ? [`${churn.skipped} phones were not begun: the machine cannot keep up`] : []),
     ...(after > before ? [`${after} handles at the end, ${before} at the beginning`] : []),
+    ...(connections > 0 ? [`${connections} connections are still counted`] : []),
+    ...(!settings.smoke && serverTransactions + clientTransactions > 0 ? ['transactions have not ended'] : []),
     ...(late > early * TOLERATED_GROWTH ? [`memory grew from ${early.toFixed(0)} to ${late.toFixed(0)} MB`] : []),
     ...complaints.map((line) => `the sidecar logged: ${line}`),
   ];
@@ -131,11 +138,14 @@ async function soak(settings: Settings): Promise<void> {
     p99Ms: counts.latency.percentile(0.99),
     phonesThatCameAndWent: churn.done,
     handles: { before, most: Math.max(...all.map((s) => s.handles)), after },
+    left,
+    transactions: { most: Math.max(...all.map((s) => s.transactions)) },
     rssMb: { early, late, most: Math.max(...all.map((s) => s.rssMb)) },
     perMinute: minutes(seconds).map((from) => ({
       minute: from / 60 + 1,
       rssMb: medianBetween(all, 'rssMb', from, from + 60),
       handles: medianBetween(all, 'handles', from, from + 60),
+      transactions: medianBetween(all, 'transactions', from, from + 60),
       dataMb: medianBetween(all, 'dataMb', from, from + 60),
     })),
   };

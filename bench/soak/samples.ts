@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Sidecar } from '../edge/sidecar.ts';
 
 /** Connections that we have closed are closed over there within this. */
 const SETTLE_MS = 500;
@@ -11,34 +12,47 @@ export interface Sample {
   readonly at: number;
   readonly rssMb: number;
   readonly handles: number;
+  /** Transactions that its edge holds. */
+  readonly transactions: number;
   /** Size of the files in its data directory. */
   readonly dataMb: number;
 }
 
-/** Looks at a process again and again until it is stopped. Linux only. */
+/** Looks at a sidecar again and again until it is stopped. Linux only. */
 export class Samples {
   readonly all: Sample[] = [];
   readonly #began = performance.now();
-  readonly #timer: Timer;
+  readonly #looking: Promise<void>;
+  #stopped = false;
 
   constructor(
-    private readonly pid: number,
-    private readonly dataDirectory: string,
-    everyMs: number,
+    private readonly sidecar: Sidecar,
+    private readonly everyMs: number,
   ) {
-    this.take();
-    this.#timer = setInterval(() => this.take(), everyMs);
+    this.#looking = this.#look();
+    // It is thrown when we are stopped.
+    this.#looking.catch(() => {});
   }
 
-  take(): Sample {
-    const at = (performance.now() - this.#began) / 1000;
-    const sample = { at, rssMb: rssMb(this.pid), handles: handles(this.pid), dataMb: dataMb(this.dataDirectory) };
-    this.all.push(sample);
-    return sample;
+  /** @throws when the sidecar did not say how it is */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#looking;
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
+  async #look(): Promise<void> {
+    const { pid, directory } = this.sidecar;
+    while (!this.#stopped) {
+      const { serverTransactions, clientTransactions } = await this.sidecar.holding();
+      this.all.push({
+        at: (performance.now() - this.#began) / 1000,
+        rssMb: rssMb(pid),
+        handles: handles(pid),
+        transactions: serverTransactions + clientTransactions,
+        dataMb: dataMb(join(directory, 'data')),
+      });
+      await Bun.sleep(this.everyMs);
+    }
   }
 }
 

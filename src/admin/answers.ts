@@ -1,4 +1,4 @@
-import type { ActionName, Actions, FeatureServerRow, GatewayRow, Status, TrunkRow } from './protocol.ts';
+import type { ActionName, Actions, EdgeStatus, FeatureServerRow, GatewayRow, Status, TrunkRow } from './protocol.ts';
 
 /** What an action answers when it was done. */
 export type Success<A extends ActionName = ActionName> = { success: true } & Actions[A]['answered'];
@@ -56,6 +56,11 @@ const gateway = record<GatewayRow>({
   ...{ lastAnswerAt: nullable(number), rttMs: nullable(number) },
 });
 
+const edge = record<EdgeStatus>({
+  ...{ connections: number, serverTransactions: number, clientTransactions: number, requests: number },
+  ...{ retransmissions: number, refused: number, responses: number, malformed: number, dropped: number },
+});
+
 const leadership = { leading: flag, holder: nullable(text) };
 const skipped = list(
   record<{ carrier: string; gateway: string; why: string }>({ carrier: text, gateway: text, why: text }),
@@ -85,6 +90,7 @@ const SHAPES: { readonly [A in ActionName]: Check<Success<A>> } = {
     now: number,
     ready: flag,
     sip: record({ server: oneOf('drachtio', 'embedded'), connected: flag, hostports: text }),
+    edge: nullable(edge),
     store: oneOf('redis', 'sqlite'),
     directory: oneOf('mysql', 'sqlite'),
     clusterId: text,

@@ -121,6 +121,19 @@ export interface GatewayRow {
   readonly rttMs: number | null;
 }
 
+/** What the embedded edge holds now, and what it has counted since its start. */
+export interface EdgeStatus {
+  readonly connections: number;
+  readonly serverTransactions: number;
+  readonly clientTransactions: number;
+  readonly requests: number;
+  readonly retransmissions: number;
+  readonly refused: number;
+  readonly responses: number;
+  readonly malformed: number;
+  readonly dropped: number;
+}
+
 export interface Status {
   readonly version: string;
   readonly pid: number;
@@ -135,6 +148,8 @@ export interface Status {
     /** All addresses, comma-separated, as `udp/192.0.2.1:5060`. */
     readonly hostports: string;
   };
+  /** null beside a drachtio server, which keeps its own. */
+  readonly edge: EdgeStatus | null;
   readonly store: 'redis' | 'sqlite';
   readonly directory: 'mysql' | 'sqlite';
   readonly clusterId: string;

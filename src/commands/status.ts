@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import type { Status } from '../admin/protocol.ts';
+import type { EdgeStatus, Status } from '../admin/protocol.ts';
 import { duration } from './duration.ts';
 import { type Field, fieldLines } from './fields.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
@@ -26,6 +26,7 @@ const SECTIONS: readonly Section[] = [
     ],
     ['Addresses', sip.hostports.split(',').join('  ')],
   ],
+  ({ edge }) => (edge ? messages(edge) : []),
   ({ store, directory, clusterId }) => [
     ['Store', NAMES[store]],
     ['Accounts', NAMES[directory]],
@@ -37,6 +38,15 @@ const SECTIONS: readonly Section[] = [
   ],
   (status) => [leaseHolder(status), ...outbound(status)],
 ];
+
+function messages({ retransmissions, refused, malformed, dropped, ...edge }: EdgeStatus): readonly Field[] {
+  return [
+    ['Connections', String(edge.connections)],
+    ['Transactions', `${edge.serverTransactions} server, ${edge.clientTransactions} client`],
+    ['Requests', `${edge.requests}, of them ${retransmissions} retransmissions, ${refused} refused`],
+    ['Discarded', `${malformed} malformed, ${dropped} dropped`],
+  ];
+}
 
 function leaseHolder({ outbound: { leading, holder }, featureServers }: Status): Field {
   if (leading) return ['Lease holder', 'this sidecar'];

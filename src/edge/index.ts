@@ -6,7 +6,7 @@ import type { App } from './control/app.ts';
 import { Apps } from './control/apps.ts';
 import { requestLeader, requestSent, responseLeader, responseSent } from './control/messages.ts';
 import { type ControlServer, listenControl, secretCheck } from './control/server.ts';
-import type { Counters, Edge, EdgeOptions } from './options.ts';
+import type { Counters, Edge, EdgeOptions, Holding } from './options.ts';
 import { NotSent, nameOf, type Outbound, prepareRequest, readAppMessage } from './outbound.ts';
 import { refusalOf } from './refusals.ts';
 import { cseqNumbers, newId, newTag, statelessTag } from './tokens.ts';
@@ -19,7 +19,7 @@ import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
 
 export type { Clock } from './clock.ts';
-export type { ClosedConnection, Counters, Edge, EdgeOptions, Logger } from './options.ts';
+export type { ClosedConnection, Counters, Edge, EdgeOptions, Holding, Logger } from './options.ts';
 export { CertificateError, type TlsOptions } from './transports/certificates.ts';
 export type { Listener } from './transports/listen.ts';
 export { ListenError } from './transports/transport.ts';
@@ -56,6 +56,7 @@ class SipEdge implements Edge {
   readonly #client: ClientTransactions;
   readonly #nextCSeq = cseqNumbers(Date.now);
   readonly #probing = new Set<Transport>();
+  readonly #connections: ConnectionCount;
   #transports: Transports | undefined;
   #control: ControlServer | undefined;
 
@@ -70,10 +71,11 @@ class SipEdge implements Edge {
       return transport.flowTo(address, port ?? transport.defaultPort, nameOf(host)).send(response);
     });
     this.#client = new ClientTransactions(this.#clock);
+    this.#connections = new ConnectionCount(options.limits);
   }
 
   async start(): Promise<void> {
-    const { secret, controlHost = '127.0.0.1', controlPort = 0, limits } = this.options;
+    const { secret, controlHost = '127.0.0.1', controlPort = 0 } = this.options;
     const events: TransportEvents = {
       message: (message, flow, bytes) =>
         message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
@@ -84,7 +86,7 @@ class SipEdge implements Edge {
       notConnected: (flow, why) => this.options.logger.info({ to: peer(flow), why }, 'no connection'),
       closed: (flow, served) => this.#onClosed(flow, served),
     };
-    const context = { events, clock: this.#clock, count: new ConnectionCount(limits), share: new FairShare() };
+    const context = { events, clock: this.#clock, count: this.#connections, share: new FairShare() };
     this.#transports = await Transports.listen(this.options, context);
     this.hostports = this.#transports.hostports;
     this.localHostports = this.#transports.localHostports;
@@ -108,6 +110,14 @@ class SipEdge implements Edge {
       throw error;
     }
     this.control = { host: this.#control.host, port: this.#control.port };
+  }
+
+  get holding(): Holding {
+    return {
+      connections: this.#connections.all,
+      serverTransactions: this.#server.size,
+      clientTransactions: this.#client.size,
+    };
   }
 
   reloadCertificates(): void {

@@ -38,6 +38,7 @@ export interface Edge {
   readonly localHostports: string;
   readonly control: { readonly host: string; readonly port: number };
   readonly counters: Readonly<Counters>;
+  readonly holding: Holding;
   /**
    * Reads the certificate and its key again; open connections stay, new ones see the new ones. Nothing happens without TLS.
    * @throws CertificateError when they cannot be used: the old ones stay
@@ -47,6 +48,16 @@ export interface Edge {
   stop(): Promise<void>;
 }
 
+/** How many of each the edge holds now. */
+export interface Holding {
+  readonly connections: number;
+  /** Requests of the last 32 s, answered or not. */
+  readonly serverTransactions: number;
+  /** Requests of apps without a final answer, and those whose answer came over UDP a moment ago. */
+  readonly clientTransactions: number;
+}
+
+/** What has happened since the edge was started. */
 export interface Counters {
   /** Requests that came in, retransmissions among them. */
   requests: number;

@@ -94,6 +94,24 @@ describe('what scripts look for', () => {
     expect(JSON.parse((await answered(status, 'status', '--json')).stdout)).toEqual(status);
   });
 
+  test('status of the embedded edge', async () => {
+    const status = statusOf({
+      sip: { server: 'embedded', connected: true, hostports: 'udp/192.0.2.1:5060' },
+      edge: {
+        ...{ connections: 12, serverTransactions: 34, clientTransactions: 2, requests: 1234, retransmissions: 5 },
+        ...{ refused: 3, responses: 6, malformed: 4, dropped: 1 },
+      },
+    });
+    expect((await answered(status, 'status')).stdout.split('\n').slice(4, 10)).toEqual([
+      'SIP server:       embedded edge, connected',
+      'Addresses:        udp/192.0.2.1:5060',
+      'Connections:      12',
+      'Transactions:     34 server, 2 client',
+      'Requests:         1234, of them 5 retransmissions, 3 refused',
+      'Discarded:        4 malformed, 1 dropped',
+    ]);
+  });
+
   test('a setting that does nothing is noted, one that is not there is an error', async () => {
     expect(await answered({ success: true, key: 'x', value: '1', effect: false }, 'set', 'x', '1')).toEqual({
       code: 0,

@@ -402,3 +402,29 @@ describe('starting and stopping', () => {
     await expect(RawApp.connect(other.control.port)).rejects.toThrow();
   });
 });
+
+test('what the edge holds can be looked up: its connections, and transactions of 32 s', async () => {
+  const clock = new ManualClock();
+  const own = await startTestEdge({ clock });
+  using apps = await RawApp.ready(own, 'options');
+  using byUdp = await UdpPeer.open();
+  const byTcp = await TcpPeer.open(portOf(own, 'tcp'));
+  byUdp.send(request('OPTIONS', `UDP 127.0.0.1:${byUdp.port}`), portOf(own, 'udp'));
+  const first = await apps.next();
+  byTcp.send(request('OPTIONS', 'TCP a.invalid'));
+  const second = await apps.next();
+  expect(own.holding).toEqual({ connections: 1, serverTransactions: 2, clientTransactions: 0 });
+
+  for (const frame of [first, second]) await apps.ask(`sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+  await byUdp.next();
+  await byTcp.next();
+  expect(own.holding).toEqual({ connections: 1, serverTransactions: 1, clientTransactions: 0 });
+
+  const uri = `sip:127.0.0.1:${byUdp.port}`;
+  await apps.ask(`sip|||${uri}\r\nOPTIONS ${uri} SIP/2.0\r\n\r\n`);
+  await byUdp.next();
+  expect(own.holding.clientTransactions).toBe(1);
+  clock.advance(33_000);
+  expect(own.holding).toEqual({ connections: 1, serverTransactions: 0, clientTransactions: 0 });
+  await own.stop();
+});

@@ -124,7 +124,7 @@ export function statusOf(status: Partial<Status> = {}) {
   return {
     ...{ success: true, version: '0.1.0', pid: 4711, startedAt: 0, now: 11_520_000, ready: true },
     sip: { server: 'drachtio', connected: true, hostports: 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060' },
-    ...{ store: 'redis', directory: 'mysql', clusterId: 'default' },
+    ...{ edge: null, store: 'redis', directory: 'mysql', clusterId: 'default' },
     featureServers: { active: 2, drained: 1 },
     rtpServers: 1,
     outbound: { ...LEADING, trunks: { total: 0, registered: 0 }, gateways: { up: 0, down: 0, unknown: 0 } },

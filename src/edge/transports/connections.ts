@@ -22,6 +22,10 @@ export class ConnectionCount {
     this.#loopbackExempt = limits.loopbackExempt ?? true;
   }
 
+  get all(): number {
+    return this.#all;
+  }
+
   /** Counts a connection that we open. Why there may be none more; undefined when there may. */
   opened(): string | undefined {
     if (this.#all >= this.#limit) return 'too many connections';
