@@ -15,10 +15,10 @@ export function refusalOf({ method, uri, headers }: SipRequest): Answer | undefi
   if (!/^sips?:/i.test(uri)) return { status: 416, reason: 'Unsupported URI Scheme' };
 
   // 8.2.2.3: no extension is one that the edge itself must understand; what apps support they tell in no Require.
-  const required = headers.filter((h) => h.name === 'Require').map((h) => h.value);
-  const unsupported = required.join(', ').replace(/^[\s,]+|[\s,]+$/g, '');
-  if (unsupported !== '') {
-    return { status: 420, reason: 'Bad Extension', headers: [{ name: 'Unsupported', value: unsupported }] };
+  const required = headers.filter((h) => h.name === 'Require').flatMap((h) => h.value.split(','));
+  const unsupported = required.map((tag) => tag.trim()).filter((tag) => tag !== '');
+  if (unsupported.length > 0) {
+    return { status: 420, reason: 'Bad Extension', headers: [{ name: 'Unsupported', value: unsupported.join(', ') }] };
   }
   if (method !== 'OPTIONS' && Number(headerValue(headers, 'Max-Forwards') ?? 70) === 0) {
     return { status: 483, reason: 'Too Many Hops' };

@@ -73,5 +73,6 @@ function isBlank(code: number): boolean {
 }
 
 function unfold(line: string): string {
-  return line.replace(/[ \t]*\r\n[ \t]+/g, ' ');
+  // Looked behind, or each blank of a long run would begin a search of its own.
+  return line.replace(/(?<![ \t])[ \t]*(?:\r\n[ \t]+)+/g, ' ');
 }

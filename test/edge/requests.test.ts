@@ -403,6 +403,21 @@ describe('starting and stopping', () => {
   });
 });
 
+test('the longest Require is refused in no time', async () => {
+  const commas = ','.repeat(8100);
+  const headers = [`a${commas}`, ...new Array<string>(6).fill(commas), 'b'].map((value) => `Require: ${value}\r\n`);
+  const text = request('OPTIONS', via()).replace('Max-Forwards', `${headers.join('')}Max-Forwards`);
+  const times = [];
+  for (let i = 0; i < 3; i++) {
+    const start = performance.now();
+    expect(await answer(text.replace(/branch=[^;\r]+/, `branch=z9hG4bK${i}`))).toMatch(
+      /^SIP\/2.0 420 .*\r\nUnsupported: a, b\r\n/s,
+    );
+    times.push(performance.now() - start);
+  }
+  expect(Math.min(...times)).toBeLessThan(100);
+});
+
 test('what the edge holds can be looked up: its connections, and transactions of 32 s', async () => {
   const clock = new ManualClock();
   const own = await startTestEdge({ clock });

@@ -449,6 +449,7 @@ describe('whatever comes', () => {
     const worst = [
       options(`X: ${'a'.repeat(60_000)}`),
       options().replace(FROM, `From: ${'a '.repeat(4000)}`),
+      options().replace(FROM, `From: a${' '.repeat(8000)}x"`),
       options().replace(FROM, `From: <sip:a@b>${';a = b '.repeat(1000)}"`),
       options().replace(FROM, `From: "${'\\"'.repeat(4000)}`),
       options().replace(FROM, `From: sip:a@b${' '.repeat(8000)}x`),
@@ -456,19 +457,24 @@ describe('whatever comes', () => {
       options().replace(VIA, `Via: SIP${' '.repeat(8000)}x`),
       options(`X: ${'\r\n '.repeat(20_000)}`),
       options(`X: ${'\r\n x'.repeat(15_000)}`),
+      options(`X: a${' '.repeat(8000)}b\r\n c\r\n`.repeat(7)),
       '\r\n'.repeat(30_000),
       '\r'.repeat(60_000),
       `OPTIONS ${'sip:'.repeat(15_000)} SIP/2.0\r\n\r\n`,
       `OPTIONS sip:${'a;'.repeat(15_000)}@b?${'a=b&'.repeat(5000)} SIP/2.0\r\n\r\n`,
     ];
     for (const text of worst) {
-      const start = performance.now();
-      try {
-        parse(text);
-      } catch (error) {
-        expect(error).toBeInstanceOf(MalformedMessage);
-      }
-      expect(performance.now() - start).toBeLessThan(1000);
+      const times = Array.from({ length: 3 }, () => {
+        const start = performance.now();
+        try {
+          parse(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(MalformedMessage);
+        }
+        return performance.now() - start;
+      });
+      // Of three, for a machine that does other things. A usual message takes a hundredth of it.
+      expect(Math.min(...times)).toBeLessThan(10);
     }
   });
 });
