@@ -137,7 +137,7 @@ class SipEdge implements Edge {
     this.counters.requests++;
     // "ACK" has no response in any case, and no INVITE was ever accepted here.
     if (request.method === 'ACK') return;
-    const key = transactionKey(request);
+    const key = transactionKey(request, flow);
     const known = this.#server.match(key);
     if (known) {
       this.counters.retransmissions++;
@@ -149,7 +149,7 @@ class SipEdge implements Edge {
     const refusal = refusalOf(request) ?? (this.#server.isMerged(request) ? MERGED : undefined);
     const app = refusal ? undefined : this.#apps.next(request.method);
     const id = newId();
-    if (app && this.#server.open(request, key, id, flow, { headers, sentBy: request.topVia, owner: app })) {
+    if (app && this.#server.open(request, bytes, key, id, flow, { headers, sentBy: request.topVia, owner: app })) {
       app.send(requestLeader(bytes, peer(flow), id, local(flow.transport)), serialise(request, headers));
     } else this.#refuse(headers, refusal ?? UNAVAILABLE, flow);
   }

@@ -11,10 +11,19 @@ export const MAX_MESSAGE_BYTES = 65_536;
 export const MAX_FRAME_BYTES = 65_536;
 
 /**
- * Server transactions kept, open and answered: 32 s of 2 000 requests a second, some 60 MB. Beyond that rate answers are
+ * Server transactions kept, open and answered: 32 s of 2 000 requests a second, some 80 MB. Beyond that rate answers are
  * remembered for less than 32 s; requests are refused only when all of these are unanswered.
  */
 export const MAX_SERVER_TRANSACTIONS = 65_536;
+
+/** Bytes of what these keep, requests and then answers: 1 KiB for each of them. Beyond it, the same happens. */
+export const MAX_SERVER_TRANSACTION_BYTES = 64 * 1024 * 1024;
+
+/** An answer longer than this is not remembered. Ours have some 500 bytes, one with ten contacts 2 KiB. */
+export const MAX_KEPT_ANSWER_BYTES = 4096;
+
+/** RFC 3261 17.1.2.2: by its timer E a client sends a request eleven times in 32 s. */
+export const MAX_RESENDS = 10;
 
 /** Requests of ours without a final answer. The apps behind the edge ping and register; they do not flood. */
 export const MAX_CLIENT_TRANSACTIONS = 16_384;

@@ -1,6 +1,11 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
+import { MAX_KEPT_ANSWER_BYTES, MAX_RESENDS } from '../../src/edge/limits.ts';
 import { ClientTransactions } from '../../src/edge/transactions/client-table.ts';
-import { ServerTransactions, transactionKey } from '../../src/edge/transactions/server-table.ts';
+import {
+  type ServerTransactionLimits,
+  ServerTransactions,
+  transactionKey,
+} from '../../src/edge/transactions/server-table.ts';
 import type { Flow, Transport } from '../../src/edge/transports/transport.ts';
 import type { SipRequest, SipResponse, Wire } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
@@ -56,6 +61,7 @@ class Line implements Flow {
   }
 }
 
+const SOURCE = { address: '192.0.2.1', port: 5060 };
 const incoming = (text: string) => parseMessage(Buffer.from(text)) as SipRequest;
 let clock: ManualClock;
 beforeEach(() => {
@@ -65,12 +71,12 @@ beforeEach(() => {
 describe('server transaction, RFC 3261 17.2.2', () => {
   const APP = {};
   let count = 0;
-  const setUp = (via: Transport, limit?: number) => {
+  const setUp = (via: Transport, limits: ServerTransactionLimits = {}) => {
     const flow = new Line(via, clock);
-    const table = new ServerTransactions(clock, (response, tx) => tx.flow.send(response), limit);
+    const table = new ServerTransactions(clock, (response, tx) => tx.flow.send(response), limits);
     const open = (text = request('OPTIONS', 'UDP 192.0.2.1'), owner: object = APP) => {
       const message = incoming(text);
-      return table.open(message, transactionKey(message), `id-${++count}`, flow, {
+      return table.open(message, text.length, transactionKey(message, flow), `id-${++count}`, flow, {
         headers: message.headers,
         sentBy: message.topVia,
         owner,
@@ -141,7 +147,7 @@ describe('server transaction, RFC 3261 17.2.2', () => {
   });
 
   test('a full table forgets its oldest answer first, and refuses when all are open', () => {
-    const { table, open } = setUp(UDP, 3);
+    const { table, open } = setUp(UDP, { transactions: 3 });
     const [first, second] = [open(), open()];
     open();
     second?.respond(200, 'ok');
@@ -159,6 +165,40 @@ describe('server transaction, RFC 3261 17.2.2', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('so does one with too many bytes', () => {
+    const text = (branch: string) => request('OPTIONS', 'UDP 192.0.2.1', { branch });
+    const { table, open } = setUp(UDP, { bytes: text('z9hG4bK-1').length + 1000 });
+    const first = open(text('z9hG4bK-1'));
+    expect(open(text('z9hG4bK-2').replace('Max-Forwards', `X: ${'x'.repeat(1000)}\r\nMax-Forwards`))).toBeUndefined();
+    // Of what is answered, the answer alone counts.
+    first?.respond(200, 'x'.repeat(900));
+    const second = open(text('z9hG4bK-3'));
+    expect(second).toBeDefined();
+    expect(table.match(first?.key ?? '')).toBeDefined();
+    second?.respond(200, 'x'.repeat(900));
+    expect(table.match(first?.key ?? '')).toBeUndefined();
+    expect(table.match(second?.key ?? '')).toBeDefined();
+    clock.advance(33_000);
+    expect(open(text('z9hG4bK-4'))).toBeDefined();
+  });
+
+  test('a very long answer is sent, and not kept', () => {
+    const { flow, table, open } = setUp(UDP);
+    open()?.respond(200, 'x'.repeat(MAX_KEPT_ANSWER_BYTES));
+    expect(table.size).toBe(1);
+    open()?.respond(200, 'x'.repeat(MAX_KEPT_ANSWER_BYTES + 1));
+    expect(table.size).toBe(1);
+    expect(flow.sent).toHaveLength(2);
+  });
+
+  test('an answer is sent again as often as a client may ask, not without end', () => {
+    const { flow, open } = setUp(UDP);
+    const tx = open();
+    tx?.respond(200, 'ok');
+    for (let i = 0; i < 100; i++) tx?.retransmitted();
+    expect(flow.sent).toHaveLength(1 + MAX_RESENDS);
+  });
+
   test('what an app leaves behind', () => {
     const { table, open } = setUp(UDP);
     const other = {};
@@ -171,13 +211,20 @@ describe('server transaction, RFC 3261 17.2.2', () => {
 
 describe('matching, RFC 3261 17.2.3', () => {
   const text = request('REGISTER', 'UDP 192.0.2.1:5070', { branch: 'z9hG4bKx', callId: '1' });
-  const key = (changed: string) => transactionKey(incoming(changed));
+  const key = (changed: string) => transactionKey(incoming(changed), SOURCE);
 
-  test('branch, sent-by and method count, nothing else', () => {
+  test('branch, sent-by and method count, and where it came from; nothing else', () => {
+    expect(transactionKey(incoming(text), { ...SOURCE, port: 5061 })).not.toBe(key(text));
+    expect(transactionKey(incoming(text), { ...SOURCE, address: '192.0.2.2' })).not.toBe(key(text));
     expect(key(text.replace('Call-ID: 1', 'Call-ID: 2'))).toBe(key(text));
     expect(key(text.replace('z9hG4bKx', 'z9hG4bKy'))).not.toBe(key(text));
     expect(key(text.replace(':5070', ':5071'))).not.toBe(key(text));
     expect(key(text.replaceAll('REGISTER', 'OPTIONS'))).not.toBe(key(text));
+  });
+
+  test('the magic cookie alone is no branch (RFC 4475 3.2.1)', () => {
+    const bare = text.replace('z9hG4bKx', 'z9hG4bK');
+    expect(key(bare.replace('Call-ID: 1', 'Call-ID: 2'))).not.toBe(key(bare));
   });
 
   test('without the magic cookie everything counts that a retransmission repeats (RFC 2543)', () => {
@@ -197,7 +244,7 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
     const table = new ServerTransactions(clock, () => true);
     const message = incoming(first);
     const question = { headers: message.headers, sentBy: message.topVia, owner: {} };
-    const tx = table.open(message, transactionKey(message), 'id', new Line(UDP, clock), question);
+    const tx = table.open(message, first.length, transactionKey(message, SOURCE), 'id', new Line(UDP, clock), question);
     return { table, tx };
   };
 
@@ -207,6 +254,13 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
     tx?.respond(200, 'ok');
     expect(table.isMerged(incoming(copy))).toBe(true);
     clock.advance(32_000);
+    expect(table.isMerged(incoming(copy))).toBe(false);
+  });
+
+  test('whoever was refused may try another way', () => {
+    const { table, tx } = setUp();
+    tx?.respond(503, 'unavailable');
+    expect(table.size).toBe(1);
     expect(table.isMerged(incoming(copy))).toBe(false);
   });
 
@@ -226,7 +280,7 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
   test('of two that are remembered the later one counts', () => {
     const { table, tx } = setUp();
     const later = incoming(copy);
-    table.open(later, transactionKey(later), 'id-2', new Line(TCP, clock), {
+    table.open(later, copy.length, transactionKey(later, SOURCE), 'id-2', new Line(TCP, clock), {
       headers: later.headers,
       sentBy: later.topVia,
       owner: {},

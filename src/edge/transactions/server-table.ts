@@ -3,10 +3,16 @@ import { headerValue, type SipRequest, type Wire } from '../../sip/message.ts';
 import { branchOf, formatVia, MAGIC_COOKIE } from '../../sip/via.ts';
 import type { Clock } from '../clock.ts';
 import { DelayQueue } from '../delay-queue.ts';
-import { MAX_SERVER_TRANSACTIONS } from '../limits.ts';
+import { MAX_SERVER_TRANSACTION_BYTES, MAX_SERVER_TRANSACTIONS } from '../limits.ts';
 import type { Flow } from '../transports/transport.ts';
 import { type Question, type ServerContext, ServerTransaction } from './server.ts';
 import { TRANSACTION_MS } from './timer-values.ts';
+
+/** The bounds of server transactions; those of limits.ts unless told otherwise. */
+export interface ServerTransactionLimits {
+  readonly transactions?: number;
+  readonly bytes?: number;
+}
 
 /** The requests that came in during the last 32 seconds, answered or not. */
 export class ServerTransactions {
@@ -14,21 +20,33 @@ export class ServerTransactions {
   readonly #byMergeKey = new Map<string, ServerTransaction>();
   readonly #unanswered = new Map<string, ServerTransaction>();
   readonly #context: ServerContext;
+  readonly #limit: number;
+  readonly #byteLimit: number;
+  /** What all of them keep. */
+  #bytes = 0;
 
   constructor(
     clock: Clock,
     transmit: (response: Wire, tx: ServerTransaction) => boolean,
-    private readonly limit = MAX_SERVER_TRANSACTIONS,
+    limits: ServerTransactionLimits = {},
   ) {
+    this.#limit = limits.transactions ?? MAX_SERVER_TRANSACTIONS;
+    this.#byteLimit = limits.bytes ?? MAX_SERVER_TRANSACTION_BYTES;
     this.#context = {
       noAnswer: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('no answer')),
       timerJ: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('timer J')),
       transmit,
-      answered: (tx) => this.#settle(tx),
+      answered: (tx, freed) => {
+        this.#settle(tx);
+        this.#bytes -= freed;
+        this.#makeRoom(this.#limit, this.#byteLimit);
+      },
+      // 8.2.2.2 speaks of ongoing transactions: a proxy that was refused may well try another way to us.
+      refused: (tx) => this.#forgetMergeKey(tx),
       terminated: (tx) => {
         this.#settle(tx);
-        this.#byKey.delete(tx.key);
-        if (tx.mergeKey !== undefined && this.#byMergeKey.get(tx.mergeKey) === tx) this.#byMergeKey.delete(tx.mergeKey);
+        if (this.#byKey.delete(tx.key)) this.#bytes -= tx.bytes;
+        this.#forgetMergeKey(tx);
       },
     };
   }
@@ -44,19 +62,28 @@ export class ServerTransactions {
 
   /** Whether a request that {@link match} did not find is a copy, on another way, of one that it would find. */
   isMerged(request: SipRequest): boolean {
-    const key = mergeKey(request);
+    const key = mergeKeyOf(request);
     return key !== undefined && this.#byMergeKey.has(key);
   }
 
   /**
-   * Opens a transaction for a request that {@link match} did not find. When the table is full, the answer that was kept
-   * longest is forgotten early: a retransmission so late is the least likely one. Undefined when there is none.
+   * Opens a transaction for a request that {@link match} did not find. When the table is full, the answers that were kept
+   * longest are forgotten early: a retransmission so late is the least likely one. Undefined when that does not help.
+   * @param bytes of the request
    */
-  open(request: SipRequest, key: string, id: string, flow: Flow, question: Question): ServerTransaction | undefined {
-    if (this.#byKey.size >= this.limit) this.#context.timerJ.oldest?.expire('timer J');
-    if (this.#byKey.size >= this.limit) return undefined;
-    const merge = mergeKey(request);
-    const tx = new ServerTransaction(id, key, merge, flow, question, this.#context);
+  open(
+    request: SipRequest,
+    bytes: number,
+    key: string,
+    id: string,
+    flow: Flow,
+    question: Question,
+  ): ServerTransaction | undefined {
+    this.#makeRoom(this.#limit - 1, this.#byteLimit - bytes);
+    if (this.#byKey.size >= this.#limit || this.#bytes + bytes > this.#byteLimit) return undefined;
+    const merge = mergeKeyOf(request);
+    const tx = new ServerTransaction(id, key, merge, flow, question, bytes, this.#context);
+    this.#bytes += bytes;
     this.#byKey.set(key, tx);
     if (merge !== undefined) this.#byMergeKey.set(merge, tx);
     this.#unanswered.set(id, tx);
@@ -80,21 +107,41 @@ export class ServerTransactions {
     this.#byKey.clear();
     this.#byMergeKey.clear();
     this.#unanswered.clear();
+    this.#bytes = 0;
   }
 
   #settle(tx: ServerTransaction): void {
     if (this.#unanswered.delete(tx.id)) tx.flow.release();
   }
+
+  #forgetMergeKey(tx: ServerTransaction): void {
+    if (tx.mergeKey !== undefined && this.#byMergeKey.get(tx.mergeKey) === tx) this.#byMergeKey.delete(tx.mergeKey);
+    tx.mergeKey = undefined;
+  }
+
+  /** Forgets the oldest answers until no more than so many transactions are kept, and bytes, or no answer is left. */
+  #makeRoom(transactions: number, bytes: number): void {
+    while (this.#byKey.size > transactions || this.#bytes > bytes) {
+      const oldest = this.#context.timerJ.oldest;
+      if (!oldest) return;
+      oldest.expire('timer J');
+    }
+  }
 }
 
 /**
  * What makes two requests the same one (RFC 3261 17.2.3): branch, sent-by and method of the top Via; for a client that
- * knows no branches (RFC 2543), everything that a retransmission repeats.
+ * knows no branches (RFC 2543), everything that a retransmission repeats. The source counts too, as a retransmission
+ * comes from where the request came from: nobody else can have its answer sent there again.
  */
-export function transactionKey({ topVia, method, uri, from, to, callId, cseq }: SipRequest): string {
+export function transactionKey(request: SipRequest, { address, port }: { address: string; port: number }): string {
+  const { topVia, method, uri, from, to, callId, cseq } = request;
   const branch = branchOf(topVia);
-  if (branch.startsWith(MAGIC_COOKIE)) return `${branch} ${topVia.host}:${topVia.port ?? ''} ${method}`;
-  return [uri, tagOf(to), tagOf(from), callId, cseq.number, method, formatVia(topVia)].join(' ');
+  // The cookie alone is no branch (RFC 4475 3.2.1).
+  if (branch.startsWith(MAGIC_COOKIE) && branch !== MAGIC_COOKIE)
+    return `${branch} ${topVia.host}:${topVia.port ?? ''} ${method} ${address} ${port}`;
+  const repeated = [uri, tagOf(to), tagOf(from), callId, cseq.number, method, formatVia(topVia)];
+  return [...repeated, address, port].join(' ');
 }
 
 /**
@@ -102,7 +149,7 @@ export function transactionKey({ topVia, method, uri, from, to, callId, cseq }: 
  * and no tag in To. The credentials count too: a client that repeats a challenged request under its old CSeq is wrong
  * (22.2), but sends no copy. Undefined for a client that gives no tag (RFC 2543).
  */
-function mergeKey({ from, to, callId, cseq, headers }: SipRequest): string | undefined {
+function mergeKeyOf({ from, to, callId, cseq, headers }: SipRequest): string | undefined {
   const tag = tagOf(from);
   if (tag === undefined || tagOf(to) !== undefined) return undefined;
   return [tag, callId, cseq.number, cseq.method, headerValue(headers, 'Authorization')].join(' ');

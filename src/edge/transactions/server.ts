@@ -1,5 +1,6 @@
 import type { Header, Wire } from '../../sip/message.ts';
 import type { Delay, DelayQueue } from '../delay-queue.ts';
+import { MAX_KEPT_ANSWER_BYTES, MAX_RESENDS } from '../limits.ts';
 import type { Flow } from '../transports/transport.ts';
 
 /**
@@ -70,10 +71,13 @@ const completed: State = (tx, input) => {
 
 const terminated: State = () => terminated;
 
-/** 17.2.2, entering Completed: timer J is 64*T1 on a transport that may lose or double messages, else zero. */
+/**
+ * 17.2.2, entering Completed: timer J is 64*T1 on a transport that may lose or double messages, else zero. Zero also for
+ * a very long answer: whoever asks for it again has to ask all of it again.
+ */
 function complete(tx: ServerTransaction): State {
   tx.answered();
-  if (tx.flow.transport.reliable) return terminate(tx);
+  if (tx.flow.transport.reliable || tx.bytes > MAX_KEPT_ANSWER_BYTES) return terminate(tx);
   tx.startTimerJ();
   return completed;
 }
@@ -90,7 +94,9 @@ export interface ServerContext {
   /** Sends a response. False: there is no way to the client any more. */
   transmit(response: Wire, tx: ServerTransaction): boolean;
   /** It has its final response: the app has no more say in it. */
-  answered(tx: ServerTransaction): void;
+  answered(tx: ServerTransaction, freedBytes: number): void;
+  /** Its final response was none of success. */
+  refused(tx: ServerTransaction): void;
   terminated(tx: ServerTransaction): void;
 }
 
@@ -107,6 +113,7 @@ export interface Question {
 export class ServerTransaction {
   #state: State = trying;
   #response: Wire = '';
+  #resends = 0;
   #delay: Delay<ServerTransaction>;
 
   constructor(
@@ -114,10 +121,12 @@ export class ServerTransaction {
     readonly id: string,
     /** What the network calls it: {@link transactionKey}. */
     readonly key: string,
-    /** What a copy that took another way has in common with it: {@link mergeKey}. */
-    readonly mergeKey: string | undefined,
+    /** What a copy that took another way has in common with it: {@link mergeKeyOf}. */
+    public mergeKey: string | undefined,
     readonly flow: Flow,
     public question: Question | undefined,
+    /** How much it keeps: the request, and once it is answered the answer. */
+    public bytes: number,
     private readonly context: ServerContext,
   ) {
     this.#delay = context.noAnswer.add(this);
@@ -125,12 +134,15 @@ export class ServerTransaction {
 
   /** The same request came in once more. */
   retransmitted(): void {
+    // A client sends no request oftener, and whoever does so in its name shall not make us flood it.
+    if (this.#resends++ >= MAX_RESENDS) return;
     this.#state = this.#state(this, 'request', '');
   }
 
   /** Sends the response; after a final one (200 and above) nothing more is taken. */
   respond(status: number, response: Wire): void {
     this.#state = this.#state(this, status < 200 ? 'provisional' : 'final', response);
+    if (status >= 300) this.context.refused(this);
   }
 
   expire(timer: 'no answer' | 'timer J'): void {
@@ -155,7 +167,9 @@ export class ServerTransaction {
   answered(): void {
     this.#delay.cancel();
     this.question = undefined;
-    this.context.answered(this);
+    const freed = this.bytes - this.#response.length;
+    this.bytes = this.#response.length;
+    this.context.answered(this, freed);
   }
 
   startTimerJ(): void {
