@@ -1,4 +1,4 @@
-import type { Header, MalformedMessage, SipRequest, SipResponse } from '../sip/message.ts';
+import type { Header, MalformedMessage, SipRequest, SipResponse, Wire } from '../sip/message.ts';
 import { headerValue, serialise } from '../sip/message.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Answer, composeResponse, stampSource } from './compose.ts';
@@ -11,9 +11,11 @@ import { NotSent, nameOf, type Outbound, prepareRequest, readAppMessage } from '
 import { refusalOf } from './refusals.ts';
 import { cseqNumbers, newId, newTag, statelessTag } from './tokens.ts';
 import { ClientTransactions } from './transactions/client-table.ts';
+import type { ServerTransaction } from './transactions/server.ts';
 import { ServerTransactions, transactionKey } from './transactions/server-table.ts';
 import { ConnectionCount } from './transports/connections.ts';
 import { FairShare } from './transports/fair-share.ts';
+import { KeptBytes } from './transports/kept-bytes.ts';
 import { localAddress, Transports } from './transports/listen.ts';
 import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
@@ -62,20 +64,22 @@ class SipEdge implements Edge {
 
   constructor(private readonly options: EdgeOptions) {
     this.#clock = options.clock ?? systemClock;
-    this.#server = new ServerTransactions(this.#clock, (response, { flow, question }) => {
+    const { limits = {} } = options;
+    const transmit = (response: Wire, { flow, question }: ServerTransaction) => {
       if (flow.send(response)) return true;
       if (!question) return false;
       // RFC 3261 18.2.2: the connection is gone; open another to the source, at the port of sent-by.
       const { transport, address } = flow;
       const { host, port } = question.sentBy;
-      return transport.flowTo(address, port ?? transport.defaultPort, nameOf(host)).send(response);
-    });
-    this.#client = new ClientTransactions(this.#clock);
-    this.#connections = new ConnectionCount(options.limits);
+      return transport.callBack(address, port ?? transport.defaultPort, nameOf(host)).send(response);
+    };
+    this.#server = new ServerTransactions(this.#clock, transmit, limits.serverTransactions);
+    this.#client = new ClientTransactions(this.#clock, limits.clientTransactions);
+    this.#connections = new ConnectionCount(limits);
   }
 
   async start(): Promise<void> {
-    const { secret, controlHost = '127.0.0.1', controlPort = 0 } = this.options;
+    const { secret, controlHost = '127.0.0.1', controlPort = 0, limits } = this.options;
     const events: TransportEvents = {
       message: (message, flow, bytes) =>
         message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
@@ -86,7 +90,8 @@ class SipEdge implements Edge {
       notConnected: (flow, why) => this.options.logger.info({ to: peer(flow), why }, 'no connection'),
       closed: (flow, served) => this.#onClosed(flow, served),
     };
-    const context = { events, clock: this.#clock, count: this.#connections, share: new FairShare() };
+    const shared = { count: this.#connections, share: new FairShare(), kept: new KeptBytes(limits?.keptBytes) };
+    const context = { events, clock: this.#clock, ...shared };
     this.#transports = await Transports.listen(this.options, context);
     this.hostports = this.#transports.hostports;
     this.localHostports = this.#transports.localHostports;

@@ -49,7 +49,10 @@ export const CONNECT_MS = 10_000;
 /** Bytes waiting for a peer that does not read: four of the largest messages. */
 export const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
 
-/** Datagrams waiting for a socket buffer of the kernel that is full; further ones are dropped, as the network would. */
+/** Bytes of connections that were read and cannot be dealt with yet: a thousand of the largest messages. */
+export const MAX_KEPT_BYTES = 1000 * MAX_MESSAGE_BYTES;
+
+/** Datagrams waiting for a socket buffer of the kernel that is full; beyond it the oldest are dropped: they are late. */
 export const MAX_UNSENT_DATAGRAMS = 4096;
 
 /** RFC 3261 18.1.1: a request longer than this, path MTU unknown, goes by a congestion-controlled transport. */

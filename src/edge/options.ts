@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import type { ServerTransactionLimits } from './transactions/server-table.ts';
 import type { ConnectionLimits } from './transports/connections.ts';
 import type { ListenOptions } from './transports/listen.ts';
 import type { Protocol } from './transports/transport.ts';
@@ -11,10 +12,16 @@ export interface EdgeOptions extends ListenOptions {
   readonly controlPort?: number;
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** For tests: the bounds are those of limits.ts. */
-  readonly limits?: ConnectionLimits;
+  readonly limits?: Limits;
   /** Called when a connection over which requests came has ended, unless {@link Edge.stop} has ended it. */
   readonly connectionClosed?: (connection: ClosedConnection) => void;
+}
+
+/** Bounds that may be others than those of limits.ts. */
+export interface Limits extends ConnectionLimits {
+  readonly serverTransactions?: ServerTransactionLimits;
+  readonly clientTransactions?: number;
+  readonly keptBytes?: number;
 }
 
 /** The far end of a connection that has ended: whoever has registered over it cannot be reached there any more. */

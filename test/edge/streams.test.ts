@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import type { ClosedConnection, EdgeOptions } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS, IDLE_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../../src/edge/limits.ts';
 import { ConnectionCount } from '../../src/edge/transports/connections.ts';
+import { KeptBytes } from '../../src/edge/transports/kept-bytes.ts';
 import {
   authority,
   isSecure,
@@ -187,7 +188,7 @@ describe.each(STREAMS)('%s', (proto) => {
   });
 
   test('the bound per source', async () => {
-    const { edge, open } = await start({ limits: { perSource: 2, loopbackExempt: false } });
+    const { edge, open } = await start({ limits: { perSource: 2, exempt: () => false } });
     await open('127.0.0.1', '127.0.0.8');
     await open('127.0.0.1', '127.0.0.8');
     const third = await openStream(proto, portOf(edge, proto), '127.0.0.1', '127.0.0.8').catch(() => undefined);
@@ -222,6 +223,26 @@ describe.each(STREAMS)('%s', (proto) => {
     }
     await disconnected.promise;
     expect(edge.counters.refused).toBeLessThan(200_000);
+  });
+
+  test('whoever keeps us busy with nothing stops nobody else', async () => {
+    const { open } = await start();
+    const idler = await open();
+    const NOTHINGS = 200_000;
+    let back = 0;
+    idler.socket.on('data', (chunk) => {
+      back += (chunk as Buffer).length;
+    });
+    idler.socket.write(Buffer.concat(new Array<Buffer>(NOTHINGS).fill(Buffer.from(idler.encode('\r\n\r\n')))));
+    // The edge runs in this process: as long as it is at work, nobody else is.
+    let longest = 0;
+    for (let last = performance.now(); back < 2 * NOTHINGS; ) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }
+    expect(longest).toBeLessThan(150);
   });
 
   describe('the end of a connection', () => {
@@ -285,6 +306,81 @@ describe.each(['tcp', 'tls'] as const)('%s, opened by the edge', (proto: StreamP
     const back = cleaner.use(new TcpPeer((await arrived)[0] as Socket));
     expect(await back.next()).toStartWith('SIP/2.0 200 OK\r\n');
   });
+
+  test('whoever leaves before the answers makes us open no more connections than it may', async () => {
+    const PER_SOURCE = 3;
+    const listen = [{ proto, host: '127.0.0.1', port: 0 }] as const;
+    const ends = new Inbox<ClosedConnection>();
+    const limits = { perSource: PER_SOURCE, exempt: () => false };
+    const edge = await startTestEdge({ listen, tls: serverTls(), limits, connectionClosed: (c) => ends.put(c) });
+    cleaner.defer(() => edge.stop());
+    const app = cleaner.use(await RawApp.ready(edge, 'options'));
+    const phone = await openStream(proto, portOf(edge, proto));
+    const frames: string[] = [];
+    for (let port = 1; port <= 10; port++) {
+      phone.send(request('OPTIONS', `${proto.toUpperCase()} 127.0.0.1:${port}`));
+      frames.push(await app.next());
+    }
+    phone.socket.destroy();
+    await ends.next('the end of the connection');
+    let most = 0;
+    for (const frame of frames) {
+      await app.ask(`sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+      most = Math.max(most, edge.holding.connections);
+    }
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(PER_SOURCE);
+  });
+});
+
+test('the edge stops though a client came twice from one port, to two addresses', async () => {
+  const edge = await startTestEdge({ listen: [{ proto: 'tcp', host: '0.0.0.0', port: 0 }] });
+  const port = Number(edge.localHostports.split(':').at(-1));
+  const first = await openStream('tcp', port, '127.0.0.1', '127.0.0.1');
+  cleaner.defer(() => void first.socket.destroy());
+  const second = connect({ host: '127.0.0.2', port, localAddress: '127.0.0.1', localPort: first.port });
+  cleaner.defer(() => void second.destroy());
+  await once(second, 'connect');
+  while (edge.holding.connections < 2) await new Promise((resolve) => setImmediate(resolve));
+  const gone = [first.closed, once(second, 'close')];
+  await edge.stop();
+  await Promise.all(gone);
+});
+
+describe('what all connections keep', () => {
+  test('is bounded: whoever keeps most is closed', () => {
+    const closed: string[] = [];
+    const keeper = (name: string) => ({ destroy: () => closed.push(name) });
+    const [small, large, late] = [keeper('small'), keeper('large'), keeper('late')];
+    const kept = new KeptBytes(100);
+    kept.set(small, 30);
+    kept.set(large, 70);
+    expect(closed).toEqual([]);
+    kept.set(late, 1);
+    expect(closed).toEqual(['large']);
+    kept.set(late, 70);
+    expect(closed).toEqual(['large']);
+    kept.forget(late);
+    kept.set(large, 70);
+    expect(closed).toEqual(['large']);
+  });
+
+  test.each(STREAMS)('%s: half messages', async (proto) => {
+    const listen = [{ proto, host: '127.0.0.1', port: 0 }] as const;
+    const edge = await startTestEdge({ listen, tls: serverTls(), limits: { keptBytes: 10_000 } });
+    cleaner.defer(() => edge.stop());
+    const half = async (bytes: number) => {
+      const phone = cleaner.use(await openStream(proto, portOf(edge, proto)));
+      const text = Buffer.from(phone.encode(request('OPTIONS', 'TCP a.invalid', { body: 'x'.repeat(20_000) })));
+      phone.socket.write(text.subarray(0, bytes));
+      return phone;
+    };
+    const patient = await half(3000);
+    const greedy = await half(9000);
+    await greedy.closed;
+    patient.socket.end();
+    await patient.closed;
+  });
 });
 
 test('the bounds are counted over all transports', () => {
@@ -300,6 +396,20 @@ test('the bounds are counted over all transports', () => {
   expect(count.accepted('192.0.2.1')).toBeUndefined();
   count.ended();
   expect(count.opened()).toBeUndefined();
+});
+
+test('an IPv6 source is all of its /64', () => {
+  const count = new ConnectionCount({ perSource: 2 });
+  expect(count.accepted('2001:db8:1:2::1')).toBeUndefined();
+  expect(count.accepted('2001:db8:1:2:ffff::')).toBeUndefined();
+  for (const same of ['2001:db8:1:2::3', '2001:db8:1:2:3:4:5:6', '2001:db8:1:2:3::192.0.2.1'])
+    expect(count.accepted(same)).toBe('too many connections from there');
+  for (const other of ['2001:db8:1:3::1', '2001:db8::1', 'fe80::1', '::2', '192.0.2.1', '2001:db8:1::'])
+    expect(count.accepted(other)).toBeUndefined();
+  expect(count.accepted('2001:db8:0:0:9::')).toBeUndefined();
+  expect(count.accepted('2001:db8::2:3')).toBe('too many connections from there');
+  count.ended('2001:db8:1:2::1');
+  expect(count.accepted('2001:db8:1:2::9')).toBeUndefined();
 });
 
 test('the real figures: 10 000 in all, 20 from a source, loopback as many as there are', () => {

@@ -11,6 +11,9 @@ import type { SipRequest, SipResponse, Wire } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
 import { ManualClock, request } from './support.ts';
 
+const nowhere = () => {
+  throw new Error('not here');
+};
 const transport = (reliable: boolean): Transport => ({
   protocol: reliable ? 'tcp' : 'udp',
   toldAs: reliable ? 'tcp' : 'udp',
@@ -20,9 +23,8 @@ const transport = (reliable: boolean): Transport => ({
   address: '127.0.0.1',
   port: 5060,
   connectedTo: () => false,
-  flowTo: () => {
-    throw new Error('not here');
-  },
+  flowTo: nowhere,
+  callBack: nowhere,
   close: async () => {},
 });
 const UDP = transport(false);

@@ -3,7 +3,7 @@ import type { Wire } from '../../sip/message.ts';
 import type { Clock } from '../clock.ts';
 import type { Delay } from '../delay-queue.ts';
 import { APP_SILENCE_MS, MAX_APP_BACKLOG_BYTES, MAX_APP_UNSENT_BYTES, MAX_ROUTES } from '../limits.ts';
-import { Batch } from '../tick.ts';
+import { Batch, joined } from '../tick.ts';
 import { newId } from '../tokens.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 
@@ -31,6 +31,7 @@ export class App {
   /** Bytes, or nearly so, in the outbox. */
   #collected = 0;
   #heardAt: number;
+  #busySince: number | undefined;
   #why = 'it closed the connection';
 
   constructor(
@@ -45,6 +46,8 @@ export class App {
       if (this.open) this.#receive(payload);
     });
     socket.on('data', (chunk) => {
+      // What comes after a farewell makes it no longer.
+      if (!this.open) return;
       this.#heardAt = clock.now();
       if (!reader.push(chunk as Buffer)) this.close('bad frame');
     });
@@ -67,8 +70,14 @@ export class App {
    * others wait for it is disconnected.
    */
   get busy(): boolean {
-    if (this.#collected + this.socket.writableLength < MAX_APP_BACKLOG_BYTES) return false;
-    if (this.clock.now() - this.#heardAt > APP_SILENCE_MS) this.destroy('it does not read');
+    if (this.#collected + this.socket.writableLength < MAX_APP_BACKLOG_BYTES) {
+      this.#busySince = undefined;
+      return false;
+    }
+    const now = this.clock.now();
+    // Before that it may have had nothing to say.
+    this.#busySince ??= now;
+    if (now - Math.max(this.#heardAt, this.#busySince) > APP_SILENCE_MS) this.destroy('it does not read');
     return true;
   }
 
@@ -156,8 +165,7 @@ export class App {
   #write(frames: readonly Wire[]): void {
     this.#collected = 0;
     if (!this.open) return;
-    if (frames.every((frame) => typeof frame === 'string')) this.socket.write(frames.join(''));
-    else for (const frame of frames) this.socket.write(frame);
+    this.socket.write(joined(frames));
     if (this.socket.writableLength > MAX_APP_UNSENT_BYTES) this.destroy('it does not read');
   }
 }

@@ -24,6 +24,7 @@ export async function listenControl(
   const authentication = new DelayQueue<App>(AUTHENTICATION_MS, clock, (app) => app.destroy('it took too long'));
   const server = createServer({ noDelay: true }, (socket) => {
     if (apps.size >= MAX_APPS) {
+      socket.on('error', () => {}); // it is of no interest any more
       socket.destroy();
       return;
     }
@@ -39,6 +40,9 @@ export async function listenControl(
     );
     server.listen({ host, port }, resolve);
   });
+  server.removeAllListeners('error');
+  // Later on, a connection that could not be accepted (out of files) is the app's loss: it comes again.
+  server.on('error', () => {});
   const bound = server.address();
   return {
     host,

@@ -10,6 +10,7 @@ import { RETRANSMIT_MS, T4, TRANSACTION_MS } from './timer-values.ts';
 /** The requests of ours that wait for an answer, or for a late second copy of one. */
 export class ClientTransactions {
   readonly #byKey = new Map<string, ClientTransaction>();
+  readonly #byConnection = new Map<Flow, Set<ClientTransaction>>();
   readonly #context: ClientContext;
 
   constructor(
@@ -20,7 +21,11 @@ export class ClientTransactions {
       timerE: RETRANSMIT_MS.map((ms) => new DelayQueue(ms, clock, (tx: ClientTransaction) => tx.expire('timer E'))),
       timerF: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('timer F')),
       timerK: new DelayQueue(T4, clock, (tx) => tx.expire('timer K')),
-      terminated: (tx) => this.#byKey.delete(tx.key),
+      terminated: (tx) => {
+        this.#byKey.delete(tx.key);
+        const others = this.#byConnection.get(tx.flow);
+        if (others?.delete(tx) && others.size === 0) this.#byConnection.delete(tx.flow);
+      },
     };
   }
 
@@ -37,6 +42,10 @@ export class ClientTransactions {
     const key = responseKey(branchOf(request.topVia), request.method);
     const tx = new ClientTransaction(id, key, request, wire, flow, user, this.#context);
     this.#byKey.set(key, tx);
+    if (flow.transport.reliable) {
+      const others = this.#byConnection.get(flow) ?? new Set();
+      this.#byConnection.set(flow, others.add(tx));
+    }
     tx.start();
     return tx;
   }
@@ -50,7 +59,7 @@ export class ClientTransactions {
 
   /** Fails what waits for an answer on that connection. */
   ended(flow: Flow): void {
-    for (const tx of this.#byKey.values()) if (tx.waiting && tx.flow === flow) tx.transportFailed();
+    for (const tx of [...(this.#byConnection.get(flow) ?? [])]) if (tx.waiting) tx.transportFailed();
   }
 
   /** Fails what waits for an answer from there. */
@@ -71,6 +80,7 @@ export class ClientTransactions {
   clear(): void {
     for (const queue of [...this.#context.timerE, this.#context.timerF, this.#context.timerK]) queue.clear();
     this.#byKey.clear();
+    this.#byConnection.clear();
   }
 }
 

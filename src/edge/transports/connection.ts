@@ -2,16 +2,22 @@ import type { Socket } from 'node:net';
 import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
 import type { Delay, DelayQueue } from '../delay-queue.ts';
 import { MAX_UNSENT_BYTES } from '../limits.ts';
+import { Batch, joined } from '../tick.ts';
 import type { FairShare } from './fair-share.ts';
+import type { KeptBytes } from './kept-bytes.ts';
 import type { Flow, Transport, TransportEvents } from './transport.ts';
 
 /** What is looked at in one go, between two looks at the number of requests under way: one or two messages. */
 const SLICE_BYTES = 512;
+/** What is looked at before everybody else has a turn: some milliseconds' worth of the cheapest things there are. */
+const TURN_BYTES = 16_384;
 
 /** How messages are told apart on one connection, and whatever else is said on it. */
 export interface Session {
   /** Whether something has begun and not ended: a handshake, a message, the farewell. */
   readonly halfOpen: boolean;
+  /** Bytes of what has begun. */
+  readonly keptBytes: number;
   receive(chunk: Buffer): void;
   /** The bytes that carry a message. */
   encode(message: Wire): Wire;
@@ -35,12 +41,16 @@ export interface ConnectionContext {
   readonly transport: Transport;
   readonly events: TransportEvents;
   readonly share: FairShare;
+  readonly kept: KeptBytes;
   readonly connecting: DelayQueue<Connection>;
   readonly halfOpen: DelayQueue<Connection>;
   readonly idle: DelayQueue<Connection>;
   session(events: SessionEvents): Session;
   ended(connection: Connection): void;
 }
+
+/** The peer opened it, we opened it for a request, or to answer a peer whose own connection was gone. */
+export type Origin = 'accepted' | 'opened' | 'called back';
 
 /** One connection of a stream transport, whoever has opened it. */
 export class Connection implements Flow {
@@ -61,9 +71,10 @@ export class Connection implements Flow {
   #full = false;
   /** What has been read from the socket and not looked at; the socket gives no more than it reads at once. */
   #unread: Buffer | undefined;
+  readonly #outbox = new Batch<Wire>((messages) => this.#flush(messages));
 
   constructor(
-    readonly origin: 'accepted' | 'opened',
+    readonly origin: Origin,
     private readonly socket: Socket,
     readonly address: string,
     readonly port: number,
@@ -87,6 +98,7 @@ export class Connection implements Flow {
       write: (bytes) => this.#write(bytes),
       end: (last) => {
         if (last !== undefined) this.#write(last);
+        this.#outbox.flushNow();
         socket.end();
       },
     });
@@ -98,6 +110,7 @@ export class Connection implements Flow {
     socket.on('close', () => {
       this.#deadline.cancel();
       this.#idle.cancel();
+      context.kept.forget(this);
       context.ended(this);
     });
   }
@@ -139,10 +152,15 @@ export class Connection implements Flow {
 
   #write(bytes: Wire): boolean {
     if (!this.usable) return false;
-    this.socket.write(bytes);
+    this.#outbox.add(bytes);
+    return true;
+  }
+
+  #flush(messages: readonly Wire[]): void {
+    if (!this.usable) return;
+    this.socket.write(joined(messages));
     // A peer that lets us wait that long does not read, and its answers are no use to it.
     if (this.socket.writableLength > MAX_UNSENT_BYTES) this.destroy('the peer does not read');
-    return true;
   }
 
   #receive(chunk: Buffer): void {
@@ -159,21 +177,26 @@ export class Connection implements Flow {
   #goOn(): void {
     if (this.socket.destroyed || this.#full) return;
     this.#unread = this.#unread && this.#take(this.#unread);
-    if (!this.#full) this.socket.resume();
+    if (!this.#unread && !this.#full) this.socket.resume();
     this.#settle();
   }
 
   /** Hands the session as much as may be looked at now, and returns the rest. */
   #take(bytes: Buffer): Buffer | undefined {
     let at = 0;
-    for (; at < bytes.length && !this.#full; at += SLICE_BYTES)
+    for (; at < Math.min(bytes.length, TURN_BYTES) && !this.#full; at += SLICE_BYTES)
       this.#session.receive(bytes.subarray(at, at + SLICE_BYTES));
-    return at < bytes.length ? bytes.subarray(at) : undefined;
+    if (at >= bytes.length) return undefined;
+    this.socket.pause();
+    if (!this.#full) setImmediate(() => this.#goOn());
+    return bytes.subarray(at);
   }
 
   #settle(): void {
+    this.context.kept.set(this, (this.#unread?.length ?? 0) + this.#session.keptBytes);
     // Whoever has to wait for us is not slow.
-    if (!this.#session.halfOpen || this.#full) this.#deadline.cancel();
+    const waits = this.#full || this.#unread !== undefined;
+    if (!this.#session.halfOpen || waits) this.#deadline.cancel();
     else if (!this.#deadline.waiting && !this.socket.destroyed) this.#deadline = this.context.halfOpen.add(this);
   }
 }

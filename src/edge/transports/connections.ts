@@ -1,11 +1,12 @@
+import { isIPv6 } from 'node:net';
 import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../limits.ts';
 
 /** The bounds of connections; those of limits.ts unless told otherwise. */
 export interface ConnectionLimits {
   readonly connections?: number;
   readonly perSource?: number;
-  /** Whether loopback, where neighbours live, is free of the bound per source. */
-  readonly loopbackExempt?: boolean;
+  /** Who is free of the bound per source; loopback, where neighbours live, unless told otherwise. */
+  readonly exempt?: (address: string) => boolean;
 }
 
 /** How many connections there are, in all and accepted from each address: one count for all transports of an edge. */
@@ -14,12 +15,12 @@ export class ConnectionCount {
   readonly #bySource = new Map<string, number>();
   readonly #limit: number;
   readonly #perSource: number;
-  readonly #loopbackExempt: boolean;
+  readonly #exempt: (address: string) => boolean;
 
   constructor(limits: ConnectionLimits = {}) {
     this.#limit = limits.connections ?? MAX_CONNECTIONS;
     this.#perSource = limits.perSource ?? MAX_CONNECTIONS_PER_SOURCE;
-    this.#loopbackExempt = limits.loopbackExempt ?? true;
+    this.#exempt = limits.exempt ?? isLoopback;
   }
 
   get all(): number {
@@ -35,11 +36,11 @@ export class ConnectionCount {
 
   /** Counts a connection from there. Why nobody more may come from there; undefined when one may. */
   accepted(address: string): string | undefined {
-    const there = this.#bySource.get(address) ?? 0;
-    const exempt = this.#loopbackExempt && isLoopback(address);
-    if (!exempt && there >= this.#perSource) return 'too many connections from there';
+    const source = sourceOf(address);
+    const there = this.#bySource.get(source) ?? 0;
+    if (there >= this.#perSource && !this.#exempt(address)) return 'too many connections from there';
     const refusal = this.opened();
-    if (refusal === undefined) this.#bySource.set(address, there + 1);
+    if (refusal === undefined) this.#bySource.set(source, there + 1);
     return refusal;
   }
 
@@ -47,10 +48,23 @@ export class ConnectionCount {
   ended(address?: string): void {
     this.#all--;
     if (address === undefined) return;
-    const left = (this.#bySource.get(address) ?? 1) - 1;
-    if (left > 0) this.#bySource.set(address, left);
-    else this.#bySource.delete(address);
+    const source = sourceOf(address);
+    const left = (this.#bySource.get(source) ?? 1) - 1;
+    if (left > 0) this.#bySource.set(source, left);
+    else this.#bySource.delete(source);
   }
+}
+
+/** Whom an address counts for: an IPv6 host has a whole /64 to choose from (RFC 4291 2.5.4). */
+function sourceOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [before = '', after] = address.split('::');
+  const groups = before === '' ? [] : before.split(':');
+  const trailing = after === undefined || after === '' ? [] : after.split(':');
+  // IPv4 in dots at the end stands for two groups, but is never among the first four.
+  const zeros =
+    after === undefined ? [] : new Array<string>(Math.max(0, 8 - groups.length - trailing.length)).fill('0');
+  return [...groups, ...zeros, ...trailing].slice(0, 4).join(':');
 }
 
 export function isLoopback(address: string): boolean {

@@ -39,6 +39,10 @@ export class StreamFramer {
     return this.#broken || this.#rest.length > 0 || this.#head !== undefined || this.#skip > 0;
   }
 
+  get keptBytes(): number {
+    return this.#rest.length;
+  }
+
   push(chunk: Buffer): void {
     if (this.#broken) return;
     let bytes = chunk;

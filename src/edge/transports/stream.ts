@@ -5,6 +5,7 @@ import { CONNECT_MS, HALF_OPEN_MS, IDLE_MS } from '../limits.ts';
 import { Connection, type ConnectionContext, type Session, type SessionEvents } from './connection.ts';
 import type { ConnectionCount } from './connections.ts';
 import type { FairShare } from './fair-share.ts';
+import type { KeptBytes } from './kept-bytes.ts';
 import type { Established, Sockets } from './sockets.ts';
 import {
   type Flow,
@@ -33,6 +34,7 @@ export interface StreamContext {
   readonly clock: Clock;
   readonly count: ConnectionCount;
   readonly share: FairShare;
+  readonly kept: KeptBytes;
 }
 
 /** TCP, TLS, WS, WSS: one implementation, different sockets and sessions. */
@@ -45,6 +47,7 @@ export class StreamTransport implements Transport, ConnectionContext {
   readonly transport = this;
   readonly events: TransportEvents;
   readonly share: FairShare;
+  readonly kept: KeptBytes;
   readonly connecting: DelayQueue<Connection>;
   readonly halfOpen: DelayQueue<Connection>;
   readonly idle: DelayQueue<Connection>;
@@ -52,13 +55,15 @@ export class StreamTransport implements Transport, ConnectionContext {
   port = 0;
   readonly #count: ConnectionCount;
   readonly #server: Server;
+  readonly #all = new Set<Connection>();
+  /** By {@link keyOf}. A client that connects to two of our addresses from one port has two, of which the later is found. */
   readonly #connections = new Map<string, Connection>();
   #closing = false;
 
   constructor(
     private readonly kind: StreamKind,
     private readonly sockets: Sockets,
-    { events, clock, count, share }: StreamContext,
+    { events, clock, count, share, kept }: StreamContext,
   ) {
     const { protocol, toldAs, viaProtocol, defaultPort } = kind;
     this.protocol = protocol;
@@ -67,6 +72,7 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.defaultPort = defaultPort;
     this.events = events;
     this.share = share;
+    this.kept = kept;
     this.#count = count;
     const giveUp = (connection: Connection) => connection.destroy('it took too long');
     this.connecting = new DelayQueue(CONNECT_MS, clock, giveUp);
@@ -99,18 +105,12 @@ export class StreamTransport implements Transport, ConnectionContext {
     return this.#connections.get(keyOf({ address, port }))?.usable ?? false;
   }
 
-  flowTo(address: string, port: number, name = ''): Flow {
-    const proof = this.kind.dials && this.sockets.provesNames ? name : '';
-    // Whoever connected to us has proved no name: such a connection serves those alone who ask for none.
-    const open = this.#connections.get(keyOf({ address, port, name: proof }));
-    if (open?.usable) return open;
-    if (!this.kind.dials || this.#count.opened() !== undefined) return this.#noWayTo(address, port);
-    const wildcard = this.address === '0.0.0.0' || this.address === '::';
-    const where = { host: address, port, ...(!wildcard && { localAddress: this.address }) };
-    const socket = this.sockets.connect(where, proof || address, () => connection.establish());
-    const connection = new Connection('opened', socket, address, port, proof, this);
-    this.#connections.set(keyOf(connection), connection);
-    return connection;
+  flowTo(address: string, port: number, name?: string): Flow {
+    return this.#openTo(address, port, name) ?? this.#dial('opened', address, port, name);
+  }
+
+  callBack(address: string, port: number, name?: string): Flow {
+    return this.#openTo(address, port, name) ?? this.#dial('called back', address, port, name);
   }
 
   session(events: SessionEvents): Session {
@@ -119,7 +119,8 @@ export class StreamTransport implements Transport, ConnectionContext {
 
   ended(connection: Connection): void {
     const { origin, address, established, served, why } = connection;
-    this.#count.ended(origin === 'accepted' ? address : undefined);
+    this.#count.ended(origin === 'opened' ? undefined : address);
+    this.#all.delete(connection);
     if (this.#connections.get(keyOf(connection)) === connection) this.#connections.delete(keyOf(connection));
     if (this.#closing) return;
     if (!established) {
@@ -132,9 +133,33 @@ export class StreamTransport implements Transport, ConnectionContext {
   async close(): Promise<void> {
     this.#closing = true;
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const connection of [...this.#connections.values()]) connection.destroy('the edge stops');
+    for (const connection of [...this.#all]) connection.destroy('the edge stops');
     for (const queue of [this.connecting, this.halfOpen, this.idle]) queue.clear();
     await closed;
+  }
+
+  #openTo(address: string, port: number, name: string | undefined): Connection | undefined {
+    // Whoever connected to us has proved no name: such a connection serves those alone who ask for none.
+    const open = this.#connections.get(keyOf({ address, port, name: this.#proof(name) }));
+    return open?.usable ? open : undefined;
+  }
+
+  #dial(origin: 'opened' | 'called back', address: string, port: number, name: string | undefined): Flow {
+    if (!this.kind.dials) return this.#noWayTo(address, port);
+    // Who is called back has made us dial: it counts as theirs.
+    const refusal = origin === 'opened' ? this.#count.opened() : this.#count.accepted(address);
+    if (refusal !== undefined) return this.#noWayTo(address, port);
+    const proof = this.#proof(name);
+    const wildcard = this.address === '0.0.0.0' || this.address === '::';
+    const where = { host: address, port, ...(!wildcard && { localAddress: this.address }) };
+    const socket = this.sockets.connect(where, proof || address, () => connection.establish());
+    const connection = new Connection(origin, socket, address, port, proof, this);
+    this.#remember(connection);
+    return connection;
+  }
+
+  #proof(name = ''): string {
+    return this.kind.dials && this.sockets.provesNames ? name : '';
   }
 
   #accept(socket: Socket): Established {
@@ -148,8 +173,13 @@ export class StreamTransport implements Transport, ConnectionContext {
       return () => {};
     }
     const connection = new Connection('accepted', socket, address, port, '', this);
-    this.#connections.set(keyOf(connection), connection);
+    this.#remember(connection);
     return () => connection.establish();
+  }
+
+  #remember(connection: Connection): void {
+    this.#all.add(connection);
+    this.#connections.set(keyOf(connection), connection);
   }
 
   #noWayTo(address: string, port: number): Flow {

@@ -16,6 +16,9 @@ function sipSession(events: SessionEvents): Session {
     get halfOpen() {
       return framer.halfOpen;
     },
+    get keptBytes() {
+      return framer.keptBytes;
+    },
     receive: (chunk) => framer.push(chunk),
     encode: (message) => message,
   };

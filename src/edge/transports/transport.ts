@@ -43,6 +43,8 @@ export interface Transport {
    * @param name whom the peer must prove to be, where a transport has proofs; its address unless it is given
    */
   flowTo(address: string, port: number, name?: string): Flow;
+  /** The same to a client whose connection has ended before its request was answered (RFC 3261 18.2.2). */
+  callBack(address: string, port: number, name?: string): Flow;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }

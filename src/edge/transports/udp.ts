@@ -35,7 +35,16 @@ class UdpTransport implements Transport {
         hostname: host,
         port,
         socket: {
-          data: (_socket, data, fromPort, from, { truncated }) => this.#receive(data, from, fromPort, truncated),
+          data: (_socket, data, fromPort, from, { truncated }) => {
+            try {
+              this.#receive(data, from, fromPort, truncated);
+            } catch (error) {
+              // Thrown here it would be taken for an ICMP error.
+              queueMicrotask(() => {
+                throw error;
+              });
+            }
+          },
           drain: () => this.#flush(),
           // An ICMP error for some datagram; which one, the socket does not say.
           error: () => this.events.refused(this),
@@ -60,6 +69,10 @@ class UdpTransport implements Transport {
 
   flowTo(address: string, port: number): Flow {
     return new UdpFlow(this, address, port);
+  }
+
+  callBack(address: string, port: number): Flow {
+    return this.flowTo(address, port);
   }
 
   send(data: Wire, flow: UdpFlow): boolean {

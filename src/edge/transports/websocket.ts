@@ -35,6 +35,10 @@ class WebSocketSession implements Session {
     return this.#state !== 'open' || this.#frames.halfOpen;
   }
 
+  get keptBytes(): number {
+    return this.#head.length + this.#frames.keptBytes;
+  }
+
   receive(chunk: Buffer): void {
     if (this.#state === 'open') this.#frames.push(chunk);
     else if (this.#state === 'upgrading') this.#upgrade(chunk);

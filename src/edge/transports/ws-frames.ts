@@ -50,6 +50,10 @@ export class FrameReader {
     return this.#rest.length > 0 || this.#opcode !== undefined;
   }
 
+  get keptBytes(): number {
+    return this.#rest.length + this.#fragments.length;
+  }
+
   push(chunk: Buffer): void {
     if (this.#ended) return;
     this.#rest.append(chunk);

@@ -1,0 +1,40 @@
+import { MAX_KEPT_BYTES } from '../limits.ts';
+
+interface Keeper {
+  destroy(why: string): void;
+}
+
+/**
+ * What all connections together keep of the bytes that they have read: halves of messages, and requests that wait for
+ * their turn. When that is too much, whoever keeps the most is closed. One for all transports of an edge.
+ */
+export class KeptBytes {
+  readonly #byConnection = new Map<Keeper, number>();
+  #sum = 0;
+
+  constructor(private readonly limit = MAX_KEPT_BYTES) {}
+
+  set(connection: Keeper, bytes: number): void {
+    this.#sum += bytes - (this.#byConnection.get(connection) ?? 0);
+    if (bytes > 0) this.#byConnection.set(connection, bytes);
+    else this.#byConnection.delete(connection);
+    if (this.#sum > this.limit) this.#closeLargest();
+  }
+
+  forget(connection: Keeper): void {
+    this.set(connection, 0);
+  }
+
+  #closeLargest(): void {
+    let largest: Keeper | undefined;
+    let most = 0;
+    for (const [connection, bytes] of this.#byConnection)
+      if (bytes > most) {
+        most = bytes;
+        largest = connection;
+      }
+    if (!largest) return;
+    this.forget(largest);
+    largest.destroy('it keeps too much that cannot be dealt with');
+  }
+}
