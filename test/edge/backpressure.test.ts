@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import type { Edge } from '../../src/edge/index.ts';
-import { MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
+import { APP_SILENCE_MS, MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
 import { FairShare } from '../../src/edge/transports/fair-share.ts';
-import { portOf, RawApp, request, startTestEdge, TcpPeer, transactionOf, UdpPeer } from './support.ts';
+import { ManualClock, portOf, RawApp, request, startTestEdge, TcpPeer, transactionOf, UdpPeer } from './support.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -152,6 +152,31 @@ describe('an app with too much before it', () => {
     app.socket.resume();
     expect(await app.next()).toContain('OPTIONS ');
     expect(app.socket.destroyed).toBe(false);
+  });
+
+  test('and that says nothing for 5 s is disconnected; what was asked is answered 503', async () => {
+    const clock = new ManualClock();
+    const edge = await startTestEdge({ clock });
+    closing.push(() => edge.stop());
+    const app = await appOf(edge);
+    // Nobody had asked it anything for a while.
+    clock.advance(60_000);
+    app.socket.pause();
+    await fill(edge);
+    const ask = async () => {
+      const phone = await phoneOf(edge);
+      phone.send(request('OPTIONS', 'TCP other.invalid'));
+      return phone.next();
+    };
+    clock.advance(APP_SILENCE_MS);
+    expect(await ask()).toStartWith('SIP/2.0 503 ');
+    expect(edge.holding.serverTransactions).toBeGreaterThan(100);
+    clock.advance(1);
+    expect(await ask()).toStartWith('SIP/2.0 503 ');
+    app.socket.resume();
+    await app.closed;
+    clock.advance(33_000);
+    expect(edge.holding.serverTransactions).toBe(0);
   });
 
   test('leaves the work to another', async () => {

@@ -307,6 +307,48 @@ describe('apps', () => {
     expect(await welcome.ask('ping')).toEndWith('|OK|pong');
   });
 
+  test('have no longer than that for junk, however much of it', async () => {
+    const clock = new ManualClock();
+    await using cleaner = new AsyncDisposableStack();
+    const other = cleaner.adopt(await startTestEdge({ clock }), (e) => e.stop());
+    const stranger = connect({ host: '127.0.0.1', port: other.control.port, allowHalfOpen: true });
+    cleaner.defer(() => void stranger.destroy());
+    stranger.on('error', () => {});
+    const ended = new Promise((resolve) => stranger.on('end', resolve));
+    const closed = new Promise((resolve) => stranger.on('close', resolve));
+    stranger.resume();
+    stranger.write('x#');
+    // It is told farewell, and does not end either.
+    await ended;
+    for (let second = 0; second < 6; second++) {
+      stranger.write('junk');
+      // What comes later is answered later: then the junk has been seen.
+      cleaner.use(await RawApp.ready(other));
+      clock.advance(1000);
+    }
+    await closed;
+  });
+
+  test('that ask and ask and do not read are disconnected', async () => {
+    await using cleaner = new AsyncDisposableStack();
+    const other = cleaner.adopt(await startTestEdge(), (e) => e.stop());
+    const greedy = cleaner.use(await RawApp.ready(other));
+    greedy.socket.pause();
+    let gone = false;
+    void greedy.closed.then(() => {
+      gone = true;
+    });
+    const pings = Array.from({ length: 5000 }, () => '41#xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx|ping').join('');
+    let asked = 0;
+    for (; !gone && asked < 100; asked++) {
+      if (!greedy.socket.write(pings))
+        await Promise.race([once(greedy.socket, 'drain').catch(() => {}), greedy.closed]);
+    }
+    await greedy.closed;
+    const another = cleaner.use(await RawApp.ready(other));
+    expect(await another.ask('ping')).toEndWith('|OK|pong');
+  });
+
   test('65 are too many', async () => {
     await using cleaner = new AsyncDisposableStack();
     const other = cleaner.adopt(await startTestEdge(), (e) => e.stop());
@@ -401,6 +443,46 @@ describe('starting and stopping', () => {
     await expect(TcpPeer.open(portOf(other, 'tcp'))).rejects.toThrow();
     await expect(RawApp.connect(other.control.port)).rejects.toThrow();
   });
+});
+
+describe('when a table is full', () => {
+  test('requests get 503 until there is room', async () => {
+    await using cleaner = new AsyncDisposableStack();
+    const limits = { serverTransactions: { transactions: 1 } };
+    const other = cleaner.adopt(await startTestEdge({ limits }), (e) => e.stop());
+    const own = cleaner.use(await RawApp.ready(other, 'options'));
+    const ask = () => phone.send(request('OPTIONS', via()), portOf(other, 'udp'));
+    ask();
+    const frame = await own.next();
+    ask();
+    expect(await phone.next()).toStartWith('SIP/2.0 503 ');
+    await own.ask(`sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+    expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+    ask();
+    expect(textOf(await own.next())).toStartWith('OPTIONS ');
+  });
+
+  test('apps are told that their request was not sent', async () => {
+    await using cleaner = new AsyncDisposableStack();
+    const other = cleaner.adopt(await startTestEdge({ limits: { clientTransactions: 1 } }), (e) => e.stop());
+    const own = cleaner.use(await RawApp.ready(other));
+    const uri = `sip:127.0.0.1:${phone.port}`;
+    const send = () => own.ask(`sip|||${uri}\r\nOPTIONS ${uri} SIP/2.0\r\n\r\n`);
+    expect(await send()).toContain('|OK|');
+    expect(await send()).toEndWith('|NOK|too many requests in progress');
+    expect(await phone.next()).toStartWith('OPTIONS ');
+  });
+});
+
+test('whoever sends what an other has sent gets no answer of the other’s, nor does the other get it again', async () => {
+  using other = await UdpPeer.open();
+  const text = request('OPTIONS', via());
+  send(text);
+  await app.ask(`sip|${transactionOf(await app.next())}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+  expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+  other.send(text, portOf(edge, 'udp'));
+  expect(await other.next()).toStartWith('SIP/2.0 482 ');
+  expect(phone.inbox.size).toBe(0);
 });
 
 test('the longest Require is refused in no time', async () => {
