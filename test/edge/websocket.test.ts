@@ -314,6 +314,42 @@ describe('on the connection', () => {
     await phone.closed;
   });
 
+  test('a message that was begun and is not continued ends it after 10 s, however many pings come', async () => {
+    const clock = new ManualClock();
+    const edge = await start({ clock });
+    const phone = await phoneOf(edge);
+    const ping = async () => {
+      phone.socket.write(clientFrame(OPCODE.ping, ''));
+      expect(await phone.control.next()).toMatchObject({ opcode: OPCODE.pong });
+    };
+    phone.socket.write(clientFrame(OPCODE.text, message().slice(0, 100), { fin: false }));
+    await ping();
+    clock.advance(HALF_OPEN_MS / 2);
+    // Another piece of it is no end either.
+    phone.socket.write(clientFrame(OPCODE.continuation, message().slice(100, 200), { fin: false }));
+    await ping();
+    clock.advance(HALF_OPEN_MS / 2 - 1);
+    await ping();
+    clock.advance(1);
+    await phone.closed;
+    expect(edge.counters.requests).toBe(0);
+  });
+
+  test('a message in pieces that is complete in time leaves it open', async () => {
+    const clock = new ManualClock();
+    const phone = await phoneOf(await start({ clock }));
+    const text = message();
+    phone.socket.write(clientFrame(OPCODE.text, text.slice(0, 100), { fin: false }));
+    phone.socket.write(clientFrame(OPCODE.ping, ''));
+    await phone.control.next();
+    clock.advance(HALF_OPEN_MS - 1);
+    phone.socket.write(clientFrame(OPCODE.continuation, text.slice(100)));
+    expect(await phone.next()).toStartWith('SIP/2.0 503 ');
+    clock.advance(HALF_OPEN_MS);
+    phone.send('\r\n\r\n');
+    expect(await phone.next()).toBe('\r\n');
+  });
+
   test('an answer whose connection is gone is lost: nobody can be called back', async () => {
     const ends = new Inbox<number>();
     const edge = await start({ connectionClosed: ({ port }) => ends.put(port) });
