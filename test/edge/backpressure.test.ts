@@ -2,15 +2,17 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import type { Edge } from '../../src/edge/index.ts';
 import { APP_SILENCE_MS, MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
 import { FairShare } from '../../src/edge/transports/fair-share.ts';
-import { ManualClock, portOf, RawApp, request, startTestEdge, TcpPeer, transactionOf, UdpPeer } from './support.ts';
+import { openStream, STREAMS, type StreamPeer, type StreamProtocol, serverTls } from './stream-peers.ts';
+import { ManualClock, portOf, RawApp, request, startTestEdge, transactionOf, UdpPeer } from './support.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-async function start(): Promise<Edge> {
-  const edge = await startTestEdge();
+async function start(proto: StreamProtocol = 'tcp'): Promise<Edge> {
+  const listen = (['udp', proto] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
+  const edge = await startTestEdge({ listen, tls: serverTls() });
   closing.push(() => edge.stop());
   return edge;
 }
@@ -21,24 +23,25 @@ async function appOf(edge: Edge): Promise<RawApp> {
   return app;
 }
 
-async function phoneOf(edge: Edge): Promise<TcpPeer> {
-  const phone = await TcpPeer.open(portOf(edge, 'tcp'));
+async function phoneOf(edge: Edge, proto: StreamProtocol = 'tcp'): Promise<StreamPeer> {
+  const phone = await openStream(proto, portOf(edge, proto));
   closing.push(() => phone.socket.destroy());
   return phone;
 }
 
-describe('one connection that asks faster than it is answered', () => {
+describe.each(STREAMS)('%s: one connection that asks faster than it is answered', (proto) => {
   const FLOOD = 4000;
+  const ask = (from = 'a.invalid') => request('OPTIONS', `${proto.toUpperCase()} ${from}`);
 
   test('is read no further, and holds up no other; all it asked is answered in the end', async () => {
-    const edge = await start();
+    const edge = await start(proto);
     const app = await appOf(edge);
-    const flood = await phoneOf(edge);
-    for (let i = 0; i < FLOOD; i++) flood.send(request('OPTIONS', 'TCP a.invalid'));
+    const flood = await phoneOf(edge, proto);
+    for (let i = 0; i < FLOOD; i++) flood.send(ask());
     const first = await app.next();
 
-    const other = await phoneOf(edge);
-    other.send(request('OPTIONS', 'TCP other.invalid'));
+    const other = await phoneOf(edge, proto);
+    other.send(ask('other.invalid'));
     const frames = [first];
     while (!frames.at(-1)?.includes('other.invalid')) frames.push(await app.next());
     // What was read at once with the request that reached the bound is not given back.
@@ -58,27 +61,27 @@ describe('one connection that asks faster than it is answered', () => {
   });
 
   test('has no more under way than the bound and what is looked at in one go, however much is read at once', async () => {
-    const edge = await start();
+    const edge = await start(proto);
     const app = await appOf(edge);
-    const flood = await phoneOf(edge);
-    flood.send(Array.from({ length: FLOOD }, () => request('OPTIONS', 'TCP a.invalid')).join(''));
+    const flood = await phoneOf(edge, proto);
+    flood.socket.write(Buffer.concat(Array.from({ length: FLOOD }, () => flood.encode(ask()))));
     await app.next();
-    const other = await phoneOf(edge);
-    other.send(request('OPTIONS', 'TCP other.invalid'));
+    const other = await phoneOf(edge, proto);
+    other.send(ask('other.invalid'));
     let before = 1;
     while (!(await app.next()).includes('other.invalid')) before++;
     expect(before).toBeLessThan(2 * MAX_REQUESTS_PER_CONNECTION);
   });
 
   test('that ends meanwhile leaves the edge as it was', async () => {
-    const edge = await start();
+    const edge = await start(proto);
     const app = await appOf(edge);
-    const flood = await phoneOf(edge);
-    for (let i = 0; i < FLOOD; i++) flood.send(request('OPTIONS', 'TCP a.invalid'));
+    const flood = await phoneOf(edge, proto);
+    for (let i = 0; i < FLOOD; i++) flood.send(ask());
     await app.next();
     flood.socket.destroy();
-    const other = await phoneOf(edge);
-    other.send(request('OPTIONS', 'TCP other.invalid'));
+    const other = await phoneOf(edge, proto);
+    other.send(ask('other.invalid'));
     let frame = await app.next();
     while (!frame.includes('other.invalid')) frame = await app.next();
     app.send(`${crypto.randomUUID()}|sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
