@@ -102,6 +102,36 @@ describe('server transaction, RFC 3261 17.2.2', () => {
     expect(flow.sent.map(({ data }) => data)).toEqual(['trying', 'trying', 'ok']);
   });
 
+  test('Proceeding: of several provisional responses, retransmissions get the last', () => {
+    const { flow, open } = setUp(UDP);
+    const tx = open();
+    tx?.respond(100, 'trying');
+    tx?.respond(183, 'progress');
+    tx?.retransmitted();
+    tx?.retransmitted();
+    expect(flow.sent.map(({ data }) => data)).toEqual(['trying', 'progress', 'progress', 'progress']);
+  });
+
+  test.each([UDP, TCP])('Proceeding without a final response: forgotten after 32 s, $protocol', (via) => {
+    const { flow, table, open } = setUp(via);
+    const tx = open();
+    clock.advance(10_000);
+    tx?.respond(100, 'trying');
+    clock.advance(21_999);
+    expect(table.match(tx?.key ?? '')).toBe(tx as NonNullable<typeof tx>);
+    expect(table.awaiting(tx?.id ?? '')).toBe(tx as NonNullable<typeof tx>);
+    expect(flow.held).toBe(1);
+    clock.advance(1);
+    expect(table.size).toBe(0);
+    expect(table.awaiting(tx?.id ?? '')).toBeUndefined();
+    expect(flow.held).toBe(0);
+    // What is said of it later reaches nobody.
+    tx?.respond(200, 'ok');
+    tx?.retransmitted();
+    expect(flow.sent.map(({ data }) => data)).toEqual(['trying']);
+    expect(clock.pending).toBe(0);
+  });
+
   test('Completed: retransmissions get the final response until timer J at 32 s, other responses are discarded', () => {
     const { flow, table, open } = setUp(UDP);
     const tx = open();
@@ -237,6 +267,28 @@ describe('matching, RFC 3261 17.2.3', () => {
       expect(key(old.replace(new RegExp(`^${name}: .*$`, 'm'), change))).not.toBe(key(old));
     }
   });
+
+  test.each([
+    ['another Request-URI', 'REGISTER sip:sidecar.test ', 'REGISTER sip:other.test '],
+    ['another tag in To', 'To: <sip:demo@sidecar.test>;tag=a', 'To: <sip:demo@sidecar.test>;tag=b'],
+    ['no tag in To', 'To: <sip:demo@sidecar.test>;tag=a', 'To: <sip:demo@sidecar.test>'],
+    ['another host in the top Via', 'UDP 192.0.2.1:5070', 'UDP 192.0.2.2:5070'],
+    ['another port in the top Via', 'UDP 192.0.2.1:5070', 'UDP 192.0.2.1:5071'],
+    ['another branch in the top Via', 'branch=1', 'branch=2'],
+    ['no branch in the top Via', ';branch=1', ''],
+  ])('without the magic cookie, %s makes another transaction', (_what, from, to) => {
+    const old = text
+      .replace('branch=z9hG4bKx', 'branch=1')
+      .replace('To: <sip:demo@sidecar.test>', 'To: <sip:demo@sidecar.test>;tag=a');
+    expect(old).toContain(from);
+    expect(key(old.replace(from, to))).not.toBe(key(old));
+  });
+
+  test('without the magic cookie, what a proxy may add on the way counts for nothing', () => {
+    const old = text.replace(';branch=z9hG4bKx', '');
+    const routed = old.replace('Max-Forwards: 70', 'Via: SIP/2.0/UDP 192.0.2.3\r\nMax-Forwards: 69');
+    expect(key(routed)).toBe(key(old));
+  });
 });
 
 describe('merged requests, RFC 3261 8.2.2.2', () => {
@@ -331,6 +383,18 @@ describe('client transaction, RFC 3261 17.1.2', () => {
     expect(happened).toEqual([100, 'failure 408 at 32000']);
   });
 
+  test('Proceeding: further provisional responses are passed on too', () => {
+    const { flow, happened, answer } = setUp(UDP);
+    answer(100);
+    answer(183);
+    clock.advance(10_000);
+    answer(183);
+    answer(200);
+    expect(happened).toEqual([100, 183, 183, 200]);
+    // Timer E began with the request, and had T2 from Proceeding on.
+    expect(flow.times).toEqual([0, 500, 4500, 8500]);
+  });
+
   test('Completed: no more retransmissions, copies of the response are absorbed until timer K at 5 s', () => {
     const { flow, table, happened, answer } = setUp(UDP);
     clock.advance(600);
@@ -373,6 +437,31 @@ describe('client transaction, RFC 3261 17.1.2', () => {
     expect(happened).toEqual(['failure 503 at 100']);
     clock.advance(40_000);
     expect(happened).toHaveLength(1);
+  });
+
+  test('transport error in Proceeding: 503, once, and nothing is sent any more', () => {
+    const { flow, table, happened, answer } = setUp(UDP);
+    answer(100);
+    clock.advance(600);
+    table.unreachable(UDP, '192.0.2.1', 5060);
+    table.unreachable(UDP, '192.0.2.1', 5060);
+    expect(happened).toEqual([100, 'failure 503 at 600']);
+    expect(table.size).toBe(0);
+    expect(answer(200)).toBe(false);
+    clock.advance(40_000);
+    expect(happened).toHaveLength(2);
+    expect(flow.times).toEqual([0, 500]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('the end of its connection in Proceeding: 503', () => {
+    const { flow, table, happened, answer } = setUp(TCP);
+    answer(100);
+    table.ended(new Line(TCP, clock));
+    expect(happened).toEqual([100]);
+    table.ended(flow);
+    expect(happened).toEqual([100, 'failure 503 at 0']);
+    expect(table.size).toBe(0);
   });
 
   test('a flow that has ended: 503, but never before the sender knows of the transaction', async () => {
