@@ -106,7 +106,13 @@ describe('what is not answered', () => {
     ['a malformed ACK', () => request('ACK', via()).replace('Max-Forwards: 70', 'Max-Forwards: x')],
     ['a malformed response', () => request('OPTIONS', via()).replace(/^.*/, 'SIP/2.0 99 What')],
     ['a response to nothing', () => request('OPTIONS', via()).replace(/^.*/, 'SIP/2.0 200 OK')],
-    ['a request without Call-ID', () => request('OPTIONS', via()).replace(/Call-ID: .*\r\n/, '')],
+    ...['Via', 'From', 'To', 'Call-ID', 'CSeq'].map(
+      (name) =>
+        [
+          `a request without ${name}`,
+          () => request('OPTIONS', via()).replace(new RegExp(`^${name}: .*\r\n`, 'm'), ''),
+        ] as const,
+    ),
     ['a keep-alive', () => '\r\n\r\n'],
     ['noise', () => Buffer.from([0xff, 0, 1, 2, 3, 4, 5])],
     ['the longest datagram of noise', () => 'x'.repeat(65_507)],
@@ -145,6 +151,29 @@ describe('what reaches the app', () => {
     expect(textOf(await app.next())).toContain(
       `\r\nVia: SIP/2.0/UDP a.invalid;rport=${phone.port};branch=z9hG4bKv1;received=127.0.0.1, SIP/2.0/UDP b.invalid;x;branch=z9hG4bKv2\r\n`,
     );
+  });
+});
+
+describe('a retransmission', () => {
+  test.each([
+    ['of today', () => via()],
+    ['without the magic cookie (RFC 2543)', () => `${via()};branch=1`],
+    ['without a branch (RFC 2543)', () => `${via()};x=y`],
+  ])('reaches the app once, and gets the same answer: %s', async (what, sentBy) => {
+    const fresh = request('OPTIONS', sentBy());
+    const text = what === 'of today' ? fresh : fresh.replace(/;branch=z9hG4bK[^;\r]+/, '');
+    const before = { ...edge.counters };
+    send(text);
+    const frame = await app.next();
+    send(text);
+    // Its turn is over when the one after it has its answer.
+    expect(await answer(request('CANCEL', via()))).toStartWith('SIP/2.0 481 ');
+    await app.ask(`sip|${transactionOf(frame)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+    const sent = await phone.next();
+    expect(sent).toStartWith('SIP/2.0 200 OK\r\n');
+    expect(await answer(text)).toBe(sent);
+    expect(app.frames.size).toBe(0);
+    expect(edge.counters.retransmissions).toBe(before.retransmissions + 2);
   });
 });
 
