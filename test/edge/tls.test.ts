@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { CertificateError, type Edge, type EdgeOptions } from '../../src/edge/index.ts';
-import { HALF_OPEN_MS } from '../../src/edge/limits.ts';
+import { CONNECT_MS, HALF_OPEN_MS } from '../../src/edge/limits.ts';
 import type { TestCertificate } from '../support/certificates.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { authority, openStream, serverCertificate, serverTls } from './stream-peers.ts';
@@ -289,5 +289,37 @@ describe('servers that we connect to', () => {
     await accepted.promise;
     clock.advance(10_000);
     expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
+  });
+
+  test('and all of the 10 s: one that comes about in the last moment carries the request', async () => {
+    const clock = new ManualClock();
+    const edge = await start({ clock });
+    const app = cleaner.use(await RawApp.ready(edge));
+    const server = authority.server(GATEWAY()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cleaner.defer(() => void server.close());
+    const shaken = once(server, 'secureConnection');
+    // What stands between: it takes connections, and lets nothing through until it is told to.
+    const passing = Promise.withResolvers<void>();
+    const taken = new Inbox<Socket>();
+    const wall = createServer({ pauseOnConnect: true }, async (socket) => {
+      cleaner.defer(() => void socket.destroy());
+      taken.put(socket);
+      await passing.promise;
+      socket.pipe(connect((server.address() as AddressInfo).port, '127.0.0.1')).pipe(socket);
+    }).listen(0, '127.0.0.1');
+    await once(wall, 'listening');
+    cleaner.defer(() => void wall.close());
+    const { port } = wall.address() as AddressInfo;
+    await app.ask(`sip|||sip:127.0.0.1:${port};transport=tls\r\nOPTIONS sip:sip.gateway.test SIP/2.0\r\n\r\n`);
+    await taken.next('a connection');
+    clock.advance(CONNECT_MS - 1);
+    passing.resolve();
+    const gateway = cleaner.use(new TcpPeer((await shaken)[0] as Socket));
+    const text = await gateway.next();
+    // Nor does the time for it go on once it is there.
+    clock.advance(1);
+    gateway.send(`SIP/2.0 200 OK\r\n${text.slice(text.indexOf('\r\n') + 2)}`);
+    expect(textOf(await app.next())).toStartWith('SIP/2.0 200 OK\r\n');
   });
 });
