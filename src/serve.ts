@@ -22,6 +22,7 @@ import { ConnectionBindings } from './register/connection-bindings.ts';
 import { type RegisterRules, register } from './register/index.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { Repeats } from './repeats.ts';
+import { isLoopback } from './sip/ip.ts';
 import { statusOf } from './status.ts';
 import { openStores, type Stores } from './stores.ts';
 import { systemTimers } from './timers.ts';
@@ -87,6 +88,7 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   const demo = provision(config, stores);
   const connections = new ConnectionBindings({
     location: stores.location,
+    isOpen: (address, port) => edge?.isConnected(address, port) ?? false,
     graceSeconds: config.abuse.connectionLostGraceSeconds,
     timers: systemTimers,
     logger,
@@ -164,18 +166,24 @@ function registerRules(config: Config, stores: Stores, alerts: Alerts, logger: L
 }
 
 function openEdge(
-  { embedded }: Config,
+  { embedded, platform }: Config,
   secret: string,
   connections: ConnectionBindings,
   logger: Logger,
 ): Promise<Edge> {
-  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify } = embedded;
+  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify, connectionsPerSource: perSource } = embedded;
   const [first, ...others] = tlsCerts.map((certFile, i) => ({ certFile, keyFile: tlsKeys[i] ?? '' }));
   return startEdge({
     ...{ listen: sip, secret, logger },
+    // Proxies and load balancers of the platform bring many phones.
+    limits: {
+      perSource,
+      exempt: (address) => isLoopback(address) || platform.networks.some((n) => n.contains(address)),
+    },
     ...(externalIp && { externalIp }),
     ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
     connectionClosed: (connection) => connections.closed(connection),
+    connectionNeeded: (connection) => connections.needs(connection),
   });
 }
 

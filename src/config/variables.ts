@@ -1,5 +1,6 @@
 import { DEFAULT_SOCKET_PATH } from '../admin/protocol.ts';
 import { ALGORITHMS } from '../digest/algorithm.ts';
+import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../edge/limits.ts';
 import {
   address,
   choice,
@@ -193,6 +194,12 @@ export const VARIABLES = {
       'Their keys in the same order, PEM without a passphrase (`--tls-key`).',
       '',
       readableFile,
+    ),
+    connectionsPerSource: integer(
+      'SIDECAR_CONNECTIONS_PER_SOURCE',
+      'Connections to the edge from one address, or from one /64 of IPv6; loopback and `JAMBONES_NETWORK_CIDR` are exempt.',
+      MAX_CONNECTIONS_PER_SOURCE,
+      { min: 1, max: MAX_CONNECTIONS },
     ),
     tlsVerify: flag(
       'SIDECAR_TLS_VERIFY',

@@ -6,7 +6,7 @@ import type { App } from './control/app.ts';
 import { Apps } from './control/apps.ts';
 import { requestLeader, requestSent, responseLeader, responseSent } from './control/messages.ts';
 import { type ControlServer, listenControl, secretCheck } from './control/server.ts';
-import type { Counters, Edge, EdgeOptions, Holding } from './options.ts';
+import type { Counters, Edge, EdgeOptions, FarEnd, Holding } from './options.ts';
 import { NotSent, nameOf, type Outbound, prepareRequest, readAppMessage } from './outbound.ts';
 import { refusalOf } from './refusals.ts';
 import { cseqNumbers, newId, newTag, statelessTag } from './tokens.ts';
@@ -21,7 +21,7 @@ import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
 
 export type { Clock } from './clock.ts';
-export type { ClosedConnection, Counters, Edge, EdgeOptions, Holding, Logger } from './options.ts';
+export type { Counters, Edge, EdgeOptions, FarEnd, Holding, Logger } from './options.ts';
 export { CertificateError, type TlsOptions } from './transports/certificates.ts';
 export type { Listener } from './transports/listen.ts';
 export { ListenError } from './transports/transport.ts';
@@ -59,6 +59,7 @@ class SipEdge implements Edge {
   readonly #nextCSeq = cseqNumbers(Date.now);
   readonly #probing = new Set<Transport>();
   readonly #connections: ConnectionCount;
+  #warnedAt = Number.NEGATIVE_INFINITY;
   #transports: Transports | undefined;
   #control: ControlServer | undefined;
 
@@ -85,9 +86,11 @@ class SipEdge implements Edge {
         message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
       malformed: (error, flow) => this.#onMalformed(error, flow),
       dropped: (flow, why) => this.#drop(flow, why),
+      notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
       unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
       refused: (transport) => void this.#probe(transport),
       notConnected: (flow, why) => this.options.logger.info({ to: peer(flow), why }, 'no connection'),
+      idle: (flow) => this.options.connectionNeeded?.(farEnd(flow)) ?? false,
       closed: (flow, served) => this.#onClosed(flow, served),
     };
     const shared = { count: this.#connections, share: new FairShare(), kept: new KeptBytes(limits?.keptBytes) };
@@ -123,6 +126,10 @@ class SipEdge implements Edge {
       serverTransactions: this.#server.size,
       clientTransactions: this.#client.size,
     };
+  }
+
+  isConnected(address: string, port: number): boolean {
+    return this.#transports?.connected(address, port) ?? false;
   }
 
   reloadCertificates(): void {
@@ -173,15 +180,22 @@ class SipEdge implements Edge {
 
   #onClosed(flow: Flow, served: boolean): void {
     this.#client.ended(flow);
-    const { protocol } = flow.transport;
-    if (served && protocol !== 'udp')
-      this.options.connectionClosed?.({ protocol, address: flow.address, port: flow.port });
+    if (served) this.options.connectionClosed?.(farEnd(flow));
   }
 
   /** Answers without a transaction: should the request come again, it is answered again (RFC 3261 8.2.7). */
   #refuse(request: readonly Header[], answer: Answer, flow: Flow): void {
     this.counters.refused++;
     flow.send(composeResponse(request, answer, statelessTag(request)));
+  }
+
+  /** An operator has to know when phones are turned away, but not of each. */
+  #onNotAccepted(flow: Flow, why: string): void {
+    this.#drop(flow, why);
+    const now = this.#clock.now();
+    if (now - this.#warnedAt < WARN_AGAIN_MS) return;
+    this.#warnedAt = now;
+    this.options.logger.warn({ from: flow.address, why }, 'connections are not accepted');
   }
 
   #drop(flow: Flow | undefined, why: string): void {
@@ -270,8 +284,14 @@ class SipEdge implements Edge {
 const MERGED = { status: 482, reason: 'Loop Detected' } satisfies Answer;
 const UNAVAILABLE = { status: 503, reason: 'Service Unavailable' } satisfies Answer;
 
+const WARN_AGAIN_MS = 60_000;
+
 /** Ports asked at a time; whoever is left out is asked at the next refusal, or runs into its timeout. */
 const MAX_PROBES = 16;
+
+function farEnd({ transport: { protocol }, address, port }: Flow): FarEnd {
+  return { protocol, address, port };
+}
 
 function peer({ transport, address, port }: Flow) {
   return { protocol: transport.toldAs, address, port };

@@ -40,7 +40,10 @@ export const MAX_CONNECTIONS_PER_SOURCE = 20;
 /** A message that has begun must be complete within this; a slow peer holds a buffer of ours. */
 export const HALF_OPEN_MS = 10_000;
 
-/** Connections without a message are closed after this; a phone that keeps one open sends keep-alives oftener. */
+/**
+ * Connections without a message are closed after this, unless somebody is registered over them: most phones that keep
+ * one open send keep-alives oftener, but not all do.
+ */
 export const IDLE_MS = 15 * 60_000;
 
 /** How long a connection of ours may take to come about; a client transaction would not outlive 32 s. */

@@ -14,7 +14,9 @@ export interface EdgeOptions extends ListenOptions {
   readonly clock?: Clock;
   readonly limits?: Limits;
   /** Called when a connection over which requests came has ended, unless {@link Edge.stop} has ended it. */
-  readonly connectionClosed?: (connection: ClosedConnection) => void;
+  readonly connectionClosed?: (connection: FarEnd) => void;
+  /** Whether a connection over which requests came is to stay open though nothing was said on it for long. */
+  readonly connectionNeeded?: (connection: FarEnd) => boolean;
 }
 
 /** Bounds that may be others than those of limits.ts. */
@@ -24,9 +26,9 @@ export interface Limits extends ConnectionLimits {
   readonly keptBytes?: number;
 }
 
-/** The far end of a connection that has ended: whoever has registered over it cannot be reached there any more. */
-export interface ClosedConnection {
-  readonly protocol: Exclude<Protocol, 'udp'>;
+/** The far end of a connection: whoever has registered over it can be reached there as long as it lasts. */
+export interface FarEnd {
+  readonly protocol: Protocol;
   /** The peer's IP address; IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
@@ -51,6 +53,8 @@ export interface Edge {
    * @throws CertificateError when they cannot be used: the old ones stay
    */
   reloadCertificates(): void;
+  /** Whether a connection from there is open. @param address IPv6 without brackets */
+  isConnected(address: string, port: number): boolean;
   /** Closes every socket; apps and peers see their connections end. */
   stop(): Promise<void>;
 }

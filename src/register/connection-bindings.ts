@@ -1,15 +1,31 @@
 import pLimit from 'p-limit';
-import { type Aor, type LocationService, type Logger, Unavailable } from '../ports.ts';
+import { type Aor, type Binding, type LocationService, type Logger, Unavailable } from '../ports.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import type { Timer, Timers } from '../timers.ts';
 import { addsContacts, type Registration } from './registration.ts';
 
 export interface ConnectionBindingsOptions {
   readonly location: LocationService;
+  /** Whether a connection from there is open. @param address IPv6 without brackets */
+  readonly isOpen: (address: string, port: number) => boolean;
   /** So long after its connection a binding goes, unless it was renewed; 0: it stays until it expires. */
   readonly graceSeconds: number;
   readonly timers: Timers;
   readonly logger: Logger;
+}
+
+/** The far end of a connection. */
+interface Peer {
+  /** IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+}
+
+interface Registered {
+  readonly aor: Aor;
+  readonly protocol: string;
+  /** Until when its bindings last, milliseconds since the epoch. */
+  readonly until: number;
 }
 
 /** AORs of one connection that are remembered: a phone has one, a PBX may have all its extensions. */
@@ -20,58 +36,76 @@ const MAX_REMOVALS_AT_A_TIME = 50;
 const RETRY_MS = 5000;
 const MAX_TRIES = 12;
 
-interface Closing {
-  readonly aors: Map<string, Aor>;
-  /** Milliseconds since the epoch. */
-  readonly closedAt: number;
-}
+/** Who has registered over a connection, by name. */
+type Users = Map<string, Registered>;
 
 /**
  * The bindings that live on connections (TCP, TLS, WebSocket). Whoever registered over one cannot be called any more
  * once it has ended: after a grace period, in which phones come back by themselves, their bindings are removed.
+ *
+ * Connections are told apart by their far end alone: what a phone says in its Via is not always what arrives here, as
+ * when a proxy in front of us takes the TLS off.
  */
 export class ConnectionBindings {
-  /** Connection → its AORs by name. */
-  readonly #open = new Map<string, Map<string, Aor>>();
-  readonly #closing = new Map<string, Closing>();
+  /** By the source of the connection, as bindings have it. */
+  readonly #open = new Map<string, Users>();
+  readonly #closing = new Map<string, Users>();
   readonly #timers = new Set<Timer>();
   readonly #turns = pLimit(MAX_REMOVALS_AT_A_TIME);
   #remembered = 0;
 
   constructor(private readonly options: ConnectionBindingsOptions) {}
 
-  /** A REGISTER was granted that came over this connection; others than connections are passed over. */
-  carries(registration: Registration): void {
+  /**
+   * A REGISTER was granted that came over this connection; others than connections are passed over.
+   * @param bindings all that its AOR has now
+   */
+  carries(registration: Registration, source: Peer, bindings: readonly Binding[]): void {
     const { protocol, proxy, aor } = registration;
-    if (this.options.graceSeconds === 0 || protocol === 'udp' || !addsContacts(registration)) return;
-    const connection = nameOf(protocol, proxy);
+    if (protocol === 'udp' || !addsContacts(registration)) return;
     const name = `${aor.user}@${aor.realm}`;
+    const open = this.options.isOpen(source.address, source.port);
     // It is back, from the very same port.
-    if (this.#closing.get(connection)?.aors.delete(name)) this.#remembered--;
-    let aors = this.#open.get(connection);
-    if (!aors) {
-      aors = new Map();
-      this.#open.set(connection, aors);
+    if (open && this.#closing.get(proxy)?.delete(name)) this.#remembered--;
+    const users = this.#open.get(proxy) ?? new Map();
+    if (!users.has(name)) {
+      if (users.size >= MAX_AORS || this.#remembered >= MAX_AORS_IN_ALL) return;
+      this.#remembered++;
     }
-    if (aors.has(name) || aors.size >= MAX_AORS || this.#remembered >= MAX_AORS_IN_ALL) return;
-    aors.set(name, aor);
-    this.#remembered++;
+    const until = Math.max(...bindings.filter((b) => b.proxy === proxy).map((b) => b.expiryTime));
+    this.#open.set(proxy, users.set(name, { aor, protocol, until }));
+    // It ended while we were at work.
+    if (!open) this.#ended(proxy);
   }
 
-  /** A connection has ended. @param address IPv6 without brackets */
-  closed({ protocol, address, port }: { protocol: string; address: string; port: number }): void {
-    const proxy = `sip:${joinHostPort(address, port)}`;
-    const connection = nameOf(protocol, proxy);
-    const aors = this.#open.get(connection);
-    if (!aors) return;
-    this.#open.delete(connection);
-    const closing = { aors, closedAt: this.options.timers.now() };
-    this.#closing.set(connection, closing);
-    this.#later(this.options.graceSeconds * 1000, () => {
-      if (this.#closing.get(connection) === closing) this.#closing.delete(connection);
-      this.#remembered -= aors.size;
-      const source = { proxy, protocol, savedUntil: closing.closedAt };
-      for (const aor of aors.values()) void this.#turns(() => this.#remove(aor, source, 1));
+  /** Whether somebody could not be called any more if this connection were closed. */
+  needs({ address, port }: Peer): boolean {
+    const now = this.options.timers.now();
+    return [...(this.#open.get(nameOf(address, port))?.values() ?? [])].some(({ until }) => until > now);
+  }
+
+  /** A connection has ended. */
+  closed({ address, port }: Peer): void {
+    // Another one from the same port, at another of our listeners, may be the one.
+    if (!this.options.isOpen(address, port)) this.#ended(nameOf(address, port));
+  }
+
+  #ended(proxy: string): void {
+    const users = this.#open.get(proxy);
+    if (!users) return;
+    this.#open.delete(proxy);
+    const { graceSeconds, timers } = this.options;
+    if (graceSeconds === 0) {
+      this.#remembered -= users.size;
+      return;
+    }
+    const savedUntil = timers.now();
+    this.#closing.set(proxy, users);
+    this.#later(graceSeconds * 1000, () => {
+      if (this.#closing.get(proxy) === users) this.#closing.delete(proxy);
+      this.#remembered -= users.size;
+      for (const { aor, protocol } of users.values())
+        void this.#turns(() => this.#remove(aor, { proxy, protocol, savedUntil }, 1));
     });
   }
 
@@ -103,6 +137,6 @@ export class ConnectionBindings {
   }
 }
 
-function nameOf(protocol: string, proxy: string): string {
-  return `${protocol} ${proxy}`;
+function nameOf(address: string, port: number): string {
+  return `sip:${joinHostPort(address, port)}`;
 }

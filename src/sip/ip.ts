@@ -21,6 +21,10 @@ export function bracketed(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
 }
 
+export function isLoopback(ip: string): boolean {
+  return ip.startsWith('127.') || ip === '::1';
+}
+
 /** `10.0.0.1:5060`, `[2001:db8::1]:5060`. */
 export function joinHostPort(ip: string, port: number): string {
   return `${bracketed(ip)}:${port}`;

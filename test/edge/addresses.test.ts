@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, isIP, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { ClosedConnection, Edge, EdgeOptions, Listener } from '../../src/edge/index.ts';
+import type { Edge, EdgeOptions, FarEnd, Listener } from '../../src/edge/index.ts';
 import { bracketed } from '../../src/sip/ip.ts';
 import { authority, openStream, serverCertificate, serverTls } from './stream-peers.ts';
 import { Inbox, portOf, RawApp, request, startTestEdge, TcpPeer, textOf, transactionOf, UdpPeer } from './support.ts';
@@ -100,7 +100,7 @@ describe.each([
   });
 
   test.each(hosts)('a request to %s is answered from there, and the app is told that address', async (host) => {
-    const ends = new Inbox<ClosedConnection>();
+    const ends = new Inbox<FarEnd>();
     const { app, udp, tcp } = await listenEverywhere({ connectionClosed: (connection) => ends.put(connection) });
     const byUdp = await openUdp(udp, host);
     byUdp.send(request('OPTIONS', `UDP a.invalid`));

@@ -503,15 +503,18 @@ describe('when a table is full', () => {
   });
 });
 
-test('whoever sends what an other has sent gets no answer of the other’s, nor does the other get it again', async () => {
-  using other = await UdpPeer.open();
-  const text = request('OPTIONS', via());
-  send(text);
-  await app.ask(`sip|${transactionOf(await app.next())}|\r\nSIP/2.0 200 OK\r\n\r\n`);
-  expect(await phone.next()).toStartWith('SIP/2.0 200 ');
-  other.send(text, portOf(edge, 'udp'));
+test('whoever sends what another has sent gets no answer of the other’s, nor does the other get it again', async () => {
+  await using cleaner = new AsyncDisposableStack();
+  const own = cleaner.adopt(await startTestEdge(), (e) => e.stop());
+  const apps = cleaner.use(await RawApp.ready(own, 'options'));
+  const [one, other] = [cleaner.use(await UdpPeer.open()), cleaner.use(await UdpPeer.open())];
+  const text = request('OPTIONS', `UDP 127.0.0.1:${one.port}`);
+  one.send(text, portOf(own, 'udp'));
+  await apps.ask(`sip|${transactionOf(await apps.next())}|\r\nSIP/2.0 200 OK\r\n\r\n`);
+  expect(await one.next()).toStartWith('SIP/2.0 200 ');
+  other.send(text, portOf(own, 'udp'));
   expect(await other.next()).toStartWith('SIP/2.0 482 ');
-  expect(phone.inbox.size).toBe(0);
+  expect(one.inbox.size).toBe(0);
 });
 
 test('the longest Require is refused in no time', async () => {

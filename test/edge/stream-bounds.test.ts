@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import type { ClosedConnection, EdgeOptions } from '../../src/edge/index.ts';
+import type { EdgeOptions, FarEnd } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS, IDLE_MS, MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
 import { CLOSE, closePayload, OPCODE } from '../../src/edge/transports/ws-frames.ts';
 import {
@@ -24,9 +24,9 @@ afterEach(async () => {
 /** An edge whose time does not pass, so that no deadline ends a connection. */
 async function start(proto: StreamProtocol, options: Partial<EdgeOptions> = {}) {
   const clock = new ManualClock();
-  const ends = new Inbox<ClosedConnection>();
+  const ends = new Inbox<FarEnd>();
   const listen = [{ proto, host: '127.0.0.1', port: 0 }];
-  const connectionClosed = (connection: ClosedConnection) => ends.put(connection);
+  const connectionClosed = (connection: FarEnd) => ends.put(connection);
   const edge = await startTestEdge({ listen, tls: serverTls(), clock, connectionClosed, ...options });
   cleaner.defer(() => edge.stop());
   return { edge, clock, ends };

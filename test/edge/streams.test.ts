@@ -1,10 +1,11 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import type { ClosedConnection, EdgeOptions } from '../../src/edge/index.ts';
+import type { EdgeOptions, FarEnd } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS, IDLE_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../../src/edge/limits.ts';
 import { ConnectionCount } from '../../src/edge/transports/connections.ts';
 import { KeptBytes } from '../../src/edge/transports/kept-bytes.ts';
+import { RecordingLogger } from '../support/logger.ts';
 import {
   authority,
   isSecure,
@@ -166,6 +167,34 @@ describe.each(STREAMS)('%s', (proto) => {
     await phone.closed;
   });
 
+  test('an idle connection stays as long as it is needed; one that only listened never is', async () => {
+    const clock = new ManualClock();
+    const asked: FarEnd[] = [];
+    let needed = true;
+    const connectionNeeded = (connection: FarEnd) => {
+      asked.push(connection);
+      return needed;
+    };
+    const { edge, open } = await start({ clock, connectionNeeded });
+    const listener = await open();
+    listener.send('\r\n\r\n');
+    await listener.next();
+    const phone = await open();
+    phone.send(message('INVITE'));
+    await phone.next();
+    for (let i = 0; i < 4; i++) clock.advance(IDLE_MS);
+    await listener.closed;
+    phone.send('\r\n\r\n');
+    await phone.next();
+    const farEnd = { protocol: proto, address: '127.0.0.1', port: phone.port };
+    expect(asked).toEqual(new Array(4).fill(farEnd));
+    expect(edge.isConnected('127.0.0.1', phone.port)).toBe(true);
+    needed = false;
+    clock.advance(IDLE_MS);
+    await phone.closed;
+    expect(edge.isConnected('127.0.0.1', phone.port)).toBe(false);
+  });
+
   test('the bound of connections: the one too many is closed, the others go on', async () => {
     const { edge, open } = await start({ limits: { connections: 2 } });
     const [first, second] = [await open(), await open()];
@@ -188,12 +217,17 @@ describe.each(STREAMS)('%s', (proto) => {
   });
 
   test('the bound per source', async () => {
-    const { edge, open } = await start({ limits: { perSource: 2, exempt: () => false } });
+    const logger = new RecordingLogger();
+    const { edge, open } = await start({ limits: { perSource: 2, exempt: () => false }, logger });
     await open('127.0.0.1', '127.0.0.8');
     await open('127.0.0.1', '127.0.0.8');
-    const third = await openStream(proto, portOf(edge, proto), '127.0.0.1', '127.0.0.8').catch(() => undefined);
-    await third?.closed;
-    expect(edge.counters.dropped).toBe(1);
+    for (let i = 1; i <= 3; i++) {
+      const more = await openStream(proto, portOf(edge, proto), '127.0.0.1', '127.0.0.8').catch(() => undefined);
+      await more?.closed;
+      expect(edge.counters.dropped).toBe(i);
+    }
+    const warning = { from: '127.0.0.8', why: 'too many connections from there' };
+    expect(logger.lines.filter((l) => l.level === 'warn').map((l) => l.fields)).toEqual([warning]);
     const neighbour = await open('127.0.0.1', '127.0.0.9');
     neighbour.send('\r\n\r\n');
     expect(await neighbour.next()).toBe('\r\n');
@@ -247,7 +281,7 @@ describe.each(STREAMS)('%s', (proto) => {
 
   describe('the end of a connection', () => {
     const watched = async () => {
-      const ends = new Inbox<ClosedConnection>();
+      const ends = new Inbox<FarEnd>();
       return { ends, ...(await start({ connectionClosed: (connection) => ends.put(connection) })) };
     };
 
@@ -282,7 +316,7 @@ describe.each(STREAMS)('%s', (proto) => {
 describe.each(['tcp', 'tls'] as const)('%s, opened by the edge', (proto: StreamProtocol) => {
   test('when the connection is gone, the answer takes another one to the port of sent-by (RFC 3261 18.2.2)', async () => {
     const listen = [{ proto, host: '127.0.0.1', port: 0 }] as const;
-    const ends = new Inbox<ClosedConnection>();
+    const ends = new Inbox<FarEnd>();
     const edge = await startTestEdge({
       listen,
       tls: serverTls(),
@@ -310,7 +344,7 @@ describe.each(['tcp', 'tls'] as const)('%s, opened by the edge', (proto: StreamP
   test('whoever leaves before the answers makes us open no more connections than it may', async () => {
     const PER_SOURCE = 3;
     const listen = [{ proto, host: '127.0.0.1', port: 0 }] as const;
-    const ends = new Inbox<ClosedConnection>();
+    const ends = new Inbox<FarEnd>();
     const limits = { perSource: PER_SOURCE, exempt: () => false };
     const edge = await startTestEdge({ listen, tls: serverTls(), limits, connectionClosed: (c) => ends.put(c) });
     cleaner.defer(() => edge.stop());

@@ -16,7 +16,13 @@ function start(graceSeconds = GRACE_MS / 1000) {
   const { rules, clock } = openCore();
   const timers = new ManualTimers(clock.now());
   const logger = new RecordingLogger();
-  const connections = new ConnectionBindings({ location: rules.location, graceSeconds, timers, logger });
+  const gone = new Set<number>();
+  const isOpen = (_address: string, port: number) => !gone.has(port);
+  const connections = new ConnectionBindings({ location: rules.location, isOpen, graceSeconds, timers, logger });
+  const close = (connection: typeof CONNECTION) => {
+    gone.add(connection.port);
+    connections.closed(connection);
+  };
   const withThem = { ...rules, connections };
   const phone = new Phone(withThem, 'alice', 'wonderland');
   const contacts = async () => headerOf(await phone.register({ contact: null, via: TCP }), 'Contact');
@@ -27,14 +33,14 @@ function start(graceSeconds = GRACE_MS / 1000) {
     await new Promise((resolve) => setImmediate(resolve));
     await settle();
   };
-  return { rules: withThem, clock, timers, logger, connections, phone, contacts, pass };
+  return { rules: withThem, clock, timers, logger, gone, close, connections, phone, contacts, pass };
 }
 
 describe('when its connection has ended, a binding', () => {
   test('goes after the grace period, not before', async () => {
-    const { connections, phone, contacts, pass } = start();
+    const { close, phone, contacts, pass } = start();
     expect((await phone.register({ via: TCP })).status).toBe(200);
-    connections.closed(CONNECTION);
+    close(CONNECTION);
     await pass(GRACE_MS - 1);
     expect(await contacts()).toContain('alice@192.0.2.7');
     await pass(1);
@@ -42,23 +48,24 @@ describe('when its connection has ended, a binding', () => {
   });
 
   test('stays when the phone has come back from elsewhere', async () => {
-    const { connections, phone, contacts, pass } = start();
+    const { close, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
-    connections.closed(CONNECTION);
+    close(CONNECTION);
     await phone.register({ via: TCP, source: { address: '192.0.2.7', port: 5061 } });
     await pass(GRACE_MS);
     expect(await contacts()).toContain('alice@192.0.2.7');
   });
 
   test('stays when it is back on the very same port, even if it only refreshed', async () => {
-    const { connections, phone, contacts, pass } = start();
+    const { close, gone, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
-    connections.closed(CONNECTION);
+    close(CONNECTION);
+    gone.clear();
     expect((await phone.send({ via: TCP })).status).toBe(200);
     await pass(GRACE_MS);
     expect(await contacts()).toContain('alice@192.0.2.7');
     // And goes with that connection.
-    connections.closed(CONNECTION);
+    close(CONNECTION);
     await pass(GRACE_MS);
     expect(await contacts()).toBeUndefined();
   });
@@ -66,40 +73,88 @@ describe('when its connection has ended, a binding', () => {
   test.each([
     ['another port', { ...CONNECTION, port: 5061 }],
     ['another address', { ...CONNECTION, address: '192.0.2.8' }],
-    ['another protocol', { ...CONNECTION, protocol: 'tls' }],
   ])('stays when it was %s', async (_what, other) => {
-    const { connections, phone, contacts, pass } = start();
+    const { close, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
-    connections.closed(other);
+    close(other);
     await pass(GRACE_MS);
     expect(await contacts()).toContain('alice@192.0.2.7');
   });
 
-  test('stays with a grace of 0, until it expires', async () => {
-    const { connections, phone, contacts, pass, timers } = start(0);
+  test('stays as long as there is another connection from the same port', async () => {
+    const { close, connections, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
     connections.closed(CONNECTION);
+    await pass(GRACE_MS);
+    expect(await contacts()).toContain('alice@192.0.2.7');
+    close(CONNECTION);
+    await pass(GRACE_MS);
+    expect(await contacts()).toBeUndefined();
+  });
+
+  test('goes whatever the phone says in its Via: a proxy may have taken the TLS off', async () => {
+    const { close, phone, contacts, pass } = start();
+    const via = 'SIP/2.0/WSS 192.0.2.7;branch=z9hG4bK1';
+    await phone.register({ via });
+    close({ ...CONNECTION, protocol: 'ws' });
+    await pass(GRACE_MS);
+    expect(await contacts()).toBeUndefined();
+  });
+
+  test('goes though the connection ended before it was stored', async () => {
+    const { close, connections, phone, contacts, pass, timers } = start();
+    close(CONNECTION);
+    expect((await phone.register({ via: TCP })).status).toBe(200);
+    expect(connections.needs(CONNECTION)).toBe(false);
+    await pass(GRACE_MS - 1);
+    expect(await contacts()).toContain('alice@192.0.2.7');
+    // The phone comes again, and is cut off again.
+    expect((await phone.send({ via: TCP })).status).toBe(200);
+    await pass(GRACE_MS);
+    expect(await contacts()).toBeUndefined();
+    expect(timers.pending).toBe(0);
+  });
+
+  test('stays with a grace of 0, until it expires', async () => {
+    const { close, phone, contacts, pass, timers } = start(0);
+    await phone.register({ via: TCP });
+    close(CONNECTION);
     await pass(60_000);
     expect(await contacts()).toContain('alice@192.0.2.7');
     expect(timers.pending).toBe(0);
   });
 
   test('of each user on it goes', async () => {
-    const { connections, phone, pass, rules, contacts } = start();
+    const { close, phone, pass, rules, contacts } = start();
     await phone.register({ via: TCP });
     const bob = new Phone(rules, 'bob', 'builder');
     await bob.register({ via: TCP });
-    connections.closed(CONNECTION);
+    close(CONNECTION);
     await pass(GRACE_MS);
     expect(await contacts()).toBeUndefined();
     expect(headerOf(await bob.register({ contact: null, via: TCP }), 'Contact')).toBeUndefined();
   });
 });
 
+test('a connection is needed as long as somebody is registered over it', async () => {
+  const { close, connections, phone, pass } = start();
+  expect(connections.needs(CONNECTION)).toBe(false);
+  await phone.register({ via: TCP, expires: '3600' });
+  expect(connections.needs(CONNECTION)).toBe(true);
+  expect(connections.needs({ ...CONNECTION, port: 5061 })).toBe(false);
+  await pass(3_599_000);
+  expect(connections.needs(CONNECTION)).toBe(true);
+  await pass(1000);
+  expect(connections.needs(CONNECTION)).toBe(false);
+  await phone.register({ via: TCP, expires: '3600' });
+  close(CONNECTION);
+  expect(connections.needs(CONNECTION)).toBe(false);
+});
+
 test('an unregistered phone leaves nothing to remove', async () => {
-  const { connections, phone, timers } = start();
+  const { close, phone, timers } = start();
   await phone.register({ via: TCP, expires: '0' });
-  connections.closed(CONNECTION);
+  close(CONNECTION);
   expect(timers.pending).toBe(0);
 });
 
@@ -118,12 +173,16 @@ test('a store that is away is asked again, and not for ever', async () => {
   };
   const timers = new ManualTimers(clock.now());
   const logger = new RecordingLogger();
-  const connections = new ConnectionBindings({ location, graceSeconds: 10, timers, logger });
+  const gone = new Set<number>();
+  const isOpen = (_address: string, port: number) => !gone.has(port);
+  const connections = new ConnectionBindings({ location, isOpen, graceSeconds: 10, timers, logger });
   const phone = new Phone({ ...rules, location, connections }, 'alice', 'wonderland');
   const lose = async () => {
     await register({ ...rules, location, connections }, phone.request({ via: TCP }));
     await phone.register({ via: TCP });
+    gone.add(CONNECTION.port);
     connections.closed(CONNECTION);
+    gone.clear();
     await timers.advanceAsync(10_000);
   };
 

@@ -145,6 +145,11 @@ export class Connection implements Flow {
     setImmediate(() => this.#goOn());
   }
 
+  /** It may be idle for as long again. */
+  stay(): void {
+    this.#idle.restart();
+  }
+
   destroy(why: string): void {
     this.why = why;
     this.socket.destroy();

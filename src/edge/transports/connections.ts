@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { isLoopback } from '../../sip/ip.ts';
 import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../limits.ts';
 
 /** The bounds of connections; those of limits.ts unless told otherwise. */
@@ -65,8 +66,4 @@ function sourceOf(address: string): string {
   const zeros =
     after === undefined ? [] : new Array<string>(Math.max(0, 8 - groups.length - trailing.length)).fill('0');
   return [...groups, ...zeros, ...trailing].slice(0, 4).join(':');
-}
-
-export function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
 }

@@ -1,8 +1,7 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { bracketed } from '../../sip/ip.ts';
+import { bracketed, isLoopback } from '../../sip/ip.ts';
 import { CertificateError, Certificates, type TlsOptions } from './certificates.ts';
-import { isLoopback } from './connections.ts';
 import { tcpSockets, tlsSockets } from './sockets.ts';
 import { type StreamContext, type StreamKind, StreamTransport } from './stream.ts';
 import { TCP, TLS } from './tcp.ts';
@@ -58,6 +57,11 @@ export class Transports {
   /** Reads certificate and key again, for connections to come. @throws CertificateError, and the old ones stay */
   reloadCertificates(): void {
     this.certificates?.reload();
+  }
+
+  /** Whether a connection from there is open. */
+  connected(address: string, port: number): boolean {
+    return this.all.some((transport) => transport.connectedTo(address, port));
   }
 
   /** Where the outside finds the edge. */

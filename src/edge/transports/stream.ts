@@ -77,7 +77,10 @@ export class StreamTransport implements Transport, ConnectionContext {
     const giveUp = (connection: Connection) => connection.destroy('it took too long');
     this.connecting = new DelayQueue(CONNECT_MS, clock, giveUp);
     this.halfOpen = new DelayQueue(HALF_OPEN_MS, clock, giveUp);
-    this.idle = new DelayQueue(IDLE_MS, clock, giveUp);
+    this.idle = new DelayQueue(IDLE_MS, clock, (connection) => {
+      if (connection.served && events.idle(connection)) connection.stay();
+      else giveUp(connection);
+    });
     this.#server = sockets.server((socket) => this.#accept(socket));
   }
 
@@ -169,7 +172,7 @@ export class StreamTransport implements Transport, ConnectionContext {
     if (refusal !== undefined) {
       socket.on('error', () => {}); // it is of no interest any more
       socket.destroy();
-      this.events.dropped(this.#noWayTo(address, port), refusal);
+      this.events.notAccepted(this.#noWayTo(address, port), refusal);
       return () => {};
     }
     const connection = new Connection('accepted', socket, address, port, '', this);

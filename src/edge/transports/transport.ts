@@ -56,8 +56,12 @@ export interface TransportEvents {
   malformed(error: MalformedMessage, flow: Flow): void;
   /** Bytes that were not worth an answer were dropped. */
   dropped(flow: Flow | undefined, why: string): void;
+  /** Somebody has too many connections, or all together have. */
+  notAccepted(flow: Flow, why: string): void;
   /** Nobody listens at the far end; what was sent there last is lost. */
   unreachable(transport: Transport, address: string, port: number): void;
+  /** Nothing was said on a connection for long, over which requests came. True: it is to stay open. */
+  idle(flow: Flow): boolean;
   /** A connection of ours did not come about. `closed` follows. */
   notConnected(flow: Flow, why: string): void;
   /**
