@@ -162,7 +162,7 @@ class SipEdge implements Edge {
     const app = refusal ? undefined : this.#apps.next(request.method);
     const id = newId();
     if (app && this.#server.open(request, bytes, key, id, flow, { headers, sentBy: request.topVia, owner: app })) {
-      app.send(requestLeader(bytes, peer(flow), id, local(flow.transport)), serialise(request, headers));
+      app.send(requestLeader(bytes, peer(flow), id, local(flow.transport, flow.address)), serialise(request, headers));
     } else this.#refuse(headers, refusal ?? UNAVAILABLE, flow);
   }
 
@@ -244,7 +244,7 @@ class SipEdge implements Edge {
       const id = newId();
       const { transport, address, port, wire } = outbound;
       // As drachtio has it: of a datagram its source is told, of a connection its far end.
-      const told = transport.reliable ? { protocol: transport.toldAs, address, port } : local(transport);
+      const told = transport.reliable ? { protocol: transport.toldAs, address, port } : local(transport, address);
       app.reply(msgId, `OK|${requestSent(Buffer.byteLength(wire), told, id)}`, wire);
       this.#send(app, id, outbound);
     } catch (error) {
@@ -297,6 +297,6 @@ function peer({ transport, address, port }: Flow) {
   return { protocol: transport.toldAs, address, port };
 }
 
-function local(transport: Transport) {
-  return { protocol: transport.toldAs, address: localAddress(transport), port: transport.port };
+function local(transport: Transport, peer: string) {
+  return { protocol: transport.toldAs, address: localAddress(transport, peer), port: transport.port };
 }

@@ -55,7 +55,7 @@ export function prepareRequest(text: string, route: string, transports: Transpor
   const over = (protocol: string): Outbound => {
     const transport = transports.towards(protocol, address, target.port);
     if (!transport) throw new NotSent('requested protocol/transport not available');
-    const sentBy = transports.sentBy(transport);
+    const sentBy = transports.sentBy(transport, address);
     const asked = transport.reliable ? [] : [{ name: 'rport' }];
     const via = { protocol: transport.viaProtocol, ...sentBy, params: [...asked, { name: 'branch', value: branch }] };
     const from = `<sip:${sentBy.host}:${transport.port}${protocol === 'udp' ? '' : `;transport=${protocol}`}>`;

@@ -127,7 +127,11 @@ describe.each([
       const { edge, app, udp } = await listenEverywhere();
       const gateway = await openGateway(edge, proto, host, udp);
       await ask(app, host, gateway.port, proto);
-      expect(await gateway.asked()).toStartWith(`OPTIONS sip:${bracketed(host)} SIP/2.0\r\n`);
+      const request = await gateway.asked();
+      expect(request).toStartWith(`OPTIONS sip:${bracketed(host)} SIP/2.0\r\n`);
+      // It is told an address that it can answer to: one of its own family.
+      const sentBy = /^Via: SIP\/2\.0\/\w+ (.+):\d+;/m.exec(request)?.[1] ?? '';
+      expect(isIP(sentBy.replace(/^\[|\]$/g, ''))).toBe(isIP(host));
       const response = await app.next('the answer');
       expect(response.split('|').slice(4, 7)).toEqual([proto, host, String(gateway.port)]);
       expect(textOf(response)).toStartWith('SIP/2.0 200 OK\r\n');

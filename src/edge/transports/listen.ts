@@ -87,9 +87,9 @@ export class Transports {
     );
   }
 
-  /** The edge's own address, as URIs and Via write it, and its port unless that goes without saying. */
-  sentBy(transport: Transport): { host: string; port?: number } {
-    const host = bracketed(this.#announced(transport));
+  /** The edge's own address as that peer knows it, in the form of URIs and Via, and its port unless that goes without saying. */
+  sentBy(transport: Transport, peer: string): { host: string; port?: number } {
+    const host = bracketed(this.#announced(transport, peer));
     return { host, ...(transport.port !== transport.defaultPort && { port: transport.port }) };
   }
 
@@ -97,8 +97,8 @@ export class Transports {
     await Promise.all(this.all.map((transport) => transport.close()));
   }
 
-  #announced(transport: Transport): string {
-    const local = localAddress(transport);
+  #announced(transport: Transport, peer?: string): string {
+    const local = localAddress(transport, peer);
     return this.externalIp !== undefined && isIP(this.externalIp) === isIP(local) ? this.externalIp : local;
   }
 }
@@ -116,21 +116,25 @@ async function listenStream(
   return transport;
 }
 
-/** The address that was bound; for a wildcard the one that the machine had first, beyond loopback, when it was. */
-export function localAddress(transport: Transport): string {
-  const known = localAddresses.get(transport);
-  if (known !== undefined) return known;
+/**
+ * The address that was bound; for a wildcard the one of the peer's family that the machine had first, beyond loopback,
+ * when it was looked up.
+ * @param peer IPv6 without brackets; a `::` hears IPv4 too
+ */
+export function localAddress(transport: Transport, peer = transport.address): string {
   const { address } = transport;
-  const local = address === '0.0.0.0' || address === '::' ? machineAddress(address) : address;
-  localAddresses.set(transport, local);
-  return local;
+  if (address !== '0.0.0.0' && address !== '::') return address;
+  const family = address === '0.0.0.0' || isIP(peer) === 4 ? 'IPv4' : 'IPv6';
+  const known = localAddresses.get(transport) ?? {};
+  localAddresses.set(transport, known);
+  known[family] ??= machineAddress(family);
+  return known[family];
 }
 
 /** Asking for the interfaces of the machine takes longer than all else that a request needs. */
-const localAddresses = new WeakMap<Transport, string>();
+const localAddresses = new WeakMap<Transport, { IPv4?: string; IPv6?: string }>();
 
-function machineAddress(wildcard: '0.0.0.0' | '::'): string {
-  const family = wildcard === '::' ? 'IPv6' : 'IPv4';
+function machineAddress(family: 'IPv4' | 'IPv6'): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const outside = addresses.find((a) => a.family === family && !a.internal && !a.address.startsWith('fe80:'));
   return outside?.address ?? (family === 'IPv6' ? '::1' : '127.0.0.1');
