@@ -36,15 +36,51 @@ const account = v.pipe(
   ),
 );
 
+const lists = v.strictObject({
+  account: v.optional(v.array(account), []),
+  carrier: v.optional(v.array(carrier), []),
+});
+type Lists = v.InferOutput<typeof lists>;
+
 const provisioning = v.pipe(
-  v.strictObject({ account: v.optional(v.array(account), []), carrier: v.optional(v.array(carrier), []) }),
-  v.check((p) => new Set(p.account.map((a) => a.realm)).size === p.account.length, 'a realm is named twice'),
-  v.check((p) => new Set(p.carrier.map((c) => c.name)).size === p.carrier.length, 'a carrier is named twice'),
-  v.check(
-    (p) => p.carrier.every((c) => c.account === undefined || p.account.some((a) => a.realm === c.account)),
-    'a carrier names an account that is not there',
+  lists,
+  noEntry(
+    'account',
+    'realm',
+    ({ realm }, i, { account }) => account.findIndex((a) => a.realm === realm) < i,
+    'is taken',
+  ),
+  noEntry('carrier', 'name', ({ name }, i, { carrier }) => carrier.findIndex((c) => c.name === name) < i, 'is taken'),
+  noEntry(
+    'carrier',
+    'account',
+    (c, _, { account }) => c.account !== undefined && !account.some((a) => a.realm === c.account),
+    'names an account that is not there',
   ),
 );
+
+/** The first entry of a list for which this is so is an error at that key of it. */
+function noEntry<L extends keyof Lists>(
+  list: L,
+  key: string,
+  isWrong: (entry: Lists[L][number], index: number, all: Lists) => boolean,
+  message: string,
+) {
+  return v.rawCheck<Lists>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const all = dataset.value;
+    const entries: Lists[L][number][] = all[list];
+    const index = entries.findIndex((entry, i) => isWrong(entry, i, all));
+    const entry = entries[index];
+    if (!entry) return;
+    const path = [
+      { type: 'object', origin: 'value', input: all, key: list, value: entries },
+      { type: 'array', origin: 'value', input: entries, key: index, value: entry },
+      { type: 'object', origin: 'value', input: entry, key, value: undefined },
+    ] satisfies [v.IssuePathItem, ...v.IssuePathItem[]];
+    addIssue({ message, path });
+  });
+}
 
 /** What a provisioning file says. */
 export type Provisioning = v.InferOutput<typeof provisioning>;

@@ -117,8 +117,12 @@ describe('provisioned carriers', () => {
 });
 
 const bad: [string, string, RegExp][] = [
-  ['two of one name', '[[carrier]]\nname = "a"\n[[carrier]]\nname = "a"', /a carrier is named twice$/],
-  ['an unknown account', '[[carrier]]\nname = "a"\naccount = "nowhere.test"', /names an account that is not there$/],
+  ['two of one name', '[[carrier]]\nname = "a"\n[[carrier]]\nname = "a"', /^p\.toml:4: carrier\[2\]\.name is taken$/],
+  [
+    'an unknown account',
+    '[[carrier]]\nname = "a"\naccount = "nowhere.test"',
+    /^p\.toml:3: carrier\[1\]\.account names an account that is not there$/,
+  ],
   [
     'a gateway twice',
     '[[carrier]]\nname = "a"\ngateway = [{ host = "x.test" }, { host = "X.test" }]',

@@ -64,7 +64,7 @@ describe('a provisioning file', () => {
     [
       'one realm twice',
       '[[account]]\nrealm = "a.test"\n[[account]]\nrealm = "A.test"',
-      /^p\.toml:1: a realm is named twice$/,
+      /^p\.toml:4: account\[2\]\.realm is taken$/,
     ],
     [
       'clients beside a webhook',
