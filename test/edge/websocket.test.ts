@@ -284,7 +284,7 @@ describe('on the connection', () => {
     expect(await phone.next()).toStartWith('SIP/2.0 503 ');
   });
 
-  test('a body that is no text goes out in a binary frame', async () => {
+  test('a body beyond ASCII is counted in bytes', async () => {
     const edge = await start();
     const phone = await phoneOf(edge);
     const app = cleaner.use(await RawApp.ready(edge, 'options'));
