@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { benchCommand, COMMON_OPTIONS } from '../command.ts';
 import { machine } from '../register/proc.ts';
 import { serverListLine } from './peer.ts';
 
@@ -32,47 +32,36 @@ const EMPTY = 'empty program';
 /** Far more than any command takes that is well. */
 const RUN_DEADLINE_MS = 10_000;
 
-void main();
+const OPTIONS = { ...COMMON_OPTIONS, socket: { type: 'string' }, runs: { type: 'string', default: '30' } } as const;
 
-async function main(): Promise<void> {
-  const values = readArgs();
-  if (!values) return;
+void benchCommand(
+  USAGE,
+  OPTIONS,
+  ({ binary, json, smoke, socket, runs }) => {
+    if (!/^[1-9]\d{0,4}$/.test(runs)) throw new Error(`--runs ${runs}: must be a whole number over 0`);
+    return { binary: resolve(binary), json, socket, runs: smoke ? 3 : Number(runs) };
+  },
+  bench,
+);
+
+interface Settings {
+  readonly binary: string;
+  readonly json: boolean;
+  /** Of a sidecar that is there; undefined: of one that only answers. */
+  readonly socket: string | undefined;
+  readonly runs: number;
+}
+
+async function bench({ binary, json, socket: given, runs }: Settings): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'sidecar-bench-cli-'));
-  const socket = values.socket ?? join(directory, 'admin.sock');
-  const peer = values.socket === undefined ? await listen(socket) : undefined;
+  const socket = given ?? join(directory, 'admin.sock');
+  const peer = given === undefined ? await listen(socket) : undefined;
   try {
-    const empty = await compileEmpty(directory);
-    const times = await measure(resolve(values.binary), empty, socket, values.smoke ? 3 : Number(values.runs));
-    report(times, values.json);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
+    report(await measure(binary, await compileEmpty(directory), socket, runs), json);
   } finally {
     peer?.close();
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-function readArgs() {
-  try {
-    const { help, ...values } = parseArgs({
-      options: {
-        binary: { type: 'string', default: 'dist/sbc-sip-sidecar' },
-        socket: { type: 'string' },
-        runs: { type: 'string', default: '30' },
-        json: { type: 'boolean', default: false },
-        smoke: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-    if (!/^[1-9]\d{0,4}$/.test(values.runs)) throw new Error(`--runs ${values.runs}: must be a whole number over 0`);
-    if (!help) return values;
-    console.log(USAGE);
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exitCode = 2;
-  }
-  return undefined;
 }
 
 /** Milliseconds by command. The commands take turns, so that what the machine does meanwhile hits all alike. */

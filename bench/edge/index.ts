@@ -1,7 +1,7 @@
 /** What a message costs on each transport: the sidecar beside bare drachtio-srf on the same edge, A B A B. */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { TestAuthority } from '../../test/support/certificates.ts';
+import { benchCommand, COMMON_OPTIONS } from '../command.ts';
 import { machine } from '../register/proc.ts';
 import { PROTOCOLS, type Protocol } from './client.ts';
 import { type Run, run, type Work } from './load.ts';
@@ -35,63 +35,50 @@ interface Row {
   readonly runs: readonly Run[];
 }
 
-void main();
-
-async function main(): Promise<void> {
-  try {
-    const settings = readArgs(process.argv.slice(2));
-    if (settings) await measure(settings);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
-  // drachtio-srf and idle connections would keep us; everything that was to be said has been.
-  process.exit();
+interface Settings {
+  readonly binary: string;
+  readonly json: boolean;
+  readonly transports: readonly Protocol[];
+  readonly works: readonly Work[];
+  readonly connections: number;
+  readonly runs: number;
+  readonly seconds: number;
+  readonly warmup: number;
 }
 
-function readArgs(args: string[]) {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        binary: { type: 'string', default: 'dist/sbc-sip-sidecar' },
-        transport: { type: 'string', multiple: true, default: [...PROTOCOLS] },
-        work: { type: 'string', multiple: true, default: [...WORKS] },
-        connections: { type: 'string' },
-        runs: { type: 'string' },
-        seconds: { type: 'string' },
-        warmup: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        smoke: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      return undefined;
-    }
+const OPTIONS = {
+  ...COMMON_OPTIONS,
+  transport: { type: 'string', multiple: true },
+  work: { type: 'string', multiple: true },
+  connections: { type: 'string' },
+  runs: { type: 'string' },
+  seconds: { type: 'string' },
+  warmup: { type: 'string' },
+} as const;
+
+await benchCommand(
+  USAGE,
+  OPTIONS,
+  ({ binary, json, smoke, ...values }) => {
     const number = (name: 'runs' | 'seconds' | 'warmup' | 'connections', usual: number) => {
       const value = Number(values[name] ?? usual);
       if (values[name] !== '' && value > 0 && value <= 10_000) return value;
       throw new Error(`--${name} ${values[name]}: a number over 0`);
     };
-    const { smoke } = values;
     return {
-      binary: values.binary,
-      json: values.json,
-      transports: values.transport.map((name) => oneOf('transport', PROTOCOLS, name)),
-      works: values.work.map((name) => oneOf('work', WORKS, name)),
+      ...{ binary, json },
+      transports: (values.transport ?? PROTOCOLS).map((name) => oneOf('transport', PROTOCOLS, name)),
+      works: (values.work ?? WORKS).map((name) => oneOf('work', WORKS, name)),
       connections: Math.ceil(number('connections', smoke ? 10 : 50)),
       runs: Math.ceil(number('runs', smoke ? 1 : 5)),
       seconds: number('seconds', smoke ? 0.3 : 3),
       warmup: number('warmup', smoke ? 0.1 : 2),
     };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return undefined;
-  }
-}
+  },
+  measure,
+);
+// drachtio-srf and idle connections would keep us; everything that was to be said has been.
+process.exit();
 
 function oneOf<T extends string>(flag: string, known: readonly T[], name: string): T {
   const found = known.find((k) => k === name);
@@ -99,7 +86,7 @@ function oneOf<T extends string>(flag: string, known: readonly T[], name: string
   return found;
 }
 
-async function measure(settings: NonNullable<ReturnType<typeof readArgs>>): Promise<void> {
+async function measure(settings: Settings): Promise<void> {
   const { binary, transports, works, connections } = settings;
   const authority = new TestAuthority();
   const tls = authority.certificate(['localhost'], ['127.0.0.1']);
@@ -142,10 +129,7 @@ async function compare(
   return sides.map((side, i) => ({ transport, work, side: side.name, runs: results[i] ?? [] }));
 }
 
-function print(
-  rows: readonly Row[],
-  { json, runs, seconds, warmup, connections }: NonNullable<ReturnType<typeof readArgs>>,
-) {
+function print(rows: readonly Row[], { json, runs, seconds, warmup, connections }: Settings) {
   const about = `${machine()}, drachtio-srf ${drachtioVersion()}`;
   if (json) {
     const settings = { runs, seconds, warmup, connections };

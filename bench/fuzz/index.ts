@@ -1,6 +1,6 @@
 /** Strangers who send rubbish, who never finish, who never stop: the compiled sidecar must not mind. */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { benchCommand, COMMON_OPTIONS } from '../command.ts';
 import { Phone } from '../edge/phone.ts';
 import { startSidecar } from '../edge/sidecar.ts';
 import { machine } from '../register/proc.ts';
@@ -40,58 +40,42 @@ const WARM_UP_SHARE = 0.2;
 /** Files of our own beside the connections. */
 const OWN_FILES = 200;
 
-void main();
+const OPTIONS = {
+  ...COMMON_OPTIONS,
+  messages: { type: 'string' },
+  connections: { type: 'string' },
+  floods: { type: 'string' },
+  seed: { type: 'string' },
+} as const;
 
-async function main(): Promise<void> {
-  const settings = readArgs(process.argv.slice(2));
-  if (!settings) return;
-  try {
-    await fuzz(settings);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
-}
-
-function readArgs(args: string[]) {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        binary: { type: 'string', default: 'dist/sbc-sip-sidecar' },
-        messages: { type: 'string' },
-        connections: { type: 'string' },
-        floods: { type: 'string' },
-        seed: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        smoke: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      return undefined;
-    }
+void benchCommand(
+  USAGE,
+  OPTIONS,
+  ({ binary, json, smoke, ...values }) => {
     const whole = (name: 'messages' | 'connections' | 'floods' | 'seed', usual: number) => {
       const value = Number(values[name] ?? usual);
       if (values[name] !== '' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
       throw new Error(`--${name} ${values[name]}: a whole number`);
     };
-    const { binary, json, smoke } = values;
     return {
-      binary,
-      json,
-      smoke,
+      ...{ binary, json, smoke },
       messages: whole('messages', smoke ? 300 : 100_000),
       connections: Math.min(whole('connections', smoke ? 200 : 10_500), maxFiles() - OWN_FILES),
       floods: whole('floods', smoke ? 10 : 100),
       seed: whole('seed', Math.floor(Math.random() * 2 ** 31)),
     };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return undefined;
-  }
+  },
+  fuzz,
+);
+
+interface Settings {
+  readonly binary: string;
+  readonly json: boolean;
+  readonly smoke: boolean;
+  readonly messages: number;
+  readonly connections: number;
+  readonly floods: number;
+  readonly seed: number;
 }
 
 /** What both we and the sidecar, which inherits it, may open. */
@@ -99,7 +83,7 @@ function maxFiles(): number {
   return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
 }
 
-async function fuzz(settings: NonNullable<ReturnType<typeof readArgs>>): Promise<void> {
+async function fuzz(settings: Settings): Promise<void> {
   const { binary, smoke, messages, connections, floods, seed } = settings;
   const sidecar = await startSidecar(binary, PROTOCOLS, { users: 100 });
   const { pid } = sidecar;

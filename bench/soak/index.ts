@@ -1,5 +1,5 @@
 /** Minutes of a busy day: registrations at a steady rate while phones come and go. Nothing may grow. */
-import { parseArgs } from 'node:util';
+import { benchCommand, COMMON_OPTIONS } from '../command.ts';
 import { REALM, startSidecar } from '../edge/sidecar.ts';
 import { Load } from '../register/load.ts';
 import { machine } from '../register/proc.ts';
@@ -34,56 +34,43 @@ const TOLERATED_GROWTH = 1.2;
 const CHURN_USERS = 600;
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
 
-void main();
+const OPTIONS = {
+  ...COMMON_OPTIONS,
+  minutes: { type: 'string', default: '5' },
+  rate: { type: 'string' },
+  churn: { type: 'string', default: '20' },
+  users: { type: 'string', default: '2000' },
+} as const;
 
-async function main(): Promise<void> {
-  const settings = readArgs(process.argv.slice(2));
-  if (!settings) return;
-  try {
-    await soak(settings);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
-}
-
-function readArgs(args: string[]) {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        binary: { type: 'string', default: 'dist/sbc-sip-sidecar' },
-        minutes: { type: 'string', default: '5' },
-        rate: { type: 'string' },
-        churn: { type: 'string', default: '20' },
-        users: { type: 'string', default: '2000' },
-        json: { type: 'boolean', default: false },
-        smoke: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      return undefined;
-    }
+void benchCommand(
+  USAGE,
+  OPTIONS,
+  ({ binary, json, smoke, ...values }) => {
     const number = (name: string, text: string) => {
       const value = Number(text);
       if (text !== '' && value > 0 && value <= 1_000_000) return value;
       throw new Error(`--${name} ${text}: a number over 0`);
     };
-    const { binary, json, smoke } = values;
-    const seconds = smoke ? 4 : number('minutes', values.minutes) * 60;
-    const rate = number('rate', values.rate ?? (smoke ? '100' : '1000'));
-    const users = Math.ceil(number('users', values.users));
-    return { binary, json, smoke, seconds, rate, users, churn: number('churn', values.churn) };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return undefined;
-  }
-}
+    return {
+      ...{ binary, json, smoke },
+      seconds: smoke ? 4 : number('minutes', values.minutes) * 60,
+      rate: number('rate', values.rate ?? (smoke ? '100' : '1000')),
+      users: Math.ceil(number('users', values.users)),
+      churn: number('churn', values.churn),
+    };
+  },
+  soak,
+);
 
-type Settings = NonNullable<ReturnType<typeof readArgs>>;
+interface Settings {
+  readonly binary: string;
+  readonly json: boolean;
+  readonly smoke: boolean;
+  readonly seconds: number;
+  readonly rate: number;
+  readonly users: number;
+  readonly churn: number;
+}
 
 async function soak(settings: Settings): Promise<void> {
   const { binary, seconds, rate, users, churn: churnRate } = settings;
