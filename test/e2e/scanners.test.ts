@@ -18,7 +18,7 @@ const unknown = Array.from({ length: COUNT }, (_, i) => `${7000 + i}`);
 const SCAN_DEADLINE_MS = 40_000;
 const TEST_DEADLINE_MS = 60_000;
 /** What a few thousand remembered answers and a collector that takes its time may come to. */
-const TOLERATED_MB = 100;
+const TOLERATED_MB = 60;
 /** Times that differ by less than this share are taken for the same: a few µs, on a machine that does other things. */
 const TOLERATED_SHARE = 0.15;
 
