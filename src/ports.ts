@@ -258,6 +258,8 @@ export interface SipRequest {
   /** A header by its name in its usual spelling; several lines of one name are joined by commas. */
   header(name: string): string | undefined;
   readonly source: { readonly address: string; readonly port: number };
+  /** What carried it: `udp`, `tcp` or `tls`; for WebSocket what is under it. */
+  readonly transport: string;
   /** This SIP server: everything it listens on, as drachtio told us, and the `ip:port` that is private. */
   readonly server: { readonly hostports: string; readonly privateAddress: string };
 }

@@ -1,8 +1,8 @@
 import pLimit from 'p-limit';
-import { type Aor, type Binding, type LocationService, type Logger, Unavailable } from '../ports.ts';
+import { type Aor, type Binding, type LocationService, type Logger, type SipRequest, Unavailable } from '../ports.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import type { Timer, Timers } from '../timers.ts';
-import { addsContacts, type Registration } from './registration.ts';
+import type { Registration } from './registration.ts';
 
 export interface ConnectionBindingsOptions {
   readonly location: LocationService;
@@ -10,6 +10,8 @@ export interface ConnectionBindingsOptions {
   readonly isOpen: (address: string, port: number) => boolean;
   /** So long after its connection a binding goes, unless it was renewed; 0: it stays until it expires. */
   readonly graceSeconds: number;
+  /** AORs that are remembered altogether; those beyond stay until they expire. */
+  readonly maxAors?: number;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -30,7 +32,6 @@ interface Registered {
 
 /** AORs of one connection that are remembered: a phone has one, a PBX may have all its extensions. */
 const MAX_AORS = 1000;
-/** AORs that are remembered altogether. Those beyond stay until they expire, as they would without us. */
 const MAX_AORS_IN_ALL = 200_000;
 const MAX_REMOVALS_AT_A_TIME = 50;
 const RETRY_MS = 5000;
@@ -49,33 +50,38 @@ type Users = Map<string, Registered>;
 export class ConnectionBindings {
   /** By the source of the connection, as bindings have it. */
   readonly #open = new Map<string, Users>();
-  readonly #closing = new Map<string, Users>();
   readonly #timers = new Set<Timer>();
   readonly #turns = pLimit(MAX_REMOVALS_AT_A_TIME);
+  readonly #maxAors: number;
   #remembered = 0;
 
-  constructor(private readonly options: ConnectionBindingsOptions) {}
+  constructor(private readonly options: ConnectionBindingsOptions) {
+    this.#maxAors = options.maxAors ?? MAX_AORS_IN_ALL;
+  }
 
   /**
-   * A REGISTER was granted that came over this connection; others than connections are passed over.
+   * A REGISTER was granted; one that came over no connection is passed over.
    * @param bindings all that its AOR has now
    */
-  carries(registration: Registration, source: Peer, bindings: readonly Binding[]): void {
+  carries({ transport, source }: SipRequest, registration: Registration, bindings: readonly Binding[]): void {
+    if (transport === 'udp') return;
     const { protocol, proxy, aor } = registration;
-    if (protocol === 'udp' || !addsContacts(registration)) return;
     const name = `${aor.user}@${aor.realm}`;
-    const open = this.options.isOpen(source.address, source.port);
-    // It is back, from the very same port.
-    if (open && this.#closing.get(proxy)?.delete(name)) this.#remembered--;
-    const users = this.#open.get(proxy) ?? new Map();
+    const users: Users = this.#open.get(proxy) ?? new Map();
+    const own = bindings.filter((binding) => binding.proxy === proxy);
+    if (own.length === 0) {
+      if (users.delete(name)) this.#remembered--;
+      if (users.size === 0) this.#open.delete(proxy);
+      return;
+    }
     if (!users.has(name)) {
-      if (users.size >= MAX_AORS || this.#remembered >= MAX_AORS_IN_ALL) return;
+      if (users.size >= MAX_AORS || this.#remembered >= this.#maxAors) return;
       this.#remembered++;
     }
-    const until = Math.max(...bindings.filter((b) => b.proxy === proxy).map((b) => b.expiryTime));
+    const until = Math.max(...own.map((binding) => binding.expiryTime));
     this.#open.set(proxy, users.set(name, { aor, protocol, until }));
     // It ended while we were at work.
-    if (!open) this.#ended(proxy);
+    if (!this.options.isOpen(source.address, source.port)) this.#ended(proxy);
   }
 
   /** Whether somebody could not be called any more if this connection were closed. */
@@ -100,12 +106,12 @@ export class ConnectionBindings {
       return;
     }
     const savedUntil = timers.now();
-    this.#closing.set(proxy, users);
     this.#later(graceSeconds * 1000, () => {
-      if (this.#closing.get(proxy) === users) this.#closing.delete(proxy);
       this.#remembered -= users.size;
-      for (const { aor, protocol } of users.values())
-        void this.#turns(() => this.#remove(aor, { proxy, protocol, savedUntil }, 1));
+      // Some are back, from the very same port.
+      const back = this.#open.get(proxy);
+      for (const [name, { aor, protocol }] of users)
+        if (!back?.has(name)) void this.#turns(() => this.#remove(aor, { proxy, protocol, savedUntil }, 1));
     });
   }
 

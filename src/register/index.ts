@@ -53,7 +53,7 @@ async function process(rules: RegisterRules, request: SipRequest): Promise<SipAn
   });
   const received = rules.clock.now();
   if (isRefresh(registration, state.bindings, received)) {
-    rules.connections?.carries(registration, request.source, state.bindings);
+    rules.connections?.carries(request, registration, state.bindings);
     return accept(registration, state.bindings, received);
   }
 
@@ -75,7 +75,7 @@ async function process(rules: RegisterRules, request: SipRequest): Promise<SipAn
   const now = rules.clock.now();
   const outcome = await save(rules, request, registration, user, limit, now);
   if (outcome.ok) {
-    rules.connections?.carries(registration, request.source, outcome.bindings);
+    rules.connections?.carries(request, registration, outcome.bindings);
     return accept(registration, outcome.bindings, now);
   }
   switch (outcome.refusal) {

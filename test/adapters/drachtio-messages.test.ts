@@ -12,7 +12,12 @@ describe('what drachtio sends', () => {
     const inbound = readInbound(`${LEADER}\r\n${REQUEST}`);
     expect(inbound).toMatchObject({
       transactionId: '31f89ddf',
-      request: { method: 'REGISTER', uri: 'sip:example.org', source: { address: '192.0.2.30', port: 7060 } },
+      request: {
+        method: 'REGISTER',
+        uri: 'sip:example.org',
+        source: { address: '192.0.2.30', port: 7060 },
+        transport: 'udp',
+      },
     });
     expect(inbound?.request.header('Contact')).toBe('<sip:a@192.0.2.30>, <sip:b@192.0.2.30>');
     expect(inbound?.request.header('X-Custom')).toBe('one two');

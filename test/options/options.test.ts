@@ -32,6 +32,7 @@ function start() {
         headers: Object.entries(headers).map(([name, value]) => ({ name, value })),
         header: (name) => headers[name],
         source: { address, port },
+        transport: 'udp',
         server: { hostports: '', privateAddress: '' },
       },
     );

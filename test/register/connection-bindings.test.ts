@@ -12,13 +12,20 @@ const TCP = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
 const FROM = { address: '192.0.2.7', port: 5060 };
 const CONNECTION = { protocol: 'tcp', ...FROM };
 
-function start(graceSeconds = GRACE_MS / 1000) {
+function start(graceSeconds = GRACE_MS / 1000, maxAors = 1000) {
   const { rules, clock } = openCore();
   const timers = new ManualTimers(clock.now());
   const logger = new RecordingLogger();
   const gone = new Set<number>();
   const isOpen = (_address: string, port: number) => !gone.has(port);
-  const connections = new ConnectionBindings({ location: rules.location, isOpen, graceSeconds, timers, logger });
+  const connections = new ConnectionBindings({
+    location: rules.location,
+    isOpen,
+    graceSeconds,
+    maxAors,
+    timers,
+    logger,
+  });
   const close = (connection: typeof CONNECTION) => {
     gone.add(connection.port);
     connections.closed(connection);
@@ -151,12 +158,70 @@ test('a connection is needed as long as somebody is registered over it', async (
   expect(connections.needs(CONNECTION)).toBe(false);
 });
 
+test('a connection is needed no more once its phone has unregistered, or has been put off by another', async () => {
+  const { connections, phone } = start();
+  await phone.register({ via: TCP });
+  await phone.register({ via: TCP, expires: '0' });
+  expect(connections.needs(CONNECTION)).toBe(false);
+  await phone.register({ via: TCP });
+  await phone.register({ via: TCP, contact: '*', expires: '0' });
+  expect(connections.needs(CONNECTION)).toBe(false);
+});
+
+test('the transport counts that carried it, whatever its Via says', async () => {
+  const { close, phone, contacts, pass, connections } = start();
+  close(CONNECTION);
+  await phone.register({ via: TCP, transport: 'udp' });
+  await pass(GRACE_MS);
+  expect(await contacts()).toContain('alice@192.0.2.7');
+  const { close: closeOther, phone: other, connections: others } = start();
+  await other.register({ transport: 'tls' });
+  expect(connections.needs(CONNECTION)).toBe(false);
+  expect(others.needs(CONNECTION)).toBe(true);
+  closeOther(CONNECTION);
+  expect(others.needs(CONNECTION)).toBe(false);
+});
+
+test('a phone that comes back twice and only refreshes keeps its binding', async () => {
+  const { close, gone, phone, contacts, pass } = start();
+  await phone.register({ via: TCP });
+  for (let i = 0; i < 2; i++) {
+    close(CONNECTION);
+    await pass(GRACE_MS / 4);
+    gone.clear();
+    expect((await phone.send({ via: TCP })).status).toBe(200);
+  }
+  await pass(GRACE_MS * 2);
+  expect(await contacts()).toContain('alice@192.0.2.7');
+});
+
 test('an unregistered phone leaves nothing to remove', async () => {
   const { close, phone, timers } = start();
   await phone.register({ via: TCP, expires: '0' });
   close(CONNECTION);
   expect(timers.pending).toBe(0);
 });
+
+test.each([0, GRACE_MS / 1000])(
+  'a place in memory is free again after a grace of %d s, or an unregistration',
+  async (grace) => {
+    const { close, gone, phone, pass, rules, connections } = start(grace, 1);
+    const bob = new Phone(rules, 'bob', 'builder', undefined, { address: '192.0.2.7', port: 5062 });
+    const BOBS = { ...CONNECTION, port: 5062 };
+    for (let i = 0; i < 2; i++) {
+      await phone.register({ via: TCP });
+      await bob.register({ via: TCP });
+      expect([connections.needs(CONNECTION), connections.needs(BOBS)]).toEqual([true, false]);
+      close(CONNECTION);
+      await pass(GRACE_MS);
+      gone.clear();
+    }
+    await phone.register({ via: TCP });
+    await phone.register({ via: TCP, expires: '0' });
+    await bob.register({ via: TCP });
+    expect(connections.needs(BOBS)).toBe(true);
+  },
+);
 
 test('a store that is away is asked again, and not for ever', async () => {
   const asked: [Aor, BindingSource][] = [];

@@ -14,6 +14,7 @@ export interface Asked {
   readonly via?: string;
   readonly authorization?: string;
   readonly source?: { address: string; port: number };
+  readonly transport?: string;
 }
 
 /** A phone that talks to the register pipeline directly: what the SIP server would hand over, without one. */
@@ -58,6 +59,7 @@ export class Phone {
       headers: Object.entries(fields).map(([name, value]) => ({ name, value })),
       header: (name) => fields[name],
       source: asked.source ?? this.source,
+      transport: asked.transport ?? (fields.Via?.includes('/UDP ') ? 'udp' : 'tcp'),
       server: { hostports: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060', privateAddress: '10.0.0.5:5060' },
     };
   }

@@ -46,9 +46,9 @@ export function readAcknowledgement(message: string): { messageId: string; ok: b
  */
 export function readInbound(message: string): Inbound | undefined {
   const end = message.indexOf('\r\n');
-  const [, kind, source, , , address, port, , transactionId, , localIp] = message.slice(0, end).split('|');
+  const [, kind, source, , transport, address, port, , transactionId, , localIp] = message.slice(0, end).split('|');
   if (end < 0 || kind !== 'sip' || source !== 'network' || localIp === undefined) return undefined;
-  if (address === undefined || transactionId === undefined) return undefined;
+  if (transport === undefined || address === undefined || transactionId === undefined) return undefined;
   const text = message.slice(end + 2);
   const blank = text.indexOf('\r\n\r\n');
   const { startLine, headers } = readHead(blank < 0 ? text : text.slice(0, blank + 2));
@@ -62,6 +62,7 @@ export function readInbound(message: string): Inbound | undefined {
       headers,
       header: (name) => joined(headers, name),
       source: { address, port: Number(port) },
+      transport,
     },
   };
 }
