@@ -61,9 +61,14 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (values.embedded.sip.length === 0) problems.push('SIDECAR_SIP names no address');
   const secure = values.embedded.sip.find(({ proto }) => proto === 'tls' || proto === 'wss');
   const { tlsCerts, tlsKeys } = VARIABLES.embedded;
-  for (const { name } of secure && parts.sip === 'edge' ? [tlsCerts, tlsKeys] : [])
-    if (!env[name]) problems.push(`${name} is missing: ${secure?.proto} in SIDECAR_SIP needs it`);
   const { tlsCerts: certs, tlsKeys: keys } = values.embedded;
+  const missing = ({ name }: Variable<unknown>, files: readonly string[]) =>
+    files.length === 0 && !problems.some((problem) => problem.startsWith(name));
+  if (secure && parts.sip === 'edge') {
+    const needs = `is missing: ${secure.proto} in SIDECAR_SIP needs it`;
+    if (missing(tlsCerts, certs)) problems.push(`${tlsCerts.name} ${needs}`);
+    if (missing(tlsKeys, keys)) problems.push(`${tlsKeys.name} ${needs}`);
+  }
   if (certs.length > 0 && keys.length > 0 && certs.length !== keys.length)
     problems.push(`${tlsKeys.name} must name a key for each certificate in ${tlsCerts.name}`);
   const { minExpires, maxExpires } = values.register;
