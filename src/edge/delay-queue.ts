@@ -63,14 +63,15 @@ export class DelayQueue<T> {
 
   #wakeUpAfter(ms: number): void {
     this.#cancelWakeUp = this.clock.after(ms, () => {
-      this.#cancelWakeUp = undefined;
       const now = this.clock.now();
       while (this.#head && this.#head.due <= now) {
         const { item } = this.#head;
         this.remove(this.#head);
         this.expire(item);
       }
-      if (this.#head && !this.#cancelWakeUp) this.#wakeUpAfter(Math.max(this.#head.due - now, this.ms * SLACK));
+      // Whoever joined meanwhile is due after the one who is first now.
+      this.#cancelWakeUp = undefined;
+      if (this.#head) this.#wakeUpAfter(Math.max(this.#head.due - now, this.ms * SLACK));
     });
   }
 }

@@ -17,6 +17,27 @@ test('one timer of the clock serves them all', () => {
   expect(clock.pending).toBe(0);
 });
 
+test('one that starts anew when it expires delays nobody else', () => {
+  const clock = new ManualClock();
+  const expired: [string, number][] = [];
+  const start = clock.now();
+  const delays = new Map<string, Delay<string>>();
+  const queue = new DelayQueue<string>(640, clock, (item) => {
+    expired.push([item, clock.now() - start]);
+    delays.get(item)?.restart();
+  });
+  delays.set('first', queue.add('first'));
+  clock.advance(100);
+  delays.set('second', queue.add('second'));
+  for (let i = 0; i < 130; i++) clock.advance(10);
+  expect(expired).toEqual([
+    ['first', 640],
+    ['second', 740],
+    ['first', 1280],
+    ['second', 1380],
+  ]);
+});
+
 test('whatever joins, leaves and starts anew: each expires once, in order, never early, a 64th late at most', () => {
   const step = fc.oneof(
     fc.record({ add: fc.nat(50) }),
