@@ -57,7 +57,14 @@ const gateway = record<GatewayRow>({
 });
 
 const edge = record<EdgeStatus>({
-  ...{ connections: number, serverTransactions: number, clientTransactions: number, requests: number },
+  ...{
+    connections: number,
+    requestsUnderWay: number,
+    keptBytes: number,
+    serverTransactions: number,
+    clientTransactions: number,
+    requests: number,
+  },
   ...{ retransmissions: number, refused: number, responses: number, malformed: number, dropped: number },
 });
 

@@ -124,6 +124,8 @@ export interface GatewayRow {
 /** What the embedded edge holds now, and what it has counted since its start. */
 export interface EdgeStatus {
   readonly connections: number;
+  readonly requestsUnderWay: number;
+  readonly keptBytes: number;
   readonly serverTransactions: number;
   readonly clientTransactions: number;
   readonly requests: number;

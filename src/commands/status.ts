@@ -43,8 +43,8 @@ function messages({ retransmissions, refused, malformed, dropped, ...edge }: Edg
   return [
     ['Connections', String(edge.connections)],
     ['Transactions', `${edge.serverTransactions} server, ${edge.clientTransactions} client`],
-    ['Requests', `${edge.requests}, of them ${retransmissions} retransmissions, ${refused} refused`],
-    ['Discarded', `${malformed} malformed, ${dropped} dropped`],
+    ['Requests', `${edge.requests}, of them ${retransmissions} retransmissions`],
+    ['Not served', `${refused} refused, ${malformed} malformed, ${dropped} dropped`],
   ];
 }
 

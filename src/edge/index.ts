@@ -59,6 +59,8 @@ class SipEdge implements Edge {
   readonly #nextCSeq = cseqNumbers(Date.now);
   readonly #probing = new Set<Transport>();
   readonly #connections: ConnectionCount;
+  readonly #share = new FairShare();
+  readonly #kept: KeptBytes;
   #warnedAt = Number.NEGATIVE_INFINITY;
   #transports: Transports | undefined;
   #control: ControlServer | undefined;
@@ -77,23 +79,25 @@ class SipEdge implements Edge {
     this.#server = new ServerTransactions(this.#clock, transmit, limits.serverTransactions);
     this.#client = new ClientTransactions(this.#clock, limits.clientTransactions);
     this.#connections = new ConnectionCount(limits);
+    this.#kept = new KeptBytes(limits.keptBytes);
   }
 
   async start(): Promise<void> {
-    const { secret, controlHost = '127.0.0.1', controlPort = 0, limits } = this.options;
+    const { secret, controlHost = '127.0.0.1', controlPort = 0 } = this.options;
     const events: TransportEvents = {
       message: (message, flow, bytes) =>
         message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
       malformed: (error, flow) => this.#onMalformed(error, flow),
       dropped: (flow, why) => this.#drop(flow, why),
+      fault: (flow, error) => this.#onFault(flow, error),
       notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
       unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
       refused: (transport) => void this.#probe(transport),
       notConnected: (flow, why) => this.options.logger.info({ to: peer(flow), why }, 'no connection'),
       idle: (flow) => this.options.connectionNeeded?.(farEnd(flow)) ?? false,
-      closed: (flow, served) => this.#onClosed(flow, served),
+      closed: (flow) => this.#onClosed(flow),
     };
-    const shared = { count: this.#connections, share: new FairShare(), kept: new KeptBytes(limits?.keptBytes) };
+    const shared = { count: this.#connections, share: this.#share, kept: this.#kept };
     const context = { events, clock: this.#clock, ...shared };
     this.#transports = await Transports.listen(this.options, context);
     this.hostports = this.#transports.hostports;
@@ -123,6 +127,8 @@ class SipEdge implements Edge {
   get holding(): Holding {
     return {
       connections: this.#connections.all,
+      requestsUnderWay: this.#share.underWay,
+      keptBytes: this.#kept.sum,
       serverTransactions: this.#server.size,
       clientTransactions: this.#client.size,
     };
@@ -178,15 +184,22 @@ class SipEdge implements Edge {
     else this.#refuse(headers, { status, reason: status === 400 ? `Bad Request - ${message}` : message }, flow);
   }
 
-  #onClosed(flow: Flow, served: boolean): void {
+  #onClosed(flow: Flow): void {
     this.#client.ended(flow);
-    if (served) this.options.connectionClosed?.(farEnd(flow));
+    this.options.connectionClosed?.(farEnd(flow));
   }
 
   /** Answers without a transaction: should the request come again, it is answered again (RFC 3261 8.2.7). */
   #refuse(request: readonly Header[], answer: Answer, flow: Flow): void {
     this.counters.refused++;
     flow.send(composeResponse(request, answer, statelessTag(request)));
+  }
+
+  /** One message of a stranger's must not end the service of everybody. */
+  #onFault(flow: Flow, error: unknown): void {
+    this.counters.dropped++;
+    const why = error instanceof Error ? error.stack : String(error);
+    this.options.logger.error({ from: peer(flow), why }, 'a message could not be dealt with');
   }
 
   /** An operator has to know when phones are turned away, but not of each. */

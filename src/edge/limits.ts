@@ -52,7 +52,10 @@ export const CONNECT_MS = 10_000;
 /** Bytes waiting for a peer that does not read: four of the largest messages. */
 export const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
 
-/** Bytes of connections that were read and cannot be dealt with yet: a thousand of the largest messages. */
+/**
+ * Bytes of connections that were read and cannot be dealt with yet: a thousand of the largest messages. What the runtime
+ * reads ahead of a connection that is not listened to, 128 KiB at most, is counted once it is.
+ */
 export const MAX_KEPT_BYTES = 1000 * MAX_MESSAGE_BYTES;
 
 /** Datagrams waiting for a socket buffer of the kernel that is full; beyond it the oldest are dropped: they are late. */

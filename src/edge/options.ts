@@ -13,7 +13,7 @@ export interface EdgeOptions extends ListenOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly limits?: Limits;
-  /** Called when a connection over which requests came has ended, unless {@link Edge.stop} has ended it. */
+  /** Called when a connection has ended, unless {@link Edge.stop} has ended it. */
   readonly connectionClosed?: (connection: FarEnd) => void;
   /** Whether a connection over which requests came is to stay open though nothing was said on it for long. */
   readonly connectionNeeded?: (connection: FarEnd) => boolean;
@@ -62,6 +62,10 @@ export interface Edge {
 /** How many of each the edge holds now. */
 export interface Holding {
   readonly connections: number;
+  /** Requests that came over them and wait for an answer. */
+  readonly requestsUnderWay: number;
+  /** Bytes that were read from them and cannot be dealt with yet. */
+  readonly keptBytes: number;
   /** Requests of the last 32 s, answered or not. */
   readonly serverTransactions: number;
   /** Requests of apps without a final answer, and those whose answer came over UDP a moment ago. */
@@ -73,7 +77,7 @@ export interface Counters {
   /** Requests that came in, retransmissions among them. */
   requests: number;
   retransmissions: number;
-  /** Requests that the edge answered itself: 4xx, 5xx. */
+  /** What the edge answered itself, with 4xx or 5xx: requests, and what was malformed. */
   refused: number;
   /** Responses that came in. */
   responses: number;

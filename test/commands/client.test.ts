@@ -98,7 +98,15 @@ describe('what scripts look for', () => {
     const status = statusOf({
       sip: { server: 'embedded', connected: true, hostports: 'udp/192.0.2.1:5060' },
       edge: {
-        ...{ connections: 12, serverTransactions: 34, clientTransactions: 2, requests: 1234, retransmissions: 5 },
+        ...{
+          connections: 12,
+          requestsUnderWay: 1,
+          keptBytes: 0,
+          serverTransactions: 34,
+          clientTransactions: 2,
+          requests: 1234,
+          retransmissions: 5,
+        },
         ...{ refused: 3, responses: 6, malformed: 4, dropped: 1 },
       },
     });
@@ -107,8 +115,8 @@ describe('what scripts look for', () => {
       'Addresses:        udp/192.0.2.1:5060',
       'Connections:      12',
       'Transactions:     34 server, 2 client',
-      'Requests:         1234, of them 5 retransmissions, 3 refused',
-      'Discarded:        4 malformed, 1 dropped',
+      'Requests:         1234, of them 5 retransmissions',
+      'Not served:       3 refused, 4 malformed, 1 dropped',
     ]);
   });
 

@@ -311,6 +311,12 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
     expect(table.isMerged(incoming(copy))).toBe(false);
   });
 
+  test('the same request from another port is none: a NAT may have changed its mind', () => {
+    const { table } = setUp();
+    expect(table.isMerged(incoming(text))).toBe(false);
+    expect(table.match(transactionKey(incoming(text), { ...SOURCE, port: 5061 }))).toBeUndefined();
+  });
+
   test('whoever was refused may try another way', () => {
     const { table, tx } = setUp();
     tx?.respond(503, 'unavailable');
@@ -334,6 +340,7 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
   test('of two that are remembered the later one counts', () => {
     const { table, tx } = setUp();
     const later = incoming(copy);
+    const third = incoming(copy.replace('z9hG4bKy', 'z9hG4bKw'));
     table.open(later, copy.length, transactionKey(later, SOURCE), 'id-2', new Line(TCP, clock), {
       headers: later.headers,
       sentBy: later.topVia,
@@ -341,10 +348,10 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
     });
     tx?.respond(200, 'ok');
     clock.advance(31_999);
-    expect(table.isMerged(incoming(copy))).toBe(true);
+    expect(table.isMerged(third)).toBe(true);
     clock.advance(1);
     expect(table.size).toBe(0);
-    expect(table.isMerged(incoming(copy))).toBe(false);
+    expect(table.isMerged(third)).toBe(false);
   });
 });
 

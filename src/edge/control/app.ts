@@ -106,6 +106,8 @@ export class App {
     this.#why = why;
     this.#outbox.flushNow();
     this.socket.end(() => this.socket.destroy());
+    // One that does not read would never be done.
+    if (this.socket.writableLength > 0) this.socket.destroy();
   }
 
   /** Ends the connection now. */

@@ -63,7 +63,9 @@ export class ServerTransactions {
   /** Whether a request that {@link match} did not find is a copy, on another way, of one that it would find. */
   isMerged(request: SipRequest): boolean {
     const key = mergeKeyOf(request);
-    return key !== undefined && this.#byMergeKey.has(key);
+    const first = key === undefined ? undefined : this.#byMergeKey.get(key);
+    // A phone whose NAT has given it another port repeats its request from there: no copy, only from elsewhere.
+    return first !== undefined && !first.key.startsWith(`${identityOf(request)} `);
   }
 
   /**
@@ -130,18 +132,23 @@ export class ServerTransactions {
 }
 
 /**
- * What makes two requests the same one (RFC 3261 17.2.3): branch, sent-by and method of the top Via; for a client that
- * knows no branches (RFC 2543), everything that a retransmission repeats. The source counts too, as a retransmission
- * comes from where the request came from: nobody else can have its answer sent there again.
+ * What makes two requests the same one for us: what RFC 3261 names, and the source. A retransmission comes from where the
+ * request came from; nobody else can have its answer sent there again.
  */
 export function transactionKey(request: SipRequest, { address, port }: { address: string; port: number }): string {
-  const { topVia, method, uri, from, to, callId, cseq } = request;
+  return `${identityOf(request)} ${address} ${port}`;
+}
+
+/**
+ * RFC 3261 17.2.3: branch, sent-by and method of the top Via; of a client that knows no branches (RFC 2543), everything
+ * that a retransmission repeats.
+ */
+function identityOf({ topVia, method, uri, from, to, callId, cseq }: SipRequest): string {
   const branch = branchOf(topVia);
   // The cookie alone is no branch (RFC 4475 3.2.1).
   if (branch.startsWith(MAGIC_COOKIE) && branch !== MAGIC_COOKIE)
-    return `${branch} ${topVia.host}:${topVia.port ?? ''} ${method} ${address} ${port}`;
-  const repeated = [uri, tagOf(to), tagOf(from), callId, cseq.number, method, formatVia(topVia)];
-  return [...repeated, address, port].join(' ');
+    return `${branch} ${topVia.host}:${topVia.port ?? ''} ${method}`;
+  return [uri, tagOf(to), tagOf(from), callId, cseq.number, method, formatVia(topVia)].join(' ');
 }
 
 /**

@@ -36,7 +36,7 @@ const proceeding: State = (tx, input, response) => {
   switch (input) {
     // 17.2.2: in Proceeding, a retransmission of the request gets the last provisional response once more.
     case 'request':
-      tx.retransmit();
+      tx.resend();
       return proceeding;
     case 'provisional':
       tx.transmit(response);
@@ -57,7 +57,7 @@ const completed: State = (tx, input) => {
   switch (input) {
     // 17.2.2: in Completed, a retransmission of the request gets the final response once more.
     case 'request':
-      tx.retransmit();
+      tx.resend();
       return completed;
     // 17.2.2, timer J in Completed: it is over.
     case 'timer J':
@@ -134,8 +134,6 @@ export class ServerTransaction {
 
   /** The same request came in once more. */
   retransmitted(): void {
-    // A client sends no request oftener, and whoever does so in its name shall not make us flood it.
-    if (this.#resends++ >= MAX_RESENDS) return;
     this.#state = this.#state(this, 'request', '');
   }
 
@@ -153,10 +151,15 @@ export class ServerTransaction {
 
   transmit(response: Wire): void {
     this.#response = response;
-    this.retransmit();
+    this.#send();
   }
 
-  retransmit(): void {
+  /** A client asks no oftener, and whoever does so in its name shall not make us flood it. */
+  resend(): void {
+    if (this.#resends++ < MAX_RESENDS) this.#send();
+  }
+
+  #send(): void {
     if (this.context.transmit(this.#response, this)) return;
     // Once the state that has sent it is left.
     queueMicrotask(() => {

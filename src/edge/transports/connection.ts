@@ -69,7 +69,7 @@ export class Connection implements Flow {
   #held = 0;
   /** They are as many as it may have: nothing more is looked at until they are half as many. */
   #full = false;
-  /** What has been read from the socket and not looked at; the socket gives no more than it reads at once. */
+  /** What the socket has given and was not looked at; it gives no more than it reads at once. */
   #unread: Buffer | undefined;
   readonly #outbox = new Batch<Wire>((messages) => this.#flush(messages));
 
@@ -103,6 +103,8 @@ export class Connection implements Flow {
       },
     });
     socket.on('data', (chunk) => this.#receive(chunk as Buffer));
+    // The socket ends its own side next: what is still to be said is said before.
+    socket.prependListener('end', () => this.#outbox.flushNow());
     // 'close' always follows and tells the rest; refused and reset are the peer's everyday business.
     socket.on('error', (error) => {
       this.why = error.message;
@@ -189,8 +191,14 @@ export class Connection implements Flow {
   /** Hands the session as much as may be looked at now, and returns the rest. */
   #take(bytes: Buffer): Buffer | undefined {
     let at = 0;
-    for (; at < Math.min(bytes.length, TURN_BYTES) && !this.#full; at += SLICE_BYTES)
-      this.#session.receive(bytes.subarray(at, at + SLICE_BYTES));
+    try {
+      for (; at < Math.min(bytes.length, TURN_BYTES) && !this.#full; at += SLICE_BYTES)
+        this.#session.receive(bytes.subarray(at, at + SLICE_BYTES));
+    } catch (error) {
+      this.context.events.fault(this, error);
+      this.destroy('a fault of ours');
+      return undefined;
+    }
     if (at >= bytes.length) return undefined;
     this.socket.pause();
     if (!this.#full) setImmediate(() => this.#goOn());
@@ -198,10 +206,10 @@ export class Connection implements Flow {
   }
 
   #settle(): void {
-    this.context.kept.set(this, (this.#unread?.length ?? 0) + this.#session.keptBytes);
+    const unread = (this.#unread?.length ?? 0) + this.socket.readableLength;
+    this.context.kept.set(this, unread + this.#session.keptBytes);
     // Whoever has to wait for us is not slow.
-    const waits = this.#full || this.#unread !== undefined;
-    if (!this.#session.halfOpen || waits) this.#deadline.cancel();
+    if (!this.#session.halfOpen || this.#full) this.#deadline.cancel();
     else if (!this.#deadline.waiting && !this.socket.destroyed) this.#deadline = this.context.halfOpen.add(this);
   }
 }

@@ -11,6 +11,11 @@ const SHARE = MAX_REQUESTS_PER_CONNECTION / MAX_REQUESTS_OVER_CONNECTIONS;
 export class FairShare {
   #held = 0;
 
+  /** Of all connections. */
+  get underWay(): number {
+    return this.#held;
+  }
+
   hold(): void {
     this.#held++;
   }

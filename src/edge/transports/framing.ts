@@ -40,7 +40,7 @@ export class StreamFramer {
   }
 
   get keptBytes(): number {
-    return this.#rest.length;
+    return this.#rest.length + (this.#head ? this.#headBytes : 0);
   }
 
   push(chunk: Buffer): void {

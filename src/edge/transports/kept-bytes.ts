@@ -14,6 +14,10 @@ export class KeptBytes {
 
   constructor(private readonly limit = MAX_KEPT_BYTES) {}
 
+  get sum(): number {
+    return this.#sum;
+  }
+
   set(connection: Keeper, bytes: number): void {
     this.#sum += bytes - (this.#byConnection.get(connection) ?? 0);
     if (bytes > 0) this.#byConnection.set(connection, bytes);

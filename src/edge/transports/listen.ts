@@ -82,7 +82,7 @@ export class Transports {
     const fitting = this.all.filter((t) => protocols.includes(t.protocol) && reaches(t, address));
     return (
       fitting.find((t) => t.connectedTo(address, port ?? t.defaultPort)) ??
-      fitting.find((t) => isLoopback(localAddress(t)) === isLoopback(address)) ??
+      fitting.find((t) => isLoopback(localAddress(t, address)) === isLoopback(address)) ??
       fitting[0]
     );
   }

@@ -121,16 +121,16 @@ export class StreamTransport implements Transport, ConnectionContext {
   }
 
   ended(connection: Connection): void {
-    const { origin, address, established, served, why } = connection;
+    const { origin, address, established, why } = connection;
     this.#count.ended(origin === 'opened' ? undefined : address);
     this.#all.delete(connection);
     if (this.#connections.get(keyOf(connection)) === connection) this.#connections.delete(keyOf(connection));
     if (this.#closing) return;
     if (!established) {
       if (origin === 'opened') this.events.notConnected(connection, why);
-      else this.events.dropped(connection, `no handshake: ${why}`);
+      else this.events.dropped(connection, `no ${origin === 'accepted' ? 'handshake' : 'connection'}: ${why}`);
     }
-    this.events.closed(connection, served);
+    this.events.closed(connection);
   }
 
   async close(): Promise<void> {

@@ -56,6 +56,8 @@ export interface TransportEvents {
   malformed(error: MalformedMessage, flow: Flow): void;
   /** Bytes that were not worth an answer were dropped. */
   dropped(flow: Flow | undefined, why: string): void;
+  /** A message could not be dealt with for a reason that nobody foresaw. */
+  fault(flow: Flow, error: unknown): void;
   /** Somebody has too many connections, or all together have. */
   notAccepted(flow: Flow, why: string): void;
   /** Nobody listens at the far end; what was sent there last is lost. */
@@ -66,9 +68,8 @@ export interface TransportEvents {
   notConnected(flow: Flow, why: string): void;
   /**
    * A connection has ended; what was sent there last may be lost.
-   * @param served requests came over it
    */
-  closed(flow: Flow, served: boolean): void;
+  closed(flow: Flow): void;
   /** The network refused a datagram, but does not say which; every destination is suspect. */
   refused(transport: Transport): void;
 }

@@ -39,10 +39,8 @@ class UdpTransport implements Transport {
             try {
               this.#receive(data, from, fromPort, truncated);
             } catch (error) {
-              // Thrown here it would be taken for an ICMP error.
-              queueMicrotask(() => {
-                throw error;
-              });
+              // Thrown from here it would be taken for an ICMP error.
+              this.events.fault(new UdpFlow(this, plainAddress(from), fromPort), error);
             }
           },
           drain: () => this.#flush(),
