@@ -34,7 +34,10 @@ export const MAX_UPGRADE_BYTES = 8_192;
 /** SIP connections in all: below the usual limit of open files, 16 384 or more for a service. */
 export const MAX_CONNECTIONS = 10_000;
 
-/** SIP connections from one address: a household behind one NAT, but not a botnet of one. Loopback is exempt. */
+/**
+ * SIP connections from one address: a household behind one NAT, but not a botnet of one. Loopback is exempt, and whoever
+ * else is trusted.
+ */
 export const MAX_CONNECTIONS_PER_SOURCE = 20;
 
 /** A message that has begun must be complete within this; a slow peer holds a buffer of ours. */

@@ -182,6 +182,16 @@ describe('an app with too much before it', () => {
     expect(edge.holding.serverTransactions).toBe(0);
   });
 
+  test('does not keep the edge from stopping', async () => {
+    const edge = await start();
+    const app = await appOf(edge);
+    app.socket.pause();
+    await fill(edge);
+    await edge.stop();
+    app.socket.resume();
+    await app.closed;
+  });
+
   test('leaves the work to another', async () => {
     const edge = await start();
     const app = await appOf(edge);

@@ -35,7 +35,7 @@ export class ConnectionCount {
     return undefined;
   }
 
-  /** Counts a connection from there. Why nobody more may come from there; undefined when one may. */
+  /** Counts a connection from there, or one that a client there makes us open. Why there may be none more, or undefined. */
   accepted(address: string): string | undefined {
     const source = sourceOf(address);
     const there = this.#bySource.get(source) ?? 0;
