@@ -1,8 +1,8 @@
 import type { Timer, Timers } from './timers.ts';
 
 const CHECK_MS = 5000;
-/** Of one core. A sidecar that nobody asks anything takes half a percent. */
-const QUIET_SHARE = 0.02;
+/** Of one core. A sidecar that nobody asks anything takes 1 %, one that forgets what a rush has asked 2 %. */
+const QUIET_SHARE = 0.05;
 /** Longer than the 32 s for which the edge remembers what it has answered. */
 const QUIET_CHECKS = 8;
 
