@@ -44,33 +44,37 @@ type Lists = v.InferOutput<typeof lists>;
 
 const provisioning = v.pipe(
   lists,
-  noEntry(
-    'account',
-    'realm',
-    ({ realm }, i, { account }) => account.findIndex((a) => a.realm === realm) < i,
-    'is taken',
-  ),
-  noEntry('carrier', 'name', ({ name }, i, { carrier }) => carrier.findIndex((c) => c.name === name) < i, 'is taken'),
+  noEntry('account', 'realm', () => twice(({ realm }) => realm), 'is taken'),
+  noEntry('carrier', 'name', () => twice(({ name }) => name), 'is taken'),
   noEntry(
     'carrier',
     'account',
-    (c, _, { account }) => c.account !== undefined && !account.some((a) => a.realm === c.account),
+    ({ account }) => {
+      const realms = new Set(account.map((a) => a.realm));
+      return (c) => c.account !== undefined && !realms.has(c.account);
+    },
     'names an account that is not there',
   ),
 );
+
+/** Whether an entry has the name of an earlier one. */
+function twice<E>(nameOf: (entry: E) => string): (entry: E) => boolean {
+  const seen = new Set<string>();
+  return (entry) => seen.size === seen.add(nameOf(entry)).size;
+}
 
 /** The first entry of a list for which this is so is an error at that key of it. */
 function noEntry<L extends keyof Lists>(
   list: L,
   key: string,
-  isWrong: (entry: Lists[L][number], index: number, all: Lists) => boolean,
+  wrong: (all: Lists) => (entry: Lists[L][number]) => boolean,
   message: string,
 ) {
   return v.rawCheck<Lists>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     const all = dataset.value;
     const entries: Lists[L][number][] = all[list];
-    const index = entries.findIndex((entry, i) => isWrong(entry, i, all));
+    const index = entries.findIndex(wrong(all));
     const entry = entries[index];
     if (!entry) return;
     const path = [

@@ -66,9 +66,7 @@ export interface TransportEvents {
   idle(flow: Flow): boolean;
   /** A connection of ours did not come about. `closed` follows. */
   notConnected(flow: Flow, why: string): void;
-  /**
-   * A connection has ended; what was sent there last may be lost.
-   */
+  /** A connection has ended; what was sent there last may be lost. */
   closed(flow: Flow): void;
   /** The network refused a datagram, but does not say which; every destination is suspect. */
   refused(transport: Transport): void;
