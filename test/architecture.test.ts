@@ -3,18 +3,20 @@ import { Glob } from 'bun';
 
 const SRC = new URL('../src/', import.meta.url).pathname;
 
+const DRIVERS = '^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)';
+
 /** Folder → what it may not import. Drivers are the adapters' alone. */
 const FORBIDDEN: Record<string, RegExp> = {
-  '{register,options,regbot,gateways,addresses,admin,digest,webhook,sip,crypto}/**':
-    /\/(adapters|edge|commands|config)\/|^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)/,
-  'edge/**':
-    /\/(adapters|register|webhook|digest|config|commands)\/|ports\.ts|^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)/,
-  '{commands,config,provision}/**': /^(ioredis|mysql2|drachtio-srf)/,
+  '{register,options,regbot,gateways,addresses,admin,digest,webhook,ports,sip,lib}/**': new RegExp(
+    `/(adapters|edge|commands|config|sidecar)/|${DRIVERS}`,
+  ),
+  'edge/**': new RegExp(`/(adapters|register|webhook|digest|config|commands|sidecar)/|${DRIVERS}`),
+  '{commands,config}/**': /^(ioredis|mysql2|drachtio-srf)/,
   'main.ts': /^\.\/(?!commands\/(run|root)\.ts)/,
   // Clients of the admin socket start in milliseconds: the other end, Config and slow modules of the runtime are not theirs.
-  'commands/{fs,trunk,gateway,completion}/**':
-    /\/(config|adapters)\/|\/serve\.ts|admin\/server|^node:(net|fs|util|tty)/,
+  'commands/{fs,trunk,gateway,completion}/**': /\/(config|adapters|sidecar)\/|admin\/server|^node:(net|fs|util|tty)/,
   'admin/{client,wire,answers,errors,protocol}.ts': /^(?!\.\/)/,
+  'sip/**': /^\.\.\//,
 };
 
 test.each(Object.entries(FORBIDDEN))('%s imports nothing it should not', async (pattern, forbidden) => {

@@ -1,4 +1,4 @@
-import type { Binding } from '../ports.ts';
+import type { Binding } from '../ports/location.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { canonicalUri, parseUri } from '../sip/uri.ts';
 

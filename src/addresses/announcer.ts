@@ -1,7 +1,7 @@
-import type { SbcAddresses } from '../outbound-ports.ts';
-import type { Logger } from '../ports.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import { publicAddresses } from '../sip/hostports.ts';
-import type { Timer, Timers } from '../timers.ts';
 
 export interface AnnouncerOptions {
   readonly addresses: SbcAddresses;

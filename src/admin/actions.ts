@@ -1,4 +1,5 @@
-import { type ServerPool, Unavailable } from '../ports.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
 import type { ActionName, Actions, FeatureServerRow, Request, Status } from './protocol.ts';
 import { SettingError, type Settings } from './settings.ts';

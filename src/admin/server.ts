@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import type { Logger } from '../ports.ts';
+import type { Logger } from '../lib/logger.ts';
 import { AdminConnection, type Perform } from './connection.ts';
 import { ownerOf } from './probe.ts';
 

@@ -1,5 +1,5 @@
 import { type CommandDef, defineCommand } from 'citty';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../lib/version.ts';
 
 /** The tree of commands. Every one is imported when it is called for, so that short ones start fast. */
 export const root: CommandDef = defineCommand({

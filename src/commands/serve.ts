@@ -38,7 +38,7 @@ export default defineCommand({
 
 /** What a person has to put right before it can start is said in one line. */
 async function serve(config: Config): Promise<number> {
-  const sidecar = await import('../serve.ts');
+  const sidecar = await import('../sidecar/serve.ts');
   try {
     await sidecar.serve(config);
     return EXIT.ok;

@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../lib/timers.ts';
 
 const TIME_BYTES = 6;
 const ID_BYTES = TIME_BYTES + 10;

@@ -21,7 +21,7 @@ import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
 
 export type { Clock } from './clock.ts';
-export type { Counters, Edge, EdgeOptions, FarEnd, Holding, Logger } from './options.ts';
+export type { Counters, Edge, EdgeOptions, FarEnd, Holding } from './options.ts';
 export { CertificateError, type TlsOptions } from './transports/certificates.ts';
 export type { Listener } from './transports/listen.ts';
 export { ListenError } from './transports/transport.ts';

@@ -1,3 +1,4 @@
+import type { Logger } from '../lib/logger.ts';
 import type { Clock } from './clock.ts';
 import type { ServerTransactionLimits } from './transactions/server-table.ts';
 import type { ConnectionLimits } from './transports/connections.ts';
@@ -32,13 +33,6 @@ export interface FarEnd {
   /** The peer's IP address; IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
-}
-
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
 }
 
 export interface Edge {

@@ -1,7 +1,10 @@
-import type { Gateway, NextHop, NextHops, OutboundRequest, SipClient, SipResponse } from '../outbound-ports.ts';
-import { NameError } from '../outbound-ports.ts';
+import type { Gateway } from '../ports/carriers.ts';
+import type { NextHops } from '../ports/next-hops.ts';
+import { NameError } from '../ports/next-hops.ts';
+import type { OutboundRequest, SipClient, SipResponse } from '../ports/sip-server.ts';
 import { addressOn } from '../sip/hostports.ts';
 import { bracketed, joinHostPort } from '../sip/ip.ts';
+import type { NextHop } from '../sip/next-hop.ts';
 import { provesLife } from './verdict.ts';
 
 /**

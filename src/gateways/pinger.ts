@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
-import type { CarrierDirectory, Gateway } from '../outbound-ports.ts';
-import { Unavailable } from '../ports.ts';
-import type { Timer, Timers } from '../timers.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import type { CarrierDirectory, Gateway } from '../ports/carriers.ts';
+import { Unavailable } from '../ports/errors.ts';
 import { type PingOutcome, type PingPorts, ping } from './ping.ts';
 import { type GatewayHealth, gatewayName, ownersOf, WatchedGateway, type WatchRules } from './watched-gateway.ts';
 

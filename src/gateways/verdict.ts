@@ -1,4 +1,4 @@
-import type { SipResponse } from '../outbound-ports.ts';
+import type { SipResponse } from '../ports/sip-server.ts';
 
 /**
  * Whether a final answer to an OPTIONS proves that a gateway is alive: whoever refuses, does not know us (4xx) or does

@@ -1,6 +1,8 @@
-import type { Gateway, GatewayBlacklist } from '../outbound-ports.ts';
-import type { Alerts, Logger } from '../ports.ts';
-import type { Timer, Timers } from '../timers.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import type { Alerts } from '../ports/alerts.ts';
+import type { Gateway } from '../ports/carriers.ts';
+import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { PingOutcome } from './ping.ts';
 
 /** The next try of a write to the blacklist that failed, milliseconds. */

@@ -1,4 +1,5 @@
-import type { CheckIn, SipRequest } from '../ports.ts';
+import type { CheckIn } from '../ports/server-pool.ts';
+import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort, normalIp } from '../sip/ip.ts';
 
 /** Longer ones are not URLs of ours, and would be kept and shown, characters. */

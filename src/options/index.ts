@@ -1,4 +1,7 @@
-import { type Logger, type ServerPool, type SipAnswer, type SipRequest, Unavailable } from '../ports.ts';
+import type { Logger } from '../lib/logger.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { ServerPool } from '../ports/server-pool.ts';
+import type { SipAnswer, SipRequest } from '../ports/sip-server.ts';
 import { readCheckIn } from './check-in.ts';
 
 export interface OptionsRules {

@@ -1,5 +1,7 @@
-import { type Logger, type ServerKind, type ServerPool, Unavailable } from '../ports.ts';
-import type { Timer, Timers } from '../timers.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { ServerKind, ServerPool } from '../ports/server-pool.ts';
 
 export interface SilenceOptions {
   readonly pool: ServerPool;

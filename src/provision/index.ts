@@ -1,7 +1,7 @@
+import { type DemoAccount, demoAccount } from '../adapters/sqlite/demo-account.ts';
+import { applyProvisioning } from '../adapters/sqlite/provisioning.ts';
 import type { Config } from '../config/index.ts';
-import type { Stores } from '../stores.ts';
-import { applyProvisioning } from './apply.ts';
-import { type DemoAccount, demoAccount } from './demo.ts';
+import type { Stores } from '../sidecar/stores.ts';
 import { readProvisioning } from './file.ts';
 
 /**

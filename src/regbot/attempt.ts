@@ -1,15 +1,12 @@
 import { CHALLENGES, type DigestAnswers, isChallenge } from '../digest/answer.ts';
-import {
-  NameError,
-  type NextHop,
-  type NextHops,
-  type SipClient,
-  type SipResponse,
-  type Trunk,
-} from '../outbound-ports.ts';
-import { type Logger, Unavailable } from '../ports.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timers } from '../lib/timers.ts';
+import type { Trunk } from '../ports/carriers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import { NameError, type NextHops } from '../ports/next-hops.ts';
+import type { SipClient, SipResponse } from '../ports/sip-server.ts';
+import type { NextHop } from '../sip/next-hop.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
-import type { Timers } from '../timers.ts';
 import { readProxy } from './contact.ts';
 import { type AvoidedTargets, nameOf } from './next-targets.ts';
 import { composeRegister, registrarUri } from './request.ts';

@@ -1,4 +1,4 @@
-import type { Trunk } from '../outbound-ports.ts';
+import type { Trunk } from '../ports/carriers.ts';
 import { addressOn } from '../sip/hostports.ts';
 import { bracketed } from '../sip/ip.ts';
 import { parseUri, type SipUri } from '../sip/uri.ts';

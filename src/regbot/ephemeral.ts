@@ -1,6 +1,8 @@
-import type { EphemeralGateways, Trunk } from '../outbound-ports.ts';
-import { type Logger, Unavailable } from '../ports.ts';
-import type { Timer, Timers } from '../timers.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import type { Trunk } from '../ports/carriers.ts';
+import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
+import { Unavailable } from '../ports/errors.ts';
 
 const RETRY_MS = 5_000;
 const SWEEP_MS = 1_000;

@@ -1,7 +1,12 @@
-import type { CarrierDirectory, Carriers, EphemeralGateways, NextHops, SipClient, Trunk } from '../outbound-ports.ts';
-import { type Alerts, type Logger, Unavailable } from '../ports.ts';
-import type { Timer, Timers } from '../timers.ts';
-import { VERSION } from '../version.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import { VERSION } from '../lib/version.ts';
+import type { Alerts } from '../ports/alerts.ts';
+import type { CarrierDirectory, Carriers, Trunk } from '../ports/carriers.ts';
+import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { NextHops } from '../ports/next-hops.ts';
+import type { SipClient } from '../ports/sip-server.ts';
 import { EphemeralAddresses } from './ephemeral.ts';
 import type { Duty } from './leader.ts';
 import { AvoidedTargets } from './next-targets.ts';

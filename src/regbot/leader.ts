@@ -1,6 +1,7 @@
-import type { Lease } from '../outbound-ports.ts';
-import { type Logger, Unavailable } from '../ports.ts';
-import type { Timer, Timers } from '../timers.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { Lease } from '../ports/lease.ts';
 
 /** What only one sidecar of a cluster does at a time. */
 export interface Duty {

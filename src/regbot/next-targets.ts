@@ -1,5 +1,5 @@
-import type { NextHop } from '../outbound-ports.ts';
-import type { Timers } from '../timers.ts';
+import type { Timers } from '../lib/timers.ts';
+import type { NextHop } from '../sip/next-hop.ts';
 
 /** So long a target that did not answer is tried after the others; its Retry-After may say longer, or shorter. */
 const AVOID_MS = 300_000;

@@ -1,4 +1,4 @@
-import type { Timer, Timers } from '../timers.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
 
 /** What waits for its turn. */
 export interface Paced {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { DigestAnswers } from '../digest/answer.ts';
-import type { OutboundTransport, RegisterStatus, Trunk } from '../outbound-ports.ts';
-import { Unavailable } from '../ports.ts';
-import type { Timer } from '../timers.ts';
+import type { Timer } from '../lib/timers.ts';
+import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { OutboundTransport } from '../sip/next-hop.ts';
 import { type AttemptWorld, attempt, type Failed, type Granted, type Outcome } from './attempt.ts';
 import { contactUri } from './contact.ts';
 import { refreshDelay, retryDelay } from './delays.ts';

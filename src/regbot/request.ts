@@ -1,5 +1,7 @@
-import type { NextHop, OutboundRequest, Trunk } from '../outbound-ports.ts';
+import type { Trunk } from '../ports/carriers.ts';
+import type { OutboundRequest } from '../ports/sip-server.ts';
 import { bracketed, joinHostPort } from '../sip/ip.ts';
+import type { NextHop } from '../sip/next-hop.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
 import { scheme, userOf } from './contact.ts';

@@ -1,5 +1,7 @@
-import type { OutboundTransport, SipResponse, Trunk } from '../outbound-ports.ts';
+import type { Trunk } from '../ports/carriers.ts';
+import type { SipResponse } from '../ports/sip-server.ts';
 import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
+import type { OutboundTransport } from '../sip/next-hop.ts';
 import { param } from '../sip/params.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { formatUri, parseUri } from '../sip/uri.ts';

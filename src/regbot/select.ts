@@ -1,4 +1,4 @@
-import type { Trunk } from '../outbound-ports.ts';
+import type { Trunk } from '../ports/carriers.ts';
 
 /** A trunk of the directory that is not registered. */
 export interface Skipped {

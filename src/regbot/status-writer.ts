@@ -1,5 +1,6 @@
-import type { CarrierDirectory, RegisterStatus } from '../outbound-ports.ts';
-import { type Logger, Unavailable } from '../ports.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { CarrierDirectory, RegisterStatus } from '../ports/carriers.ts';
+import { Unavailable } from '../ports/errors.ts';
 
 /** Statuses on their way to the database at a time: ten thousand trunks may change together. */
 const CONCURRENCY = 4;

@@ -1,4 +1,5 @@
-import type { Binding, SipAnswer } from '../ports.ts';
+import type { Binding } from '../ports/location.ts';
+import type { SipAnswer } from '../ports/sip-server.ts';
 import { NAT_EXPIRES } from './refresh.ts';
 import type { Registration } from './registration.ts';
 

@@ -1,4 +1,6 @@
-import type { Account, Alerts, Aor, AorState, Directory } from '../ports.ts';
+import type { Alerts } from '../ports/alerts.ts';
+import type { Account, Directory } from '../ports/directory.ts';
+import type { Aor, AorState } from '../ports/location.ts';
 import { Refusal } from './reject.ts';
 
 export interface AccountRules {

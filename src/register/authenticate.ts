@@ -2,7 +2,9 @@ import { type Algorithm, algorithmOf, responseMatches } from '../digest/algorith
 import { challenges } from '../digest/challenge.ts';
 import { type AuthValue, type Credentials, credentialsFor, parseAuthHeader } from '../digest/credentials.ts';
 import type { NonceState, Nonces } from '../digest/nonce.ts';
-import type { Account, Aor, AorState, Directory, Grant, NonceUse, SipRequest } from '../ports.ts';
+import type { Account, Directory } from '../ports/directory.ts';
+import type { Aor, AorState, Grant, NonceUse } from '../ports/location.ts';
+import type { SipRequest } from '../ports/sip-server.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
 import { askedExpires, type Registration } from './registration.ts';

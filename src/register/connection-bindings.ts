@@ -1,7 +1,10 @@
 import pLimit from 'p-limit';
-import { type Aor, type Binding, type LocationService, type Logger, type SipRequest, Unavailable } from '../ports.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { Aor, Binding, LocationService } from '../ports/location.ts';
+import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort } from '../sip/ip.ts';
-import type { Timer, Timers } from '../timers.ts';
 import type { Registration } from './registration.ts';
 
 export interface ConnectionBindingsOptions {

@@ -1,5 +1,7 @@
-import type { Clock, Logger, SipAnswer, SipRequest } from '../ports.ts';
-import { Unavailable } from '../ports.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Clock } from '../lib/timers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { SipAnswer, SipRequest } from '../ports/sip-server.ts';
 import { accept } from './accept.ts';
 import { type AccountRules, alertDeviceLimit, checkDeviceLimit, deviceLimit, findAccount } from './account.ts';
 import { type AuthenticationRules, authenticate, challenge, presentedCredentials } from './authenticate.ts';

@@ -1,4 +1,4 @@
-import type { Binding } from '../ports.ts';
+import type { Binding } from '../ports/location.ts';
 import type { Registration } from './registration.ts';
 
 /** Phones behind a NAT are told to come back within this, seconds, so that its mapping stays open. */

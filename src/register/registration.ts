@@ -1,4 +1,5 @@
-import type { Aor, SipRequest } from '../ports.ts';
+import type { Aor } from '../ports/location.ts';
+import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import { type NameAddr, parseNameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import { formatParams, type Param, param } from '../sip/params.ts';

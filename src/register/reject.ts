@@ -1,4 +1,4 @@
-import type { SipAnswer } from '../ports.ts';
+import type { SipAnswer } from '../ports/sip-server.ts';
 
 interface Rejection {
   readonly status: number;

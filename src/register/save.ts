@@ -1,4 +1,5 @@
-import type { Binding, LocationService, SipRequest, Update, UpdateOutcome } from '../ports.ts';
+import type { Binding, LocationService, Update, UpdateOutcome } from '../ports/location.ts';
+import type { SipRequest } from '../ports/sip-server.ts';
 import type { Authenticated } from './authenticate.ts';
 import type { AskedContact, Registration } from './registration.ts';
 

@@ -1,11 +1,19 @@
 import { BlockList, isIPv4 } from 'node:net';
-import type { OutboundTransport, SbcAddress } from '../outbound-ports.ts';
 import { joinHostPort, normalIp } from './ip.ts';
+import type { OutboundTransport } from './next-hop.ts';
 
 /** What a SIP server listens on: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`, as the outside sees it and as it is here. */
 export interface Hostports {
   readonly external: string;
   readonly local: string;
+}
+
+export interface SbcAddress {
+  readonly ip: string;
+  /** UDP. */
+  readonly port: number;
+  readonly tlsPort?: number;
+  readonly wssPort?: number;
 }
 
 interface Listener {

@@ -1,5 +1,14 @@
 import { isIP } from 'node:net';
-import type { NextHop, OutboundTransport } from '../outbound-ports.ts';
+
+export type OutboundTransport = 'udp' | 'tcp' | 'tls';
+
+/** One place to send a request to (RFC 3263). */
+export interface NextHop {
+  /** IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+  readonly transport: OutboundTransport;
+}
 
 /**
  * Where a request goes next, RFC 3263 4, as far as it can be told without asking anybody. The transport is given, so

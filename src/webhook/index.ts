@@ -1,7 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Credentials } from '../digest/credentials.ts';
-import type { Account, Alert, Alerts, Clock, Grant, SipRequest, Webhook } from '../ports.ts';
+import type { Clock } from '../lib/timers.ts';
+import type { Alert, Alerts } from '../ports/alerts.ts';
+import type { Account, Webhook } from '../ports/directory.ts';
+import type { Grant } from '../ports/location.ts';
+import type { SipRequest } from '../ports/sip-server.ts';
 import { type CallResult, callWebhook, type WebhookCall } from './call.ts';
 import { grantOf, parseReply, passedOnHeaders } from './reply.ts';
 import { signature } from './signature.ts';

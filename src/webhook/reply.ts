@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Grant } from '../ports.ts';
+import type { Grant } from '../ports/location.ts';
 
 /** Of call hooks, which are stored with every binding. */
 const MAX_HOOK = 4096;

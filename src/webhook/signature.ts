@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../lib/timers.ts';
 
 /** The value of Jambonz-Signature: `t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`. */
 export function signature(secret: string, body: string, clock: Clock): string {

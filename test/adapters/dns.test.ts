@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { DnsNextHops, type NextHopsOptions } from '../../src/adapters/dns/next-hops.ts';
-import { NameError, type OutboundTransport } from '../../src/outbound-ports.ts';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import { NameError } from '../../src/ports/next-hops.ts';
+import type { OutboundTransport } from '../../src/sip/next-hop.ts';
 import { ManualClock } from '../support/clock.ts';
 import { DnsServer, type Records } from '../support/dns-server.ts';
 import { RecordingLogger } from '../support/logger.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { answer } from '../../src/adapters/sql/answer.ts';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 
 test('a query that answers is passed on', async () => {
   expect(await answer('MySQL', Promise.resolve(7), 1000)).toBe(7);

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { AddressAnnouncer } from '../../src/addresses/announcer.ts';
-import type { SbcAddress } from '../../src/outbound-ports.ts';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { SbcAddress } from '../../src/sip/hostports.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 

@@ -5,8 +5,9 @@ import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
 import { type AdminRules, perform, Refused } from '../../src/admin/actions.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
-import { outboundView } from '../../src/outbound-view.ts';
-import { type ServerPool, Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { ServerPool } from '../../src/ports/server-pool.ts';
+import { outboundView } from '../../src/sidecar/operator-view.ts';
 import { ManualClock } from '../support/clock.ts';
 
 function start(changes: Partial<AdminRules> = {}) {

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'bun:test';
 import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
 import { openMysqlWriter } from '../../src/adapters/sql/mysql.ts';
 import { readConfig } from '../../src/config/index.ts';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sharedMariadb } from '../support/mariadb.ts';
 import { openSharedMysql } from '../support/mysql.ts';

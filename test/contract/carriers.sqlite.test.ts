@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test';
 import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { carriersContract } from './carriers.ts';
 

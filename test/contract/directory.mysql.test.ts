@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from 'bun:test';
-import { CachedDirectory } from '../../src/adapters/cached-directory.ts';
+import { CachedDirectory } from '../../src/adapters/cached/directory.ts';
+import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
-import { ClientPasswordCipher } from '../../src/crypto/client-password.ts';
-import { systemClock } from '../../src/ports.ts';
+import { systemClock } from '../../src/lib/timers.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { openSharedMysql } from '../support/mysql.ts';
 import { directoryContract } from './directory.ts';

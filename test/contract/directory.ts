@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import type { Kysely } from 'kysely';
+import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import type { Tables } from '../../src/adapters/sql/tables.ts';
-import { ClientPasswordCipher } from '../../src/crypto/client-password.ts';
 import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { EphemeralGateways } from '../../src/outbound-ports.ts';
+import type { EphemeralGateways } from '../../src/ports/ephemeral-gateways.ts';
 import { ManualClock } from '../support/clock.ts';
 
 /** An address no other test uses, IPv4. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { GatewayBlacklist } from '../../src/outbound-ports.ts';
+import type { GatewayBlacklist } from '../../src/ports/gateway-blacklist.ts';
 
 /**
  * What every blacklist promises; each adapter runs these tests.

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisLease } from '../../src/adapters/redis/lease.ts';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { leaseContract } from './lease.ts';
 

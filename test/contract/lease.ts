@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { Lease } from '../../src/outbound-ports.ts';
+import type { Lease } from '../../src/ports/lease.ts';
 
 export interface LeaseBench {
   /** A view of one and the same lease, as another process would have it. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { Aor, Binding, LocationService, Update } from '../../src/ports.ts';
+import type { Aor, Binding, LocationService, Update } from '../../src/ports/location.ts';
 import { ManualClock } from '../support/clock.ts';
 
 /** What every location service promises; each adapter runs these tests. Realms are new in each test, stores need not be. */

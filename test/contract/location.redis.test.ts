@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisLocationService } from '../../src/adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../../src/adapters/redis/realm-index.ts';
-import type { Binding } from '../../src/ports.ts';
+import type { Binding } from '../../src/ports/location.ts';
 import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sharedRedis } from '../support/redis.ts';

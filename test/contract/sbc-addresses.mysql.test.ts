@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { sql } from 'kysely';
 import { MysqlSbcAddresses } from '../../src/adapters/sql/sbc-addresses.ts';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 import { openSharedMysql } from '../support/mysql.ts';
 import { newIp } from './ephemeral-gateways.ts';
 import { sbcAddressesContract } from './sbc-addresses.ts';

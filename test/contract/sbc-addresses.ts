@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { Kysely } from 'kysely';
 import type { Tables } from '../../src/adapters/sql/tables.ts';
-import type { SbcAddresses } from '../../src/outbound-ports.ts';
+import type { SbcAddresses } from '../../src/ports/sbc-addresses.ts';
 import { newIp } from './ephemeral-gateways.ts';
 
 const HOUR = 3600;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { ServerPool } from '../../src/ports.ts';
+import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { ManualClock } from '../support/clock.ts';
 
 const SILENT_MS = 60_000;

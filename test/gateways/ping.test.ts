@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { Gateway } from '../../src/outbound-ports.ts';
+import type { Gateway } from '../../src/ports/carriers.ts';
 import { gateway, startPinger } from './support.ts';
 
 describe('the OPTIONS', () => {

@@ -1,12 +1,10 @@
 import { GatewayPinger, type PingerOptions } from '../../src/gateways/pinger.ts';
-import {
-  type Gateway,
-  NameError,
-  type NextHop,
-  type OutboundRequest,
-  type SipResponse,
-} from '../../src/outbound-ports.ts';
-import { type Alert, Unavailable } from '../../src/ports.ts';
+import type { Alert } from '../../src/ports/alerts.ts';
+import type { Gateway } from '../../src/ports/carriers.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import { NameError } from '../../src/ports/next-hops.ts';
+import type { OutboundRequest, SipResponse } from '../../src/ports/sip-server.ts';
+import type { NextHop } from '../../src/sip/next-hop.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 

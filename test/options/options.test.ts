@@ -3,10 +3,11 @@ import { describe, expect, test } from 'bun:test';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
 import { network } from '../../src/config/variable.ts';
+import { Repeats } from '../../src/lib/once-per.ts';
 import { options } from '../../src/options/index.ts';
 import { SilenceWatch } from '../../src/options/silence.ts';
-import { type ServerPool, Unavailable } from '../../src/ports.ts';
-import { Repeats } from '../../src/repeats.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
-import { applyProvisioning } from '../../src/provision/apply.ts';
+import { applyProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { ProvisionError, parseProvisioning } from '../../src/provision/file.ts';
 import { openCore } from '../support/core.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { applyProvisioning } from '../../src/provision/apply.ts';
-import { demoAccount } from '../../src/provision/demo.ts';
+import { demoAccount } from '../../src/adapters/sqlite/demo-account.ts';
+import { applyProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { ProvisionError, parseProvisioning } from '../../src/provision/file.ts';
 import { openCore } from '../support/core.ts';
 

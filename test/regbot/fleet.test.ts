@@ -1,7 +1,8 @@
 import { heapStats } from 'bun:jsc';
 import { describe, expect, test } from 'bun:test';
-import type { SipResponse, Trunk } from '../../src/outbound-ports.ts';
-import { Unavailable } from '../../src/ports.ts';
+import type { Trunk } from '../../src/ports/carriers.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { SipResponse } from '../../src/ports/sip-server.ts';
 import { challenge, makeFleet, response, TRUNK } from './world.ts';
 
 const SECOND = 1000;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import type { Lease } from '../../src/outbound-ports.ts';
-import { Unavailable } from '../../src/ports.ts';
+import type { Timer, Timers } from '../../src/lib/timers.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { Lease } from '../../src/ports/lease.ts';
 import { Leader } from '../../src/regbot/leader.ts';
-import type { Timer, Timers } from '../../src/timers.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 

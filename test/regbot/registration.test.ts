@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
-import { NameError, type Trunk } from '../../src/outbound-ports.ts';
-import { Unavailable } from '../../src/ports.ts';
-import { VERSION } from '../../src/version.ts';
+import { VERSION } from '../../src/lib/version.ts';
+import type { Trunk } from '../../src/ports/carriers.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import { NameError } from '../../src/ports/next-hops.ts';
 import { challenge, makeFleet, response, TRUNK } from './world.ts';
 
 const SECOND = 1000;

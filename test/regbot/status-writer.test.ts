@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
-import type { RegisterStatus } from '../../src/outbound-ports.ts';
-import { Unavailable } from '../../src/ports.ts';
+import type { RegisterStatus } from '../../src/ports/carriers.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 import { StatusWriter } from '../../src/regbot/status-writer.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { settle } from '../support/timers.ts';

@@ -1,15 +1,9 @@
-import type {
-  CarrierDirectory,
-  Carriers,
-  NextHop,
-  OutboundRequest,
-  RegisterStatus,
-  SipClient,
-  SipResponse,
-  Trunk,
-} from '../../src/outbound-ports.ts';
-import { type Alert, Unavailable } from '../../src/ports.ts';
+import type { Alert } from '../../src/ports/alerts.ts';
+import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../src/ports/carriers.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { OutboundRequest, SipClient, SipResponse } from '../../src/ports/sip-server.ts';
 import { Fleet, type FleetOptions, type FleetSettings } from '../../src/regbot/fleet.ts';
+import type { NextHop } from '../../src/sip/next-hop.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { type Aor, type BindingSource, Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { Aor, BindingSource } from '../../src/ports/location.ts';
 import { ConnectionBindings } from '../../src/register/connection-bindings.ts';
 import { register } from '../../src/register/index.ts';
 import { openCore } from '../support/core.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { Unavailable } from '../../src/ports.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 import { openCore } from '../support/core.ts';
 import { type Asked, headerOf, Phone } from '../support/phone.ts';
 

@@ -1,5 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
-import type { RegisterStatus } from '../../src/outbound-ports.ts';
+import type { RegisterStatus } from '../../src/ports/carriers.ts';
 import { sharedMariadb } from './mariadb.ts';
 
 type Columns = Readonly<Record<string, string | number | null>>;

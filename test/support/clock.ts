@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/ports.ts';
+import type { Clock } from '../../src/lib/timers.ts';
 
 /** A clock that stands still until it is moved. */
 export class ManualClock implements Clock {

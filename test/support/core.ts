@@ -1,13 +1,13 @@
 import { Database } from 'bun:sqlite';
-import { CachedDirectory } from '../../src/adapters/cached-directory.ts';
+import { CachedDirectory } from '../../src/adapters/cached/directory.ts';
+import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
+import { applyProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
-import { ClientPasswordCipher } from '../../src/crypto/client-password.ts';
 import { Nonces } from '../../src/digest/nonce.ts';
-import type { Alert } from '../../src/ports.ts';
-import { applyProvisioning } from '../../src/provision/apply.ts';
+import type { Alert } from '../../src/ports/alerts.ts';
 import { parseProvisioning } from '../../src/provision/file.ts';
 import type { RegisterRules } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';

@@ -1,4 +1,4 @@
-import type { Logger } from '../../src/ports.ts';
+import type { Logger } from '../../src/lib/logger.ts';
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -1,6 +1,6 @@
 import { ALGORITHMS, type Algorithm, digestResponse } from '../../src/digest/algorithm.ts';
 import { parseAuthHeader } from '../../src/digest/credentials.ts';
-import type { SipAnswer, SipRequest } from '../../src/ports.ts';
+import type { SipAnswer, SipRequest } from '../../src/ports/sip-server.ts';
 import { type RegisterRules, register } from '../../src/register/index.ts';
 
 export interface Asked {

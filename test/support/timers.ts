@@ -1,4 +1,4 @@
-import type { Timer, Timers } from '../../src/timers.ts';
+import type { Timer, Timers } from '../../src/lib/timers.ts';
 
 interface Entry {
   readonly at: number;

@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import { type Clock, type Logger, Unavailable } from '../../ports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Clock } from '../../lib/timers.ts';
+import { Unavailable } from '../../ports/errors.ts';
 import { inTime } from './in-time.ts';
 import type { Answer } from './questions.ts';
 

@@ -1,4 +1,4 @@
-import { Unavailable } from '../../ports.ts';
+import { Unavailable } from '../../ports/errors.ts';
 
 /** The promise; after `ms` milliseconds Unavailable instead. What was asked goes on, for whoever asks next. */
 export async function inTime<T>(promise: Promise<T>, ms: number, name: string): Promise<T> {

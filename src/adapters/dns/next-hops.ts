@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import pLimit from 'p-limit';
-import { NameError, type NextHop, type NextHops, type OutboundTransport } from '../../outbound-ports.ts';
-import type { Clock, Logger } from '../../ports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Clock } from '../../lib/timers.ts';
+import { NameError, type NextHops } from '../../ports/next-hops.ts';
+import type { NextHop, OutboundTransport } from '../../sip/next-hop.ts';
 import { firstStep, isServiceDenied, orderServices, type Service } from '../../sip/next-hop.ts';
 import { AnswerCache } from './cache.ts';
 import { inTime } from './in-time.ts';

@@ -1,5 +1,5 @@
 import { lookup, Resolver } from 'node:dns/promises';
-import { Unavailable } from '../../ports.ts';
+import { Unavailable } from '../../ports/errors.ts';
 import { interleave, type Service } from '../../sip/next-hop.ts';
 
 /** What the DNS said, and for how long it may be believed. No records: there are none of that kind. */

@@ -1,5 +1,5 @@
-import type { OutboundRequest, SipResponse } from '../../outbound-ports.ts';
-import { Unavailable } from '../../ports.ts';
+import { Unavailable } from '../../ports/errors.ts';
+import type { OutboundRequest, SipResponse } from '../../ports/sip-server.ts';
 import { type Answered, readSent, writeRequest } from './requests.ts';
 
 /** Ten thousand registrations and as many pings at one time; a kilobyte each. */

@@ -1,4 +1,4 @@
-import type { SipAnswer, SipRequest } from '../../ports.ts';
+import type { SipAnswer, SipRequest } from '../../ports/sip-server.ts';
 import { readHead } from '../../sip/head.ts';
 import type { Header } from '../../sip/message.ts';
 

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { OutboundRequest, SipResponse } from '../../outbound-ports.ts';
+import type { OutboundRequest, SipResponse } from '../../ports/sip-server.ts';
 import { readHead } from '../../sip/head.ts';
 import { headerLine, MAX_TEXT_BYTES } from './messages.ts';
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Config } from '../../config/index.ts';
-import type { OutboundRequest, SipClient, SipResponse } from '../../outbound-ports.ts';
-import type { Logger, SipAnswer, SipRequest } from '../../ports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { OutboundRequest, SipAnswer, SipClient, SipRequest, SipResponse } from '../../ports/sip-server.ts';
 import { completeHostports, type Hostports, privateSipAddress } from '../../sip/hostports.ts';
 import { OpenRequests } from './client.ts';
 import { type Inbound, readAcknowledgement, readInbound, writeAnswer } from './messages.ts';

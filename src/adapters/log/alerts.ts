@@ -1,5 +1,7 @@
-import type { Alert, Alerts, Clock, Logger } from '../../ports.ts';
-import { Repeats } from '../../repeats.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { Repeats } from '../../lib/once-per.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { Alert, Alerts } from '../../ports/alerts.ts';
 
 /** The same alert of the same account is written once in this long, milliseconds: phones try again every few seconds. */
 const REPEAT_MS = 60_000;

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Config } from '../../config/index.ts';
-import { type Logger, Unavailable } from '../../ports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { Unavailable } from '../../ports/errors.ts';
 
 /** Reply mapping is a type parameter of Redis, not an option to carry around. */
 type Options = Omit<RedisOptions, 'replyMapping'>;

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import type { EphemeralGateways } from '../../outbound-ports.ts';
-import type { Clock } from '../../ports.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { EphemeralGateways } from '../../ports/ephemeral-gateways.ts';
 import { ipOf } from '../../sip/ip.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';

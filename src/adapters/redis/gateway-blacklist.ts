@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { GatewayBlacklist } from '../../outbound-ports.ts';
+import type { GatewayBlacklist } from '../../ports/gateway-blacklist.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 

@@ -1,4 +1,4 @@
-import type { Aor } from '../../ports.ts';
+import type { Aor } from '../../ports/location.ts';
 
 /** The names in Redis. Those without `sidecar:` belong to the platform and are bit-exact; the others are ours alone. */
 export const keys = {

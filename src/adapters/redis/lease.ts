@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Lease } from '../../outbound-ports.ts';
+import type { Lease } from '../../ports/lease.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';

@@ -1,14 +1,7 @@
 import type { Redis } from 'ioredis';
-import type {
-  Aor,
-  AorState,
-  BindingSource,
-  Clock,
-  LocationService,
-  Logger,
-  Update,
-  UpdateOutcome,
-} from '../../ports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { Aor, AorState, BindingSource, LocationService, Update, UpdateOutcome } from '../../ports/location.ts';
 import { bindingToJson, liveBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';

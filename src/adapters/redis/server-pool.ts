@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import type { CheckIn, CheckInOutcome, Clock, FeatureServer, ServerKind, ServerPool } from '../../ports.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { CheckIn, CheckInOutcome, FeatureServer, ServerKind, ServerPool } from '../../ports/server-pool.ts';
 import { ipOf } from '../../sip/ip.ts';
 import { ask } from './connection.ts';
 import { clusterKeys } from './keys.ts';

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
-import type { Gateway, OutboundTransport, Trunk } from '../../outbound-ports.ts';
+import type { Gateway, Trunk } from '../../ports/carriers.ts';
+import type { OutboundTransport } from '../../sip/next-hop.ts';
 import type { CarrierRow, GatewayRow } from './carrier-queries.ts';
 
 /** A row from which no gateway can be made; the message says why, for people. */

@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely';
 import pLimit from 'p-limit';
-import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../outbound-ports.ts';
-import { type Logger, Unavailable } from '../../ports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../ports/carriers.ts';
+import { Unavailable } from '../../ports/errors.ts';
 import { answer } from './answer.ts';
 import { carriersOf, gatewaysOf } from './carrier-queries.ts';
 import { CarrierRowError, gatewayOf, trunkOf } from './carrier-rows.ts';

@@ -1,7 +1,9 @@
 import type { Kysely } from 'kysely';
-import type { ClientPasswordCipher } from '../../crypto/client-password.ts';
-import type { Account, Client, Clock, Directory, Logger } from '../../ports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { Account, Client, Directory } from '../../ports/directory.ts';
 import { answer } from './answer.ts';
+import type { ClientPasswordCipher } from './client-password.ts';
 import type { Tables } from './tables.ts';
 
 /** A row that takes longer is no use to a phone that waits, milliseconds. */

@@ -1,4 +1,4 @@
-import type { RegisterStatus } from '../../outbound-ports.ts';
+import type { RegisterStatus } from '../../ports/carriers.ts';
 
 /** The width of voip_carriers.register_status, characters. */
 const MAX_LENGTH = 4096;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Kysely, sql, type Transaction } from 'kysely';
-import type { SbcAddress, SbcAddresses } from '../../outbound-ports.ts';
+import type { SbcAddresses } from '../../ports/sbc-addresses.ts';
+import type { SbcAddress } from '../../sip/hostports.ts';
 import { answer } from './answer.ts';
 import type { Tables } from './tables.ts';
 

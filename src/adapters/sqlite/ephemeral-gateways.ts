@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite';
-import type { EphemeralGateways } from '../../outbound-ports.ts';
-import type { Clock } from '../../ports.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { EphemeralGateways } from '../../ports/ephemeral-gateways.ts';
 import { ipOf } from '../../sip/ip.ts';
 import { guarded } from './guarded.ts';
 

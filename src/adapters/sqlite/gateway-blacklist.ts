@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite';
-import type { GatewayBlacklist } from '../../outbound-ports.ts';
-import type { Clock } from '../../ports.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { GatewayBlacklist } from '../../ports/gateway-blacklist.ts';
 import { guarded } from './guarded.ts';
 
 export class SqliteGatewayBlacklist implements GatewayBlacklist {

@@ -1,4 +1,4 @@
-import { Unavailable } from '../../ports.ts';
+import { Unavailable } from '../../ports/errors.ts';
 
 /** Runs statements; throws {@link Unavailable} when SQLite could not carry them out. */
 export function guarded<T>(work: () => T): T {

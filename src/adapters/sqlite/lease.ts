@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite';
-import type { Lease } from '../../outbound-ports.ts';
-import type { Clock } from '../../ports.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { Lease } from '../../ports/lease.ts';
 import { guarded } from './guarded.ts';
 
 /** The lease among the processes that share one database. Each step is one statement. */

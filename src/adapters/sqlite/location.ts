@@ -1,14 +1,15 @@
 import type { Database } from 'bun:sqlite';
-import type { Update, UpdateOutcome } from '../../ports.ts';
-import {
-  type Aor,
-  type AorState,
-  type Binding,
-  type BindingSource,
-  type Clock,
-  type LocationService,
-  Unavailable,
-} from '../../ports.ts';
+import type { Clock } from '../../lib/timers.ts';
+import { Unavailable } from '../../ports/errors.ts';
+import type {
+  Aor,
+  AorState,
+  Binding,
+  BindingSource,
+  LocationService,
+  Update,
+  UpdateOutcome,
+} from '../../ports/location.ts';
 import { bindingToJson, liveBindings } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 

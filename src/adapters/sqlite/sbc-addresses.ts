@@ -1,6 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { randomUUID } from 'node:crypto';
-import type { SbcAddress, SbcAddresses } from '../../outbound-ports.ts';
+import type { SbcAddresses } from '../../ports/sbc-addresses.ts';
+import type { SbcAddress } from '../../sip/hostports.ts';
 import { guarded } from './guarded.ts';
 
 /**

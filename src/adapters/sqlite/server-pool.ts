@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
-import type { CheckIn, CheckInOutcome, Clock, FeatureServer, ServerKind, ServerPool } from '../../ports.ts';
+import type { Clock } from '../../lib/timers.ts';
+import type { CheckIn, CheckInOutcome, FeatureServer, ServerKind, ServerPool } from '../../ports/server-pool.ts';
 import { ipOf } from '../../sip/ip.ts';
 import { guarded } from './guarded.ts';
 

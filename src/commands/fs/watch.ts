@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import { AdminConnection } from '../../admin/client.ts';
-import { pause } from '../../wait.ts';
+import { pause } from '../../lib/retry.ts';
 import { json, print, printable } from '../output.ts';
 import { Failure } from '../run.ts';
 import { askSidecar, JSON_FLAG, socketPath } from '../sidecar.ts';

@@ -1,0 +1,99 @@
+import type { Database } from 'bun:sqlite';
+import { randomUUID } from 'node:crypto';
+import { gatewayKey, type ProvisionedCarrier, type ProvisionedGateway } from '../../provision/carrier-syntax.ts';
+
+/**
+ * Makes the carriers in SQLite be those of a provisioning file; call it inside a transaction. Those that it still names
+ * keep their sid, their gateways' sids and what is known of their registration.
+ * @param accounts sids by realm
+ */
+export function applyCarriers(
+  database: Database,
+  carriers: readonly ProvisionedCarrier[],
+  accounts: ReadonlyMap<string, string>,
+): void {
+  const known = knownSids(database);
+  const kept = new Set<string>();
+  for (const carrier of carriers) {
+    const carrierSid = known.carriers.get(carrier.name) ?? randomUUID();
+    kept.add(carrierSid);
+    putCarrier(database, carrierSid, carrier, carrier.account && accounts.get(carrier.account));
+    for (const gateway of carrier.gateway) {
+      const gatewaySid = known.gateways.get(`${carrierSid} ${gatewayKey(gateway)}`) ?? randomUUID();
+      kept.add(gatewaySid);
+      putGateway(database, gatewaySid, carrierSid, gateway);
+    }
+  }
+  for (const sid of known.gateways.values())
+    if (!kept.has(sid)) database.query('DELETE FROM sip_gateways WHERE sip_gateway_sid = ?').run(sid);
+  for (const sid of known.carriers.values())
+    if (!kept.has(sid)) database.query('DELETE FROM voip_carriers WHERE voip_carrier_sid = ?').run(sid);
+}
+
+/** Carriers by name, gateways by their carrier's sid and what makes them the same. */
+function knownSids(database: Database) {
+  const carriers = database.query<{ sid: string; name: string }, []>(
+    'SELECT voip_carrier_sid AS sid, name FROM voip_carriers',
+  );
+  const gateways = database.query<
+    { sid: string; carrierSid: string; host: string; port: number | null; protocol: string },
+    []
+  >(
+    `SELECT sip_gateway_sid AS sid, voip_carrier_sid AS carrierSid, ipv4 AS host, port, protocol
+     FROM sip_gateways`,
+  );
+  return {
+    carriers: new Map(carriers.all().map(({ name, sid }) => [name, sid])),
+    gateways: new Map(gateways.all().map((row) => [`${row.carrierSid} ${gatewayKey(row)}`, row.sid])),
+  };
+}
+
+function putCarrier(
+  database: Database,
+  sid: string,
+  carrier: ProvisionedCarrier,
+  accountSid: string | undefined,
+): void {
+  const { register } = carrier;
+  put(database, 'voip_carriers', {
+    voip_carrier_sid: sid,
+    name: carrier.name,
+    account_sid: accountSid ?? null,
+    is_active: carrier.active,
+    requires_register: register !== undefined,
+    register_username: register?.username ?? null,
+    register_sip_realm: register?.realm ?? null,
+    register_password: register?.password ?? null,
+    register_from_user: carrier.from_user ?? null,
+    register_from_domain: carrier.from_domain ?? null,
+    register_public_ip_in_contact: carrier.public_ip_in_contact,
+    outbound_sip_proxy: carrier.outbound_proxy ?? null,
+    trunk_type: carrier.trunk_type,
+  });
+}
+
+function putGateway(database: Database, sid: string, carrierSid: string, gateway: ProvisionedGateway): void {
+  put(database, 'sip_gateways', {
+    sip_gateway_sid: sid,
+    voip_carrier_sid: carrierSid,
+    ipv4: gateway.host,
+    port: gateway.port ?? null,
+    outbound: true,
+    is_active: gateway.active,
+    send_options_ping: gateway.options_ping,
+    use_sips_scheme: gateway.sips,
+    protocol: gateway.protocol,
+  });
+}
+
+/** Inserts a row, or gives these columns of the one that is there these values; the first column is the key. */
+function put(database: Database, table: string, row: Readonly<Record<string, string | number | boolean | null>>): void {
+  const columns = Object.keys(row);
+  const updates = columns.slice(1).map((column) => `${column} = excluded.${column}`);
+  database
+    .query(
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})
+       ON CONFLICT (${columns[0]}) DO UPDATE SET ${updates.join(', ')}`,
+    )
+    .run(...Object.values(row));
+}

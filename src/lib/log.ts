@@ -1,0 +1,23 @@
+import pino, { type Logger as PinoLogger } from 'pino';
+
+export type Log = PinoLogger;
+
+/** Fields that never reach a log, wherever they stand. */
+const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
+
+/**
+ * The log: JSON lines on stdout; for a person at a terminal one readable line each. Lines are written in the background,
+ * so call flush before the process ends.
+ */
+export async function createLogger(level: string): Promise<Log> {
+  const options = {
+    level,
+    base: { pid: process.pid },
+    redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[hidden]' },
+  };
+  if (process.stdout.isTTY) {
+    const { default: pretty } = await import('pino-pretty');
+    return pino(options, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
+  }
+  return pino(options, pino.destination({ fd: 1, sync: false }));
+}

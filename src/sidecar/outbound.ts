@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { DnsNextHops } from '../adapters/dns/next-hops.ts';
+import type { DrachtioServer } from '../adapters/drachtio/server.ts';
+import { AddressAnnouncer } from '../addresses/announcer.ts';
+import type { Config } from '../config/index.ts';
+import { GatewayPinger } from '../gateways/pinger.ts';
+import type { Logger } from '../lib/logger.ts';
+import { systemTimers, type Timer } from '../lib/timers.ts';
+import { VERSION } from '../lib/version.ts';
+import type { Alerts } from '../ports/alerts.ts';
+import type { CarrierDirectory } from '../ports/carriers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import { Fleet } from '../regbot/fleet.ts';
+import { Leader } from '../regbot/leader.ts';
+import type { Stores } from './stores.ts';
+
+export interface Outbound {
+  readonly leader: Leader;
+  readonly fleet: Fleet;
+  readonly pinger: GatewayPinger;
+  /** This sidecar's name at the lease. */
+  readonly token: string;
+  start(): void;
+  /** Reads the carriers again soon, if it is we who register; for when they may have changed. */
+  follow(): void;
+  /** Gives the lease back, so that another sidecar takes over at once. */
+  stop(): Promise<void>;
+}
+
+/** All that is sent without being asked for: registrations at carriers, pings of gateways, and what DNS is made from. */
+export function createOutbound(
+  config: Config,
+  stores: Stores,
+  sip: DrachtioServer,
+  alerts: Alerts,
+  logger: Logger,
+): Outbound {
+  const { regbot, ping, sbcAddresses } = config;
+  const common = { sip, alerts, logger, timers: systemTimers, random: Math.random };
+  const nextHops = new DnsNextHops(systemTimers, logger);
+  const userAgent = regbot.userAgent || `sbc-sip-sidecar/${VERSION}`;
+  const token = `${hostname()}/${process.pid}/${randomBytes(6).toString('base64url')}`;
+
+  const pinger = new GatewayPinger({
+    ...{ ...common, ...ping, nextHops, userAgent },
+    blacklist: stores.blacklist,
+    carriers: stores.carriers,
+  });
+  const leader = new Leader({ ...common, lease: stores.lease, lengthMs: regbot.leaseSeconds * 1000, token });
+  const directory = alsoTelling(stores.carriers, pinger);
+  const fleet = new Fleet({
+    ...{ ...common, directory, nextHops, settings: { ...regbot, userAgent } },
+    ephemeral: stores.ephemeral,
+    mayAct: () => leader.mayAct(),
+  });
+  leader.add(fleet);
+  if (!ping.all) leader.add({ gained: () => pinger.start(), lost: () => pinger.stop() });
+  const announcer = new AddressAnnouncer({
+    ...{ ...sbcAddresses, timers: systemTimers, logger },
+    addresses: stores.addresses,
+    hostports: () => sip.hostports,
+  });
+  sip.onConnected(() => void announcer.connected());
+  let following: Timer | undefined;
+
+  return {
+    leader,
+    fleet,
+    pinger,
+    token,
+    start() {
+      leader.start();
+      if (ping.all) pinger.start();
+      // Whoever does not lead reads too: for its own pings, and to know the carriers if it has to take over.
+      const follow = () => {
+        following = systemTimers.after(regbot.refreshSeconds * 1000, follow);
+        if (!leader.mayAct()) void followCarriers(directory, logger);
+      };
+      follow();
+    },
+    follow() {
+      fleet.refreshNow().catch((error: unknown) => logger.warn({ why: String(error) }, 'carriers not read again'));
+    },
+    async stop() {
+      following?.cancel();
+      pinger.stop();
+      await Promise.all([leader.stop(), announcer.stop()]);
+    },
+  };
+}
+
+/** The directory that the fleet reads; what it reads on gateways goes to the pinger, so that nobody reads twice. */
+function alsoTelling(carriers: CarrierDirectory, pinger: GatewayPinger): CarrierDirectory {
+  return {
+    async read() {
+      const read = await carriers.read();
+      pinger.update(read.pinged);
+      return read;
+    },
+    saveRegisterStatus: (sid, status) => carriers.saveRegisterStatus(sid, status),
+    disableRegistration: (sid, trunkType) => carriers.disableRegistration(sid, trunkType),
+    disablePing: (sid) => carriers.disablePing(sid),
+  };
+}
+
+async function followCarriers(directory: CarrierDirectory, logger: Logger): Promise<void> {
+  try {
+    await directory.read();
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    logger.warn({ why: error.message }, 'carriers not read');
+  }
+}

@@ -1,0 +1,47 @@
+import { Refused } from '../admin/actions.ts';
+import type { Config } from '../config/index.ts';
+import { CertificateError, type Edge } from '../edge/index.ts';
+import type { Logger } from '../lib/logger.ts';
+import { ProvisionError } from '../provision/file.ts';
+import { provision } from '../provision/index.ts';
+import type { Outbound } from './outbound.ts';
+import type { Stores } from './stores.ts';
+
+/** What files and caches belong to; those that are not there yet have nothing to reload. */
+export interface Reloadable {
+  readonly config: Config;
+  readonly stores: Stores;
+  readonly edge: Edge | undefined;
+  readonly outbound: Outbound | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * Reads the provisioning file and the certificate again, forgets cached accounts and follows the carriers. What one of
+ * them lacks does not keep the others back.
+ * @returns what was done, for a person
+ * @throws Refused naming what stays as it was
+ */
+export function reload({ config, stores, edge, outbound, logger }: Reloadable): string {
+  const failed: string[] = [];
+  const done: string[] = [];
+  const step = (what: string, work: () => void) => {
+    try {
+      work();
+      done.push(what);
+    } catch (error) {
+      if (!(error instanceof ProvisionError || error instanceof CertificateError)) throw error;
+      failed.push(`${error.message}; the old state stays`);
+    }
+  };
+  const { provision: file, tlsCerts } = config.embedded;
+  if (config.parts.directory === 'sqlite' && file)
+    step(`provisioning applied again from ${file}`, () => provision(config, stores));
+  if (edge && tlsCerts.length > 0) step('certificate renewed', () => edge.reloadCertificates());
+  step('cached accounts forgotten', () => stores.forget());
+  outbound?.follow();
+  logger.info({ done }, 'reloaded');
+  if (failed.length === 0) return done.join(', ');
+  logger.error({ why: failed }, 'not reloaded, the old state stays');
+  throw new Refused(failed.join('\n'));
+}

@@ -1,0 +1,198 @@
+import type { Database } from 'bun:sqlite';
+import { CachedCarriers } from '../adapters/cached/carriers.ts';
+import { CachedDirectory } from '../adapters/cached/directory.ts';
+import { connectRedis, untilReady } from '../adapters/redis/connection.ts';
+import { RedisEphemeralGateways } from '../adapters/redis/ephemeral-gateways.ts';
+import { RedisGatewayBlacklist } from '../adapters/redis/gateway-blacklist.ts';
+import { RedisLease } from '../adapters/redis/lease.ts';
+import { RedisLocationService } from '../adapters/redis/location.ts';
+import { RealmIndexKeeper } from '../adapters/redis/realm-index.ts';
+import { RedisServerPool } from '../adapters/redis/server-pool.ts';
+import { SqlCarriers } from '../adapters/sql/carriers.ts';
+import { ClientPasswordCipher } from '../adapters/sql/client-password.ts';
+import { SqlDirectory } from '../adapters/sql/directory.ts';
+import { openMysql, openMysqlWriter } from '../adapters/sql/mysql.ts';
+import { MysqlSbcAddresses } from '../adapters/sql/sbc-addresses.ts';
+import { kyselyOver } from '../adapters/sql/sqlite.ts';
+import { SqliteEphemeralGateways } from '../adapters/sqlite/ephemeral-gateways.ts';
+import { SqliteGatewayBlacklist } from '../adapters/sqlite/gateway-blacklist.ts';
+import { SqliteLease } from '../adapters/sqlite/lease.ts';
+import { SqliteLocationService } from '../adapters/sqlite/location.ts';
+import { openSqlite } from '../adapters/sqlite/open.ts';
+import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
+import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
+import { ownSecret } from '../adapters/sqlite/settings.ts';
+import type { Config } from '../config/index.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Clock } from '../lib/timers.ts';
+import type { CarrierDirectory } from '../ports/carriers.ts';
+import type { Directory } from '../ports/directory.ts';
+import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
+import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
+import type { Lease } from '../ports/lease.ts';
+import type { LocationService } from '../ports/location.ts';
+import type { SbcAddresses } from '../ports/sbc-addresses.ts';
+import type { ServerPool } from '../ports/server-pool.ts';
+
+/** What every sidecar of a cluster shares, in Redis or in the SQLite of a single one. */
+interface SharedStores {
+  readonly location: LocationService;
+  readonly pool: ServerPool;
+  readonly lease: Lease;
+  readonly ephemeral: EphemeralGateways;
+  readonly blacklist: GatewayBlacklist;
+}
+
+/** What the platform's database says, in MySQL or in SQLite. */
+interface DatabaseStores {
+  readonly directory: Directory;
+  readonly carriers: CarrierDirectory;
+  readonly addresses: SbcAddresses;
+}
+
+/** What a store needs of whoever opens it. */
+interface Opened {
+  /** What must answer before we are ready, by name. */
+  readonly probes: readonly { readonly name: string; readonly probe: () => Promise<unknown> }[];
+  close(): Promise<void>;
+}
+
+/** All that is kept: in Redis and MySQL, in SQLite, or in one of each. */
+export interface Stores extends SharedStores, DatabaseStores, Opened {
+  /** What client passwords are encrypted with and nonces are made from. */
+  readonly secret: string;
+  readonly cipher: ClientPasswordCipher;
+  /** There when it is used for anything. */
+  readonly sqlite: Database | undefined;
+  /** Background work; after the probes have answered. */
+  start(): void;
+  /** Forgets cached accounts and clients. */
+  forget(): void;
+}
+
+/** Opens them as Config says; nothing waits for a connection here. */
+export function openStores(config: Config, logger: Logger, clock: Clock): Stores {
+  const { parts } = config;
+  const usesSqlite = parts.store === 'sqlite' || parts.directory === 'sqlite' || config.encryptionSecret === undefined;
+  const sqlite = usesSqlite ? openSqlite(config.embedded.data) : undefined;
+  const secret = config.encryptionSecret ?? ownSecret(present(sqlite));
+  const cipher = new ClientPasswordCipher(secret, config.secrets.legacyCrypto);
+
+  const shared =
+    parts.store === 'redis' ? sharedInRedis(config, logger, clock) : sharedInSqlite(present(sqlite), config, clock);
+  const database =
+    parts.directory === 'mysql'
+      ? databaseInMysql(config, cipher, logger, clock)
+      : databaseInSqlite(present(sqlite), config, cipher, logger, clock);
+  const times = { refreshMs: config.mysql.refreshSeconds * 1000, staleMs: config.mysql.staleSeconds * 1000 };
+  const directory = new CachedDirectory(database.directory, times, clock, logger);
+
+  return {
+    ...shared,
+    ...database,
+    directory,
+    carriers: new CachedCarriers(database.carriers, times.staleMs, clock, logger),
+    secret,
+    cipher,
+    sqlite,
+    probes: [...shared.probes, ...database.probes],
+    forget: () => directory.clear(),
+    async close() {
+      await Promise.all([shared.close(), database.close()]);
+      sqlite?.close();
+    },
+  };
+}
+
+function sharedInRedis(config: Config, logger: Logger, clock: Clock): SharedStores & Opened & Pick<Stores, 'start'> {
+  const redis = connectRedis(config.redis, logger);
+  const { clusterId } = config.platform;
+  const location = new RedisLocationService(redis, clock, logger);
+  const index = new RealmIndexKeeper(redis, logger);
+  return {
+    location,
+    pool: new RedisServerPool(redis, clusterId, clock),
+    lease: new RedisLease(redis, clusterId),
+    ephemeral: new RedisEphemeralGateways(redis, clock),
+    blacklist: new RedisGatewayBlacklist(redis),
+    probes: [{ name: 'Redis', probe: () => untilReady(redis) }],
+    start() {
+      location.start();
+      index.start();
+    },
+    async close() {
+      location.stop();
+      index.stop();
+      redis.disconnect();
+    },
+  };
+}
+
+function sharedInSqlite(sqlite: Database, config: Config, clock: Clock): SharedStores & Opened & Pick<Stores, 'start'> {
+  const location = new SqliteLocationService(sqlite, clock);
+  return {
+    location,
+    pool: new SqliteServerPool(sqlite, clock),
+    lease: new SqliteLease(sqlite, config.platform.clusterId, clock),
+    ephemeral: new SqliteEphemeralGateways(sqlite, clock),
+    blacklist: new SqliteGatewayBlacklist(sqlite, clock),
+    probes: [],
+    start: () => location.sweepAll(),
+    async close() {},
+  };
+}
+
+function databaseInMysql(
+  config: Config,
+  cipher: ClientPasswordCipher,
+  logger: Logger,
+  clock: Clock,
+): DatabaseStores & Opened {
+  const reader = openMysql(config.mysql, config.mysql.reader);
+  const writer = openMysqlWriter(config.mysql);
+  const writes = writer?.db ?? reader.db;
+  const pools = writer ? [reader.pool, writer.pool] : [reader.pool];
+  const probe = (pool = reader.pool) => pool.promise().query('SELECT 1');
+  const ping = () => {
+    for (const pool of pools)
+      probe(pool).catch((error: unknown) => logger.warn({ why: String(error) }, 'MySQL keep-alive'));
+  };
+  const timer = config.mysql.keepAliveMs > 0 ? setInterval(ping, config.mysql.keepAliveMs) : undefined;
+  return {
+    directory: new SqlDirectory(reader.db, 'MySQL', cipher, clock, logger),
+    carriers: new SqlCarriers(reader.db, writes, 'MySQL', logger),
+    addresses: new MysqlSbcAddresses(writes),
+    // Phones need nothing written there.
+    probes: [{ name: 'MySQL', probe: () => probe() }],
+    async close() {
+      clearInterval(timer);
+      // Not through Kysely, which ends only a pool that it has used.
+      await Promise.all(pools.map((pool) => pool.promise().end()));
+    },
+  };
+}
+
+function databaseInSqlite(
+  sqlite: Database,
+  config: Config,
+  cipher: ClientPasswordCipher,
+  logger: Logger,
+  clock: Clock,
+): DatabaseStores & Opened {
+  const db = kyselyOver(sqlite);
+  // Every registration writes its status at every refresh: a sync for each would keep phones waiting.
+  const statuses = openSqlite(config.embedded.data, { durable: false });
+  return {
+    directory: new SqlDirectory(db, 'SQLite', cipher, clock, logger),
+    carriers: new SqlCarriers(db, kyselyOver(statuses), 'SQLite', logger),
+    addresses: new SqliteSbcAddresses(sqlite),
+    probes: [],
+    close: async () => statuses.close(),
+  };
+}
+
+/** SQLite was opened because one of its users is configured. */
+function present(sqlite: Database | undefined): Database {
+  if (!sqlite) throw new Error('SQLite is used but was not opened');
+  return sqlite;
+}

@@ -1,0 +1,92 @@
+import { expect, test } from 'bun:test';
+import { CachedCarriers } from '../../../src/adapters/cached/carriers.ts';
+import type { CarrierDirectory, Carriers } from '../../../src/ports/carriers.ts';
+import { Unavailable } from '../../../src/ports/errors.ts';
+import { ManualClock } from '../../support/clock.ts';
+import { RecordingLogger } from '../../support/logger.ts';
+
+const STALE_MS = 3_600_000;
+
+function start() {
+  const clock = new ManualClock();
+  const logger = new RecordingLogger();
+  const some: Carriers = { trunks: [], pinged: [], sipDomain: 'one.example.com' };
+  const source: { says: Carriers | Error } = { says: some };
+  const written: string[] = [];
+  const database: CarrierDirectory = {
+    read: async () => {
+      if (source.says instanceof Error) throw source.says;
+      return source.says;
+    },
+    saveRegisterStatus: async (sid) => void written.push(`status ${sid}`),
+    disableRegistration: async (sid, trunkType) => void written.push(`disable ${sid} ${trunkType}`),
+    disablePing: async (sid) => void written.push(`no ping ${sid}`),
+  };
+  return { clock, logger, some, source, written, carriers: new CachedCarriers(database, STALE_MS, clock, logger) };
+}
+
+const AWAY = new Unavailable('MySQL', 'gone');
+
+test('what was read last serves on while the database is down, and not for ever', async () => {
+  const { carriers, source, some, clock, logger } = start();
+  expect(await carriers.read()).toBe(some);
+  source.says = AWAY;
+  for (const _ of [1, 2]) expect(await carriers.read()).toBe(some);
+  expect(logger.lines).toHaveLength(1);
+  clock.advance(STALE_MS);
+  expect(await carriers.read()).toBe(some);
+  clock.advance(1);
+  expect(carriers.read()).rejects.toBe(AWAY);
+});
+
+test('what it says after an outage counts at once, and another outage is told again', async () => {
+  const { carriers, source, logger } = start();
+  await carriers.read();
+  source.says = AWAY;
+  await carriers.read();
+  const other: Carriers = { trunks: [], pinged: [] };
+  source.says = other;
+  expect(await carriers.read()).toBe(other);
+  source.says = AWAY;
+  expect(await carriers.read()).toBe(other);
+  expect(logger.lines).toHaveLength(2);
+});
+
+test('a database that never answered, and a fault of ours, are no outage to get over', async () => {
+  const { carriers, source } = start();
+  source.says = AWAY;
+  expect(carriers.read()).rejects.toBe(AWAY);
+  await carriers.read().catch(() => {});
+  const fault = new TypeError('unforeseen');
+  source.says = { trunks: [], pinged: [] };
+  await carriers.read();
+  source.says = fault;
+  expect(carriers.read()).rejects.toBe(fault);
+  await carriers.read().catch(() => {});
+});
+
+test('writes go through', async () => {
+  const { carriers, written } = start();
+  await carriers.saveRegisterStatus('a', { status: 'ok', reason: '200 OK', timestamp: '' });
+  await carriers.disableRegistration('b', 'reg');
+  await carriers.disablePing('c');
+  expect(written).toEqual(['status a', 'disable b reg', 'no ping c']);
+});
+
+test('what was switched off is not served on', async () => {
+  const { carriers, source } = start();
+  const gateway = (n: number) => ({
+    ...{ gatewaySid: `g${n}`, carrierSid: `c${n}`, carrierName: '', host: 'h', sips: false },
+    transport: 'udp' as const,
+  });
+  const trunk = (n: number) => ({
+    ...{ ...gateway(n), username: 'u', realm: 'r', publicIpInContact: false },
+    trunkType: 'reg' as const,
+  });
+  source.says = { trunks: [trunk(1), trunk(2)], pinged: [gateway(1), gateway(2)] };
+  await carriers.read();
+  await carriers.disableRegistration('c1', 'reg');
+  await carriers.disablePing('g2');
+  source.says = AWAY;
+  expect(await carriers.read()).toEqual({ trunks: [trunk(2)], pinged: [gateway(1)] });
+});

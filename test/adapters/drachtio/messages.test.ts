@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'bun:test';
+import { readAcknowledgement, readInbound, writeAnswer } from '../../../src/adapters/drachtio/messages.ts';
+
+const ID = '568fa3e4-616c-4d34-ac83-42088ea9ca74';
+const LEADER = `${ID}|sip|network|369|udp|192.0.2.30|7060|05:24:36.413278|31f89ddf||10.0.0.5|5060|`;
+const REQUEST =
+  'REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.30:7060;branch=z9hG4bK1\r\nm: <sip:a@192.0.2.30>\r\n' +
+  'Contact: <sip:b@192.0.2.30>\r\nX-Custom: one\r\n two\r\nContent-Length: 0\r\n\r\n';
+
+describe('what drachtio sends', () => {
+  test('a request is read with its source, lists joined, folds undone, names in their usual spelling', () => {
+    const inbound = readInbound(`${LEADER}\r\n${REQUEST}`);
+    expect(inbound).toMatchObject({
+      transactionId: '31f89ddf',
+      request: {
+        method: 'REGISTER',
+        uri: 'sip:example.org',
+        source: { address: '192.0.2.30', port: 7060 },
+        transport: 'udp',
+      },
+    });
+    expect(inbound?.request.header('Contact')).toBe('<sip:a@192.0.2.30>, <sip:b@192.0.2.30>');
+    expect(inbound?.request.header('X-Custom')).toBe('one two');
+    expect(inbound?.request.header('Expires')).toBeUndefined();
+  });
+
+  test.each([
+    [`${ID}|sip|network|264|udp|192.0.2.60|5060|05:25:07.35|42e00f63||\r\nSIP/2.0 200 OK\r\n\r\n`],
+    [`${ID}|response|${ID}|OK|pong`],
+    [`${LEADER}\r\nnonsense`],
+    [''],
+  ])('%p is no request', (message) => {
+    expect(readInbound(message)).toBeUndefined();
+  });
+
+  test('an acknowledgement is read, whether it says yes or no', () => {
+    const other = '31f89ddf-d41e-44ca-bd80-b42e549a2966';
+    expect(readAcknowledgement(`${ID}|response|${other}|OK|application|364||`)).toEqual({ messageId: other, ok: true });
+    expect(readAcknowledgement(`${ID}|response|${other}|NOK|Response not sent`)).toEqual({
+      messageId: other,
+      ok: false,
+    });
+    expect(readAcknowledgement(`${LEADER}\r\n${REQUEST}`)).toBeUndefined();
+  });
+});
+
+describe('an answer', () => {
+  test('has a line for each value', () => {
+    expect(writeAnswer('t', { status: 401, headers: { 'WWW-Authenticate': ['Digest a', 'Digest b'] } })).toBe(
+      'sip|t|\r\nSIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest a\r\nWWW-Authenticate: Digest b\r\nContent-Length: 0\r\n\r\n',
+    );
+    expect(writeAnswer('t', { status: 503, reason: 'Max Devices Registered' })).toContain(
+      'SIP/2.0 503 Max Devices Registered\r\n',
+    );
+  });
+
+  test('is refused when a value would end its line, or when drachtio could not take it', () => {
+    expect(() => writeAnswer('t', { status: 200, headers: { Contact: 'a\r\nVia: b' } })).toThrow('line break');
+    expect(() => writeAnswer('t', { status: 200, headers: { Contact: 'ü'.repeat(6001) } })).toThrow(
+      'more than drachtio takes',
+    );
+  });
+});
