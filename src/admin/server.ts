@@ -14,6 +14,8 @@ export class AdminSocketError extends Error {
 }
 
 export interface AdminServer {
+  /** Requests are carried out from now on; those that came before wait for it. */
+  serve(perform: Perform): void;
   /** Closes all connections and removes the socket file. */
   stop(): Promise<void>;
 }
@@ -22,14 +24,15 @@ export interface AdminServer {
  * Listens on a Unix socket that nobody but our own user can open. A file that a dead process left is replaced.
  * @throws AdminSocketError when a process listens there, naming it, or the path cannot be used
  */
-export async function startAdminServer(path: string, perform: Perform, logger: Logger): Promise<AdminServer> {
+export async function claimAdminSocket(path: string, logger: Logger): Promise<AdminServer> {
   const clients = new Set<AdminConnection>();
+  const performer = Promise.withResolvers<Perform>();
   const server = createServer((socket: Socket) => {
     const [longest] = clients;
     if (longest && clients.size >= MAX_CLIENTS) longest.destroy();
     const client = new AdminConnection(
       socket,
-      perform,
+      async (request) => (await performer.promise)(request),
       (error) => logger.error({ why: error.stack }, 'admin request failed'),
       () => clients.delete(client),
     );
@@ -58,6 +61,7 @@ export async function startAdminServer(path: string, perform: Perform, logger: L
   server.on('error', (error) => logger.error({ path, why: error.message }, 'admin socket'));
 
   return {
+    serve: performer.resolve,
     async stop() {
       const closed = once(server, 'close');
       server.close();

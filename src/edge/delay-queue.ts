@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
 
 /** A wake-up may be late by this fraction of the delay, so that one wake-up serves many items. */
 const SLACK = 1 / 64;
@@ -11,12 +11,12 @@ const SLACK = 1 / 64;
 export class DelayQueue<T> {
   #head: Delay<T> | undefined;
   #tail: Delay<T> | undefined;
-  #cancelWakeUp: (() => void) | undefined;
+  #wakeUp: Timer | undefined;
 
   constructor(
     /** The length of the delay. */
     readonly ms: number,
-    private readonly clock: Clock,
+    private readonly timers: Timers,
     private readonly expire: (item: T) => void,
   ) {}
 
@@ -35,19 +35,19 @@ export class DelayQueue<T> {
   /** Forgets everyone. */
   clear(): void {
     while (this.#head) this.remove(this.#head);
-    this.#cancelWakeUp?.();
-    this.#cancelWakeUp = undefined;
+    this.#wakeUp?.cancel();
+    this.#wakeUp = undefined;
   }
 
   /** For {@link Delay} alone, as is {@link remove}. */
   append(delay: Delay<T>): void {
-    delay.due = this.clock.now() + this.ms;
+    delay.due = this.timers.monotonic() + this.ms;
     delay.waiting = true;
     delay.previous = this.#tail;
     if (this.#tail) this.#tail.next = delay;
     else this.#head = delay;
     this.#tail = delay;
-    if (!this.#cancelWakeUp) this.#wakeUpAfter(this.ms);
+    if (!this.#wakeUp) this.#wakeUpAfter(this.ms);
   }
 
   remove(delay: Delay<T>): void {
@@ -62,15 +62,15 @@ export class DelayQueue<T> {
   }
 
   #wakeUpAfter(ms: number): void {
-    this.#cancelWakeUp = this.clock.after(ms, () => {
-      const now = this.clock.now();
+    this.#wakeUp = this.timers.after(ms, () => {
+      const now = this.timers.monotonic();
       while (this.#head && this.#head.due <= now) {
         const { item } = this.#head;
         this.remove(this.#head);
         this.expire(item);
       }
       // Whoever joined meanwhile is due after the one who is first now.
-      this.#cancelWakeUp = undefined;
+      this.#wakeUp = undefined;
       if (this.#head) this.#wakeUpAfter(Math.max(this.#head.due - now, this.ms * SLACK));
     });
   }

@@ -7,9 +7,6 @@ export { MAX_HEADER_LENGTH, MAX_HEADERS } from '../sip/head.ts';
 /** Bytes of one message on a stream: what fits into a UDP datagram, so that no transport can do more than another. */
 export const MAX_MESSAGE_BYTES = 65_536;
 
-/** Bytes of one frame that an app sends: what the edge could not send on need not come in. */
-export const MAX_FRAME_BYTES = 65_536;
-
 /**
  * Server transactions kept, open and answered: 32 s of 2 000 requests a second, some 80 MB. Beyond that rate answers are
  * remembered for less than 32 s; requests are refused only when all of these are unanswered.
@@ -25,7 +22,7 @@ export const MAX_KEPT_ANSWER_BYTES = 4096;
 /** RFC 3261 17.1.2.2: by its timer E a client sends a request eleven times in 32 s. */
 export const MAX_RESENDS = 10;
 
-/** Requests of ours without a final answer. The apps behind the edge ping and register; they do not flood. */
+/** Requests of ours without a final answer. Registrations and pings are paced; they do not flood. */
 export const MAX_CLIENT_TRANSACTIONS = 16_384;
 
 /** Bytes of the HTTP request that opens a WebSocket: browsers send 1 KiB, more with cookies; servers allow as much. */
@@ -67,12 +64,6 @@ export const MAX_UNSENT_DATAGRAMS = 4096;
 /** RFC 3261 18.1.1: a request longer than this, path MTU unknown, goes by a congestion-controlled transport. */
 export const MAX_UDP_REQUEST_BYTES = 1300;
 
-/** Apps connected to the control port at once; one is usual, two while one replaces the other. */
-export const MAX_APPS = 64;
-
-/** An app that has connected must have authenticated within this. */
-export const AUTHENTICATION_MS = 5_000;
-
 /**
  * Requests from one connection that wait for an answer; nothing more is read from it meanwhile. A proxy in front of us has
  * fewer under way; without the bound one connection could fill the queue of the app and leave nothing for others.
@@ -85,14 +76,5 @@ export const MAX_REQUESTS_PER_CONNECTION = 64;
  */
 export const MAX_REQUESTS_OVER_CONNECTIONS = 512;
 
-/** Bytes waiting for an app; at 1 KiB a request, the work of one or two seconds. Further requests are answered 503. */
-export const MAX_APP_BACKLOG_BYTES = 8 * 1024 * 1024;
-
-/** An app with so much to do that says nothing for this long has died without closing its connection. */
-export const APP_SILENCE_MS = 5_000;
-
-/** Bytes waiting for an app that asks and asks and does not read the answers. Then it is disconnected. */
-export const MAX_APP_UNSENT_BYTES = 2 * MAX_APP_BACKLOG_BYTES;
-
-/** Methods an app may ask for; SIP has some fourteen. */
-export const MAX_ROUTES = 32;
+/** Requests that handlers are working on, over all transports: one to two seconds of work. Further ones are answered 503. */
+export const MAX_REQUESTS_IN_PROGRESS = 8192;

@@ -1,9 +1,10 @@
 import type { Gateway } from '../ports/carriers.ts';
 import type { NextHops } from '../ports/next-hops.ts';
 import { NameError } from '../ports/next-hops.ts';
-import type { OutboundRequest, SipClient, SipResponse } from '../ports/sip-server.ts';
+import type { OutboundRequest, SipClient } from '../ports/sip-server.ts';
 import { addressOn } from '../sip/hostports.ts';
-import { bracketed, joinHostPort } from '../sip/ip.ts';
+import { bracketed } from '../sip/ip.ts';
+import type { SipResponse } from '../sip/message.ts';
 import type { NextHop } from '../sip/next-hop.ts';
 import { provesLife } from './verdict.ts';
 
@@ -70,7 +71,7 @@ function optionsRequest(gateway: Gateway, target: NextHop, hostports: string, us
   return {
     method: 'OPTIONS',
     uri,
-    route: `sip:${joinHostPort(target.address, target.port)};transport=${target.transport}`,
+    nextHop: target,
     headers: {
       From: `<sip:${own}>`,
       To: `<${uri}>`,

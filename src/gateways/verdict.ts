@@ -1,4 +1,4 @@
-import type { SipResponse } from '../ports/sip-server.ts';
+import type { SipResponse } from '../sip/message.ts';
 
 /**
  * Whether a final answer to an OPTIONS proves that a gateway is alive: whoever refuses, does not know us (4xx) or does

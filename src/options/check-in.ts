@@ -1,6 +1,6 @@
 import type { CheckIn } from '../ports/server-pool.ts';
-import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort, normalIp } from '../sip/ip.ts';
+import type { SipRequest } from '../sip/message.ts';
 
 /** Longer ones are not URLs of ours, and would be kept and shown, characters. */
 const MAX_URL_LENGTH = 1024;

@@ -1,7 +1,8 @@
 import type { Logger } from '../lib/logger.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
-import type { SipAnswer, SipRequest } from '../ports/sip-server.ts';
+import type { SipAnswer } from '../ports/sip-server.ts';
+import type { SipRequest } from '../sip/message.ts';
 import { readCheckIn } from './check-in.ts';
 
 export interface OptionsRules {

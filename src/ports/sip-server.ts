@@ -1,52 +1,71 @@
-/** A request as it reached the SIP server. */
-export interface SipRequest {
-  readonly method: string;
-  readonly uri: string;
-  /** All header lines, names in their usual spelling. */
-  readonly headers: readonly { readonly name: string; readonly value: string }[];
-  /** A header by its name in its usual spelling; several lines of one name are joined by commas. */
-  header(name: string): string | undefined;
-  readonly source: { readonly address: string; readonly port: number };
-  /** What carried it: `udp`, `tcp` or `tls`; for WebSocket what is under it. */
-  readonly transport: string;
-  /** This SIP server: everything it listens on, as drachtio told us, and the `ip:port` that is private. */
-  readonly server: { readonly hostports: string; readonly privateAddress: string };
-}
+import type { SipRequest, SipResponse } from '../sip/message.ts';
+import type { NextHop } from '../sip/next-hop.ts';
 
-/** The answer to a request. An array of values becomes one header line each. */
+/** What a handler says to a request; the rest of the response follows from the request (RFC 3261 8.2.6). */
 export interface SipAnswer {
   readonly status: number;
+  /** Reason phrase; that of RFC 3261 21 when absent. */
   readonly reason?: string;
+  /** An array of values becomes one header line each. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
+export type SipHandler = (request: SipRequest) => Promise<SipAnswer>;
+
+/** A request of ours, to be sent to one address. */
 export interface OutboundRequest {
   readonly method: 'REGISTER' | 'OPTIONS';
   /** Request-URI. */
   readonly uri: string;
-  /** Where to: `sip:<ip>:<port>;transport=<transport>`, IPv6 in brackets. Nothing is resolved on the way. */
-  readonly route: string;
-  /** Names in their usual spelling. From tag, Via, Max-Forwards and, when absent, Call-ID and CSeq are filled in. */
+  /** Where the request is sent, whatever its Request-URI says. */
+  readonly nextHop: NextHop;
+  /** Names in their usual spelling. Via, Max-Forwards, the From tag and, when absent, Call-ID and CSeq are filled in. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface SipResponse {
-  readonly status: number;
-  readonly reason: string;
-  /** True when the SIP server made it: nobody answered (408), or the peer could not be reached (503). */
-  readonly local: boolean;
-  /** The values of a header, one for each line of that name, in order. */
-  header(name: string): readonly string[];
-}
-
-/** Sends requests through the SIP server. */
+/** Sends requests. */
 export interface SipClient {
   /**
-   * @returns the final response
-   * @throws Unavailable when there is no connection to the SIP server, when it is lost, when the server refuses to send,
-   * and when there is no response within `deadlineMs`
+   * Sends a request and resolves with its final response.
+   * @throws Unavailable when there is no SIP server, the connection to it is lost, it refuses to send, or no final
+   * response comes within `deadlineMs`
    */
   request(request: OutboundRequest, deadlineMs: number): Promise<SipResponse>;
-  /** What the server listens on, as the outside sees it: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`; '' before it told. */
+  /** Every listening address as the outside sees it: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`; '' before {@link SipServer.connect}. */
   readonly hostports: string;
+}
+
+/** The far end of a client's connection. */
+export interface ConnectionPeer {
+  /** IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The connections (TCP, TLS, WebSocket) that clients have opened. */
+export interface ClientConnections {
+  /** Whether a connection from that address and port is open. */
+  isOpen(address: string, port: number): boolean;
+  /** Calls `listener` whenever a connection has ended, except by {@link SipServer.stop}. */
+  onEnded(listener: (peer: ConnectionPeer) => void): void;
+  /** Keeps a connection open beyond its idle limit as long as `needed` says so. */
+  keepWhile(needed: (peer: ConnectionPeer) => boolean): void;
+}
+
+/** What answers phones: a drachtio server, or the embedded edge. */
+export interface SipServer extends SipClient {
+  /** Has `handler` answer every request of a method; before {@link connect}. A handler that throws is answered for with 500. */
+  handle(method: string, handler: SipHandler): void;
+  /** Resolves when requests are being received for the first time; reconnects by itself after that. */
+  connect(): Promise<void>;
+  /** Whether requests can be received and sent now. */
+  readonly connected: boolean;
+  /** Calls `listener` after every successful (re)connect. */
+  onConnected(listener: () => void): void;
+  /** The `ip:port` at which the platform's other servers reach this one; '' before {@link connect}. */
+  readonly privateAddress: string;
+  /** Undefined where the server does not report connections, as drachtio does not. */
+  readonly connections: ClientConnections | undefined;
+  /** Takes no further requests, answers those in progress for at most `graceMs`, then closes everything. */
+  stop(graceMs: number): Promise<void>;
 }

@@ -4,7 +4,8 @@ import type { Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import { NameError, type NextHops } from '../ports/next-hops.ts';
-import type { SipClient, SipResponse } from '../ports/sip-server.ts';
+import type { SipClient } from '../ports/sip-server.ts';
+import { headerValues, type SipResponse } from '../sip/message.ts';
 import type { NextHop } from '../sip/next-hop.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { readProxy } from './contact.ts';
@@ -185,7 +186,10 @@ class Attempt {
       const answer: Answered = { kind: 'answered', response, sentAt };
       if (round === MAX_ROUNDS || timers.monotonic() >= this.#end) return answer;
       if (isChallenge(response.status)) {
-        const verdict = answers.challenged(response.status, response.header(CHALLENGES[response.status]));
+        const verdict = answers.challenged(
+          response.status,
+          headerValues(response.headers, CHALLENGES[response.status]),
+        );
         if (verdict === 'refused') return { ...answer, why: 'credentials refused' };
         if (verdict === 'unanswerable') return { ...answer, why: 'no challenge we can answer' };
       } else if (response.status === 423 && !raised) {

@@ -1,6 +1,6 @@
 import type { Trunk } from '../ports/carriers.ts';
 import type { OutboundRequest } from '../ports/sip-server.ts';
-import { bracketed, joinHostPort } from '../sip/ip.ts';
+import { bracketed } from '../sip/ip.ts';
 import type { NextHop } from '../sip/next-hop.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
@@ -46,8 +46,7 @@ export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundReq
   };
   for (const [name, value] of Object.entries(headers))
     if (/\p{Cc}/u.test(value)) throw new SipSyntaxError(`control characters in ${name}`);
-  const route = `sip:${joinHostPort(hop.address, hop.port)};transport=${hop.transport}`;
-  return { method: 'REGISTER', uri, route, headers };
+  return { method: 'REGISTER', uri, nextHop: hop, headers };
 }
 
 function sound(uri: string): string {

@@ -1,5 +1,5 @@
 import type { Trunk } from '../ports/carriers.ts';
-import type { SipResponse } from '../ports/sip-server.ts';
+import { headerValue, headerValues, type SipResponse } from '../sip/message.ts';
 import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { param } from '../sip/params.ts';
@@ -20,17 +20,21 @@ export function grantedExpires(response: SipResponse, contact: string, asked: nu
   const contacts = contactsOf(response);
   const ours = parseUri(contact);
   const entry = contacts.find((c) => equalUris(c.uri, ours)) ?? (contacts.length === 1 ? contacts[0] : undefined);
-  return deltaSeconds(entry && param(entry.params, 'expires')) ?? deltaSeconds(response.header('Expires')[0]) ?? asked;
+  return (
+    deltaSeconds(entry && param(entry.params, 'expires')) ??
+    deltaSeconds(headerValue(response.headers, 'Expires')) ??
+    asked
+  );
 }
 
 /** Seconds, of Min-Expires (RFC 3261 20.23). */
 export function minExpires(response: SipResponse): number | undefined {
-  return deltaSeconds(response.header('Min-Expires')[0]);
+  return deltaSeconds(headerValue(response.headers, 'Min-Expires'));
 }
 
 /** Seconds, of Retry-After, its comment and parameters left out (RFC 3261 20.33). */
 export function retryAfter(response: SipResponse): number | undefined {
-  return deltaSeconds(/^\s*\d+/.exec(response.header('Retry-After')[0] ?? '')?.[0]);
+  return deltaSeconds(/^\s*\d+/.exec(headerValue(response.headers, 'Retry-After') ?? '')?.[0]);
 }
 
 /** Where a 301 or 302 sends us. */
@@ -65,7 +69,7 @@ const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
 /** The contacts of all lines that can be read. */
 function contactsOf(response: SipResponse): NameAddr[] {
-  return response.header('Contact').flatMap((line) => {
+  return headerValues(response.headers, 'Contact').flatMap((line) => {
     try {
       return parseNameAddrs(line, MAX_CONTACTS);
     } catch (error) {

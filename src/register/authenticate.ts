@@ -4,7 +4,7 @@ import { type AuthValue, type Credentials, credentialsFor, parseAuthHeader } fro
 import type { NonceState, Nonces } from '../digest/nonce.ts';
 import type { Account, Directory } from '../ports/directory.ts';
 import type { Aor, AorState, Grant, NonceUse } from '../ports/location.ts';
-import type { SipRequest } from '../ports/sip-server.ts';
+import { combinedHeader, type SipRequest } from '../sip/message.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
 import { askedExpires, type Registration } from './registration.ts';
@@ -48,7 +48,7 @@ export function presentedCredentials(
   request: SipRequest,
   { realm }: Aor,
 ): Presented | Refusal | undefined {
-  const header = request.header('Authorization');
+  const header = combinedHeader(request.headers, 'Authorization');
   if (header === undefined) return undefined;
   let values: AuthValue[];
   try {

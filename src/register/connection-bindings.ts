@@ -3,8 +3,8 @@ import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { Aor, Binding, LocationService } from '../ports/location.ts';
-import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort } from '../sip/ip.ts';
+import type { SipRequest } from '../sip/message.ts';
 import type { Registration } from './registration.ts';
 
 export interface ConnectionBindingsOptions {
@@ -66,8 +66,8 @@ export class ConnectionBindings {
    * A REGISTER was granted; one that came over no connection is passed over.
    * @param bindings all that its AOR has now
    */
-  carries({ transport, source }: SipRequest, registration: Registration, bindings: readonly Binding[]): void {
-    if (transport === 'udp') return;
+  carries({ source }: SipRequest, registration: Registration, bindings: readonly Binding[]): void {
+    if (source.transport === 'udp') return;
     const { protocol, proxy, aor } = registration;
     const name = `${aor.user}@${aor.realm}`;
     const users: Users = this.#open.get(proxy) ?? new Map();

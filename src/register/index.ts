@@ -1,7 +1,8 @@
 import type { Logger } from '../lib/logger.ts';
 import type { Clock } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
-import type { SipAnswer, SipRequest } from '../ports/sip-server.ts';
+import type { SipAnswer } from '../ports/sip-server.ts';
+import type { SipRequest } from '../sip/message.ts';
 import { accept } from './accept.ts';
 import { type AccountRules, alertDeviceLimit, checkDeviceLimit, deviceLimit, findAccount } from './account.ts';
 import { type AuthenticationRules, authenticate, challenge, presentedCredentials } from './authenticate.ts';
@@ -75,7 +76,7 @@ async function process(rules: RegisterRules, request: SipRequest): Promise<SipAn
 
   // The bindings are stored, and only then granted.
   const now = rules.clock.now();
-  const outcome = await save(rules, request, registration, user, limit, now);
+  const outcome = await save(rules, registration, user, limit, now);
   if (outcome.ok) {
     rules.connections?.carries(request, registration, outcome.bindings);
     return accept(registration, outcome.bindings, now);
@@ -96,7 +97,7 @@ async function process(rules: RegisterRules, request: SipRequest): Promise<SipAn
 function refuse({ logger }: RegisterRules, request: SipRequest, refusal: Refusal): SipAnswer {
   const { address, port } = request.source;
   logger[refusal.level](
-    { reason: refusal.reason, detail: refusal.detail, callId: request.header('Call-ID'), source: `${address}:${port}` },
+    { reason: refusal.reason, detail: refusal.detail, callId: request.callId, source: `${address}:${port}` },
     'REGISTER refused',
   );
   return reject(refusal);

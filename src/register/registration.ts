@@ -1,11 +1,10 @@
 import type { Aor } from '../ports/location.ts';
-import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort } from '../sip/ip.ts';
+import { combinedHeader, headerValue, type SipRequest } from '../sip/message.ts';
 import { type NameAddr, parseNameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import { formatParams, type Param, param } from '../sip/params.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { canonicalUri, parseUri, type SipUri, unescapeUser } from '../sip/uri.ts';
-import { parseVias } from '../sip/via.ts';
 import { Refusal } from './reject.ts';
 
 /** What a REGISTER asks for, read by grammar and nothing looked up yet. */
@@ -52,7 +51,6 @@ const MAX_USER = 128;
 const MAX_CONTACT = 1024;
 const MAX_CALL_ID = 256;
 const MAX_USER_AGENT = 128;
-const MAX_CSEQ = 2 ** 31;
 
 /** A REGISTER goes to a domain (RFC 3261 10.2); scanners send it to an address. */
 export function checkDomain(request: SipRequest): Refusal | undefined {
@@ -62,25 +60,21 @@ export function checkDomain(request: SipRequest): Refusal | undefined {
 
 /** Reads a REGISTER (RFC 3261 10.3 steps 5 to 7, the parts that need no store). */
 export function readRegistration(request: SipRequest, limits: RegistrationLimits): Registration | Refusal {
-  const aor = readAor(request.header('To') ?? '');
+  const aor = readAor(request.to);
   if (aor instanceof Refusal) return aor;
 
-  const callId = request.header('Call-ID')?.trim();
-  if (!callId || callId.length > MAX_CALL_ID) return new Refusal('MissingCallId');
-  const cseq = Number(/^\s*(\d{1,10})\s/.exec(request.header('CSeq') ?? '')?.[1]);
-  if (!(cseq < MAX_CSEQ)) return new Refusal('MalformedCSeq');
-  const protocol = tryParse(() => parseVias(request.header('Via') ?? '')[0].protocol.toLowerCase());
-  if (protocol === undefined) return new Refusal('MalformedVia');
+  const { callId, cseq, topVia, source } = request;
+  if (callId.length > MAX_CALL_ID) return new Refusal('CallIdTooLong');
 
   const wish = readWish(request, limits);
   if (wish instanceof Refusal) return wish;
-  const userAgent = request.header('User-Agent')?.slice(0, MAX_USER_AGENT);
+  const userAgent = headerValue(request.headers, 'User-Agent')?.slice(0, MAX_USER_AGENT);
   return {
     aor,
     callId,
-    cseq,
-    protocol,
-    proxy: `sip:${joinHostPort(request.source.address, request.source.port)}`,
+    cseq: cseq.number,
+    protocol: topVia.protocol.toLowerCase(),
+    proxy: `sip:${joinHostPort(source.address, source.port)}`,
     ...(userAgent !== undefined && { userAgent }),
     wish,
   };
@@ -108,10 +102,10 @@ function readAor(to: string): Aor | Refusal {
 }
 
 function readWish(request: SipRequest, limits: RegistrationLimits): Wish | Refusal {
-  const header = request.header('Contact');
+  const header = combinedHeader(request.headers, 'Contact');
   if (header === undefined) return { kind: 'query' };
 
-  const headerExpires = request.header('Expires');
+  const headerExpires = headerValue(request.headers, 'Expires');
   const common = headerExpires === undefined ? limits.defaultExpires : readExpires(headerExpires);
   if (common === undefined) return new Refusal('MalformedExpires', {}, headerExpires);
 

@@ -1,10 +1,12 @@
 import type { Binding, LocationService, Update, UpdateOutcome } from '../ports/location.ts';
-import type { SipRequest } from '../ports/sip-server.ts';
+import type { SipServer } from '../ports/sip-server.ts';
 import type { Authenticated } from './authenticate.ts';
 import type { AskedContact, Registration } from './registration.ts';
 
 export interface SaveRules {
   readonly location: LocationService;
+  /** Its addresses go into each binding: calls to the phone leave through it. */
+  readonly sipServer: Pick<SipServer, 'hostports' | 'privateAddress'>;
   /** Seconds; 0: no maximum. */
   readonly maxExpires: number;
   /** Bindings side by side for one AOR. */
@@ -16,8 +18,7 @@ export interface SaveRules {
  * @param now milliseconds since the epoch @param maxAorsInRealm undefined: no limit
  */
 export function save(
-  { location, maxExpires, maxContacts }: SaveRules,
-  request: SipRequest,
+  { location, sipServer, maxExpires, maxContacts }: SaveRules,
   registration: Registration,
   { grant, maxExpires: grantedExpires, nonce }: Authenticated,
   maxAorsInRealm: number | undefined,
@@ -50,8 +51,8 @@ export function save(
       cseq,
       protocol: registration.protocol,
       proxy: registration.proxy,
-      sbcAddress: request.server.hostports,
-      privateSbcAddress: request.server.privateAddress,
+      sbcAddress: sipServer.hostports,
+      privateSbcAddress: sipServer.privateAddress,
       ...(registration.userAgent !== undefined && { userAgent: registration.userAgent }),
       expiryTime: now + Math.min(contact.expires, limit) * 1000,
       // The first Contact is the preferred one: it counts as the newest.

@@ -1,49 +1,49 @@
 import { type OutboundView, Refused } from '../admin/actions.ts';
 import type { GatewayRow, Leadership, Status, TrunkRow } from '../admin/protocol.ts';
+import type { Config } from '../config/index.ts';
+import type { Edge } from '../edge/index.ts';
 import type { GatewayHealth } from '../gateways/watched-gateway.ts';
 import type { Clock } from '../lib/timers.ts';
+import { VERSION } from '../lib/version.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
+import type { ServerPool } from '../ports/server-pool.ts';
+import type { SipServer } from '../ports/sip-server.ts';
 import type { RegistrationView } from '../regbot/registration.ts';
 import type { Outbound } from './outbound.ts';
+import type { Stores } from './stores.ts';
 
-/** What an operator sees of the outbound side. @param outbound undefined before it was started */
-export function outboundView(outbound: () => Outbound | undefined, lease: Lease, clock: Clock): OutboundView {
-  const leadership = () => leadershipOf(outbound(), lease);
+/** What an operator sees of the outbound side. */
+export function outboundView(outbound: Outbound, lease: Lease, clock: Clock): OutboundView {
+  const leadership = () => leadershipOf(outbound, lease);
   return {
     trunks: async () => ({
-      trunks: outbound()?.fleet.snapshot().map(trunkRow) ?? [],
-      skipped:
-        outbound()
-          ?.fleet.skipped()
-          .map(({ carrier, gateway, why }) => ({ carrier, gateway, why })) ?? [],
+      trunks: outbound.fleet.snapshot().map(trunkRow),
+      skipped: outbound.fleet.skipped().map(({ carrier, gateway, why }) => ({ carrier, gateway, why })),
       now: clock.now(),
       ...(await leadership()),
     }),
     async trunk(gateway) {
-      const found = outbound()
-        ?.fleet.snapshot()
-        .find((trunk) => trunk.gateway === gateway);
+      const found = outbound.fleet.snapshot().find((trunk) => trunk.gateway === gateway);
       if (!found) throw new Refused(await unknownTrunk(gateway, leadership));
       return { trunk: trunkRow(found), now: clock.now() };
     },
     async refresh(gateway) {
-      const refreshed = (await outbound()?.fleet.refreshNow(gateway)) ?? 'not leading';
+      const refreshed = await outbound.fleet.refreshNow(gateway);
       if (refreshed !== 'done') throw new Refused(await unknownTrunk(gateway, leadership));
       return gateway === undefined ? 'carriers read again' : `registering at ${gateway} now`;
     },
     gateways: async () => ({
-      gateways: outbound()?.pinger.snapshot().map(gatewayRow) ?? [],
+      gateways: outbound.pinger.snapshot().map(gatewayRow),
       now: clock.now(),
       ...(await leadership()),
     }),
   };
 }
 
-/** The counts of `status`. */
-export async function outboundCounts(outbound: Outbound | undefined, lease: Lease): Promise<Status['outbound']> {
-  const trunks = outbound?.fleet.snapshot() ?? [];
-  const gateways = outbound?.pinger.snapshot() ?? [];
+async function outboundCounts(outbound: Outbound, lease: Lease): Promise<Status['outbound']> {
+  const trunks = outbound.fleet.snapshot();
+  const gateways = outbound.pinger.snapshot();
   const count = (state: GatewayHealth['state']) => gateways.filter((g) => g.state === state).length;
   return {
     ...(await leadershipOf(outbound, lease)),
@@ -55,12 +55,12 @@ export async function outboundCounts(outbound: Outbound | undefined, lease: Leas
   };
 }
 
-async function leadershipOf(outbound: Outbound | undefined, lease: Lease): Promise<Leadership> {
-  const leading = outbound?.leader.mayAct() ?? false;
+async function leadershipOf(outbound: Outbound, lease: Lease): Promise<Leadership> {
+  const leading = outbound.leader.mayAct();
   try {
     const holder = (await lease.holder()) ?? null;
     // A moment passes between taking the lease and acting on it: until then nobody does.
-    return { leading, holder: holder === outbound?.token && !leading ? null : holder };
+    return { leading, holder: holder === outbound.token && !leading ? null : holder };
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
     return { leading, holder: null };
@@ -99,4 +99,55 @@ function gatewayRow(health: GatewayHealth): GatewayRow {
     lastAnswerAt: lastAnswerAt ?? null,
     rttMs: rttMs ?? null,
   };
+}
+
+/** How far this process has come. */
+export interface Lifetime {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  ready: boolean;
+}
+
+export interface StatusSources {
+  readonly config: Config;
+  readonly lifetime: Lifetime;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly sip: SipServer;
+  readonly edge: Edge | undefined;
+  readonly outbound: Outbound;
+  readonly stores: Pick<Stores, 'pool' | 'lease'>;
+}
+
+/** How the sidecar is, for an operator. Never throws: what cannot be found out now is null. */
+export async function statusOf(sources: StatusSources): Promise<Status> {
+  const { config, lifetime, now, sip, edge, outbound, stores } = sources;
+  return {
+    version: VERSION,
+    pid: process.pid,
+    startedAt: lifetime.startedAt,
+    now,
+    ready: lifetime.ready && sip.connected,
+    sip: {
+      server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
+      connected: sip.connected,
+      hostports: sip.hostports,
+    },
+    edge: edge ? { ...edge.holding, ...edge.counters } : null,
+    store: config.parts.store,
+    directory: config.parts.directory,
+    clusterId: config.platform.clusterId,
+    ...(await serverCounts(stores.pool)),
+    outbound: await outboundCounts(outbound, stores.lease),
+  };
+}
+
+async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {
+  try {
+    const [{ servers, drained }, rtpServers] = await Promise.all([pool.featureServers(), pool.rtpServers()]);
+    return { featureServers: { active: servers.filter((s) => s.active).length, drained: drained.length }, rtpServers };
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    return { featureServers: null, rtpServers: null };
+  }
 }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { DnsNextHops } from '../adapters/dns/next-hops.ts';
-import type { DrachtioServer } from '../adapters/drachtio/server.ts';
 import { AddressAnnouncer } from '../addresses/announcer.ts';
 import type { Config } from '../config/index.ts';
 import { GatewayPinger } from '../gateways/pinger.ts';
@@ -11,6 +10,7 @@ import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
+import type { SipServer } from '../ports/sip-server.ts';
 import { Fleet } from '../regbot/fleet.ts';
 import { Leader } from '../regbot/leader.ts';
 import type { Stores } from './stores.ts';
@@ -32,7 +32,7 @@ export interface Outbound {
 export function createOutbound(
   config: Config,
   stores: Stores,
-  sip: DrachtioServer,
+  sip: SipServer,
   alerts: Alerts,
   logger: Logger,
 ): Outbound {

@@ -12,7 +12,7 @@ export interface Reloadable {
   readonly config: Config;
   readonly stores: Stores;
   readonly edge: Edge | undefined;
-  readonly outbound: Outbound | undefined;
+  readonly outbound: Outbound;
   readonly logger: Logger;
 }
 
@@ -39,7 +39,7 @@ export function reload({ config, stores, edge, outbound, logger }: Reloadable): 
     step(`provisioning applied again from ${file}`, () => provision(config, stores));
   if (edge && tlsCerts.length > 0) step('certificate renewed', () => edge.reloadCertificates());
   step('cached accounts forgotten', () => stores.forget());
-  outbound?.follow();
+  outbound.follow();
   logger.info({ done }, 'reloaded');
   if (failed.length === 0) return done.join(', ');
   logger.error({ why: failed }, 'not reloaded, the old state stays');

@@ -1,22 +1,21 @@
 import { fullGC } from 'bun:jsc';
-import { randomBytes } from 'node:crypto';
-import { DrachtioServer } from '../adapters/drachtio/server.ts';
 import { LogAlerts } from '../adapters/log/alerts.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
-import { AdminSocketError, startAdminServer } from '../admin/server.ts';
+import { AdminSocketError, claimAdminSocket } from '../admin/server.ts';
 import { Settings } from '../admin/settings.ts';
 import type { Config } from '../config/index.ts';
 import { Nonces } from '../digest/nonce.ts';
-import { CertificateError, type Edge, ListenError, startEdge } from '../edge/index.ts';
+import { CertificateError, Edge, ListenError } from '../edge/index.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Repeats } from '../lib/once-per.ts';
 import { waitFor } from '../lib/retry.ts';
-import { type Clock, systemClock, systemTimers } from '../lib/timers.ts';
+import { systemClock, systemTimers } from '../lib/timers.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
 import type { Alerts } from '../ports/alerts.ts';
+import type { ClientConnections, SipServer } from '../ports/sip-server.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
 import { ConnectionBindings } from '../register/connection-bindings.ts';
@@ -25,14 +24,13 @@ import { isLoopback } from '../sip/ip.ts';
 import { WebhookAuthenticator } from '../webhook/index.ts';
 import { banner } from './banner.ts';
 import { logLevelSetting } from './log-level.ts';
-import { outboundView } from './operator-view.ts';
-import { createOutbound, type Outbound } from './outbound.ts';
+import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
+import { createOutbound } from './outbound.ts';
 import { type Reloadable, reload } from './reload.ts';
-import { statusOf } from './status.ts';
 import { openStores, type Stores } from './stores.ts';
 
-/** The same stranger is complained about once in this long, milliseconds. */
-const WARN_AGAIN_MS = 60_000;
+/** Minimum interval between warnings about one stranger, ms. */
+const STRANGER_WARNING_INTERVAL_MS = 60_000;
 
 /**
  * The sidecar: opens what it depends on, answers REGISTER and OPTIONS, and returns when it was told to stop and has.
@@ -61,69 +59,41 @@ export function exitCodeOf(error: unknown): number | undefined {
   return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
 }
 
-async function run(config: Config, logger: Log, told: AbortSignal): Promise<void> {
-  const clock = systemClock;
-  const startedAt = clock.now();
+async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void> {
   // Closed in reverse order, also when something throws: open connections would keep the process alive.
   await using open = new AsyncDisposableStack();
-  const stores = openStores(config, logger, clock);
+  const admin = await claimAdminSocket(config.platform.socketPath, logger);
+  open.defer(() => admin.stop());
+  const stores = openStores(config, logger, systemClock);
   open.defer(() => stores.close());
-  // The edge and we are one process, but the control port is a port: nobody else may speak on it.
-  const secret = randomBytes(24).toString('base64url');
-  let ready = false;
-  let sip = { connected: false, hostports: '' };
-  let edge: Edge | undefined;
-  let outbound: Outbound | undefined;
-  const reloadable = () => ({ config, stores, edge, outbound, logger });
-  const admin: AdminRules = {
+  const demo = provision(config, stores);
+
+  const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
+  const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
+  const alerts = new LogAlerts(logger, systemClock);
+  const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, logger);
+  open.defer(() => bindings?.stop());
+  const registrar = registerRules(config, stores, sip, bindings, alerts, logger);
+  const checkIns = optionsRules(config, stores, logger);
+  sip.handle('REGISTER', (request) => register(registrar, request));
+  sip.handle('OPTIONS', (request) => options(checkIns, request));
+  const outbound = createOutbound(config, stores, sip, alerts, logger);
+
+  const lifetime: Lifetime = { startedAt: systemClock.now(), ready: false };
+  const reloadable = { config, stores, edge, outbound, logger };
+  const rules: AdminRules = {
     pool: stores.pool,
     silentMs: config.servers.expiresMs,
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
-    outbound: outboundView(() => outbound, stores.lease, clock),
-    now: clock.now,
-    status: () => statusOf({ ...stores, config, startedAt, now: clock.now(), ready, sip, edge, outbound }),
-    reload: () => reload(reloadable()),
+    outbound: outboundView(outbound, stores.lease, systemClock),
+    now: systemClock.now,
+    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, edge, outbound, stores }),
+    reload: () => reload(reloadable),
   };
-  const socket = await startAdminServer(config.platform.socketPath, (request) => perform(admin, request), logger);
-  open.defer(() => socket.stop());
+  admin.serve((request) => perform(rules, request));
+  open.defer(onHangup(() => reloadOrComplain(reloadable)));
 
-  const demo = provision(config, stores);
-  const connections = new ConnectionBindings({
-    location: stores.location,
-    isOpen: (address, port) => edge?.isConnected(address, port) ?? false,
-    graceSeconds: config.abuse.connectionLostGraceSeconds,
-    timers: systemTimers,
-    logger,
-  });
-  open.defer(() => connections.stop());
-  edge = config.parts.sip === 'edge' ? await openEdge(config, secret, connections, logger) : undefined;
-  open.defer(() => edge?.stop());
-  const { networks } = config.platform;
-  const drachtio = new DrachtioServer({
-    ...(edge ? { ...edge.control, secret } : config.drachtio),
-    networks,
-    logger,
-  });
-  sip = drachtio;
-
-  const alerts = new LogAlerts(logger, clock);
-  const registering = {
-    ...registerRules(config, stores, alerts, logger, clock),
-    // A drachtio server does not tell when a connection ends.
-    ...(edge && { connections }),
-  };
-  const unknownCallers = new Repeats(WARN_AGAIN_MS, clock);
-  const checkingIn: OptionsRules = {
-    pool: stores.pool,
-    networks,
-    logger,
-    mayWarn: (address) => unknownCallers.isDue(address),
-  };
-  drachtio.handle('REGISTER', (request) => register(registering, request));
-  drachtio.handle('OPTIONS', (request) => options(checkingIn, request));
-
-  open.defer(onHangup(() => reloadOrComplain(reloadable())));
-  for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, told))) return;
+  for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, stop))) return;
   stores.start();
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
@@ -131,33 +101,81 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: fullGC });
   idleCollection.start();
   open.defer(() => idleCollection.stop());
-  open.defer(() => drachtio.stop(config.platform.shutdownGraceMs));
-  const outwards = createOutbound(config, stores, drachtio, alerts, logger);
-  await Promise.race([drachtio.connect(), aborted(told)]);
-  if (!told.aborted) {
-    ready = true;
-    outbound = outwards;
-    outwards.start();
-    // Before drachtio is let go: stopping sends nothing, and whoever takes over need not wait.
-    open.defer(() => outwards.stop());
-    if (edge) process.stdout.write(banner(config, edge.hostports, demo));
-    logger.info({ parts: config.parts }, 'ready');
-  }
 
-  await aborted(told);
-  ready = false;
+  open.defer(() => sip.stop(config.platform.shutdownGraceMs));
+  await Promise.race([sip.connect(), aborted(stop)]);
+  if (stop.aborted) return;
+  outbound.start();
+  // Before the SIP server stops: this sends nothing, and another sidecar can take the lease at once.
+  open.defer(() => outbound.stop());
+  lifetime.ready = true;
+  if (edge) process.stdout.write(banner(config, edge.hostports, demo));
+  logger.info({ parts: config.parts }, 'ready');
+
+  await aborted(stop);
+  lifetime.ready = false;
 }
 
-function registerRules(config: Config, stores: Stores, alerts: Alerts, logger: Logger, clock: Clock): RegisterRules {
+function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
+  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify, connectionsPerSource } = embedded;
+  const [first, ...others] = tlsCerts.map((certFile, i) => ({ certFile, keyFile: tlsKeys[i] ?? '' }));
+  return new Edge({
+    listen: sip,
+    logger,
+    networks: platform.networks,
+    limits: {
+      perSource: connectionsPerSource,
+      // Proxies and load balancers of the platform bring many phones.
+      exempt: (address) => isLoopback(address) || platform.networks.some((n) => n.contains(address)),
+    },
+    ...(externalIp && { externalIp }),
+    ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
+  });
+}
+
+/** drachtio-srf is loaded only where it is used. */
+async function createDrachtioServer({ drachtio, platform }: Config, logger: Logger): Promise<SipServer> {
+  const { DrachtioServer } = await import('../adapters/drachtio/server.ts');
+  return new DrachtioServer({ ...drachtio, networks: platform.networks, logger });
+}
+
+function bindingsOfConnections(
+  connections: ClientConnections,
+  { abuse }: Config,
+  { location }: Stores,
+  logger: Logger,
+): ConnectionBindings {
+  const bindings = new ConnectionBindings({
+    location,
+    isOpen: connections.isOpen,
+    graceSeconds: abuse.connectionLostGraceSeconds,
+    timers: systemTimers,
+    logger,
+  });
+  connections.onEnded((peer) => bindings.closed(peer));
+  connections.keepWhile((peer) => bindings.needs(peer));
+  return bindings;
+}
+
+function registerRules(
+  config: Config,
+  stores: Stores,
+  sipServer: SipServer,
+  connections: ConnectionBindings | undefined,
+  alerts: Alerts,
+  logger: Logger,
+): RegisterRules {
   const { userAgent, ...webhook } = config.webhook;
   return {
-    clock,
+    clock: systemClock,
     logger,
     alerts,
     location: stores.location,
     directory: stores.directory,
-    nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, clock),
-    webhook: new WebhookAuthenticator({ ...webhook, ...(userAgent && { userAgent }), alerts, clock }),
+    nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, systemClock),
+    webhook: new WebhookAuthenticator({ ...webhook, ...(userAgent && { userAgent }), alerts, clock: systemClock }),
+    sipServer,
+    ...(connections && { connections }),
     hosting: config.platform.hosting,
     algorithms: config.digest.algorithms,
     allowAuthUser: config.register.allowAuthUser,
@@ -167,26 +185,9 @@ function registerRules(config: Config, stores: Stores, alerts: Alerts, logger: L
   };
 }
 
-function openEdge(
-  { embedded, platform }: Config,
-  secret: string,
-  connections: ConnectionBindings,
-  logger: Logger,
-): Promise<Edge> {
-  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify, connectionsPerSource: perSource } = embedded;
-  const [first, ...others] = tlsCerts.map((certFile, i) => ({ certFile, keyFile: tlsKeys[i] ?? '' }));
-  return startEdge({
-    ...{ listen: sip, secret, logger },
-    // Proxies and load balancers of the platform bring many phones.
-    limits: {
-      perSource,
-      exempt: (address) => isLoopback(address) || platform.networks.some((n) => n.contains(address)),
-    },
-    ...(externalIp && { externalIp }),
-    ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
-    connectionClosed: (connection) => connections.closed(connection),
-    connectionNeeded: (connection) => connections.needs(connection),
-  });
+function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {
+  const warnings = new Repeats(STRANGER_WARNING_INTERVAL_MS, systemClock);
+  return { pool, networks: platform.networks, logger, mayWarn: (address) => warnings.isDue(address) };
 }
 
 function reloadOrComplain(reloadable: Reloadable): void {

@@ -9,10 +9,23 @@ export interface Header {
   readonly value: string;
 }
 
-interface Common {
+/** Where a request came from. */
+export interface Source {
+  /** `udp`, `tcp` or `tls`; for WebSocket the one below it. */
+  readonly transport: string;
+  /** IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+}
+
+interface Message {
   /** In the order of the wire. */
   readonly headers: readonly Header[];
   readonly body: Uint8Array;
+}
+
+/** What every message must carry (RFC 3261 8.1.1), read once. */
+interface Mandatory {
   /** The first value of the first Via line. */
   readonly topVia: Via;
   readonly from: string;
@@ -21,20 +34,28 @@ interface Common {
   readonly cseq: CSeq;
 }
 
-export interface SipRequest extends Common {
+/** A request as it was received. */
+export interface SipRequest extends Message, Mandatory {
   readonly kind: 'request';
   readonly method: string;
   /** The Request-URI as written. */
   readonly uri: string;
+  readonly source: Source;
 }
 
-export interface SipResponse extends Common {
+/** A response to a request of ours. */
+export interface SipResponse extends Message {
   readonly kind: 'response';
   readonly status: number;
   readonly reason: string;
+  /** The SIP server made it: no answer came (408), or the peer could not be reached (503). */
+  readonly local: boolean;
 }
 
-export type SipMessage = SipRequest | SipResponse;
+/** A request as parsed: bytes do not tell where they came from. */
+export type ParsedRequest = Omit<SipRequest, 'source'>;
+export type ParsedResponse = SipResponse & Mandatory;
+export type ParsedMessage = ParsedRequest | ParsedResponse;
 
 /** A message as it goes to the network: text as long as its body is none, as text costs less to keep than bytes. */
 export type Wire = string | Uint8Array;
@@ -64,22 +85,24 @@ export function headerValue(headers: readonly Header[], name: string): string | 
   return undefined;
 }
 
-/** The inverse of parsing: start line, headers in their order, blank line. The body follows it on the wire. */
-export function formatHead(message: SipMessage, headers = message.headers): string {
-  let text =
-    message.kind === 'request'
-      ? `${message.method} ${message.uri} SIP/2.0\r\n`
-      : `SIP/2.0 ${message.status} ${message.reason}\r\n`;
-  for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
-  return `${text}\r\n`;
+/** The values of a header, one for each line of that name, in order. */
+export function headerValues(headers: readonly Header[], name: string): string[] {
+  return headers.filter((header) => header.name === name).map((header) => header.value);
 }
 
-/** The whole message as text or bytes; with other headers than its own if some are given. */
-export function serialise(message: SipMessage, headers?: readonly Header[]): Wire {
-  return joinBody(formatHead(message, headers), message.body);
+/** All lines of a name as the one list that they are (RFC 3261 7.3.1); undefined when there is none. */
+export function combinedHeader(headers: readonly Header[], name: string): string | undefined {
+  let value: string | undefined;
+  for (const header of headers)
+    if (header.name === name) value = value === undefined ? header.value : `${value}, ${header.value}`;
+  return value;
 }
 
-/** A head and its body as one; text if there is no body. */
-export function joinBody(head: string, body: Uint8Array): Wire {
-  return body.length === 0 ? head : Buffer.concat([Buffer.from(head), body]);
+/** One header line. @throws Error when the value would end its line, or the name is no token */
+export function headerLine(name: string, value: string): string {
+  if (!TOKEN.test(name)) throw new Error(`not a header name: ${JSON.stringify(name)}`);
+  if (/[\r\n\0]/.test(value)) throw new Error(`line break in the value of ${name}`);
+  return `${name}: ${value}\r\n`;
 }
+
+const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { type CSeq, parseCSeq } from './cseq.ts';
 import { isNameAddr } from './from-to.ts';
 import { type Head, readHead } from './head.ts';
-import { type Header, MalformedMessage, NO_BODY, type SipMessage } from './message.ts';
+import { type Header, MalformedMessage, NO_BODY, type ParsedMessage } from './message.ts';
 import { SipSyntaxError } from './syntax.ts';
 import { parseUri } from './uri.ts';
 import { parseVias, type Via } from './via.ts';
@@ -27,7 +27,7 @@ const SINGLE: Readonly<Record<string, number>> = Object.assign(Object.create(nul
 
 /** A head that was understood, and how many bytes of body belong to it. */
 export interface ParsedHead {
-  readonly message: SipMessage;
+  readonly message: ParsedMessage;
   readonly contentLength: number | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface ParsedHead {
  * everything else (RFC 4475).
  * @throws MalformedMessage and nothing else
  */
-export function parseMessage(datagram: Buffer): SipMessage {
+export function parseMessage(datagram: Buffer): ParsedMessage {
   // RFC 3261 7.5: CRLFs before the start line are ignored.
   let start = 0;
   while (datagram[start] === 0x0d || datagram[start] === 0x0a) start++;
@@ -60,6 +60,14 @@ export function parseMessage(datagram: Buffer): SipMessage {
  */
 export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
   const head = readHead(bytes.toString('utf8'));
+  return interpretHead({ ...head, fault: fault ?? head.fault ?? (isUtf8(bytes) ? undefined : 'Header Not in UTF-8') });
+}
+
+/**
+ * Makes a message of a head that was taken apart; it has no body yet.
+ * @throws MalformedMessage and nothing else
+ */
+export function interpretHead(head: Head): ParsedHead {
   const [, method, uri, version] = REQUEST_LINE.exec(head.startLine) ?? [];
   const fail = (why: string, code: 400 | 505 = 400): never => {
     throw new MalformedMessage(code, why, method ?? methodOf(head), head.headers);
@@ -67,8 +75,7 @@ export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
   if (version !== undefined && version !== '2.0') fail('Version Not Supported', 505);
   const [, status, reason = ''] = method === undefined ? (STATUS_LINE.exec(head.startLine) ?? []) : [];
   if (method === undefined && status === undefined) fail('Malformed Start Line');
-  const early = fault ?? head.fault ?? (isUtf8(bytes) ? undefined : 'Header Not in UTF-8');
-  if (early !== undefined) fail(early);
+  if (head.fault !== undefined) fail(head.fault);
 
   const found = inspect(head.headers);
   if (typeof found === 'string') return fail(found);
@@ -77,7 +84,19 @@ export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
   const body = NO_BODY;
   if (method === undefined || uri === undefined) {
     const code = Number(status);
-    const message = { kind: 'response', status: code, reason, headers, body, topVia, from, to, callId, cseq } as const;
+    const message = {
+      kind: 'response',
+      status: code,
+      reason,
+      local: false,
+      headers,
+      body,
+      topVia,
+      from,
+      to,
+      callId,
+      cseq,
+    } as const;
     return { message, contentLength };
   }
   if (cseq.method !== method) fail('CSeq Method Mismatch');
@@ -166,7 +185,7 @@ function methodOf({ startLine }: Head): string | undefined {
   return /^\s*SIP\//i.test(startLine) ? undefined : startLine.split(/\s/, 1)[0];
 }
 
-function refusal(message: SipMessage, why: string): MalformedMessage {
+function refusal(message: ParsedMessage, why: string): MalformedMessage {
   return new MalformedMessage(400, why, message.kind === 'request' ? message.method : undefined, message.headers);
 }
 

@@ -5,7 +5,7 @@ import type { Clock } from '../lib/timers.ts';
 import type { Alert, Alerts } from '../ports/alerts.ts';
 import type { Account, Webhook } from '../ports/directory.ts';
 import type { Grant } from '../ports/location.ts';
-import type { SipRequest } from '../ports/sip-server.ts';
+import type { SipRequest } from '../sip/message.ts';
 import { type CallResult, callWebhook, type WebhookCall } from './call.ts';
 import { grantOf, parseReply, passedOnHeaders } from './reply.ts';
 import { signature } from './signature.ts';

@@ -1,21 +1,74 @@
 import { connect, type Socket } from 'node:net';
-import { type Edge, type EdgeOptions, type Listener, startEdge } from '../../src/edge/index.ts';
+import { Edge, type EdgeOptions, type Listener } from '../../src/edge/index.ts';
+import type { SipAnswer } from '../../src/ports/sip-server.ts';
+import type { SipRequest } from '../../src/sip/message.ts';
 
-export const SECRET = 'cymru';
 const WAIT_MS = 5_000;
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-export function startTestEdge(options: Partial<EdgeOptions> = {}): Promise<Edge> {
-  const listen = [
-    { proto: 'udp', host: '127.0.0.1', port: 0 },
-    { proto: 'tcp', host: '127.0.0.1', port: 0 },
-  ] as const;
-  return startEdge({ listen, secret: SECRET, logger: silent, ...options });
+/** A request that waits for a test to answer it. */
+export interface Received {
+  readonly request: SipRequest;
+  answer(answer: SipAnswer | number): void;
+}
+
+/** An edge whose requests a test answers by hand. */
+export class TestEdge {
+  readonly received = new Inbox<Received>();
+
+  private constructor(readonly edge: Edge) {}
+
+  /** Listens by UDP and TCP on 127.0.0.1 unless told otherwise, and handles REGISTER and OPTIONS. */
+  static async start(options: Partial<EdgeOptions> = {}, methods = ['REGISTER', 'OPTIONS']): Promise<TestEdge> {
+    const listen = [
+      { proto: 'udp', host: '127.0.0.1', port: 0 },
+      { proto: 'tcp', host: '127.0.0.1', port: 0 },
+    ] as const;
+    const started = new TestEdge(new Edge({ listen, logger: silent, ...options }));
+    for (const method of methods) started.edge.handle(method, (request) => started.#receive(request));
+    await started.edge.connect();
+    return started;
+  }
+
+  /** The next request that a handler was called with. */
+  next(what = 'a request at its handler'): Promise<Received> {
+    return this.received.next(what);
+  }
+
+  /** Answers the next request. */
+  async answerNext(answer: SipAnswer | number = 200): Promise<SipRequest> {
+    const received = await this.next();
+    received.answer(answer);
+    return received.request;
+  }
+
+  /** The port of a listener; of the first one on that host. */
+  port(proto: Listener['proto'], host = '127.0.0.1'): number {
+    return portOf(this.edge, proto, host);
+  }
+
+  /** Answers nothing more. */
+  stop(): Promise<void> {
+    return this.edge.stop(0);
+  }
+
+  #receive(request: SipRequest): Promise<SipAnswer> {
+    const { promise, resolve } = Promise.withResolvers<SipAnswer>();
+    this.received.put({
+      request,
+      answer: (answer) => resolve(typeof answer === 'number' ? { status: answer } : answer),
+    });
+    return promise;
+  }
 }
 
 /** The port of a listener of the edge. */
-export function portOf(edge: Edge, proto: Listener['proto'], host = '127.0.0.1'): number {
+export function portOf(
+  edge: { readonly localHostports: string },
+  proto: Listener['proto'],
+  host = '127.0.0.1',
+): number {
   const entry = edge.localHostports.split(',').find((e) => e.startsWith(`${proto}/${host}:`));
   if (entry === undefined) throw new Error(`no ${proto} on ${host} in ${edge.localHostports}`);
   return Number(entry.slice(entry.lastIndexOf(':') + 1));
@@ -127,96 +180,6 @@ export class TcpPeer {
   }
 }
 
-/** An app that speaks the control protocol by hand. */
-export class RawApp {
-  readonly frames = new Inbox<string>();
-  readonly closed: Promise<void>;
-  #rest = Buffer.alloc(0);
-
-  static async connect(port: number): Promise<RawApp> {
-    const socket = connect({ host: '127.0.0.1', port });
-    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return new RawApp(socket);
-  }
-
-  /** Connects, authenticates and asks for methods. */
-  static async ready(edge: Edge, ...methods: string[]): Promise<RawApp> {
-    const app = await RawApp.connect(edge.control.port);
-    await app.ask(`authenticate|${SECRET}|`);
-    for (const method of methods) await app.ask(`route|${method}`);
-    return app;
-  }
-
-  private constructor(readonly socket: Socket) {
-    socket.setNoDelay(true);
-    socket.on('error', () => {});
-    this.closed = new Promise((resolve) => socket.on('close', () => resolve()));
-    socket.on('data', (data) => {
-      this.#rest = Buffer.concat([this.#rest, data as Buffer]);
-      for (;;) {
-        const hash = this.#rest.indexOf('#');
-        const end = hash + 1 + Number(this.#rest.toString('latin1', 0, Math.max(hash, 0)));
-        if (hash < 0 || this.#rest.length < end) return;
-        this.frames.put(this.#rest.toString('utf8', hash + 1, end));
-        this.#rest = this.#rest.subarray(end);
-      }
-    });
-  }
-
-  /** Sends one payload as a frame. */
-  send(payload: string): void {
-    this.socket.write(`${Buffer.byteLength(payload)}#${payload}`);
-  }
-
-  /** Sends a message under a new id and returns what comes next. */
-  async ask(message: string): Promise<string> {
-    this.send(`${crypto.randomUUID()}|${message}`);
-    return this.next(`an answer to ${message.slice(0, 40)}`);
-  }
-
-  next(what = 'a frame'): Promise<string> {
-    return this.frames.next(what);
-  }
-
-  [Symbol.dispose](): void {
-    this.socket.destroy();
-  }
-}
-
-/** A clock whose hours pass when told. */
-export class ManualClock {
-  #now = 0;
-  #timers = new Set<{ at: number; callback: () => void }>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.#now + ms, callback };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  /** Lets time pass; what falls due happens in its order and at its time. */
-  advance(ms: number): void {
-    const end = this.#now + ms;
-    for (;;) {
-      let next: { at: number; callback: () => void } | undefined;
-      for (const timer of this.#timers) if (timer.at <= end && (!next || timer.at < next.at)) next = timer;
-      if (!next) break;
-      this.#now = Math.max(this.#now, next.at);
-      this.#timers.delete(next);
-      next.callback();
-    }
-    this.#now = end;
-  }
-
-  get pending(): number {
-    return this.#timers.size;
-  }
-}
-
 /** The text of a request with what is usual in it. */
 export function request(
   method: string,
@@ -229,14 +192,4 @@ export function request(
     `From: <sip:demo@sidecar.test>;tag=1\r\nTo: <sip:demo@sidecar.test>\r\nCall-ID: ${callId}\r\n` +
     `CSeq: 1 ${method}\r\n${extra}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   );
-}
-
-/** The transaction id that a frame with a request gives. */
-export function transactionOf(frame: string): string {
-  return frame.split('|')[8] ?? '';
-}
-
-/** The SIP text of a frame. */
-export function textOf(frame: string): string {
-  return frame.slice(frame.indexOf('\r\n') + 2);
 }

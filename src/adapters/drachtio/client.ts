@@ -1,5 +1,6 @@
 import { Unavailable } from '../../ports/errors.ts';
-import type { OutboundRequest, SipResponse } from '../../ports/sip-server.ts';
+import type { OutboundRequest } from '../../ports/sip-server.ts';
+import type { SipResponse } from '../../sip/message.ts';
 import { type Answered, readSent, writeRequest } from './requests.ts';
 
 /** Ten thousand registrations and as many pings at one time; a kilobyte each. */

@@ -1,20 +1,19 @@
 import type { Socket } from 'node:net';
-import type { Config } from '../../config/index.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { OutboundRequest, SipAnswer, SipClient, SipRequest, SipResponse } from '../../ports/sip-server.ts';
+import type { OutboundRequest, SipHandler, SipServer } from '../../ports/sip-server.ts';
 import { completeHostports, type Hostports, privateSipAddress } from '../../sip/hostports.ts';
+import type { SipRequest, SipResponse } from '../../sip/message.ts';
 import { OpenRequests } from './client.ts';
-import { type Inbound, readAcknowledgement, readInbound, writeAnswer } from './messages.ts';
+import { readAcknowledgement, readInbound, writeAnswer } from './messages.ts';
 import { readResponse } from './requests.ts';
 import { createSrf, interceptMessages, type SrfApp } from './srf.ts';
-
-export type Handler = (request: SipRequest) => Promise<SipAnswer>;
 
 export interface DrachtioOptions {
   readonly host: string;
   readonly port: number;
   readonly secret: string;
-  readonly networks: Config['platform']['networks'];
+  /** The platform's own networks: an address inside them is preferred as the private address. */
+  readonly networks: readonly { contains(address: string): boolean }[];
   readonly logger: Logger;
 }
 
@@ -22,10 +21,12 @@ export interface DrachtioOptions {
 const MAX_RECONNECT_DELAY_MS = 5000;
 const CLOSE_TIMEOUT_MS = 1000;
 
-/** The SIP server: its requests and our answers, our requests and its answers, over drachtio's control protocol. */
-export class DrachtioServer implements SipClient {
+/** A drachtio server, over its control protocol. */
+export class DrachtioServer implements SipServer {
   readonly #srf: SrfApp = createSrf();
-  readonly #handlers = new Map<string, Handler>();
+  /** drachtio does not report when connections end. */
+  readonly connections = undefined;
+  readonly #handlers = new Map<string, SipHandler>();
   #hostports: Hostports | undefined;
   #privateAddress = '';
   /** Answers whose sending drachtio has not confirmed; none outlives the connection. */
@@ -40,14 +41,12 @@ export class DrachtioServer implements SipClient {
 
   constructor(private readonly options: DrachtioOptions) {}
 
-  /** Routes a method's requests to us, before {@link connect}. Whatever the handler does, each of them is answered. */
-  handle(method: string, handler: Handler): void {
+  handle(method: string, handler: SipHandler): void {
     this.#handlers.set(method, handler);
     // The name is for routing only: requests are taken out of the stream before drachtio-srf sees them.
     this.#srf.use(method.toLowerCase(), () => {});
   }
 
-  /** What the server listens on, as the outside sees it, comma-separated; '' before it told. */
   get hostports(): string {
     return this.#hostports?.external ?? '';
   }
@@ -57,7 +56,10 @@ export class DrachtioServer implements SipClient {
     return this.#socket?.writable === true;
   }
 
-  /** Has a function called each time that the server has accepted us: at first and after every reconnection. */
+  get privateAddress(): string {
+    return this.#privateAddress;
+  }
+
   onConnected(listener: () => void): void {
     this.#onConnected.push(listener);
   }
@@ -66,7 +68,6 @@ export class DrachtioServer implements SipClient {
     return this.#requests.send(request, deadlineMs);
   }
 
-  /** Connects, and reconnects for ever; resolves when the server has accepted us for the first time. */
   connect(): Promise<void> {
     const { host, port, secret, logger } = this.options;
     const connected = Promise.withResolvers<void>();
@@ -95,7 +96,6 @@ export class DrachtioServer implements SipClient {
     return connected.promise;
   }
 
-  /** Asks for no more requests, lets those in flight be answered, at most for `graceMs`, and disconnects. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     const { client } = this.#srf;
@@ -135,9 +135,15 @@ export class DrachtioServer implements SipClient {
       return true;
     }
     const inbound = readInbound(message);
-    const handler = inbound && this.#handlers.get(inbound.request.method);
-    if (!inbound || !handler) return false;
-    void this.#answer(handler, inbound, socket);
+    if (!inbound) return false;
+    if ('malformed' in inbound) {
+      const { status, message: why } = inbound.malformed;
+      this.#respond(socket, writeAnswer(inbound.transactionId, { status, reason: `Bad Request - ${why}` }));
+      return true;
+    }
+    const handler = this.#handlers.get(inbound.request.method);
+    if (!handler) return false;
+    void this.#answer(handler, inbound.transactionId, inbound.request, socket);
     return true;
   }
 
@@ -146,20 +152,24 @@ export class DrachtioServer implements SipClient {
     return this.#socket?.writable ? this.#srf.client.wp.send(this.#socket, text) : undefined;
   }
 
-  async #answer(handler: Handler, { transactionId, request }: Inbound, socket: Socket): Promise<void> {
+  /** Never rejects. */
+  async #answer(handler: SipHandler, transactionId: string, request: SipRequest, socket: Socket): Promise<void> {
     this.#inFlight++;
-    const server = { hostports: this.hostports, privateAddress: this.#privateAddress };
     let text: string;
     try {
-      text = writeAnswer(transactionId, await handler({ ...request, server }));
+      text = writeAnswer(transactionId, await handler(request));
     } catch (error) {
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.options.logger.error({ why, callId: request.header('Call-ID') }, 'request without an answer: sending 500');
+      this.options.logger.error({ why, callId: request.callId }, 'request without an answer: sending 500');
       text = writeAnswer(transactionId, { status: 500 });
     }
-    // A connection that is gone took its transactions along: the server answers those itself.
-    if (socket.writable) this.#unacknowledged.add(this.#srf.client.wp.send(socket, text));
+    this.#respond(socket, text);
     if (--this.#inFlight === 0) this.#onIdle?.();
+  }
+
+  /** The server itself answers the transactions of a connection that is gone. */
+  #respond(socket: Socket, text: string): void {
+    if (socket.writable) this.#unacknowledged.add(this.#srf.client.wp.send(socket, text));
   }
 }
 

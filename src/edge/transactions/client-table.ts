@@ -1,11 +1,18 @@
-import type { SipRequest, SipResponse, Wire } from '../../sip/message.ts';
+import type { Timers } from '../../lib/timers.ts';
+import type { ParsedResponse } from '../../sip/message.ts';
 import { branchOf } from '../../sip/via.ts';
-import type { Clock } from '../clock.ts';
 import { DelayQueue } from '../delay-queue.ts';
 import { MAX_CLIENT_TRANSACTIONS } from '../limits.ts';
 import type { Flow, Transport } from '../transports/transport.ts';
 import { type ClientContext, ClientTransaction, type ClientUser } from './client.ts';
 import { RETRANSMIT_MS, T4, TRANSACTION_MS } from './timer-values.ts';
+
+/** What is sent, and what its response is matched by (RFC 3261 17.1.3). */
+export interface ClientRequest {
+  readonly branch: string;
+  readonly method: string;
+  readonly wire: string;
+}
 
 /** The requests of ours that wait for an answer, or for a late second copy of one. */
 export class ClientTransactions {
@@ -14,13 +21,13 @@ export class ClientTransactions {
   readonly #context: ClientContext;
 
   constructor(
-    clock: Clock,
+    timers: Timers,
     private readonly limit = MAX_CLIENT_TRANSACTIONS,
   ) {
     this.#context = {
-      timerE: RETRANSMIT_MS.map((ms) => new DelayQueue(ms, clock, (tx: ClientTransaction) => tx.expire('timer E'))),
-      timerF: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('timer F')),
-      timerK: new DelayQueue(T4, clock, (tx) => tx.expire('timer K')),
+      timerE: RETRANSMIT_MS.map((ms) => new DelayQueue(ms, timers, (tx: ClientTransaction) => tx.expire('timer E'))),
+      timerF: new DelayQueue(TRANSACTION_MS, timers, (tx) => tx.expire('timer F')),
+      timerK: new DelayQueue(T4, timers, (tx) => tx.expire('timer K')),
       terminated: (tx) => {
         this.#byKey.delete(tx.key);
         const others = this.#byConnection.get(tx.flow);
@@ -38,9 +45,9 @@ export class ClientTransactions {
   }
 
   /** Sends the request; answer or failure reach its user later, never before this returns. */
-  send(id: string, request: SipRequest, wire: Wire, flow: Flow, user: ClientUser): ClientTransaction {
-    const key = responseKey(branchOf(request.topVia), request.method);
-    const tx = new ClientTransaction(id, key, request, wire, flow, user, this.#context);
+  send({ branch, method, wire }: ClientRequest, flow: Flow, user: ClientUser): ClientTransaction {
+    const key = responseKey(branch, method);
+    const tx = new ClientTransaction(key, wire, flow, user, this.#context);
     this.#byKey.set(key, tx);
     if (flow.transport.reliable) {
       const others = this.#byConnection.get(flow) ?? new Set();
@@ -51,7 +58,7 @@ export class ClientTransactions {
   }
 
   /** Hands a response to its transaction. False: it answers none of ours, and is to be dropped. */
-  receive(response: SipResponse, flow: Flow, bytes: number): boolean {
+  receive(response: ParsedResponse, flow: Flow, bytes: number): boolean {
     const tx = this.#byKey.get(responseKey(branchOf(response.topVia), response.cseq.method));
     tx?.receive(response, flow, bytes);
     return tx !== undefined;
@@ -77,7 +84,9 @@ export class ClientTransactions {
     return [...flows.values()];
   }
 
-  clear(): void {
+  /** Fails every request that waits for a response and forgets the rest. */
+  failAll(): void {
+    for (const tx of [...this.#byKey.values()]) if (tx.waiting) tx.transportFailed();
     for (const queue of [...this.#context.timerE, this.#context.timerF, this.#context.timerK]) queue.clear();
     this.#byKey.clear();
     this.#byConnection.clear();

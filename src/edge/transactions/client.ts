@@ -1,4 +1,4 @@
-import type { SipRequest, SipResponse, Wire } from '../../sip/message.ts';
+import type { ParsedResponse } from '../../sip/message.ts';
 import type { Delay, DelayQueue } from '../delay-queue.ts';
 import type { Flow } from '../transports/transport.ts';
 
@@ -99,7 +99,7 @@ export interface ClientContext {
 /** Whoever sent the request. */
 export interface ClientUser {
   /** @param bytes the length of the response on the wire */
-  response(response: SipResponse, flow: Flow, bytes: number): void;
+  response(response: ParsedResponse, flow: Flow, bytes: number): void;
   /** No answer in time (408), or no way to the peer (503). */
   failure(status: 408 | 503): void;
 }
@@ -110,13 +110,11 @@ export class ClientTransaction {
   #timerE: Delay<ClientTransaction> | undefined;
   /** Timer F, later K. */
   #last: Delay<ClientTransaction>;
-  #response: { readonly message: SipResponse; readonly flow: Flow; readonly bytes: number } | undefined;
+  #response: { readonly message: ParsedResponse; readonly flow: Flow; readonly bytes: number } | undefined;
 
   constructor(
-    readonly id: string,
     readonly key: string,
-    readonly request: SipRequest,
-    private readonly wire: Wire,
+    private readonly wire: string,
     readonly flow: Flow,
     private readonly user: ClientUser,
     private readonly context: ClientContext,
@@ -132,7 +130,7 @@ export class ClientTransaction {
     this.transmit();
   }
 
-  receive(message: SipResponse, flow: Flow, bytes: number): void {
+  receive(message: ParsedResponse, flow: Flow, bytes: number): void {
     this.#response = { message, flow, bytes };
     this.#state = this.#state(this, message.status < 200 ? 'provisional' : 'final');
   }

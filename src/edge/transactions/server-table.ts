@@ -1,11 +1,11 @@
+import type { Timers } from '../../lib/timers.ts';
 import { tagOf } from '../../sip/from-to.ts';
-import { headerValue, type SipRequest, type Wire } from '../../sip/message.ts';
+import { headerValue, type ParsedRequest, type Wire } from '../../sip/message.ts';
 import { branchOf, formatVia, MAGIC_COOKIE } from '../../sip/via.ts';
-import type { Clock } from '../clock.ts';
 import { DelayQueue } from '../delay-queue.ts';
 import { MAX_SERVER_TRANSACTION_BYTES, MAX_SERVER_TRANSACTIONS } from '../limits.ts';
 import type { Flow } from '../transports/transport.ts';
-import { type Question, type ServerContext, ServerTransaction } from './server.ts';
+import { type PendingRequest, type ServerContext, ServerTransaction } from './server.ts';
 import { TRANSACTION_MS } from './timer-values.ts';
 
 /** The bounds of server transactions; those of limits.ts unless told otherwise. */
@@ -18,7 +18,7 @@ export interface ServerTransactionLimits {
 export class ServerTransactions {
   readonly #byKey = new Map<string, ServerTransaction>();
   readonly #byMergeKey = new Map<string, ServerTransaction>();
-  readonly #unanswered = new Map<string, ServerTransaction>();
+  readonly #unanswered = new Set<ServerTransaction>();
   readonly #context: ServerContext;
   readonly #limit: number;
   readonly #byteLimit: number;
@@ -26,15 +26,15 @@ export class ServerTransactions {
   #bytes = 0;
 
   constructor(
-    clock: Clock,
+    timers: Timers,
     transmit: (response: Wire, tx: ServerTransaction) => boolean,
     limits: ServerTransactionLimits = {},
   ) {
     this.#limit = limits.transactions ?? MAX_SERVER_TRANSACTIONS;
     this.#byteLimit = limits.bytes ?? MAX_SERVER_TRANSACTION_BYTES;
     this.#context = {
-      noAnswer: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('no answer')),
-      timerJ: new DelayQueue(TRANSACTION_MS, clock, (tx) => tx.expire('timer J')),
+      noAnswer: new DelayQueue(TRANSACTION_MS, timers, (tx) => tx.expire('no answer')),
+      timerJ: new DelayQueue(TRANSACTION_MS, timers, (tx) => tx.expire('timer J')),
       transmit,
       answered: (tx, freed) => {
         this.#settle(tx);
@@ -61,7 +61,7 @@ export class ServerTransactions {
   }
 
   /** Whether a request that {@link match} did not find is a copy, on another way, of one that it would find. */
-  isMerged(request: SipRequest): boolean {
+  isMerged(request: ParsedRequest): boolean {
     const key = mergeKeyOf(request);
     const first = key === undefined ? undefined : this.#byMergeKey.get(key);
     // A phone whose NAT has given it another port repeats its request from there: no copy, only from elsewhere.
@@ -73,34 +73,18 @@ export class ServerTransactions {
    * longest are forgotten early: a retransmission so late is the least likely one. Undefined when that does not help.
    * @param bytes of the request
    */
-  open(
-    request: SipRequest,
-    bytes: number,
-    key: string,
-    id: string,
-    flow: Flow,
-    question: Question,
-  ): ServerTransaction | undefined {
+  open(request: ParsedRequest, bytes: number, flow: Flow, pending: PendingRequest): ServerTransaction | undefined {
     this.#makeRoom(this.#limit - 1, this.#byteLimit - bytes);
     if (this.#byKey.size >= this.#limit || this.#bytes + bytes > this.#byteLimit) return undefined;
+    const key = transactionKey(request, flow);
     const merge = mergeKeyOf(request);
-    const tx = new ServerTransaction(id, key, merge, flow, question, bytes, this.#context);
+    const tx = new ServerTransaction(key, merge, flow, pending, bytes, this.#context);
     this.#bytes += bytes;
     this.#byKey.set(key, tx);
     if (merge !== undefined) this.#byMergeKey.set(merge, tx);
-    this.#unanswered.set(id, tx);
+    this.#unanswered.add(tx);
     flow.hold();
     return tx;
-  }
-
-  /** The transaction of that id, as long as it waits for its final response. */
-  awaiting(id: string): ServerTransaction | undefined {
-    return this.#unanswered.get(id);
-  }
-
-  /** The transactions that an app has left without an answer. */
-  leftBy(owner: object): ServerTransaction[] {
-    return [...this.#unanswered.values()].filter((tx) => tx.question?.owner === owner);
   }
 
   clear(): void {
@@ -113,7 +97,7 @@ export class ServerTransactions {
   }
 
   #settle(tx: ServerTransaction): void {
-    if (this.#unanswered.delete(tx.id)) tx.flow.release();
+    if (this.#unanswered.delete(tx)) tx.flow.release();
   }
 
   #forgetMergeKey(tx: ServerTransaction): void {
@@ -135,7 +119,7 @@ export class ServerTransactions {
  * What makes two requests the same one for us: what RFC 3261 names, and the source. A retransmission comes from where the
  * request came from; nobody else can have its answer sent there again.
  */
-export function transactionKey(request: SipRequest, { address, port }: { address: string; port: number }): string {
+export function transactionKey(request: ParsedRequest, { address, port }: { address: string; port: number }): string {
   return `${identityOf(request)} ${address} ${port}`;
 }
 
@@ -143,7 +127,7 @@ export function transactionKey(request: SipRequest, { address, port }: { address
  * RFC 3261 17.2.3: branch, sent-by and method of the top Via; of a client that knows no branches (RFC 2543), everything
  * that a retransmission repeats.
  */
-function identityOf({ topVia, method, uri, from, to, callId, cseq }: SipRequest): string {
+function identityOf({ topVia, method, uri, from, to, callId, cseq }: ParsedRequest): string {
   const branch = branchOf(topVia);
   // The cookie alone is no branch (RFC 4475 3.2.1).
   if (branch.startsWith(MAGIC_COOKIE) && branch !== MAGIC_COOKIE)
@@ -156,7 +140,7 @@ function identityOf({ topVia, method, uri, from, to, callId, cseq }: SipRequest)
  * and no tag in To. The credentials count too: a client that repeats a challenged request under its old CSeq is wrong
  * (22.2), but sends no copy. Undefined for a client that gives no tag (RFC 2543).
  */
-function mergeKeyOf({ from, to, callId, cseq, headers }: SipRequest): string | undefined {
+function mergeKeyOf({ from, to, callId, cseq, headers }: ParsedRequest): string | undefined {
   const tag = tagOf(from);
   if (tag === undefined || tagOf(to) !== undefined) return undefined;
   return [tag, callId, cseq.number, cseq.method, headerValue(headers, 'Authorization')].join(' ');

@@ -93,21 +93,19 @@ export interface ServerContext {
   readonly timerJ: DelayQueue<ServerTransaction>;
   /** Sends a response. False: there is no way to the client any more. */
   transmit(response: Wire, tx: ServerTransaction): boolean;
-  /** It has its final response: the app has no more say in it. */
+  /** It has its final response. */
   answered(tx: ServerTransaction, freedBytes: number): void;
   /** Its final response was none of success. */
   refused(tx: ServerTransaction): void;
   terminated(tx: ServerTransaction): void;
 }
 
-/** What it takes to answer. Forgotten with the answer: thousands of answers are kept for 32 s, and only they. */
-export interface Question {
+/** What it takes to answer. Forgotten once answered: for 32 s only the response is kept. */
+export interface PendingRequest {
   /** The headers of the request, its source in the top Via. */
   readonly headers: readonly Header[];
   /** The sent-by of the top Via: where the response goes should its flow have ended. */
   readonly sentBy: { readonly host: string; readonly port?: number };
-  /** The app that was asked. */
-  readonly owner: object;
 }
 
 export class ServerTransaction {
@@ -117,14 +115,12 @@ export class ServerTransaction {
   #delay: Delay<ServerTransaction>;
 
   constructor(
-    /** What the app calls it. */
-    readonly id: string,
-    /** What the network calls it: {@link transactionKey}. */
+    /** See {@link transactionKey}. */
     readonly key: string,
     /** What a copy that took another way has in common with it: {@link mergeKeyOf}. */
     public mergeKey: string | undefined,
     readonly flow: Flow,
-    public question: Question | undefined,
+    public request: PendingRequest | undefined,
     /** How much it keeps: the request, and once it is answered the answer. */
     public bytes: number,
     private readonly context: ServerContext,
@@ -169,7 +165,7 @@ export class ServerTransaction {
 
   answered(): void {
     this.#delay.cancel();
-    this.question = undefined;
+    this.request = undefined;
     const freed = this.bytes - this.#response.length;
     this.bytes = this.#response.length;
     this.context.answered(this, freed);

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import type { ListenOptions } from './listen.ts';
 
 export interface CertificateFiles {
   /** PEM: the certificate, and those between it and its root. */
@@ -46,6 +47,13 @@ interface Named {
 export class Certificates {
   #all: readonly [Named, ...Named[]];
   readonly #listeners: ((ours: Ours) => void)[] = [];
+
+  /** Those that the listeners need; undefined when none of them uses TLS. @throws CertificateError */
+  static forListeners({ listen, tls }: Pick<ListenOptions, 'listen' | 'tls'>): Certificates | undefined {
+    if (!listen.some(({ proto }) => proto === 'tls' || proto === 'wss')) return undefined;
+    if (!tls) throw new CertificateError('tls and wss need a certificate and its key');
+    return new Certificates(tls);
+  }
 
   /** Reads the files. @throws CertificateError */
   constructor(private readonly options: TlsOptions) {

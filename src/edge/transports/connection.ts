@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
+import type { MalformedMessage, ParsedMessage, Wire } from '../../sip/message.ts';
 import type { Delay, DelayQueue } from '../delay-queue.ts';
 import { MAX_UNSENT_BYTES } from '../limits.ts';
 import { Batch, joined } from '../tick.ts';
@@ -26,7 +26,7 @@ export interface Session {
 /** What a session tells its connection. */
 export interface SessionEvents {
   /** @param bytes its length on the wire */
-  message(message: SipMessage, bytes: number): void;
+  message(message: ParsedMessage, bytes: number): void;
   malformed(error: MalformedMessage): void;
   /** Bytes that were not worth an answer were dropped. */
   dropped(why: string): void;
@@ -67,6 +67,7 @@ export class Connection implements Flow {
   #deadline: Delay<Connection>;
   /** Requests that wait for an answer. */
   #held = 0;
+  #reading = true;
   /** They are as many as it may have: nothing more is looked at until they are half as many. */
   #full = false;
   /** What the socket has given and was not looked at; it gives no more than it reads at once. */
@@ -147,6 +148,13 @@ export class Connection implements Flow {
     setImmediate(() => this.#goOn());
   }
 
+  /** Reads nothing more; what is sent still goes out. */
+  stopReading(): void {
+    this.#reading = false;
+    this.#unread = undefined;
+    this.socket.pause();
+  }
+
   /** It may be idle for as long again. */
   stay(): void {
     this.#idle.restart();
@@ -171,6 +179,7 @@ export class Connection implements Flow {
   }
 
   #receive(chunk: Buffer): void {
+    if (!this.#reading) return;
     this.#idle.restart();
     if (this.#unread) this.#unread = Buffer.concat([this.#unread, chunk]);
     else {
@@ -182,7 +191,7 @@ export class Connection implements Flow {
   }
 
   #goOn(): void {
-    if (this.socket.destroyed || this.#full) return;
+    if (this.socket.destroyed || this.#full || !this.#reading) return;
     this.#unread = this.#unread && this.#take(this.#unread);
     if (!this.#unread && !this.#full) this.socket.resume();
     this.#settle();

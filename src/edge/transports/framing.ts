@@ -1,4 +1,4 @@
-import { type Header, MalformedMessage, type SipMessage } from '../../sip/message.ts';
+import { type Header, MalformedMessage, type ParsedMessage } from '../../sip/message.ts';
 import { type ParsedHead, parseHead } from '../../sip/parse-message.ts';
 import { MAX_MESSAGE_BYTES } from '../limits.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
@@ -9,7 +9,7 @@ const LF = 0x0a;
 
 export interface StreamEvents {
   /** @param bytes its length on the wire */
-  message(message: SipMessage, bytes: number): void;
+  message(message: ParsedMessage, bytes: number): void;
   /** @param fatal where it ends cannot be told: nothing after it makes sense */
   malformed(error: MalformedMessage, fatal: boolean): void;
   /** A double CRLF came, which wants a single one back (RFC 5626 3.5.1). */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { bracketed, isLoopback } from '../../sip/ip.ts';
-import { CertificateError, Certificates, type TlsOptions } from './certificates.ts';
+import type { Certificates, TlsOptions } from './certificates.ts';
 import { tcpSockets, tlsSockets } from './sockets.ts';
 import { type StreamContext, type StreamKind, StreamTransport } from './stream.ts';
 import { TCP, TLS } from './tcp.ts';
@@ -33,14 +33,14 @@ export class Transports {
   private constructor(
     private readonly all: readonly Transport[],
     private readonly externalIp: string | undefined,
-    private readonly certificates: Certificates | undefined,
   ) {}
 
-  /** Listens on all addresses, or on none. @throws ListenError, CertificateError */
-  static async listen({ listen, externalIp, tls }: ListenOptions, context: StreamContext): Promise<Transports> {
-    const needsTls = listen.some(({ proto }) => proto !== 'udp' && STREAMS[proto].toldAs === 'tls');
-    if (needsTls && !tls) throw new CertificateError('tls and wss need a certificate and its key');
-    const certificates = needsTls && tls ? new Certificates(tls) : undefined;
+  /** Listens on all addresses, or on none. @throws ListenError */
+  static async listen(
+    { listen, externalIp }: ListenOptions,
+    certificates: Certificates | undefined,
+    context: StreamContext,
+  ): Promise<Transports> {
     const all: Transport[] = [];
     try {
       for (const { proto, host, port } of listen) {
@@ -51,12 +51,7 @@ export class Transports {
       await Promise.all(all.map((transport) => transport.close()));
       throw error;
     }
-    return new Transports(all, externalIp, certificates);
-  }
-
-  /** Reads certificate and key again, for connections to come. @throws CertificateError, and the old ones stay */
-  reloadCertificates(): void {
-    this.certificates?.reload();
+    return new Transports(all, externalIp);
   }
 
   /** Whether a connection from there is open. */
@@ -91,6 +86,10 @@ export class Transports {
   sentBy(transport: Transport, peer: string): { host: string; port?: number } {
     const host = bracketed(this.#announced(transport, peer));
     return { host, ...(transport.port !== transport.defaultPort && { port: transport.port }) };
+  }
+
+  stopReading(): void {
+    for (const transport of this.all) transport.stopReading();
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'node:net';
-import type { Clock } from '../clock.ts';
+import type { Timers } from '../../lib/timers.ts';
 import { DelayQueue } from '../delay-queue.ts';
 import { CONNECT_MS, HALF_OPEN_MS, IDLE_MS } from '../limits.ts';
 import { Connection, type ConnectionContext, type Session, type SessionEvents } from './connection.ts';
@@ -31,7 +31,7 @@ export interface StreamKind {
 /** What stream transports share. */
 export interface StreamContext {
   readonly events: TransportEvents;
-  readonly clock: Clock;
+  readonly timers: Timers;
   readonly count: ConnectionCount;
   readonly share: FairShare;
   readonly kept: KeptBytes;
@@ -59,11 +59,12 @@ export class StreamTransport implements Transport, ConnectionContext {
   /** By {@link keyOf}. A client that connects to two of our addresses from one port has two, of which the later is found. */
   readonly #connections = new Map<string, Connection>();
   #closing = false;
+  #closed: Promise<unknown> | undefined;
 
   constructor(
     private readonly kind: StreamKind,
     private readonly sockets: Sockets,
-    { events, clock, count, share, kept }: StreamContext,
+    { events, timers, count, share, kept }: StreamContext,
   ) {
     const { protocol, toldAs, viaProtocol, defaultPort } = kind;
     this.protocol = protocol;
@@ -75,9 +76,9 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.kept = kept;
     this.#count = count;
     const giveUp = (connection: Connection) => connection.destroy('it took too long');
-    this.connecting = new DelayQueue(CONNECT_MS, clock, giveUp);
-    this.halfOpen = new DelayQueue(HALF_OPEN_MS, clock, giveUp);
-    this.idle = new DelayQueue(IDLE_MS, clock, (connection) => {
+    this.connecting = new DelayQueue(CONNECT_MS, timers, giveUp);
+    this.halfOpen = new DelayQueue(HALF_OPEN_MS, timers, giveUp);
+    this.idle = new DelayQueue(IDLE_MS, timers, (connection) => {
       if (connection.served && events.idle(connection)) connection.stay();
       else giveUp(connection);
     });
@@ -133,12 +134,22 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.events.closed(connection);
   }
 
+  stopReading(): void {
+    this.#stopListening();
+    for (const connection of this.#all) connection.stopReading();
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
-    const closed = new Promise((resolve) => this.#server.close(resolve));
+    const closed = this.#stopListening();
     for (const connection of [...this.#all]) connection.destroy('the edge stops');
     for (const queue of [this.connecting, this.halfOpen, this.idle]) queue.clear();
     await closed;
+  }
+
+  #stopListening(): Promise<unknown> {
+    this.#closed ??= new Promise((resolve) => this.#server.close(resolve));
+    return this.#closed;
   }
 
   #openTo(address: string, port: number, name: string | undefined): Connection | undefined {

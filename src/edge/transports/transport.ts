@@ -1,5 +1,5 @@
 import { joinHostPort } from '../../sip/ip.ts';
-import type { MalformedMessage, SipMessage, Wire } from '../../sip/message.ts';
+import type { MalformedMessage, ParsedMessage, Wire } from '../../sip/message.ts';
 
 /** The transports of the edge, as they are called in a list of addresses to listen on and in `hostports`. */
 export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
@@ -45,6 +45,8 @@ export interface Transport {
   flowTo(address: string, port: number, name?: string): Flow;
   /** The same to a client whose connection has ended before its request was answered (RFC 3261 18.2.2). */
   callBack(address: string, port: number, name?: string): Flow;
+  /** Accepts and reads nothing more; what is sent still goes out. */
+  stopReading(): void;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }
@@ -52,7 +54,7 @@ export interface Transport {
 /** What a transport tells the edge. */
 export interface TransportEvents {
   /** @param bytes its length on the wire */
-  message(message: SipMessage, flow: Flow, bytes: number): void;
+  message(message: ParsedMessage, flow: Flow, bytes: number): void;
   malformed(error: MalformedMessage, flow: Flow): void;
   /** Bytes that were not worth an answer were dropped. */
   dropped(flow: Flow | undefined, why: string): void;

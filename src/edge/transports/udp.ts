@@ -22,6 +22,7 @@ class UdpTransport implements Transport {
   readonly reliable = false;
   #socket: Bun.udp.Socket<'buffer'> | undefined;
   #unsent: Datagrams = [];
+  #reading = true;
   readonly #batch = new Batch<UdpDatagram>((datagrams) => {
     for (const { data, flow } of datagrams) this.#unsent.push(data, flow.port, flow.address);
     this.#flush();
@@ -36,6 +37,7 @@ class UdpTransport implements Transport {
         port,
         socket: {
           data: (_socket, data, fromPort, from, { truncated }) => {
+            if (!this.#reading) return;
             try {
               this.#receive(data, from, fromPort, truncated);
             } catch (error) {
@@ -77,6 +79,10 @@ class UdpTransport implements Transport {
     if (!this.#socket) return false;
     this.#batch.add({ data, flow });
     return true;
+  }
+
+  stopReading(): void {
+    this.#reading = false;
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,7 @@
-import type { Wire } from '../../sip/message.ts';
-import { MAX_FRAME_BYTES } from '../limits.ts';
+import type { Wire } from '../../../src/sip/message.ts';
+
+/** Bytes of the longest frame that is read. */
+export const MAX_FRAME_BYTES = 65_536;
 
 const HASH = 0x23;
 const ZERO = 0x30;

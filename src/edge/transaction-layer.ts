@@ -1,0 +1,260 @@
+import { systemTimers, type Timers } from '../lib/timers.ts';
+import type { OutboundRequest, SipAnswer } from '../ports/sip-server.ts';
+import {
+  type Header,
+  headerValue,
+  type MalformedMessage,
+  type ParsedRequest,
+  type ParsedResponse,
+  type Wire,
+} from '../sip/message.ts';
+import { composeResponse, stampSource } from './compose.ts';
+import type { Counters, Holding, LayerOptions } from './options.ts';
+import { NotSent, nameOf, type PreparedRequest, prepareRequest } from './outbound.ts';
+import { cseqNumbers, statelessTag } from './tokens.ts';
+import type { ClientUser } from './transactions/client.ts';
+import { ClientTransactions } from './transactions/client-table.ts';
+import type { ServerTransaction } from './transactions/server.ts';
+import { ServerTransactions, transactionKey } from './transactions/server-table.ts';
+import { Certificates } from './transports/certificates.ts';
+import { ConnectionCount } from './transports/connections.ts';
+import { FairShare } from './transports/fair-share.ts';
+import { KeptBytes } from './transports/kept-bytes.ts';
+import { Transports } from './transports/listen.ts';
+import { isRefused } from './transports/probe.ts';
+import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
+
+/** The transaction user (RFC 3261 5): what the layer hands requests to. */
+export interface TransactionUser {
+  /**
+   * Takes a request that is neither a retransmission nor an ACK, and opens its transaction or refuses it.
+   * @param bytes its length on the wire
+   */
+  request(request: ParsedRequest, flow: Flow, bytes: number): void;
+  /** A connection has ended, except by {@link TransactionLayer.close}. */
+  connectionEnded(flow: Flow): void;
+  /** Whether a connection that carried requests stays open although it has been idle. */
+  keepsOpen(flow: Flow): boolean;
+}
+
+/** Minimum interval between warnings about refused connections, ms. */
+const WARNING_INTERVAL_MS = 60_000;
+/** Ports probed at a time; the others are probed at the next ICMP error, or run into timer F. */
+const MAX_PROBES = 16;
+
+/** Transports with the transactions of RFC 3261 17 over them. */
+export class TransactionLayer {
+  readonly counters: Counters = { requests: 0, retransmissions: 0, refused: 0, responses: 0, malformed: 0, dropped: 0 };
+  readonly #timers: Timers;
+  readonly #certificates: Certificates | undefined;
+  readonly #server: ServerTransactions;
+  readonly #client: ClientTransactions;
+  readonly #nextCSeq = cseqNumbers(Date.now);
+  readonly #probing = new Set<Transport>();
+  readonly #connections: ConnectionCount;
+  readonly #share = new FairShare();
+  readonly #kept: KeptBytes;
+  #warnedAt = Number.NEGATIVE_INFINITY;
+  #transports: Transports | undefined;
+
+  /** @throws CertificateError when a listener needs a certificate that cannot be used */
+  constructor(
+    private readonly options: LayerOptions,
+    private readonly user: TransactionUser,
+  ) {
+    const { timers = systemTimers, limits = {} } = options;
+    this.#timers = timers;
+    this.#certificates = Certificates.forListeners(options);
+    this.#server = new ServerTransactions(timers, transmit, limits.serverTransactions);
+    this.#client = new ClientTransactions(timers, limits.clientTransactions);
+    this.#connections = new ConnectionCount(limits);
+    this.#kept = new KeptBytes(limits.keptBytes);
+  }
+
+  /** Listens on every address, or on none. @throws ListenError naming the address that cannot be had */
+  async listen(): Promise<void> {
+    const { user, options } = this;
+    const events: TransportEvents = {
+      message: (message, flow, bytes) =>
+        message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
+      malformed: (error, flow) => this.#onMalformed(error, flow),
+      dropped: (flow, why) => this.drop(flow, why),
+      fault: (flow, error) => this.#onFault(flow, error),
+      notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
+      unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
+      refused: (transport) => void this.#probe(transport),
+      notConnected: (flow, why) => options.logger.info({ to: peerOf(flow), why }, 'no connection'),
+      idle: (flow) => user.keepsOpen(flow),
+      closed: (flow) => {
+        this.#client.ended(flow);
+        user.connectionEnded(flow);
+      },
+    };
+    this.#transports = await Transports.listen(options, this.#certificates, {
+      events,
+      timers: this.#timers,
+      count: this.#connections,
+      share: this.#share,
+      kept: this.#kept,
+    });
+  }
+
+  /** Every listening address as `udp/192.0.2.1:5060`, comma-separated, as the outside sees it; '' before {@link listen}. */
+  get hostports(): string {
+    return this.#transports?.hostports ?? '';
+  }
+
+  /** The same as bound on this machine. */
+  get localHostports(): string {
+    return this.#transports?.localHostports ?? '';
+  }
+
+  get holding(): Holding {
+    return {
+      connections: this.#connections.all,
+      requestsUnderWay: this.#share.underWay,
+      keptBytes: this.#kept.sum,
+      serverTransactions: this.#server.size,
+      clientTransactions: this.#client.size,
+    };
+  }
+
+  isConnected(address: string, port: number): boolean {
+    return this.#transports?.connected(address, port) ?? false;
+  }
+
+  /** Reads certificates and keys again, for connections to come. @throws CertificateError, and the old ones stay */
+  reloadCertificates(): void {
+    this.#certificates?.reload();
+  }
+
+  // --- Server side --------------------------------------------------------------------------------------------------
+
+  /** Whether a copy of the request that took another way is in progress (RFC 3261 8.2.2.2). */
+  isMerged(request: ParsedRequest): boolean {
+    return this.#server.isMerged(request);
+  }
+
+  /** Opens the transaction of a request; undefined when there are too many. */
+  open(request: ParsedRequest, flow: Flow, bytes: number): ServerTransaction | undefined {
+    const headers = stampSource(request.headers, request.topVia, flow.address, flow.port);
+    return this.#server.open(request, bytes, flow, { headers, sentBy: request.topVia });
+  }
+
+  /** Answers without a transaction: a retransmission is answered once more (RFC 3261 8.2.7). */
+  refuse({ headers, topVia }: ParsedRequest, answer: SipAnswer, flow: Flow): void {
+    this.#refuse(stampSource(headers, topVia, flow.address, flow.port), answer, flow);
+  }
+
+  /** Discards a message. */
+  drop(flow: Flow | undefined, why: string): void {
+    this.counters.dropped++;
+    this.options.logger.debug({ ...(flow && { from: peerOf(flow) }), why }, 'dropped');
+  }
+
+  // --- Client side --------------------------------------------------------------------------------------------------
+
+  /** @throws NotSent when the request cannot be sent */
+  prepare(request: OutboundRequest): PreparedRequest {
+    if (!this.#transports) throw new NotSent('not listening');
+    if (this.#client.full) throw new NotSent('too many requests in progress');
+    return prepareRequest(request, this.#transports, this.#nextCSeq());
+  }
+
+  /** Sends a request in a transaction of its own; its response or failure reaches the user after this returns. */
+  send(prepared: PreparedRequest, user: ClientUser): void {
+    const { transport, address, port, name, byUdp } = prepared;
+    this.#client.send(prepared, transport.flowTo(address, port, name), {
+      response: (response, flow, bytes) => user.response(response, flow, bytes),
+      failure: (status) => {
+        if (status === 503 && byUdp) this.send(byUdp, user);
+        else user.failure(status);
+      },
+    });
+  }
+
+  // --- The end ------------------------------------------------------------------------------------------------------
+
+  /** Accepts no more connections and reads nothing more; responses still go out. */
+  stopReading(): void {
+    this.#transports?.stopReading();
+  }
+
+  /** Fails every request of ours, sends what is waiting and closes every socket. */
+  async close(): Promise<void> {
+    this.#client.failAll();
+    this.#server.clear();
+    await this.#transports?.close();
+  }
+
+  // --- From the network ---------------------------------------------------------------------------------------------
+
+  #onRequest(request: ParsedRequest, flow: Flow, bytes: number): void {
+    this.counters.requests++;
+    // An ACK never has a response, and no INVITE is ever accepted here.
+    if (request.method === 'ACK') return;
+    const known = this.#server.match(transactionKey(request, flow));
+    if (known) {
+      this.counters.retransmissions++;
+      known.retransmitted();
+    } else this.user.request(request, flow, bytes);
+  }
+
+  #onResponse(response: ParsedResponse, flow: Flow, bytes: number): void {
+    this.counters.responses++;
+    if (!this.#client.receive(response, flow, bytes)) this.drop(flow, 'a response to no request of ours');
+  }
+
+  #onMalformed({ status, message, method, headers }: MalformedMessage, flow: Flow): void {
+    this.counters.malformed++;
+    const answerable = ['Via', 'From', 'To', 'Call-ID', 'CSeq'].every((name) => headerValue(headers, name));
+    if (method === undefined || method === 'ACK' || !answerable) this.drop(flow, message);
+    else this.#refuse(headers, { status, reason: status === 400 ? `Bad Request - ${message}` : message }, flow);
+  }
+
+  #refuse(request: readonly Header[], answer: SipAnswer, flow: Flow): void {
+    this.counters.refused++;
+    flow.send(composeResponse(request, answer, statelessTag(request)));
+  }
+
+  /** One message that trips a fault of ours must not end the service for everybody. */
+  #onFault(flow: Flow, error: unknown): void {
+    this.counters.dropped++;
+    const why = error instanceof Error ? error.stack : String(error);
+    this.options.logger.error({ from: peerOf(flow), why }, 'a message could not be dealt with');
+  }
+
+  #onNotAccepted(flow: Flow, why: string): void {
+    this.drop(flow, why);
+    const now = this.#timers.monotonic();
+    if (now - this.#warnedAt < WARNING_INTERVAL_MS) return;
+    this.#warnedAt = now;
+    this.options.logger.warn({ from: flow.address, why }, 'connections are not accepted');
+  }
+
+  /** An ICMP error does not say which datagram it answers: probes every port that has not responded. */
+  async #probe(transport: Transport): Promise<void> {
+    if (this.#probing.has(transport)) return;
+    this.#probing.add(transport);
+    const suspects = this.#client.destinations(transport).slice(0, MAX_PROBES);
+    await Promise.all(
+      suspects.map(async ({ address, port }) => {
+        if (await isRefused(address, port)) this.#client.unreachable(transport, address, port);
+      }),
+    );
+    this.#probing.delete(transport);
+  }
+}
+
+function transmit(response: Wire, { flow, request }: ServerTransaction): boolean {
+  if (flow.send(response)) return true;
+  if (!request) return false;
+  // RFC 3261 18.2.2: the connection is gone; open another to the source, at the port of sent-by.
+  const { transport, address } = flow;
+  const { host, port } = request.sentBy;
+  return transport.callBack(address, port ?? transport.defaultPort, nameOf(host)).send(response);
+}
+
+function peerOf({ transport, address, port }: Flow) {
+  return { protocol: transport.toldAs, address, port };
+}

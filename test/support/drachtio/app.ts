@@ -1,0 +1,87 @@
+import type { Socket } from 'node:net';
+import { newId } from '../../../src/edge/tokens.ts';
+import type { Wire } from '../../../src/sip/message.ts';
+import { encodeFrame, FrameReader } from './frames.ts';
+
+/** What an authenticated app may ask of the server. */
+export interface AppHandlers {
+  readonly secret: string;
+  /** What an app hears when it has authenticated: hostports, version, local hostports. */
+  welcome(): string;
+  /** An answer to a request that the app was given. */
+  appResponse(app: App, messageId: string, transactionId: string, text: string): void;
+  /** A new request; `route` is where to send it, '' for where its Request-URI points. */
+  appRequest(app: App, messageId: string, route: string, text: string): void;
+  appLeft(app: App): void;
+}
+
+/** One connection of drachtio-srf, seen from the server. */
+export class App {
+  /** The methods whose requests it gets, in upper case. */
+  readonly routes = new Set<string>();
+  #authenticated = false;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly handlers: AppHandlers,
+  ) {
+    const reader = new FrameReader((payload) => {
+      if (socket.writable) this.#receive(payload);
+    });
+    socket.on('data', (chunk) => {
+      if (socket.writable && !reader.push(chunk as Buffer)) socket.end();
+    });
+    // 'close' always follows.
+    socket.on('error', () => {});
+    socket.on('close', () => handlers.appLeft(this));
+  }
+
+  /** Sends a frame: its first line, and the SIP message after it if there is one. */
+  send(leader: string, message: Wire = ''): void {
+    if (this.socket.writable) this.socket.write(encodeFrame(leader, message));
+  }
+
+  /** Answers the app's message: `OK`, `OK|…` or `NOK|…`. */
+  reply(messageId: string, result: string, message?: Wire): void {
+    this.send(`${newId()}|response|${messageId}|${result}`, message);
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  #receive(payload: string): void {
+    const end = payload.indexOf('\r\n');
+    const [messageId = '', type, ...args] = (end < 0 ? payload : payload.slice(0, end)).split('|');
+    const [first = '', , route = ''] = args;
+    if (type === 'authenticate') this.#authenticate(messageId, first);
+    else if (!this.#authenticated) this.socket.end();
+    else if (type === 'sip' && end >= 0) this.#sip(messageId, first, route, payload.slice(end + 2));
+    else if (type === 'route') this.#route(messageId, first, 'add');
+    else if (type === 'remove_route') this.#route(messageId, first, 'delete');
+    else if (type === 'ping') this.reply(messageId, 'OK|pong');
+    else this.#disconnect(messageId, 'Unknown message type');
+  }
+
+  #authenticate(messageId: string, secret: string): void {
+    this.#authenticated = secret === this.handlers.secret;
+    if (this.#authenticated) this.reply(messageId, `OK|${this.handlers.welcome()}`);
+    else this.#disconnect(messageId, 'incorrect secret');
+  }
+
+  #route(messageId: string, method: string, change: 'add' | 'delete'): void {
+    this.routes[change](method.toUpperCase());
+    this.reply(messageId, 'OK');
+  }
+
+  #sip(messageId: string, transactionId: string, route: string, text: string): void {
+    if (!text.startsWith('SIP/')) this.handlers.appRequest(this, messageId, route, text);
+    else if (transactionId === '') this.#disconnect(messageId, 'transaction id missing');
+    else this.handlers.appResponse(this, messageId, transactionId, text);
+  }
+
+  #disconnect(messageId: string, why: string): void {
+    this.reply(messageId, `NO|${why}`);
+    this.socket.end();
+  }
+}
