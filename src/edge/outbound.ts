@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { OutboundRequest } from '../ports/sip-server.ts';
+import { joinHostPort } from '../sip/ip.ts';
 import { MalformedMessage } from '../sip/message.ts';
 import { parseMessage } from '../sip/parse-message.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
@@ -41,6 +42,8 @@ export function prepareRequest(request: OutboundRequest, transports: Transports,
   const tag = newTag();
   const callId = newId();
   const name = nameOf(hostOf(uri));
+  if (isIP(address) === 0 || !(port > 0 && port < 65_536))
+    throw new NotSent(`not an address: ${joinHostPort(address, port)}`);
 
   const over = (protocol: string): PreparedRequest => {
     const transport = transports.towards(protocol, address, port);

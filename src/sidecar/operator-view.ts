@@ -13,8 +13,17 @@ import type { RegistrationView } from '../regbot/registration.ts';
 import type { Outbound } from './outbound.ts';
 import type { Stores } from './stores.ts';
 
+/** What is shown of the outbound side. */
+export interface OutboundState {
+  readonly leader: Pick<Outbound['leader'], 'mayAct'>;
+  readonly fleet: Pick<Outbound['fleet'], 'snapshot' | 'skipped' | 'refreshNow'>;
+  readonly pinger: Pick<Outbound['pinger'], 'snapshot'>;
+  /** This sidecar's name at the lease. */
+  readonly token: string;
+}
+
 /** What an operator sees of the outbound side. */
-export function outboundView(outbound: Outbound, lease: Lease, clock: Clock): OutboundView {
+export function outboundView(outbound: OutboundState, lease: Lease, clock: Clock): OutboundView {
   const leadership = () => leadershipOf(outbound, lease);
   return {
     trunks: async () => ({
@@ -41,7 +50,7 @@ export function outboundView(outbound: Outbound, lease: Lease, clock: Clock): Ou
   };
 }
 
-async function outboundCounts(outbound: Outbound, lease: Lease): Promise<Status['outbound']> {
+async function outboundCounts(outbound: OutboundState, lease: Lease): Promise<Status['outbound']> {
   const trunks = outbound.fleet.snapshot();
   const gateways = outbound.pinger.snapshot();
   const count = (state: GatewayHealth['state']) => gateways.filter((g) => g.state === state).length;
@@ -55,7 +64,7 @@ async function outboundCounts(outbound: Outbound, lease: Lease): Promise<Status[
   };
 }
 
-async function leadershipOf(outbound: Outbound, lease: Lease): Promise<Leadership> {
+async function leadershipOf(outbound: OutboundState, lease: Lease): Promise<Leadership> {
   const leading = outbound.leader.mayAct();
   try {
     const holder = (await lease.holder()) ?? null;

@@ -60,11 +60,15 @@ export function parseMessage(datagram: Buffer): ParsedMessage {
  */
 export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
   const head = readHead(bytes.toString('utf8'));
-  return interpretHead({ ...head, fault: fault ?? head.fault ?? (isUtf8(bytes) ? undefined : 'Header Not in UTF-8') });
+  const early = fault ?? head.fault ?? (isUtf8(bytes) ? undefined : 'Header Not in UTF-8');
+  const parsed = interpretHead({ ...head, fault: early });
+  const { message } = parsed;
+  if (message.kind === 'request' && !isRequestUri(message.uri)) throw refusal(message, 'Malformed Request-URI');
+  return parsed;
 }
 
 /**
- * Makes a message of a head that was taken apart; it has no body yet.
+ * Makes a message of a head that was taken apart; it has no body yet, and its Request-URI is not looked at.
  * @throws MalformedMessage and nothing else
  */
 export function interpretHead(head: Head): ParsedHead {
@@ -100,7 +104,6 @@ export function interpretHead(head: Head): ParsedHead {
     return { message, contentLength };
   }
   if (cseq.method !== method) fail('CSeq Method Mismatch');
-  if (!isRequestUri(uri)) fail('Malformed Request-URI');
   const message = { kind: 'request', method, uri, headers, body, topVia, from, to, callId, cseq } as const;
   return { message, contentLength };
 }

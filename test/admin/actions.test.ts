@@ -7,7 +7,7 @@ import { type AdminRules, perform, Refused } from '../../src/admin/actions.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
-import { outboundView } from '../../src/sidecar/operator-view.ts';
+import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
 import { ManualClock } from '../support/clock.ts';
 
 function start(changes: Partial<AdminRules> = {}) {
@@ -27,7 +27,7 @@ function start(changes: Partial<AdminRules> = {}) {
   });
   const rules: AdminRules = {
     ...{ pool, settings, silentMs: 60_000, now: () => clock.now() },
-    outbound: outboundView(() => undefined, new SqliteLease(database, 'test', clock), clock),
+    outbound: outboundView(IDLE, new SqliteLease(database, 'test', clock), clock),
     reload: () => 'reloaded',
     status: () => Promise.reject(new Error('not asked for here')),
     ...changes,
@@ -89,6 +89,13 @@ describe('feature servers', () => {
     expect(await ask({ action: 'fs-drain', server: '10.0.0.1' })).toEqual({ success: false, error: 'Redis: gone' });
   });
 });
+
+const IDLE: OutboundState = {
+  leader: { mayAct: () => false },
+  fleet: { snapshot: () => [], skipped: () => [], refreshNow: async () => 'not leading' },
+  pinger: { snapshot: () => [] },
+  token: 'sbc-1/7/abc',
+};
 
 describe('the outbound side, while this sidecar does not lead', () => {
   test('has nothing to show', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { existsSync, lstatSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
-import { AdminSocketError, startAdminServer } from '../../src/admin/server.ts';
+import { AdminSocketError, claimAdminSocket } from '../../src/admin/server.ts';
 import { AdminClient } from '../support/admin.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
@@ -14,7 +14,8 @@ const newPath = () => join(temporaryDirectory('admin'), 'admin.sock');
 
 async function start(perform: (request: unknown) => Promise<object> = echo, path = newPath()) {
   const logger = new RecordingLogger();
-  const server = await startAdminServer(path, perform, logger);
+  const server = await claimAdminSocket(path, logger);
+  server.serve(perform);
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopped ??= server.stop();
@@ -122,7 +123,7 @@ describe('a socket file that is there already', () => {
 
   test('is left alone when somebody listens, who is named', async () => {
     const { path } = await start(async () => ({ success: true, pid: 4711 }));
-    const second = startAdminServer(path, echo, new RecordingLogger());
+    const second = claimAdminSocket(path, new RecordingLogger());
     expect(second).rejects.toThrow(new AdminSocketError(`admin socket ${path} is in use by pid 4711`));
     await second.catch(() => {});
     expect((await (await AdminClient.open(path)).ask({})).pid).toBe(4711);
@@ -131,15 +132,25 @@ describe('a socket file that is there already', () => {
   test('is left alone when it is no socket', async () => {
     const path = newPath();
     writeFileSync(path, 'precious');
-    const failed = startAdminServer(path, echo, new RecordingLogger());
+    const failed = claimAdminSocket(path, new RecordingLogger());
     expect(failed).rejects.toThrow(AdminSocketError);
     await failed.catch(() => {});
     expect(await Bun.file(path).text()).toBe('precious');
   });
 
   test('a path that cannot be used is said', async () => {
-    const failed = startAdminServer('/nonexistent/admin.sock', echo, new RecordingLogger());
+    const failed = claimAdminSocket('/nonexistent/admin.sock', new RecordingLogger());
     expect(failed).rejects.toThrow('admin socket /nonexistent/admin.sock: ');
     await failed.catch(() => {});
+  });
+
+  test('is claimed before it serves: requests wait until it does', async () => {
+    const path = newPath();
+    const server = await claimAdminSocket(path, new RecordingLogger());
+    onCleanup(() => server.stop());
+    const client = await AdminClient.open(path);
+    const answer = client.ask({ action: 'status' });
+    server.serve(echo);
+    expect(await answer).toEqual({ success: true, request: { action: 'status' } });
   });
 });

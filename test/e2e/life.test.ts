@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
-import { startEdge } from '../../src/edge/index.ts';
 import { sidecarBinary } from '../support/binary.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
+import { DrachtioDouble } from '../support/drachtio/index.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sharedMariadb } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
@@ -153,12 +153,11 @@ describe('the embedded sidecar', () => {
 });
 
 describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
-  /** Our edge stands in the drachtio server's place, as a server that the binary has to be told about. */
   async function startProduction(more: Record<string, string> = {}) {
     const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), sharedMariadb()]);
     const controlPort = await freePort();
     const listen = [{ proto: 'udp' as const, host: '127.0.0.1', port: 0 }];
-    const edge = { listen, secret: 'cymru', controlPort, logger: new RecordingLogger() };
+    const options = { listen, secret: 'cymru', controlPort, logger: new RecordingLogger() };
     const env = {
       ...outsideStores(redis, mysql, 's'),
       JAMBONES_REDIS_PASSWORD: 'redis-secret',
@@ -174,13 +173,13 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
       onCleanup(() => process.kill('SIGKILL'));
       return process;
     };
-    const openEdge = async () => {
-      const running = await startEdge(edge);
+    const startDrachtio = async () => {
+      const running = await DrachtioDouble.start(options);
       onCleanup(() => running.stop());
-      const port = Number(/udp\/127\.0\.0\.1:(\d+)/.exec(running.hostports)?.[1]);
+      const port = Number(/udp\/127\.0\.0\.1:(\d+)/.exec(running.layer.hostports)?.[1]);
       return { running, sip: { host: '127.0.0.1', port } };
     };
-    return { redis, mysql, start, openEdge };
+    return { redis, mysql, start, startDrachtio };
   }
 
   async function user(realm: string) {
@@ -191,18 +190,18 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
 
   test('waits for what is not there yet, then serves; no outage ends it', async () => {
     const alice = await user('patient.example.com');
-    const { redis, mysql, start, openEdge } = await startProduction({ JAMBONES_MYSQL_REFRESH_TTL: '0' });
+    const { redis, mysql, start, startDrachtio } = await startProduction({ JAMBONES_MYSQL_REFRESH_TTL: '0' });
     await redis.stop();
     const sidecar = await start();
     await sidecar.line(/waiting for Redis/, 10_000);
     await redis.start();
     await sidecar.line(/drachtio connection/, 10_000);
-    const { running, sip } = await openEdge();
+    const { running, sip } = await startDrachtio();
     await sidecar.line(/"ready"/, 15_000);
     expect((await registerOnce(sip, alice)).status).toBe(200);
     expect(JSON.parse((await redis.client.get('user:alice@patient.example.com')) ?? '{}')).toMatchObject({
       protocol: 'udp',
-      sbcAddress: running.hostports,
+      sbcAddress: running.layer.hostports,
     });
 
     await redis.stop();
@@ -236,15 +235,15 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
 
   test('finds a drachtio server that restarted', async () => {
     const alice = await user('restart.example.com');
-    const { start, openEdge } = await startProduction();
-    const before = await openEdge();
+    const { start, startDrachtio } = await startProduction();
+    const before = await startDrachtio();
     const sidecar = await start();
     await sidecar.line(/"ready"/, 15_000);
     expect((await registerOnce(before.sip, alice)).status).toBe(200);
     await before.running.stop();
     await sidecar.line(/drachtio connection closed/, 5000);
     const seen = sidecar.lines.length;
-    const after = await openEdge();
+    const after = await startDrachtio();
     await sidecar.line(/drachtio connected/, 10_000, seen);
     expect((await registerOnce(after.sip, alice)).status).toBe(200);
     sidecar.kill('SIGTERM');
@@ -252,8 +251,8 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
   });
 
   test('says why when the secret is wrong, and asks again slowly', async () => {
-    const { start, openEdge } = await startProduction({ DRACHTIO_SECRET: 'wrong' });
-    await openEdge();
+    const { start, startDrachtio } = await startProduction({ DRACHTIO_SECRET: 'wrong' });
+    await startDrachtio();
     const sidecar = await start();
     await sidecar.line(/refused our secret/, 10_000);
     sidecar.kill('SIGTERM');

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { Gateway } from '../../src/ports/carriers.ts';
+import type { NextHop } from '../../src/sip/next-hop.ts';
 import { gateway, startPinger } from './support.ts';
 
 describe('the OPTIONS', () => {
@@ -15,7 +16,7 @@ describe('the OPTIONS', () => {
     expect(await requestTo({})).toEqual({
       method: 'OPTIONS',
       uri: 'sip:192.0.2.1',
-      route: 'sip:192.0.2.1:5060;transport=udp',
+      nextHop: { address: '192.0.2.1', port: 5060, transport: 'udp' },
       headers: {
         From: '<sip:203.0.113.9:5060>',
         To: '<sip:192.0.2.1>',
@@ -26,13 +27,17 @@ describe('the OPTIONS', () => {
   });
 
   test.each([
-    [{ port: 5070 }, 'sip:192.0.2.1:5070', 'sip:192.0.2.1:5070;transport=udp'],
-    [{ transport: 'tcp' }, 'sip:192.0.2.1;transport=tcp', 'sip:192.0.2.1:5060;transport=tcp'],
-    [{ transport: 'tls' }, 'sip:192.0.2.1;transport=tls', 'sip:192.0.2.1:5060;transport=tls'],
-    [{ transport: 'tls', sips: true, port: 5061 }, 'sips:192.0.2.1:5061', 'sip:192.0.2.1:5061;transport=tls'],
-    [{ host: '2001:db8::1' }, 'sip:[2001:db8::1]', 'sip:[2001:db8::1]:5060;transport=udp'],
-  ] satisfies [Partial<Gateway>, string, string][])('%p: %s', async (changes, uri, route) => {
-    expect(await requestTo(changes)).toMatchObject({ uri, route });
+    [{ port: 5070 }, 'sip:192.0.2.1:5070', { address: '192.0.2.1', port: 5070, transport: 'udp' }],
+    [{ transport: 'tcp' }, 'sip:192.0.2.1;transport=tcp', { address: '192.0.2.1', port: 5060, transport: 'tcp' }],
+    [{ transport: 'tls' }, 'sip:192.0.2.1;transport=tls', { address: '192.0.2.1', port: 5060, transport: 'tls' }],
+    [
+      { transport: 'tls', sips: true, port: 5061 },
+      'sips:192.0.2.1:5061',
+      { address: '192.0.2.1', port: 5061, transport: 'tls' },
+    ],
+    [{ host: '2001:db8::1' }, 'sip:[2001:db8::1]', { address: '2001:db8::1', port: 5060, transport: 'udp' }],
+  ] satisfies [Partial<Gateway>, string, NextHop][])('%p: %s', async (changes, uri, nextHop) => {
+    expect(await requestTo(changes)).toMatchObject({ uri, nextHop });
   });
 
   test('goes to the next address when one does not answer', async () => {
@@ -42,7 +47,7 @@ describe('the OPTIONS', () => {
     pinger.start();
     peers.set('192.0.2.11', 'local 503').set('192.0.2.12', 408);
     await interval();
-    expect(sent.map(({ request }) => request.route.slice(4, 14))).toEqual(['192.0.2.11', '192.0.2.12', '192.0.2.13']);
+    expect(sent.map(({ request }) => request.nextHop.address)).toEqual(['192.0.2.11', '192.0.2.12', '192.0.2.13']);
     expect(state(1)).toBe('up');
     peers.set('192.0.2.13', 500);
     await interval();

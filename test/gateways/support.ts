@@ -3,7 +3,8 @@ import type { Alert } from '../../src/ports/alerts.ts';
 import type { Gateway } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { NameError } from '../../src/ports/next-hops.ts';
-import type { OutboundRequest, SipResponse } from '../../src/ports/sip-server.ts';
+import type { OutboundRequest } from '../../src/ports/sip-server.ts';
+import { NO_BODY, type SipResponse } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -47,7 +48,9 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
     status,
     reason: `Reason ${status}`,
     local,
-    header: () => [],
+    kind: 'response',
+    headers: [],
+    body: NO_BODY,
   });
 
   const options: PingerOptions = {
@@ -90,8 +93,7 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
       hostports: 'udp/203.0.113.9:5060,tls/203.0.113.9:5061',
       async request(request) {
         sent.push({ request, at: timers.now() });
-        const address = /^sip:\[?([^;]+?)\]?:\d+;/.exec(request.route)?.[1] ?? '';
-        const behaviour = peers.get(address) ?? 200;
+        const behaviour = peers.get(request.nextHop.address) ?? 200;
         if (behaviour === 'offline') throw new Unavailable('SIP server', 'not connected');
         if (behaviour === 'silent') {
           flight.most = Math.max(flight.most, ++flight.now);

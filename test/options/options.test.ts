@@ -9,6 +9,7 @@ import { SilenceWatch } from '../../src/options/silence.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { sipRequest } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
 
 function start() {
@@ -25,18 +26,7 @@ function start() {
     mayWarn: (address: string) => warnings.isDue(address),
   };
   const ask = (headers: Record<string, string>, address = '10.0.0.1', port = 5060, over: Partial<typeof rules> = {}) =>
-    options(
-      { ...rules, ...over },
-      {
-        method: 'OPTIONS',
-        uri: 'sip:sbc',
-        headers: Object.entries(headers).map(([name, value]) => ({ name, value })),
-        header: (name) => headers[name],
-        source: { address, port },
-        transport: 'udp',
-        server: { hostports: '', privateAddress: '' },
-      },
-    );
+    options({ ...rules, ...over }, sipRequest('OPTIONS', 'sip:sbc', headers, { transport: 'udp', address, port }));
   const servers = async () => (await pool.featureServers()).servers;
   return { clock, logger, pool, ask, servers };
 }

@@ -2,7 +2,7 @@ import { heapStats } from 'bun:jsc';
 import { describe, expect, test } from 'bun:test';
 import type { Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
-import type { SipResponse } from '../../src/ports/sip-server.ts';
+import type { SipResponse } from '../../src/sip/message.ts';
 import { challenge, makeFleet, response, TRUNK } from './world.ts';
 
 const SECOND = 1000;

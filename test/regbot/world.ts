@@ -1,8 +1,9 @@
 import type { Alert } from '../../src/ports/alerts.ts';
 import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
-import type { OutboundRequest, SipClient, SipResponse } from '../../src/ports/sip-server.ts';
+import type { OutboundRequest, SipClient } from '../../src/ports/sip-server.ts';
 import { Fleet, type FleetOptions, type FleetSettings } from '../../src/regbot/fleet.ts';
+import { NO_BODY, type SipResponse } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -41,10 +42,12 @@ type Headers = Record<string, string | readonly string[]>;
 export function response(status: number, headers: Headers = {}, more: Partial<SipResponse> = {}): SipResponse {
   const reasons: Record<number, string> = { 200: 'OK', 401: 'Unauthorized', 403: 'Forbidden', 408: 'Request Timeout' };
   return {
+    kind: 'response',
     status,
     reason: reasons[status] ?? 'Reason',
     local: false,
-    header: (name) => [headers[name] ?? []].flat(),
+    headers: Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => ({ name, value }))),
+    body: NO_BODY,
     ...more,
   };
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { canonicalName } from '../../src/sip/headers.ts';
-import { headerValue, MalformedMessage, type SipMessage, serialise } from '../../src/sip/message.ts';
+import { headerValue, MalformedMessage, type ParsedMessage } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
+import { serialise } from '../support/drachtio/messages.ts';
 
 const parse = (text: string) => parseMessage(Buffer.from(text));
 const refusal = (bytes: Buffer | string): MalformedMessage => {
@@ -14,7 +15,7 @@ const refusal = (bytes: Buffer | string): MalformedMessage => {
   }
   throw new Error('was accepted');
 };
-const again = (message: SipMessage) => parseMessage(Buffer.from(serialise(message) as string));
+const again = (message: ParsedMessage) => parseMessage(Buffer.from(serialise(message) as string));
 
 /** A message out of lines, which are joined by CRLF. */
 const lines = (...all: string[]) => `${all.join('\r\n')}\r\n\r\n`;
@@ -72,7 +73,7 @@ describe('a plain message', () => {
 });
 
 /** After the descriptions of RFC 4475 3.1.1 and 3.3: strange, and in order. */
-const VALID: readonly (readonly [section: string, text: string, check: (message: SipMessage) => void])[] = [
+const VALID: readonly (readonly [section: string, text: string, check: (message: ParsedMessage) => void])[] = [
   [
     '3.1.1.1 a short tortuous message',
     lines(
@@ -428,7 +429,7 @@ describe('whatever comes', () => {
   test('the parser throws nothing but its own error, and what it accepts is stable', () => {
     fc.assert(
       fc.property(anything, (bytes) => {
-        let message: SipMessage;
+        let message: ParsedMessage;
         try {
           message = parseMessage(bytes);
         } catch (error) {

@@ -54,6 +54,7 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     logger,
     directory,
     location: new SqliteLocationService(database, clock),
+    sipServer: { hostports: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060', privateAddress: '10.0.0.5:5060' },
     alerts: alertPort,
     nonces: new Nonces('secret', 300_000, clock),
     webhook: new WebhookAuthenticator({ timeoutMs: 2000, concurrency: 100, alerts: alertPort, clock }),

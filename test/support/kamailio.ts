@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NextHop } from '../../src/sip/next-hop.ts';
 import { killAtExit, onCleanup, removeTemporaryDirectory, temporaryDirectory } from './cleanup.ts';
 import { within } from './deadline.ts';
 import { freePort, waitForPort } from './net.ts';
@@ -30,8 +31,7 @@ export interface KamailioContact {
 export interface Kamailio {
   readonly host: string;
   readonly port: number;
-  /** Where a request to it goes, as OutboundRequest wants it. */
-  route(transport?: 'udp' | 'tcp'): string;
+  nextHop(transport?: 'udp' | 'tcp'): NextHop;
   contacts(): Promise<KamailioContact[]>;
   /** Ends it; it forgets all contacts. */
   stop(): Promise<void>;
@@ -81,7 +81,7 @@ export async function startKamailio(options: KamailioOptions): Promise<Kamailio>
   return {
     host: HOST,
     port,
-    route: (transport = 'udp') => `sip:${HOST}:${port};transport=${transport}`,
+    nextHop: (transport = 'udp') => ({ address: HOST, port, transport }),
     contacts: async () => readDump(await ask(control, 'ul.dump')),
     stop,
     start: async () => {

@@ -1,7 +1,9 @@
 import { ALGORITHMS, type Algorithm, digestResponse } from '../../src/digest/algorithm.ts';
 import { parseAuthHeader } from '../../src/digest/credentials.ts';
-import type { SipAnswer, SipRequest } from '../../src/ports/sip-server.ts';
+import type { SipAnswer } from '../../src/ports/sip-server.ts';
 import { type RegisterRules, register } from '../../src/register/index.ts';
+import type { SipRequest } from '../../src/sip/message.ts';
+import { sipRequest } from './sip-request.ts';
 
 export interface Asked {
   readonly uri?: string;
@@ -53,15 +55,9 @@ export class Phone {
       ...(expires !== null && { Expires: expires }),
       ...(asked.authorization !== undefined && { Authorization: asked.authorization }),
     };
-    return {
-      method: 'REGISTER',
-      uri: asked.uri ?? `sip:${this.realm}`,
-      headers: Object.entries(fields).map(([name, value]) => ({ name, value })),
-      header: (name) => fields[name],
-      source: asked.source ?? this.source,
-      transport: asked.transport ?? (fields.Via?.includes('/UDP ') ? 'udp' : 'tcp'),
-      server: { hostports: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060', privateAddress: '10.0.0.5:5060' },
-    };
+    const { address, port } = asked.source ?? this.source;
+    const transport = asked.transport ?? (fields.Via?.includes('/UDP ') ? 'udp' : 'tcp');
+    return sipRequest('REGISTER', asked.uri ?? `sip:${this.realm}`, fields, { transport, address, port });
   }
 
   /** A REGISTER that answers the challenge it gets, as phones do. */

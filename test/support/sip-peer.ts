@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Head, readHead } from '../../src/sip/head.ts';
 import { headerValue } from '../../src/sip/message.ts';
+import type { NextHop } from '../../src/sip/next-hop.ts';
 import { onCleanup } from './cleanup.ts';
 import { freePort } from './net.ts';
 
@@ -92,10 +93,8 @@ export class SipPeer {
     return peer;
   }
 
-  /** Where a request to it goes, as OutboundRequest wants it. */
-  route(transport: 'udp' | 'tcp' = 'udp'): string {
-    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
-    return `sip:${host}:${this.port};transport=${transport}`;
+  nextHop(transport: 'udp' | 'tcp' = 'udp'): NextHop {
+    return { address: this.host, port: this.port, transport };
   }
 
   /**

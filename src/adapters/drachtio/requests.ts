@@ -25,7 +25,8 @@ const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/;
  */
 export function writeRequest({ method, uri, nextHop, headers }: OutboundRequest): string {
   const { address, port, transport } = nextHop;
-  if (isIP(address) === 0) throw new Error(`not an address: ${JSON.stringify(address)}`);
+  if (isIP(address) === 0 || !(port > 0 && port < 65_536))
+    throw new Error(`not an address: ${JSON.stringify(joinHostPort(address, port))}`);
   if (!REQUEST_URI.test(uri)) throw new Error(`not a Request-URI: ${JSON.stringify(uri)}`);
   let text = `sip|||sip:${joinHostPort(address, port)};transport=${transport}\r\n${method} ${uri} SIP/2.0\r\n`;
   for (const [name, value] of Object.entries(headers)) text += headerLine(name, value);

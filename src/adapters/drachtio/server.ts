@@ -37,6 +37,8 @@ export class DrachtioServer implements SipServer {
   #socket: Socket | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
+  /** {@link connect} was called. */
+  #connecting = false;
   #stopping = false;
 
   constructor(private readonly options: DrachtioOptions) {}
@@ -53,7 +55,7 @@ export class DrachtioServer implements SipServer {
 
   /** Whether the server has accepted us and the connection stands. */
   get connected(): boolean {
-    return this.#socket?.writable === true;
+    return !this.#stopping && this.#socket?.writable === true;
   }
 
   get privateAddress(): string {
@@ -69,6 +71,7 @@ export class DrachtioServer implements SipServer {
   }
 
   connect(): Promise<void> {
+    this.#connecting = true;
     const { host, port, secret, logger } = this.options;
     const connected = Promise.withResolvers<void>();
     this.#srf.on('connect', (error, external, _version, local) => {
@@ -97,7 +100,9 @@ export class DrachtioServer implements SipServer {
   }
 
   async stop(graceMs: number): Promise<void> {
+    const first = !this.#stopping;
     this.#stopping = true;
+    if (!first || !this.#connecting) return;
     const { client } = this.#srf;
     for (const method of this.#handlers.keys()) client.removeRoute(method.toLowerCase());
     if (this.#inFlight > 0) {

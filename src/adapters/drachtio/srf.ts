@@ -26,6 +26,7 @@ export interface SrfApp {
     /** The connections that were made; at most one. */
     readonly mapServer: ReadonlyMap<Socket, unknown>;
     removeRoute(method: string): void;
+    /** There once `connect` was called. */
     readonly wp: WireProtocol;
   };
 }

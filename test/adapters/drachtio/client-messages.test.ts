@@ -4,6 +4,7 @@ import { OpenRequests } from '../../../src/adapters/drachtio/client.ts';
 import { readAcknowledgement } from '../../../src/adapters/drachtio/messages.ts';
 import { readResponse, readSent, writeRequest } from '../../../src/adapters/drachtio/requests.ts';
 import type { OutboundRequest } from '../../../src/ports/sip-server.ts';
+import { headerValues } from '../../../src/sip/message.ts';
 
 /** What drachtio-server 0.9.10 said in a transcript, frame by frame. */
 function framesOf(transcript: string): string[] {
@@ -18,7 +19,7 @@ function framesOf(transcript: string): string[] {
 const REQUEST: OutboundRequest = {
   method: 'OPTIONS',
   uri: 'sip:peer.test',
-  route: 'sip:[2001:db8::1]:5060;transport=tcp',
+  nextHop: { address: '2001:db8::1', port: 5060, transport: 'tcp' },
   headers: { 'User-Agent': 'us', Contact: '<sip:a@b>' },
 };
 
@@ -35,7 +36,7 @@ describe('what drachtio-server said', () => {
     const first = readResponse(challenge ?? '');
     expect(first?.transactionId).toBe('a8597ad6-580d-4733-9d62-5b68ceac390e');
     expect(first?.response).toMatchObject({ status: 401, reason: 'Unauthorized', local: false });
-    expect(first?.response.header('WWW-Authenticate')).toEqual([
+    expect(headerValues(first?.response.headers ?? [], 'WWW-Authenticate')).toEqual([
       'Digest realm="sip.jambonz.org", nonce="4cdbb733645816512687270b83d2ae5d11e4d9d8"',
     ]);
     expect(readSent(sentAgain ?? '')).toMatchObject({

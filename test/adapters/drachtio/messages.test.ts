@@ -1,36 +1,49 @@
 import { describe, expect, test } from 'bun:test';
 import { readAcknowledgement, readInbound, writeAnswer } from '../../../src/adapters/drachtio/messages.ts';
+import { combinedHeader } from '../../../src/sip/message.ts';
 
 const ID = '568fa3e4-616c-4d34-ac83-42088ea9ca74';
 const LEADER = `${ID}|sip|network|369|udp|192.0.2.30|7060|05:24:36.413278|31f89ddf||10.0.0.5|5060|`;
 const REQUEST =
-  'REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.30:7060;branch=z9hG4bK1\r\nm: <sip:a@192.0.2.30>\r\n' +
+  'REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.30:7060;branch=z9hG4bK1\r\n' +
+  'From: <sip:a@example.org>;tag=1\r\nTo: <sip:a@example.org>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nm: <sip:a@192.0.2.30>\r\n' +
   'Contact: <sip:b@192.0.2.30>\r\nX-Custom: one\r\n two\r\nContent-Length: 0\r\n\r\n';
 
 describe('what drachtio sends', () => {
   test('a request is read with its source, lists joined, folds undone, names in their usual spelling', () => {
     const inbound = readInbound(`${LEADER}\r\n${REQUEST}`);
+    const headers = inbound && 'request' in inbound ? inbound.request.headers : [];
     expect(inbound).toMatchObject({
       transactionId: '31f89ddf',
       request: {
         method: 'REGISTER',
         uri: 'sip:example.org',
-        source: { address: '192.0.2.30', port: 7060 },
-        transport: 'udp',
+        source: { transport: 'udp', address: '192.0.2.30', port: 7060 },
+        topVia: { host: '192.0.2.30' },
+        cseq: { number: 1, method: 'REGISTER' },
       },
     });
-    expect(inbound?.request.header('Contact')).toBe('<sip:a@192.0.2.30>, <sip:b@192.0.2.30>');
-    expect(inbound?.request.header('X-Custom')).toBe('one two');
-    expect(inbound?.request.header('Expires')).toBeUndefined();
+    expect(combinedHeader(headers, 'Contact')).toBe('<sip:a@192.0.2.30>, <sip:b@192.0.2.30>');
+    expect(combinedHeader(headers, 'X-Custom')).toBe('one two');
+    expect(combinedHeader(headers, 'Expires')).toBeUndefined();
   });
 
   test.each([
     [`${ID}|sip|network|264|udp|192.0.2.60|5060|05:25:07.35|42e00f63||\r\nSIP/2.0 200 OK\r\n\r\n`],
     [`${ID}|response|${ID}|OK|pong`],
-    [`${LEADER}\r\nnonsense`],
     [''],
   ])('%p is no request', (message) => {
     expect(readInbound(message)).toBeUndefined();
+  });
+
+  test.each([
+    ['nonsense', 'Malformed Start Line'],
+    [REQUEST.replace('CSeq: 1 REGISTER\r\n', ''), 'Missing CSeq'],
+    [REQUEST.replace('CSeq: 1', 'CSeq: 2147483648'), 'Malformed CSeq'],
+    [REQUEST.replace('Via: SIP/2.0/UDP', 'Via: SIP/2.0'), 'Malformed Via'],
+  ])('a request that cannot be understood is to be refused: %p', (text, why) => {
+    const inbound = readInbound(`${LEADER}\r\n${text}`);
+    expect(inbound).toMatchObject({ transactionId: '31f89ddf', malformed: { status: 400, message: why } });
   });
 
   test('an acknowledgement is read, whether it says yes or no', () => {
