@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { encodeFrame, FrameReader } from '../../src/edge/control/frames.ts';
-import { MAX_FRAME_BYTES } from '../../src/edge/limits.ts';
-import { openStream } from './stream-peers.ts';
-import { portOf, RawApp, request, SECRET, startTestEdge, transactionOf, UdpPeer } from './support.ts';
+import { openStream } from '../../edge/stream-peers.ts';
+import { portOf, request, UdpPeer } from '../../edge/support.ts';
+import { encodeFrame, FrameReader, MAX_FRAME_BYTES } from './frames.ts';
+import { RawApp, SECRET, startTestDrachtio, transactionOf } from './raw-app.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {
@@ -17,7 +17,7 @@ const start = async (...protos: ('udp' | 'tcp' | 'ws')[]) => {
     host: '127.0.0.1',
     port: 0,
   }));
-  return cleaner.adopt(await startTestEdge({ listen }), (edge) => edge.stop());
+  return cleaner.adopt(await startTestDrachtio({ listen }), (server) => server.stop());
 };
 
 describe('frames', () => {
@@ -65,9 +65,9 @@ describe('strangers on the control port', () => {
     ['a route', frame('id|route|register')],
     ['an empty message', frame('|')],
   ])('are disconnected without an answer: %s', async (_what, bytes) => {
-    const edge = await start();
-    const app = cleaner.use(await RawApp.ready(edge, 'options'));
-    const stranger = cleaner.use(await RawApp.connect(edge.control.port));
+    const server = await start();
+    const app = cleaner.use(await RawApp.ready(server, 'options'));
+    const stranger = cleaner.use(await RawApp.connect(server.controlPort));
     stranger.socket.write(bytes);
     await stranger.closed;
     expect(stranger.frames.size).toBe(0);
@@ -77,8 +77,8 @@ describe('strangers on the control port', () => {
   test.each(['', 'Cymru', `${SECRET} `, `${SECRET}x`, SECRET.slice(1), 'x'.repeat(60_000)])(
     'are told once that their secret is wrong: %p',
     async (secret) => {
-      const edge = await start();
-      const stranger = cleaner.use(await RawApp.connect(edge.control.port));
+      const server = await start();
+      const stranger = cleaner.use(await RawApp.connect(server.controlPort));
       // What follows it is not looked at.
       stranger.socket.write(frame(`id|authenticate|${secret}|`) + frame(`id|authenticate|${SECRET}|`));
       expect(await stranger.next()).toEndWith('|response|id|NO|incorrect secret');
@@ -88,23 +88,26 @@ describe('strangers on the control port', () => {
   );
 
   test('who try many secrets at once keep nobody from working', async () => {
-    const edge = await start();
-    const app = cleaner.use(await RawApp.ready(edge, 'options'));
-    const strangers = await Promise.all(Array.from({ length: 40 }, () => RawApp.connect(edge.control.port)));
+    const server = await start();
+    const app = cleaner.use(await RawApp.ready(server, 'options'));
+    const strangers = await Promise.all(Array.from({ length: 40 }, () => RawApp.connect(server.controlPort)));
     for (const stranger of strangers) cleaner.use(stranger).send('id|authenticate|guess|');
     expect(await app.ask('ping')).toEndWith('|OK|pong');
     await Promise.all(strangers.map(({ closed }) => closed));
-    expect(await RawApp.ready(edge, 'options').then((other) => cleaner.use(other).ask('ping'))).toEndWith('|OK|pong');
+    expect(await RawApp.ready(server, 'options').then((other) => cleaner.use(other).ask('ping'))).toEndWith('|OK|pong');
   });
 });
 
 describe('an app that leaves with requests open', () => {
   test.each(['tcp', 'ws'] as const)('they are answered 503 over their connection: %s', async (proto) => {
-    const edge = await start(proto);
-    const [leaves, stays] = [await RawApp.ready(edge, 'options'), await RawApp.ready(edge, 'options')];
+    const server = await start(proto);
+    const [leaves, stays] = [await RawApp.ready(server, 'options'), await RawApp.ready(server, 'options')];
     cleaner.use(leaves);
     cleaner.use(stays);
-    const phones = [await openStream(proto, portOf(edge, proto)), await openStream(proto, portOf(edge, proto))];
+    const phones = [
+      await openStream(proto, portOf(server.layer, proto)),
+      await openStream(proto, portOf(server.layer, proto)),
+    ];
     const [first, second] = phones;
     for (const [phone, app] of [
       [first, leaves],
@@ -124,19 +127,19 @@ describe('an app that leaves with requests open', () => {
   });
 
   test('its own requests bring their answers to nobody, and harm nobody', async () => {
-    const edge = await start();
+    const server = await start();
     const gateway = cleaner.use(await UdpPeer.open());
-    const leaves = await RawApp.ready(edge);
+    const leaves = await RawApp.ready(server);
     await leaves.ask(`sip|||sip:127.0.0.1:${gateway.port}\r\nOPTIONS sip:a.test SIP/2.0\r\n\r\n`);
     const asked = await gateway.next();
     leaves.socket.destroy();
     await leaves.closed;
-    const app = cleaner.use(await RawApp.ready(edge, 'options'));
+    const app = cleaner.use(await RawApp.ready(server, 'options'));
     const answer = `SIP/2.0 200 OK\r\n${asked.slice(asked.indexOf('\r\n') + 2)}`;
-    gateway.send(answer, portOf(edge, 'udp'));
-    gateway.send(request('OPTIONS', `UDP 127.0.0.1:${gateway.port}`), portOf(edge, 'udp'));
+    gateway.send(answer, portOf(server.layer, 'udp'));
+    gateway.send(request('OPTIONS', `UDP 127.0.0.1:${gateway.port}`), portOf(server.layer, 'udp'));
     expect(await app.next()).toContain('OPTIONS ');
-    expect(edge.counters.responses).toBe(1);
+    expect(server.layer.counters.responses).toBe(1);
   });
 });
 

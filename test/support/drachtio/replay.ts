@@ -1,7 +1,9 @@
 import { expect } from 'bun:test';
-import type { Edge } from '../../src/edge/index.ts';
-import { openStream, type StreamPeer } from './stream-peers.ts';
-import { ManualClock, portOf, RawApp, startTestEdge, textOf, UdpPeer } from './support.ts';
+import { openStream, type StreamPeer } from '../../edge/stream-peers.ts';
+import { portOf, UdpPeer } from '../../edge/support.ts';
+import { ManualTimers } from '../timers.ts';
+import type { DrachtioDouble } from './index.ts';
+import { RawApp, startTestDrachtio, textOf } from './raw-app.ts';
 import { type Event, readTranscript } from './transcript.ts';
 
 type Peer = UdpPeer | StreamPeer;
@@ -22,13 +24,13 @@ export interface Deviation {
  * lengths and versions are looked at for their form alone.
  */
 export class Replay implements AsyncDisposable {
-  readonly clock = new ManualClock();
+  readonly timers = new ManualTimers();
   readonly events: Event[];
   readonly apps = new Map<string, RawApp>();
   readonly peers = new Map<string, Peer>();
   /** Recorded text → what stands for it in this run. */
   readonly #learnt = new Map<string, string>();
-  #edge: Edge | undefined;
+  #server: DrachtioDouble | undefined;
   #target = '';
   #appText = '';
 
@@ -42,20 +44,20 @@ export class Replay implements AsyncDisposable {
 
   static async open(name: string, deviations: readonly Deviation[] = []): Promise<Replay> {
     const replay = new Replay(name, deviations);
-    replay.#edge = await startTestEdge({ clock: replay.clock, listen: LISTEN });
+    replay.#server = await startTestDrachtio({ timers: replay.timers, listen: LISTEN });
     return replay;
   }
 
-  get edge(): Edge {
-    if (!this.#edge) throw new Error('stopped');
-    return this.#edge;
+  get server(): DrachtioDouble {
+    if (!this.#server) throw new Error('stopped');
+    return this.#server;
   }
 
-  /** Stops the edge and starts another one, at the same control port. */
-  async restartEdge(): Promise<void> {
-    const { port } = this.edge.control;
-    await this.edge.stop();
-    this.#edge = await startTestEdge({ clock: this.clock, listen: LISTEN, controlPort: port });
+  /** Stops the server and starts another one, at the same control port. */
+  async restart(): Promise<void> {
+    const port = this.server.controlPort;
+    await this.server.stop();
+    this.#server = await startTestDrachtio({ timers: this.timers, listen: LISTEN, controlPort: port });
   }
 
   async play(events: readonly Event[] = this.events): Promise<void> {
@@ -65,7 +67,7 @@ export class Replay implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const app of this.apps.values()) app[Symbol.dispose]();
     for (const peer of this.peers.values()) peer[Symbol.dispose]();
-    await this.edge.stop();
+    await this.server.stop();
   }
 
   /** The recorded text with the values of this run. */
@@ -77,7 +79,7 @@ export class Replay implements AsyncDisposable {
 
   async #step(event: Event): Promise<void> {
     if (event.kind === 'connect') {
-      this.apps.set(event.conn, await RawApp.connect(this.edge.control.port));
+      this.apps.set(event.conn, await RawApp.connect(this.server.controlPort));
       return;
     }
     const app = await this.#app(event.conn);
@@ -93,7 +95,7 @@ export class Replay implements AsyncDisposable {
     let app = this.apps.get(conn);
     if (!app) {
       const asks = this.events.some((e) => e.conn === conn && e.kind === 'to server' && e.payload.includes('|route|'));
-      app = await RawApp.ready(this.edge, ...(asks ? [] : ['register', 'options']));
+      app = await RawApp.ready(this.server, ...(asks ? [] : ['register', 'options']));
       this.apps.set(conn, app);
     }
     return app;
@@ -115,7 +117,7 @@ export class Replay implements AsyncDisposable {
     let sent: string | undefined;
     if (type === 'sip' && source === 'network') {
       if (bytes === '0') {
-        if (recorded.includes('408 Request Timeout')) this.clock.advance(32_000);
+        if (recorded.includes('408 Request Timeout')) this.timers.advance(32_000);
       } else sent = await this.#fromNetwork(recorded, Number(bytes));
     }
 
@@ -144,14 +146,14 @@ export class Replay implements AsyncDisposable {
     expect(Buffer.byteLength(original)).toBe(bytes);
     const peer = await this.inboundPeer(text.includes('\nVia: SIP/2.0/WS ') ? 'ws' : protocol, host, port);
     const sent = this.substitute(original);
-    peer.send(sent, portOf(this.edge, 'udp'));
+    peer.send(sent, portOf(this.server.layer, 'udp'));
     return sent;
   }
 
   async inboundPeer(protocol: string, host: string, port: string): Promise<Peer> {
     const known = this.peers.get(host);
     if (known) return known;
-    const listening = portOf(this.edge, protocol as 'udp' | 'tcp' | 'ws');
+    const listening = portOf(this.server.layer, protocol as 'udp' | 'tcp' | 'ws');
     const peer =
       protocol === 'udp'
         ? await UdpPeer.open(host)
@@ -165,7 +167,7 @@ export class Replay implements AsyncDisposable {
   }
 
   async #outboundPeer(host: string, port: string, protocol: string): Promise<void> {
-    const listening = protocol === 'tls' ? 0 : portOf(this.edge, protocol as 'udp' | 'tcp');
+    const listening = protocol === 'tls' ? 0 : portOf(this.server.layer, protocol as 'udp' | 'tcp');
     const via = `SIP/2.0/${protocol.toUpperCase()} 127.0.0.1`;
     this.#learnt.set(`${via};`, `${via}:${listening};`);
     this.#learnt.set('<sip:127.0.0.1:5060', `<sip:127.0.0.1:${listening}`);

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'bun:test';
 import Srf from 'drachtio-srf';
-import type { Edge } from '../../src/edge/index.ts';
-import { Inbox, portOf, request, SECRET, startTestEdge, UdpPeer } from './support.ts';
+import { Inbox, portOf, request, UdpPeer } from '../../edge/support.ts';
+import type { DrachtioDouble } from './index.ts';
+import { SECRET, startTestDrachtio } from './raw-app.ts';
 
 /** What of drachtio-srf these tests use; its own typings leave most of it open. */
 interface App {
@@ -25,23 +26,23 @@ afterEach(async () => {
   for (const task of cleanUp.splice(0).reverse()) await task();
 });
 
-async function start(controlPort = 0): Promise<Edge> {
+async function start(controlPort = 0): Promise<DrachtioDouble> {
   const listen = [
     { proto: 'udp', host: '127.0.0.1', port: 0 },
     { proto: 'udp', host: '::1', port: 0 },
     { proto: 'tcp', host: '127.0.0.1', port: 0 },
   ] as const;
-  const edge = await startTestEdge({ listen, controlPort });
-  cleanUp.unshift(() => edge.stop()); // the edges last: drachtio-srf cannot be told to stop while it reconnects
-  return edge;
+  const server = await startTestDrachtio({ listen, controlPort });
+  cleanUp.unshift(() => server.stop()); // the servers last: drachtio-srf cannot be told to stop while it reconnects
+  return server;
 }
 
-function connect(edge: Edge) {
+function connect(server: DrachtioDouble) {
   const srf = new Srf() as unknown as App;
   const connected = new Inbox<string>();
   srf.on('error', () => {});
   srf.on('connect', (error, hostports, version) => connected.put(error ? 'refused' : `${hostports} ${version}`));
-  srf.connect({ host: edge.control.host, port: edge.control.port, secret: SECRET });
+  srf.connect({ host: '127.0.0.1', port: server.controlPort, secret: SECRET });
   cleanUp.push(() => srf.disconnect());
   return { srf, connected };
 }
@@ -53,28 +54,28 @@ async function peer(host?: string): Promise<UdpPeer> {
 }
 
 test('connects, and answers requests from the network', async () => {
-  const edge = await start();
-  const { srf, connected } = connect(edge);
+  const server = await start();
+  const { srf, connected } = connect(server);
   srf.options((_req, res) => res.send(200, { headers: { 'X-Members': '2' } }));
   srf.register((_req, res) =>
     res.send(401, { headers: { 'WWW-Authenticate': 'Digest realm="a"\r\nWWW-Authenticate: Digest realm="b"' } }),
   );
   const [hostports, version] = (await connected.next('connect')).split(' ');
-  expect(hostports).toBe(edge.hostports);
+  expect(hostports).toBe(server.layer.hostports);
   expect(version).toMatch(/^v(\d+)\.(\d+)\.(\d+)/);
 
   const phone = await peer();
-  phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`), portOf(edge, 'udp'));
+  phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`), portOf(server.layer, 'udp'));
   expect(await phone.next()).toMatch(/^SIP\/2\.0 200 OK\r\n(.*\r\n)*X-Members: 2\r\n/);
-  phone.send(request('REGISTER', `UDP 127.0.0.1:${phone.port}`), portOf(edge, 'udp'));
+  phone.send(request('REGISTER', `UDP 127.0.0.1:${phone.port}`), portOf(server.layer, 'udp'));
   const challenge = await phone.next();
   expect(challenge).toStartWith('SIP/2.0 401 Unauthorized\r\n');
   expect(challenge.match(/^WWW-Authenticate: Digest realm="[ab]"\r$/gm)).toHaveLength(2);
 });
 
 test('tells where a request came from, by IPv6 too', async () => {
-  const edge = await start();
-  const { srf, connected } = connect(edge);
+  const server = await start();
+  const { srf, connected } = connect(server);
   const sources = new Inbox<string>();
   srf.options((req, res) => {
     sources.put(`${req.source_address} ${req.source_port}`);
@@ -82,7 +83,7 @@ test('tells where a request came from, by IPv6 too', async () => {
   });
   await connected.next('connect');
   const phone = await peer('::1');
-  phone.send(request('OPTIONS', `UDP [::1]:${phone.port}`), portOf(edge, 'udp', '[::1]'));
+  phone.send(request('OPTIONS', `UDP [::1]:${phone.port}`), portOf(server.layer, 'udp', '[::1]'));
   expect(await sources.next()).toBe(`::1 ${phone.port}`);
   expect(await phone.next()).toStartWith('SIP/2.0 200 OK\r\n');
 });
@@ -91,8 +92,8 @@ test.each([
   ['127.0.0.1', '127.0.0.1'],
   ['::1', '[::1]'],
 ])('sends requests to the network and brings the answer: %s', async (host, inUri) => {
-  const edge = await start();
-  const { srf, connected } = connect(edge);
+  const server = await start();
+  const { srf, connected } = connect(server);
   await connected.next('connect');
   const gateway = await peer(host);
   const status = Promise.withResolvers<number>();
@@ -102,13 +103,16 @@ test.each([
   });
   const received = await gateway.next();
   const kept = received.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq):/.test(line));
-  gateway.send(`SIP/2.0 200 OK\r\n${kept.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`, portOf(edge, 'udp', inUri));
+  gateway.send(
+    `SIP/2.0 200 OK\r\n${kept.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`,
+    portOf(server.layer, 'udp', inUri),
+  );
   expect(await status.promise).toBe(200);
 });
 
 test('a closed port is a 503 within moments, not a timeout', async () => {
-  const edge = await start();
-  const { srf, connected } = connect(edge);
+  const server = await start();
+  const { srf, connected } = connect(server);
   await connected.next('connect');
   const gone = await UdpPeer.open();
   const { port } = gone;
@@ -123,12 +127,12 @@ test('a closed port is a 503 within moments, not a timeout', async () => {
   }
 });
 
-test('after a restart of the edge the app comes back by itself', async () => {
-  const edge = await start();
-  const { srf, connected } = connect(edge);
+test('after a restart of the server the app comes back by itself', async () => {
+  const server = await start();
+  const { srf, connected } = connect(server);
   srf.options((_req, res) => res.send(200));
   await connected.next('connect');
-  await edge.stop();
-  const again = await start(edge.control.port);
-  expect(await connected.next('reconnect')).toStartWith(again.hostports);
+  await server.stop();
+  const again = await start(server.controlPort);
+  expect(await connected.next('reconnect')).toStartWith(again.layer.hostports);
 });

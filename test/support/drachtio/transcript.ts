@@ -17,7 +17,7 @@ const SIMPLE = {
 
 /** Reads a transcript; one that was cut off in the middle of an event ends before it. */
 export function readTranscript(name: string): Event[] {
-  const bytes = readFileSync(new URL(`../fixtures/drachtio-wire/${name}.txt`, import.meta.url));
+  const bytes = readFileSync(new URL(`../../fixtures/drachtio-wire/${name}.txt`, import.meta.url));
   const text = bytes.toString('latin1'); // one character a byte, as frames count bytes
   const events: Event[] = [];
   for (let at = 0; at < text.length; ) {

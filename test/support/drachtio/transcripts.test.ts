@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
+import { portOf, UdpPeer } from '../../edge/support.ts';
+import { RawApp, textOf } from './raw-app.ts';
 import { type Deviation, Replay } from './replay.ts';
-import { portOf, RawApp, textOf, UdpPeer } from './support.ts';
 
 /** Whoever reads `To: sip:host;tag=1` must know by heart that the tag is not the URI's: ours has the brackets. */
 const BRACKETS: Deviation = {
@@ -67,7 +68,7 @@ describe('what a real drachtio-server says, the edge says', () => {
     await using replay = await Replay.open('19-drachtio-restart-reconnect');
     const failed = new Set(replay.events.filter((e) => e.kind === 'connect failed').map((e) => e.conn));
     for (const event of replay.events.filter((e) => !failed.has(e.conn))) {
-      if (event.kind === 'server closed') await replay.restartEdge();
+      if (event.kind === 'server closed') await replay.restart();
       await replay.play([event]);
     }
   });
@@ -83,7 +84,7 @@ describe('what a real drachtio-server says, the edge says', () => {
   test('32-inbound-OPTIONS-no-route: 503 from the server itself', async () => {
     await using replay = await Replay.open('32-inbound-OPTIONS-no-route');
     await replay.play();
-    const file = new URL('../fixtures/drachtio-wire/32-inbound-OPTIONS-no-route.sip.txt', import.meta.url);
+    const file = new URL('../../fixtures/drachtio-wire/32-inbound-OPTIONS-no-route.sip.txt', import.meta.url);
     const recorded = readFileSync(file, 'utf8').replace(/\n*$/, '\n');
     const lines = recorded.split('\r\n').filter((line) => /^(From|Call-ID|CSeq): /.test(line));
     const via = /^Via: (.*);rport=5060\r$/m.exec(recorded)?.[1];
@@ -92,7 +93,7 @@ describe('what a real drachtio-server says, the edge says', () => {
       replay.substitute(
         `OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: ${via}\r\nTo: <sip:x@127.0.0.1>\r\n${lines.join('\r\n')}\r\n\r\n`,
       ),
-      portOf(replay.edge, 'udp'),
+      portOf(replay.server.layer, 'udp'),
     );
     const answer = await peer.next();
     const withoutTag = (text: string) => text.replace(/^(To: .*;tag=)\w+/m, '$1');
@@ -106,12 +107,12 @@ describe('what a real drachtio-server says, the edge says', () => {
     await replay.play([request]);
     const peer = replay.peers.get('127.0.0.41');
     const copy = replay.substitute(textOf(request.payload).replace(/;rport=\d+/, ''));
-    peer?.send(copy, portOf(replay.edge, 'udp'));
+    peer?.send(copy, portOf(replay.server.layer, 'udp'));
     await replay.play(rest);
-    peer?.send(copy, portOf(replay.edge, 'udp'));
+    peer?.send(copy, portOf(replay.server.layer, 'udp'));
     const again = await peer?.next();
     expect(again).toStartWith('SIP/2.0 200 OK\r\n');
-    expect(replay.edge.counters.retransmissions).toBe(2);
+    expect(replay.server.layer.counters.retransmissions).toBe(2);
     expect(replay.apps.get('conn20')?.frames.size).toBe(0);
     expect(peer?.inbox.size).toBe(0);
   });
@@ -128,19 +129,19 @@ describe('what a real drachtio-server says, the edge says', () => {
     const peer = replay.peers.get('127.0.0.41');
     const last = replay.events.at(-1);
     if (last?.kind !== 'to app' || !(peer instanceof UdpPeer)) throw new Error('a request by UDP was expected');
-    replay.clock.advance(32_000);
+    replay.timers.advance(32_000);
     // The same request is a new one now: the app gets it again. Before that, nothing has been answered.
     const again = textOf(last.payload).replace(/;rport=\d+/, '');
-    peer.send(replay.substitute(again), portOf(replay.edge, 'udp'));
+    peer.send(replay.substitute(again), portOf(replay.server.layer, 'udp'));
     const frame = await replay.apps.get('conn22')?.next();
     expect(textOf(frame ?? '')).toBe(replay.substitute(textOf(last.payload)));
     expect(peer.inbox.size).toBe(0);
-    expect(replay.edge.counters.retransmissions).toBe(0);
+    expect(replay.server.layer.counters.retransmissions).toBe(0);
   });
 
   test('frames split at every byte, and many in one piece', async () => {
     await using replay = await Replay.open('38-split-frames');
-    const app = await RawApp.ready(replay.edge);
+    const app = await RawApp.ready(replay.server);
     const ping = () => {
       const payload = `${crypto.randomUUID()}|ping`;
       return `${payload.length}#${payload}`;
