@@ -87,7 +87,7 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   const socket = await startAdminServer(config.platform.socketPath, (request) => perform(admin, request), logger);
   open.defer(() => socket.stop());
 
-  const demo = provision(config, stores);
+  const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
   const connections = new ConnectionBindings({
     location: stores.location,
     isOpen: (address, port) => edge?.isConnected(address, port) ?? false,
