@@ -66,7 +66,7 @@ async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void
   open.defer(() => admin.stop());
   const stores = openStores(config, logger, systemClock);
   open.defer(() => stores.close());
-  const demo = provision(config, stores);
+  const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
 
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));

@@ -12,15 +12,15 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.stop();
 });
 
-/** Stands for this machine's own names, which are none of a test's business. */
-const nobody = () => Promise.reject(Object.assign(new Error('unknown'), { code: 'ENOTFOUND' }));
+/** Stands in for getaddrinfo, so that tests do not depend on the names this machine knows. */
+const noHosts = () => Promise.reject(Object.assign(new Error('unknown'), { code: 'ENOTFOUND' }));
 
 async function start(zone: Record<string, Records>, options: NextHopsOptions = {}) {
   const dns = await DnsServer.start(zone);
   servers.push(dns);
   const clock = new ManualClock();
   const logger = new RecordingLogger();
-  const hops = new DnsNextHops(clock, logger, { servers: [dns.address], hosts: nobody, ...options });
+  const hops = new DnsNextHops(clock, logger, { servers: [dns.address], hosts: noHosts, ...options });
   const resolve = async (host: string, port?: number, transport: OutboundTransport = 'udp') =>
     (await hops.resolve(host, port, transport)).map(
       ({ address, port, transport }) => `${transport} ${address} ${port}`,
@@ -29,14 +29,14 @@ async function start(zone: Record<string, Records>, options: NextHopsOptions = {
 }
 
 describe('where a request goes', () => {
-  test('an address is taken as it is, without a question', async () => {
+  test('an address is used as it is, without a query', async () => {
     const { dns, resolve } = await start({});
     expect(await resolve('192.0.2.1', 5070)).toEqual(['udp 192.0.2.1 5070']);
     expect(await resolve('2001:db8::1', undefined, 'tls')).toEqual(['tls 2001:db8::1 5061']);
     expect(dns.questions).toEqual([]);
   });
 
-  test('of a name with a port the addresses, both families in turns', async () => {
+  test('a name with a port leads to its addresses, IPv4 and IPv6 in turns', async () => {
     const { dns, resolve } = await start({
       'gw.example.com': { A: ['192.0.2.1', '192.0.2.2'], AAAA: ['2001:db8::1'] },
       'v6.example.com': { AAAA: ['2001:db8::6'] },
@@ -52,7 +52,7 @@ describe('where a request goes', () => {
     expect(dns.questions.some((question) => question.startsWith('SRV'))).toBe(false);
   });
 
-  test('of a name alone the SRV records of the transport, by priority and weight', async () => {
+  test('a name without a port leads to the SRV targets of the transport, by priority and weight', async () => {
     const { resolve } = await start(
       {
         '_sip._udp.example.com': {
@@ -72,7 +72,7 @@ describe('where a request goes', () => {
     expect(await resolve('example.com', undefined, 'tls')).toEqual(['tls 192.0.2.9 5064']);
   });
 
-  test('without SRV records the addresses and the default port, whether the SRV name exists or not', async () => {
+  test('a name without SRV records leads to its addresses and the default port', async () => {
     const { resolve } = await start({
       'example.com': { A: ['192.0.2.1'] },
       '_sip._udp.example.com': {},
@@ -81,7 +81,7 @@ describe('where a request goes', () => {
     expect(await resolve('example.com', undefined, 'tls')).toEqual(['tls 192.0.2.1 5061']);
   });
 
-  test('a target without address is left out; without any there is no name', async () => {
+  test('an SRV target without addresses is skipped; if all are, the name is refused', async () => {
     const { resolve } = await start({
       '_sip._udp.some.example.com': { SRV: ['1 1 5060 gone.example.com', '2 1 5060 here.example.com'] },
       '_sip._udp.none.example.com': { SRV: ['1 1 5060 gone.example.com'] },
@@ -92,7 +92,7 @@ describe('where a request goes', () => {
     await expect(resolve('none.example.com')).rejects.toThrow(NameError);
   });
 
-  test('a target "." means no service, not the addresses of the name', async () => {
+  test('the SRV target "." means that there is no such service (RFC 2782)', async () => {
     const { resolve } = await start({
       '_sip._udp.example.com': { SRV: ['0 0 0 .'] },
       'example.com': { A: ['192.0.2.1'] },
@@ -101,7 +101,7 @@ describe('where a request goes', () => {
     expect(await resolve('example.com', undefined, 'tcp')).toEqual(['tcp 192.0.2.1 5060']);
   });
 
-  test('a place that two names lead to is tried once, where it came first', async () => {
+  test('a next hop that two targets share is listed once, at its first place', async () => {
     const { resolve } = await start({
       '_sip._udp.example.com': { SRV: ['1 1 5060 a.example.com', '2 1 5060 b.example.com', '3 1 5070 a.example.com'] },
       'a.example.com': { A: ['192.0.2.1'] },
@@ -110,7 +110,7 @@ describe('where a request goes', () => {
     expect(await resolve('example.com')).toEqual(['udp 192.0.2.1 5060', 'udp 192.0.2.2 5060', 'udp 192.0.2.1 5070']);
   });
 
-  test('no more than sixteen places', async () => {
+  test('at most sixteen next hops are listed', async () => {
     const addresses = Array.from({ length: 40 }, (_, i) => `192.0.2.${i + 1}`);
     const { resolve } = await start({ 'many.example.com': { A: addresses } });
     expect(await resolve('many.example.com', 5060)).toHaveLength(16);
@@ -122,8 +122,8 @@ describe('where a request goes', () => {
     await expect(resolve(name, 5060)).rejects.toThrow(NameError);
   });
 
-  test('what is not in the DNS may be a name that this machine knows', async () => {
-    const hosts = async (name: string) => (name === 'pbx.office.lan' ? ['192.0.2.7'] : nobody());
+  test('a name that is not in the DNS is looked up in the hosts of this machine', async () => {
+    const hosts = async (name: string) => (name === 'pbx.office.lan' ? ['192.0.2.7'] : noHosts());
     const { dns, resolve } = await start({}, { hosts });
     expect(await resolve('pbx.office.lan')).toEqual(['udp 192.0.2.7 5060']);
     dns.mood = 'silent';
@@ -135,8 +135,8 @@ describe('where a request goes', () => {
   });
 });
 
-describe('what it remembers', () => {
-  test('an answer for its TTL', async () => {
+describe('the cache', () => {
+  test('keeps an answer for its TTL', async () => {
     const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'], ttl: 120 } });
     await resolve('gw.example.com', 5060);
     clock.advance(119_999);
@@ -150,7 +150,7 @@ describe('what it remembers', () => {
   test.each([
     [0, 1000],
     [604_800, 3_600_000],
-  ])('a TTL of %p s for %p ms', async (ttl, ms) => {
+  ])('keeps an answer with a TTL of %p s for %p ms', async (ttl, ms) => {
     const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'], ttl } });
     await resolve('gw.example.com', 5060);
     clock.advance(ms - 1);
@@ -161,7 +161,7 @@ describe('what it remembers', () => {
     expect(dns.asked('A gw.example.com')).toBe(2);
   });
 
-  test('SRV records for a minute, and that there is nothing for ten seconds', async () => {
+  test('keeps SRV records for a minute, and an unknown name for ten seconds', async () => {
     const { dns, clock, resolve } = await start({
       '_sip._udp.example.com': { SRV: ['1 1 5070 gw.example.com'], ttl: 86_400 },
       'gw.example.com': { A: ['192.0.2.1'], ttl: 86_400 },
@@ -182,7 +182,7 @@ describe('what it remembers', () => {
     expect(await resolve('new.example.com', 5060)).toEqual(['udp 192.0.2.8 5060']);
   });
 
-  test('a thousand who ask at once are one question', async () => {
+  test('sends one query for a thousand concurrent callers', async () => {
     const { dns, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
     const all = await Promise.all(Array.from({ length: 1000 }, () => resolve('gw.example.com')));
     expect(new Set(all.flat())).toEqual(new Set(['udp 192.0.2.1 5060']));
@@ -195,7 +195,7 @@ describe('what it remembers', () => {
 });
 
 describe('when the DNS fails', () => {
-  test.each(['SERVFAIL', 'REFUSED'] as const)('%s is no "no"', async (mood) => {
+  test.each(['SERVFAIL', 'REFUSED'] as const)('%s does not mean that the name is unknown', async (mood) => {
     const { dns, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
     dns.mood = mood;
     await expect(resolve('gw.example.com')).rejects.toThrow(Unavailable);
@@ -204,24 +204,26 @@ describe('when the DNS fails', () => {
     expect(await resolve('gw.example.com')).toEqual(['udp 192.0.2.1 5060']);
   });
 
-  test('silence ends within the deadline, and is asked about twice', async () => {
+  test('a silent server is asked twice, then the name is unavailable', async () => {
     const { dns, resolve } = await start({});
     dns.mood = 'silent';
-    const began = performance.now();
     await expect(resolve('gw.example.com', 5060)).rejects.toThrow(Unavailable);
-    expect(performance.now() - began).toBeLessThan(5000);
     expect(dns.asked('A gw.example.com')).toBe(2);
   });
 
-  test('a server that never answers for AAAA does not hold up the rest', async () => {
+  test('a server that never answers for AAAA does not hold up the A records', async () => {
     const { dns, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
     dns.silentFor.add('AAAA');
-    const began = performance.now();
-    expect(await resolve('gw.example.com', 5060)).toEqual(['udp 192.0.2.1 5060']);
-    expect(performance.now() - began).toBeLessThan(2000);
+    dns.silentFor.add('SRV');
+    const ends: string[] = [];
+    await Promise.all([
+      resolve('silent.example.com').catch(() => ends.push('failed')),
+      resolve('gw.example.com', 5060).then(([hop = '']) => ends.push(hop)),
+    ]);
+    expect(ends).toEqual(['udp 192.0.2.1 5060', 'failed']);
   });
 
-  test('its last answers serve on, and it is asked again every half minute, for an hour', async () => {
+  test('its last answers are served for an hour, with a new query every half minute', async () => {
     const { dns, clock, logger, resolve } = await start({
       '_sip._udp.example.com': { SRV: ['1 1 5070 gw.example.com'] },
       'gw.example.com': { A: ['192.0.2.1'], ttl: 60 },
@@ -249,7 +251,7 @@ describe('when the DNS fails', () => {
     expect(logger.lines.slice(2).map(({ message }) => message)).toEqual(['DNS answers again', 'DNS answers again']);
   });
 
-  test('whoever could have the last answer does not wait for the whole deadline', async () => {
+  test('a caller that can have the last answer does not wait for the whole deadline', async () => {
     const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'], ttl: 60 } });
     await resolve('gw.example.com', 5060);
     dns.mood = 'silent';
@@ -263,7 +265,7 @@ describe('when the DNS fails', () => {
     expect(ends).toEqual(['udp 192.0.2.1 5060', 'udp 192.0.2.1 5060', 'failed']);
   });
 
-  test('three hundred names at once are answered, and in an outage they all fail in time', async () => {
+  test('three hundred names at once are answered, and in an outage all fail', async () => {
     const names = Array.from({ length: 300 }, (_, i) => `gw${i}.example.com`);
     const { dns, resolve } = await start(Object.fromEntries(names.map((name) => [name, { A: ['192.0.2.1'] }])));
     const found = await Promise.all(names.map((name) => resolve(name, 5060)));
@@ -273,7 +275,7 @@ describe('when the DNS fails', () => {
     expect(ends.every((end) => end.status === 'rejected' && end.reason instanceof Unavailable)).toBe(true);
   }, 20_000);
 
-  test('a name that is gone is gone, whatever it was before', async () => {
+  test('a name that has become unknown is refused, although it was known', async () => {
     const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'], ttl: 60 } });
     await resolve('gw.example.com', 5060);
     dns.zone = {};

@@ -4,7 +4,7 @@ import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts'
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
-import { applyProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
+import { SqliteProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { Nonces } from '../../src/digest/nonce.ts';
 import type { Alert } from '../../src/ports/alerts.ts';
@@ -33,7 +33,7 @@ realm = "closed.example.com"
 active = false
 `;
 
-/** The register pipeline on SQLite in memory, with a clock that tests move. */
+/** The register pipeline on SQLite in memory, with a manual clock. */
 export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) {
   const clock = new ManualClock();
   const logger = new RecordingLogger();
@@ -41,7 +41,8 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
   const cipher = new ClientPasswordCipher('secret', false);
-  applyProvisioning(database, cipher, parseProvisioning(toml, 'test.toml'));
+  const provisioning = new SqliteProvisioning(database, cipher);
+  provisioning.apply(parseProvisioning(toml, 'test.toml'));
   const directory = new CachedDirectory(
     new SqlDirectory(kyselyOver(database), 'SQLite', cipher, clock, logger),
     { refreshMs: 30_000, staleMs: 3_600_000 },
@@ -66,5 +67,5 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     limits: { defaultExpires: 3600, minExpires: 0 },
     ...changes,
   };
-  return { rules, clock, logger, alerts, database, cipher };
+  return { rules, clock, logger, alerts, database, provisioning };
 }
