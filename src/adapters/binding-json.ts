@@ -2,11 +2,31 @@ import type { Binding } from '../ports/location.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { canonicalUri, parseUri } from '../sip/uri.ts';
 
+/** A binding as stores keep it. */
+export interface StoredBinding {
+  readonly binding: Binding;
+  /** Its position among the bindings that one REGISTER saved; 0 is the preferred one. */
+  readonly rank: number;
+}
+
+/** Ranks the bindings of one REGISTER by their position. @param save preferred first */
+export function rankBindings(save: readonly Binding[]): StoredBinding[] {
+  return save.map((binding, rank) => ({ binding, rank }));
+}
+
+/**
+ * Compares by the order of an AOR's bindings: the newest first, those of one REGISTER by rank. `precedes` in
+ * redis/scripts.ts is the same rule in Lua.
+ */
+export function compareBindings(a: StoredBinding, b: StoredBinding): number {
+  return b.binding.savedAt - a.binding.savedAt || a.rank - b.rank;
+}
+
 /**
  * The JSON of a binding as call routing reads it. The names up to `expiryTime` are read by other services and fixed;
  * those after it are our own.
  */
-export function bindingToJson(b: Binding): string {
+export function bindingToJson({ binding: b, rank }: StoredBinding): string {
   return JSON.stringify({
     contact: b.contact,
     sbcAddress: b.sbcAddress,
@@ -25,17 +45,19 @@ export function bindingToJson(b: Binding): string {
     cseq: b.cseq,
     userAgent: b.userAgent,
     savedAt: b.savedAt,
+    rank,
   });
 }
 
 /**
- * Reads a binding, also one that an older sidecar wrote: that one ends with expiryTime, and may have 0 and 1 for flags.
- * Read by hand, because every REGISTER does. @returns undefined for what is none
+ * Reads a binding, also one that an older sidecar wrote: that one ends with expiryTime, or has fractions of a
+ * millisecond in savedAt where there is a rank now, and may have 0 and 1 for flags.
+ * @returns undefined for what is none
  */
-export function bindingFromJson(json: string): Binding | undefined {
+function bindingFromJson(json: string): StoredBinding | undefined {
   const s = parseObject(json);
   if (!s || typeof s.contact !== 'string' || typeof s.expiryTime !== 'number') return undefined;
-  return {
+  const binding: Binding = {
     key: typeof s.key === 'string' ? s.key : keyOf(s.contact),
     contact: s.contact,
     contactParams: text(s.contactParams),
@@ -56,16 +78,17 @@ export function bindingFromJson(json: string): Binding | undefined {
     expiryTime: s.expiryTime,
     savedAt: typeof s.savedAt === 'number' ? s.savedAt : 0,
   };
+  return { binding, rank: typeof s.rank === 'number' ? s.rank : 0 };
 }
 
-/** The live ones of some stored bindings, newest first. @param now milliseconds since the epoch */
-export function liveBindings(jsons: Iterable<string>, now: number): Binding[] {
-  const live: Binding[] = [];
+/** The live ones of an AOR's bindings, in order. @param now milliseconds since the epoch */
+export function liveBindings(jsons: Iterable<string>, now: number): StoredBinding[] {
+  const live: StoredBinding[] = [];
   for (const json of jsons) {
-    const binding = bindingFromJson(json);
-    if (binding && binding.expiryTime > now) live.push(binding);
+    const stored = bindingFromJson(json);
+    if (stored && stored.binding.expiryTime > now) live.push(stored);
   }
-  return live.sort((a, b) => b.savedAt - a.savedAt);
+  return live.sort(compareBindings);
 }
 
 function keyOf(contact: string): string {

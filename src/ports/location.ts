@@ -35,10 +35,7 @@ export interface Binding {
   readonly grant: Grant;
   /** Milliseconds since the epoch. */
   readonly expiryTime: number;
-  /**
-   * Milliseconds since the epoch; the newest binding of an AOR is the one that calls go to. Fractions order the contacts
-   * of one REGISTER.
-   */
+  /** Whole milliseconds since the epoch; the same for all contacts of one REGISTER. */
   readonly savedAt: number;
 }
 
@@ -51,7 +48,7 @@ export interface NonceUse {
 }
 
 export interface AorState {
-  /** The live bindings, newest first. */
+  /** The live bindings, newest first; those of one REGISTER in the order given. The first is the one that calls go to. */
   readonly bindings: readonly Binding[];
   /** How many AORs of the realm have a live binding; 0 unless it was asked for. */
   readonly aorsInRealm: number;
@@ -64,7 +61,7 @@ export interface Update {
   readonly aor: Aor;
   readonly callId: string;
   readonly cseq: number;
-  /** Bindings to add or renew. */
+  /** Bindings to add or renew, preferred first. */
   readonly save: readonly Binding[];
   /** Keys of bindings to remove; their contact URIs too, by which older sidecars' bindings go. */
   readonly remove: readonly string[] | 'all';
@@ -76,7 +73,7 @@ export interface Update {
 }
 
 export type UpdateOutcome =
-  | { readonly ok: true /** Live, newest first. */; readonly bindings: readonly Binding[] }
+  | { readonly ok: true /** Live, in the order of {@link AorState}. */; readonly bindings: readonly Binding[] }
   /**
    * Nothing was changed: the nonce-count was not above the last one; the CSeq was not above that of a binding with the
    * same Call-ID (RFC 3261 10.3 step 7); too many contacts for the AOR; too many AORs in the realm.

@@ -2,12 +2,18 @@ import { describe, expect, test } from 'bun:test';
 import type { Aor, Binding, LocationService, Update } from '../../src/ports/location.ts';
 import { ManualClock } from '../support/clock.ts';
 
-/** What every location service promises; each adapter runs these tests. Realms are new in each test, stores need not be. */
-export function locationServiceContract(name: string, open: (clock: ManualClock) => Promise<LocationService>): void {
+export interface LocationServiceBench {
+  readonly location: LocationService;
+  /** The contact that calls to the AOR go to now. */
+  callTarget(aor: Aor): Promise<string | undefined>;
+}
+
+/** Every location service passes these tests. Each test has a realm of its own and may share the store with others. */
+export function locationServiceContract(name: string, open: (clock: ManualClock) => LocationServiceBench): void {
   describe(`location service on ${name}`, () => {
     async function start() {
       const clock = new ManualClock(Date.now());
-      const location = await open(clock);
+      const { location, callTarget } = open(clock);
       const realm = `r${crypto.randomUUID()}.example.com`;
       const alice: Aor = { user: 'alice', realm };
       let calls = 0;
@@ -39,7 +45,14 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       const contacts = async (aor = alice) =>
         (await location.lookup(aor, { countRealm: false })).bindings.map((b) => b.contact);
       const count = async () => (await location.lookup(alice, { countRealm: true })).aorsInRealm;
-      return { clock, location, realm, alice, binding, update, contacts, count };
+      /** What each way of asking says of the order of alice's bindings. */
+      const expectOrder = async (order: string[]) => {
+        expect(await contacts()).toEqual(order);
+        expect(await callTarget(alice)).toBe(order[0]);
+        const listed = await location.update(update());
+        expect(listed.ok && listed.bindings.map((b) => b.contact)).toEqual(order);
+      };
+      return { clock, location, realm, alice, binding, update, contacts, count, expectOrder };
     }
 
     test('removes what came from one source, and only that', async () => {
@@ -140,8 +153,8 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
     });
 
     test('refuses one contact too many and keeps what there was', async () => {
-      const { clock, location, binding, update, contacts } = await start();
-      const both = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2', { savedAt: clock.now() - 0.001 })];
+      const { location, binding, update, contacts } = await start();
+      const both = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2')];
       await location.update(update({ save: both, maxContacts: 2 }));
       const third = update({ save: [binding('sip:a@192.0.2.3')], maxContacts: 2 });
       expect(await location.update(third)).toEqual({ ok: false, refusal: 'too-many-contacts' });
@@ -149,8 +162,8 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
     });
 
     test('removes by key, and all', async () => {
-      const { clock, location, binding, update, contacts, count } = await start();
-      const three = [1, 2, 3].map((n) => binding(`sip:a@192.0.2.${n}`, { savedAt: clock.now() - n / 1000 }));
+      const { location, binding, update, contacts, count } = await start();
+      const three = [1, 2, 3].map((n) => binding(`sip:a@192.0.2.${n}`));
       await location.update(update({ save: three, maxContacts: 3 }));
       const outcome = await location.update(update({ remove: ['sip:a@192.0.2.1', 'sip:a@192.0.2.9'] }));
       expect(outcome).toMatchObject({ ok: true, bindings: [{ key: 'sip:a@192.0.2.2' }, { key: 'sip:a@192.0.2.3' }] });
@@ -158,6 +171,75 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await location.update(update({ remove: 'all' }))).toEqual({ ok: true, bindings: [] });
       expect(await contacts()).toEqual([]);
       expect(await count()).toBe(0);
+    });
+
+    const [a, b, c, d] = ['sip:a@192.0.2.1', 'sip:b@192.0.2.2', 'sip:c@192.0.2.3', 'sip:d@192.0.2.4'];
+    const orders = [
+      [a, b],
+      [b, a],
+      [a, b, c],
+      [a, c, b],
+      [b, a, c],
+      [b, c, a],
+      [c, a, b],
+      [c, b, a],
+    ];
+
+    test.each(orders.map((order) => [order]))(
+      'the contacts of one REGISTER keep the order given: %j',
+      async (order) => {
+        const { location, update, binding, expectOrder } = await start();
+        const outcome = await location.update(update({ save: order.map((each) => binding(each)), maxContacts: 5 }));
+        expect(outcome.ok && outcome.bindings.map((each) => each.contact)).toEqual(order);
+        await expectOrder(order);
+      },
+    );
+
+    test.each(orders.map((order) => [order]))(
+      'removing the first lets the next stand, to the last: %j',
+      async (order) => {
+        const { clock, location, update, binding, expectOrder } = await start();
+        await location.update(update({ save: order.map((each) => binding(each)), maxContacts: 5 }));
+        clock.advance(10);
+        await location.update(update({ save: [binding(d)], maxContacts: 5 }));
+        const left = [d, ...order];
+        while (left.length > 0) {
+          await expectOrder(left);
+          await location.update(update({ remove: left.splice(0, 1) }));
+        }
+        await expectOrder([]);
+      },
+    );
+
+    test.each(orders.map((order) => [order]))(
+      'the first expiring lets the next stand, to the last: %j',
+      async (order) => {
+        const { clock, location, update, binding, expectOrder } = await start();
+        const expiring = (contact: string, seconds: number) =>
+          binding(contact, { expiryTime: clock.now() + seconds * 1000 });
+        const save = order.map((contact, i) => expiring(contact, 120 + 60 * i));
+        await location.update(update({ save, maxContacts: 5 }));
+        await location.update(update({ save: [{ ...expiring(d, 60), savedAt: clock.now() + 1 }], maxContacts: 5 }));
+        for (const left = [d, ...order]; left.length > 0; left.shift()) {
+          await expectOrder(left);
+          clock.advance(60_000);
+        }
+      },
+    );
+
+    test('one contact of a REGISTER that is renewed alone stands before the others', async () => {
+      const { clock, location, update, binding, expectOrder } = await start();
+      await location.update(update({ save: [a, b, c].map((each) => binding(each)), maxContacts: 3 }));
+      clock.advance(10);
+      await location.update(update({ save: [binding(c)], maxContacts: 3 }));
+      await expectOrder([c, a, b]);
+    });
+
+    test('a binding that another sidecar saved later stays before one saved earlier', async () => {
+      const { clock, location, update, binding, expectOrder } = await start();
+      await location.update(update({ save: [binding(a, { savedAt: clock.now() + 100 })], maxContacts: 2 }));
+      await location.update(update({ save: [binding(b)], maxContacts: 2 }));
+      await expectOrder([a, b]);
     });
 
     test('an update that changes nothing lists what is there', async () => {
@@ -179,19 +261,19 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await count()).toBe(1);
     });
 
-    const orders: [string, (saved: Binding) => Partial<Update>][] = [
+    const late: [string, (saved: Binding) => Partial<Update>][] = [
       ['renewal', (saved) => ({ save: [saved] })],
       ['removal', (saved) => ({ remove: [saved.key] })],
       ['removal of all', () => ({ remove: 'all' })],
     ];
-    test.each(orders)('refuses a late %s: same Call-ID, CSeq not above', async (_, changing) => {
+    test.each(late)('refuses a late %s: same Call-ID, CSeq not above', async (_, changing) => {
       const { location, binding, update, contacts } = await start();
       const saved = binding('sip:a@192.0.2.1', { cseq: 10 });
       await location.update(update({ save: [saved], callId: 'call', cseq: 10 }));
       const change = changing(saved);
-      const late = { ok: false, refusal: 'out-of-order' } as const;
-      expect(await location.update(update({ ...change, callId: 'call', cseq: 10 }))).toEqual(late);
-      expect(await location.update(update({ ...change, callId: 'call', cseq: 9 }))).toEqual(late);
+      const refused = { ok: false, refusal: 'out-of-order' } as const;
+      expect(await location.update(update({ ...change, callId: 'call', cseq: 10 }))).toEqual(refused);
+      expect(await location.update(update({ ...change, callId: 'call', cseq: 9 }))).toEqual(refused);
       expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
       expect(await location.update(update({ ...change, callId: 'call', cseq: 11 }))).toMatchObject({ ok: true });
     });

@@ -13,7 +13,17 @@ const redis = new Redis({ host: server.host, port: server.port, enableAutoPipeli
 const logger = new RecordingLogger();
 afterAll(() => redis.disconnect());
 
-locationServiceContract('Redis', async (clock) => new RedisLocationService(redis, clock, logger));
+locationServiceContract('Redis', (clock) => {
+  const location = new RedisLocationService(redis, clock, logger);
+  return {
+    location,
+    async callTarget({ user, realm }) {
+      await location.promoteDue();
+      const json = await redis.get(`user:${user}@${realm}`);
+      return json === null ? undefined : JSON.parse(json).contact;
+    },
+  };
+});
 
 describe('what the neighbours find in Redis', () => {
   const realm = 'contract.example.com';
@@ -34,6 +44,20 @@ describe('what the neighbours find in Redis', () => {
     savedAt: clock.now(),
     ...changes,
   });
+  /** The fields that every binding has which an earlier version saved. */
+  const STORED_EARLIER = {
+    sbcAddress: 'udp/10.0.0.5:5060',
+    privateSbcAddress: '10.0.0.5:5060',
+    protocol: 'udp',
+    proxy: 'sip:192.0.2.7:5060',
+    allow_direct_app_calling: true,
+    allow_direct_queue_calling: true,
+    allow_direct_user_calling: true,
+    expiryTime: clock.now() + 600_000,
+    contactParams: '',
+    callId: 'earlier',
+    cseq: 1,
+  };
   const save = (user: string, changes: Partial<Binding> = {}, maxContacts = 1) =>
     location.update({
       aor: { user, realm },
@@ -87,6 +111,26 @@ describe('what the neighbours find in Redis', () => {
     expect((await location.lookup({ user: 'old', realm }, { countRealm: false })).bindings).toHaveLength(2);
     await save('old', { key: old.contact, contact: old.contact }, 5);
     expect((await location.lookup({ user: 'old', realm }, { countRealm: false })).bindings).toHaveLength(2);
+  });
+
+  test('bindings that an earlier version saved keep their order, which was in fractions of a millisecond', async () => {
+    const saved = (contact: string, savedAt: number) =>
+      JSON.stringify({ ...STORED_EARLIER, contact, key: contact, savedAt });
+    const time = clock.now() - 1000;
+    const [a, b, c, d] = ['sip:a@192.0.2.1', 'sip:b@192.0.2.2', 'sip:c@192.0.2.3', 'sip:d@192.0.2.4'];
+    // It left the last contact of a REGISTER at user:<aor>.
+    await redis.set(`user:earlier@${realm}`, saved(c, time - 0.002), 'EX', 600);
+    await redis.hset(`sidecar:others:earlier@${realm}`, { [a]: saved(a, time), [b]: saved(b, time - 0.001) });
+
+    const aor = { user: 'earlier', realm };
+    const contacts = async () =>
+      (await location.lookup(aor, { countRealm: false })).bindings.map((each) => each.contact);
+    expect(await contacts()).toEqual([a, b, c]);
+    await save('earlier', { key: d, contact: d }, 4);
+    expect(await contacts()).toEqual([d, a, b, c]);
+    await location.update({ aor, callId: 'another', cseq: 1, save: [], remove: [d], maxContacts: 4 });
+    expect(await contacts()).toEqual([a, b, c]);
+    expect(JSON.parse((await redis.get(`user:earlier@${realm}`)) ?? '')).toMatchObject({ contact: a });
   });
 
   test('what is no JSON counts as nothing and is overwritten', async () => {

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../../lib/logger.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Aor, AorState, BindingSource, LocationService, Update, UpdateOutcome } from '../../ports/location.ts';
-import { bindingToJson, liveBindings } from '../binding-json.ts';
+import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
@@ -43,10 +43,7 @@ export class RedisLocationService implements LocationService {
     );
     const [aorsInRealm, lastNonceCount, ...bindings] = texts(reply);
     return {
-      bindings: liveBindings(
-        bindings.filter((json) => json !== ''),
-        now,
-      ),
+      bindings: liveBindings(bindings, now).map(({ binding }) => binding),
       aorsInRealm: Number(aorsInRealm),
       lastNonceCount: Number(lastNonceCount),
     };
@@ -56,7 +53,7 @@ export class RedisLocationService implements LocationService {
     const { aor, nonce, remove } = change;
     const now = this.clock.now();
     const removals = remove === 'all' ? ['all'] : [remove.length, ...remove];
-    const saves = change.save.flatMap((b) => [b.key, b.expiryTime, bindingToJson(b)]);
+    const saves = rankBindings(change.save).map(bindingToJson);
     const reply = await ask(() =>
       update.run(
         this.redis,
@@ -72,7 +69,7 @@ export class RedisLocationService implements LocationService {
     const [verdict, ...bindings] = texts(reply);
     switch (verdict) {
       case 'ok':
-        return { ok: true, bindings: liveBindings(bindings, now) };
+        return { ok: true, bindings: liveBindings(bindings, now).map(({ binding }) => binding) };
       case 'replay':
       case 'out-of-order':
       case 'too-many-contacts':

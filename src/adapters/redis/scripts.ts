@@ -3,14 +3,34 @@
  * are written with %.0f, because Lua would write 4.2e+15.
  */
 
-/** Functions shared by the scripts: the live bindings of an AOR, newest first, and how they are written back. */
+/**
+ * Functions shared by the scripts: the live bindings of an AOR in order, and how they are written back. `precedes` is
+ * the rule of `compareBindings` in binding-json.ts.
+ */
 const SHARED = `
 local function binding(json)
   local ok, b = pcall(cjson.decode, json)
   if not ok or type(b) ~= 'table' or type(b.expiryTime) ~= 'number' then return nil end
   return { json = json, key = b.key or b.contact, contact = b.contact, expiry = b.expiryTime,
            callId = b.callId, cseq = tonumber(b.cseq) or 0, savedAt = tonumber(b.savedAt) or 0,
-           proxy = b.proxy, protocol = b.protocol }
+           rank = tonumber(b.rank) or 0, proxy = b.proxy, protocol = b.protocol }
+end
+
+local function precedes(a, b)
+  if a.savedAt ~= b.savedAt then return a.savedAt > b.savedAt end
+  return a.rank < b.rank
+end
+
+-- By insertion: table.sort is not stable.
+local function sort(list)
+  for i = 2, #list do
+    local b, at = list[i], i
+    while at > 1 and precedes(b, list[at - 1]) do
+      list[at] = list[at - 1]
+      at = at - 1
+    end
+    list[at] = b
+  end
 end
 
 local function live(user, others, now)
@@ -21,7 +41,7 @@ local function live(user, others, now)
   end
   add(redis.call('GET', user))
   for _, json in ipairs(redis.call('HVALS', others)) do add(json) end
-  table.sort(list, function(a, b) return a.savedAt > b.savedAt end)
+  sort(list)
   return list
 end
 
@@ -73,8 +93,8 @@ return { count, used or '', redis.call('GET', KEYS[1]) or '', unpack(redis.call(
 /**
  * KEYS user, others, active-user, index, realms, promotions, nonce.
  * ARGV now, realm, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', life of the nonce
- * in ms, 'all' or a count of removed keys, the removed keys, then per saved binding its key, expiry and JSON.
- * Returns 'ok' and the live bindings as JSON, newest first, or the name of a refusal.
+ * in ms, 'all' or a count of removed keys, the removed keys, then the JSON of each saved binding.
+ * Returns 'ok' and the live bindings as JSON, in order, or the name of a refusal.
  */
 export const UPDATE = `${SHARED}
 local user, others, active, index, realms, promotions, nonce = unpack(KEYS)
@@ -87,25 +107,23 @@ local before = live(user, others, now)
 local all = ARGV[10] == 'all'
 local removed, at = {}, 11
 for _ = 1, all and 0 or tonumber(ARGV[10]) do removed[ARGV[at]] = true; at = at + 1 end
-local saved = {}
-for i = at, #ARGV, 3 do
-  local b = binding(ARGV[i + 2])
-  saved[#saved + 1] = b
-  saved[b.key] = true
-  saved[b.contact] = true -- the key of what an older sidecar wrote
+local after, replaced = {}, {}
+for i = at, #ARGV do
+  local b = binding(ARGV[i])
+  after[#after + 1] = b
+  replaced[b.key] = true
+  replaced[b.contact] = true -- the key of what an older sidecar wrote
 end
-local adding = #saved > 0
+local adding = #after > 0
 
-local after = {}
-for i = #saved, 1, -1 do after[#after + 1] = saved[i] end
 for _, b in ipairs(before) do
-  local replaced = saved[b.key] or (adding and maxContacts == 1)
-  if replaced or all or removed[b.key] then
+  if all or removed[b.key] or replaced[b.key] or (adding and maxContacts == 1) then
     if b.callId == callId and cseq <= b.cseq then return { 'out-of-order' } end
   else
     after[#after + 1] = b
   end
 end
+sort(after)
 if adding and #after > maxContacts then return { 'too-many-contacts' } end
 if adding and #before == 0 and maxAors then
   if redis.call('ZCOUNT', index, '(' .. ARGV[1], '+inf') >= maxAors then return { 'too-many-aors' } end

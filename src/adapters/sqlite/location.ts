@@ -10,7 +10,7 @@ import type {
   Update,
   UpdateOutcome,
 } from '../../ports/location.ts';
-import { bindingToJson, liveBindings } from '../binding-json.ts';
+import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
 /** Expired AORs and nonces are swept by this many at a time, with every commit. */
@@ -49,7 +49,7 @@ export class SqliteLocationService implements LocationService {
   async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
     const now = this.clock.now();
     return guarded(() => ({
-      bindings: this.#live(nameOf(aor), now),
+      bindings: this.#live(nameOf(aor), now).map(({ binding }) => binding),
       aorsInRealm: countRealm ? this.#countRealm(aor.realm, now) : 0,
       lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
     }));
@@ -62,7 +62,9 @@ export class SqliteLocationService implements LocationService {
   removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
     return this.#durably((now) => {
       const before = this.#live(nameOf(aor), now);
-      const after = before.filter((b) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil);
+      const after = before.filter(
+        ({ binding: b }) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil,
+      );
       if (after.length < before.length) this.#store(nameOf(aor), aor.realm, before, after);
       return before.length - after.length;
     });
@@ -106,10 +108,10 @@ export class SqliteLocationService implements LocationService {
       remove.includes(b.key) ||
       save.some((s) => s.key === b.key) ||
       (save.length > 0 && maxContacts === 1);
-    if (before.some((b) => goes(b) && b.callId === callId && cseq <= b.cseq))
+    if (before.some(({ binding: b }) => goes(b) && b.callId === callId && cseq <= b.cseq))
       return { ok: false, refusal: 'out-of-order' };
 
-    const after = [...save, ...before.filter((b) => !goes(b))].sort((a, b) => b.savedAt - a.savedAt);
+    const after = [...rankBindings(save), ...before.filter(({ binding }) => !goes(binding))].sort(compareBindings);
     if (save.length > 0 && after.length > maxContacts) return { ok: false, refusal: 'too-many-contacts' };
     const isNew = save.length > 0 && before.length === 0;
     if (isNew && maxAorsInRealm !== undefined && this.#countRealm(aor.realm, now) >= maxAorsInRealm)
@@ -117,22 +119,22 @@ export class SqliteLocationService implements LocationService {
 
     if (nonce) this.#sql.setNonce.run(nonce.id, nonce.count, nonce.expiresAt);
     if (save.length > 0 || after.length !== before.length) this.#store(name, aor.realm, before, after);
-    return { ok: true, bindings: after };
+    return { ok: true, bindings: after.map(({ binding }) => binding) };
   }
 
-  #store(name: string, realm: string, before: readonly Binding[], after: readonly Binding[]): void {
-    for (const b of before) if (!after.includes(b)) this.#sql.deleteBinding.run(name, b.key);
-    for (const b of after) if (!before.includes(b)) this.#sql.setBinding.run(name, b.key, bindingToJson(b));
+  #store(name: string, realm: string, before: readonly StoredBinding[], after: readonly StoredBinding[]): void {
+    for (const b of before) if (!after.includes(b)) this.#sql.deleteBinding.run(name, b.binding.key);
+    for (const b of after) if (!before.includes(b)) this.#sql.setBinding.run(name, b.binding.key, bindingToJson(b));
     const known = this.#sql.aor.get(name) !== null;
     if (after.length === 0) {
       if (known) this.#forget(name, realm);
       return;
     }
-    this.#sql.setAor.run(name, realm, Math.max(...after.map((b) => b.expiryTime)));
+    this.#sql.setAor.run(name, realm, Math.max(...after.map((b) => b.binding.expiryTime)));
     if (!known) this.#sql.addToRealm.run(realm, 1);
   }
 
-  #live(name: string, now: number): Binding[] {
+  #live(name: string, now: number): StoredBinding[] {
     return liveBindings(
       this.#sql.bindings.all(name).map((row) => row.json),
       now,
