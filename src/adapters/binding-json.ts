@@ -2,30 +2,23 @@ import type { Binding } from '../ports/location.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { canonicalUri, parseUri } from '../sip/uri.ts';
 
-/** A binding as stores keep it. */
 export interface StoredBinding {
   readonly binding: Binding;
-  /** Its position among the bindings that one REGISTER saved; 0 is the preferred one. */
+  /** Position among the bindings saved by one REGISTER; 0 is the preferred one. */
   readonly rank: number;
 }
 
-/** Ranks the bindings of one REGISTER by their position. @param save preferred first */
+/** @param save the bindings of one REGISTER, preferred first */
 export function rankBindings(save: readonly Binding[]): StoredBinding[] {
   return save.map((binding, rank) => ({ binding, rank }));
 }
 
-/**
- * Compares by the order of an AOR's bindings: the newest first, those of one REGISTER by rank. `precedes` in
- * redis/scripts.ts is the same rule in Lua.
- */
+/** Orders bindings newest first, those of one REGISTER by rank. `precedes` in redis/scripts.ts is the same rule. */
 export function compareBindings(a: StoredBinding, b: StoredBinding): number {
   return b.binding.savedAt - a.binding.savedAt || a.rank - b.rank;
 }
 
-/**
- * The JSON of a binding as call routing reads it. The names up to `expiryTime` are read by other services and fixed;
- * those after it are our own.
- */
+/** The JSON at `user:<aor>`. Other services read the fields up to `expiryTime`; the rest are ours. */
 export function bindingToJson({ binding: b, rank }: StoredBinding): string {
   return JSON.stringify({
     contact: b.contact,
@@ -49,11 +42,7 @@ export function bindingToJson({ binding: b, rank }: StoredBinding): string {
   });
 }
 
-/**
- * Reads a binding, also one that an older sidecar wrote: that one ends with expiryTime, or has fractions of a
- * millisecond in savedAt where there is a rank now, and may have 0 and 1 for flags.
- * @returns undefined for what is none
- */
+/** Earlier jambonz sidecars write no `key` and beyond; our first version has fractions in `savedAt` but no `rank`. */
 function bindingFromJson(json: string): StoredBinding | undefined {
   const s = parseObject(json);
   if (!s || typeof s.contact !== 'string' || typeof s.expiryTime !== 'number') return undefined;
@@ -81,7 +70,7 @@ function bindingFromJson(json: string): StoredBinding | undefined {
   return { binding, rank: typeof s.rank === 'number' ? s.rank : 0 };
 }
 
-/** The live ones of an AOR's bindings, in order. @param now milliseconds since the epoch */
+/** Parses the bindings of an AOR and returns the live ones in order. @param now milliseconds since the epoch */
 export function liveBindings(jsons: Iterable<string>, now: number): StoredBinding[] {
   const live: StoredBinding[] = [];
   for (const json of jsons) {
@@ -105,7 +94,7 @@ function parseObject(json: string): Record<string, unknown> | undefined {
     const value: unknown = JSON.parse(json);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
-    return undefined; // JSON.parse throws nothing but "no JSON"
+    return undefined;
   }
 }
 

@@ -1,12 +1,6 @@
-/**
- * Lua that runs inside Redis, where nothing comes between its reads and its writes. Numbers that may pass 2^53 as text
- * are written with %.0f, because Lua would write 4.2e+15.
- */
+// Times are formatted with %.0f, because Lua writes large numbers as 4.2e+15.
 
-/**
- * Functions shared by the scripts: the live bindings of an AOR in order, and how they are written back. `precedes` is
- * the rule of `compareBindings` in binding-json.ts.
- */
+/** `precedes` is the same rule as `compareBindings` in binding-json.ts. */
 const SHARED = `
 local function binding(json)
   local ok, b = pcall(cjson.decode, json)
@@ -21,7 +15,7 @@ local function precedes(a, b)
   return a.rank < b.rank
 end
 
--- By insertion: table.sort is not stable.
+-- Insertion sort, because table.sort is not stable.
 local function sort(list)
   for i = 2, #list do
     local b, at = list[i], i
@@ -80,9 +74,8 @@ end
 `;
 
 /**
- * All that a REGISTER wants to know, in one command.
  * KEYS user, others, index, nonce. ARGV now, '1' to count the realm.
- * Returns the count of the realm, the last nonce-count or '', the newest binding or '', the others.
+ * Returns the number of AORs in the realm, the last nonce-count or '', the newest binding or '', the others.
  */
 export const LOOKUP = `
 local count = ARGV[2] == '1' and redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[1], '+inf') or 0
@@ -93,7 +86,7 @@ return { count, used or '', redis.call('GET', KEYS[1]) or '', unpack(redis.call(
 /**
  * KEYS user, others, active-user, index, realms, promotions, nonce.
  * ARGV now, realm, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', life of the nonce
- * in ms, 'all' or a count of removed keys, the removed keys, then the JSON of each saved binding.
+ * in ms, 'all' or the number of removed keys, the removed keys, then the JSON of each saved binding.
  * Returns 'ok' and the live bindings as JSON, in order, or the name of a refusal.
  */
 export const UPDATE = `${SHARED}
@@ -112,7 +105,7 @@ for i = at, #ARGV do
   local b = binding(ARGV[i])
   after[#after + 1] = b
   replaced[b.key] = true
-  replaced[b.contact] = true -- the key of what an older sidecar wrote
+  replaced[b.contact] = true -- the key of a binding saved by an earlier jambonz sidecar
 end
 local adding = #after > 0
 
@@ -130,7 +123,7 @@ if adding and #before == 0 and maxAors then
 end
 
 if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[9]) end
--- Where the newest one has just expired, or an older sidecar wrote it, the index does not say what it should.
+-- The index is stale when the newest binding has expired or was saved by an earlier jambonz sidecar.
 local stale = after[1] and tonumber(redis.call('ZSCORE', index, user) or '0') ~= after[1].expiry
 if adding or stale or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
 trim(active, now)
@@ -140,10 +133,7 @@ for _, b in ipairs(after) do reply[#reply + 1] = b.json end
 return reply
 `;
 
-/**
- * Gives the place of a newest binding that has expired to the next one.
- * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor.
- */
+/** KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor. */
 export const PROMOTE = `${SHARED}
 local user, others, active, index, realms, promotions = unpack(KEYS)
 local now = tonumber(ARGV[1])
@@ -151,9 +141,8 @@ store(live(user, others, now), now, user, others, active, index, realms, promoti
 `;
 
 /**
- * Removes the bindings of an AOR that came from one source.
- * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor, proxy, protocol, the time up to which
- * they were saved. Returns how many went.
+ * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor, proxy, protocol, savedUntil.
+ * Returns the number removed.
  */
 export const REMOVE_FROM = `${SHARED}
 local user, others, active, index, realms, promotions = unpack(KEYS)
@@ -166,10 +155,7 @@ if #after < #before then store(after, now, user, others, active, index, realms, 
 return #before - #after
 `;
 
-/**
- * Brings a realm's index in line with active-user for some members, both ways.
- * KEYS active-user, index, realms. ARGV realm, members.
- */
+/** Reconciles a realm's index with active-user. KEYS active-user, index, realms. ARGV realm, members. */
 export const REINDEX = `
 local active, index, realms = unpack(KEYS)
 local members = {}

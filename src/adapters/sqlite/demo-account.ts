@@ -12,7 +12,7 @@ export interface DemoAccount {
 const REALM = 'sidecar.test';
 const USERNAME = 'demo';
 
-/** Makes the demo account, once, in a database without accounts; undefined when others are there instead. */
+/** Creates the demo account in a database without accounts. @returns undefined when it has other accounts */
 export function demoAccount(database: Database, cipher: ClientPasswordCipher): DemoAccount | undefined {
   const count = database.query<{ n: number }, []>('SELECT count(*) AS n FROM accounts').get()?.n ?? 0;
   if (count === 0) {

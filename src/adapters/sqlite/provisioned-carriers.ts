@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { gatewayKey, type ProvisionedCarrier, type ProvisionedGateway } from '../../provision/carrier-syntax.ts';
 
 /**
- * Makes the carriers in SQLite be those of a provisioning file; call it inside a transaction. Those that it still names
- * keep their sid, their gateways' sids and what is known of their registration.
+ * Replaces all carriers; call it inside a transaction. Those that remain keep their sids and register_status.
  * @param accounts sids by realm
  */
 export function applyCarriers(
@@ -30,7 +29,7 @@ export function applyCarriers(
     if (!kept.has(sid)) database.query('DELETE FROM voip_carriers WHERE voip_carrier_sid = ?').run(sid);
 }
 
-/** Carriers by name, gateways by their carrier's sid and what makes them the same. */
+/** Carriers by name, gateways by carrier sid and {@link gatewayKey}. */
 function knownSids(database: Database) {
   const carriers = database.query<{ sid: string; name: string }, []>(
     'SELECT voip_carrier_sid AS sid, name FROM voip_carriers',
@@ -86,7 +85,7 @@ function putGateway(database: Database, sid: string, carrierSid: string, gateway
   });
 }
 
-/** Inserts a row, or gives these columns of the one that is there these values; the first column is the key. */
+/** Upserts a row; its first column is the key. */
 function put(database: Database, table: string, row: Readonly<Record<string, string | number | boolean | null>>): void {
   const columns = Object.keys(row);
   const updates = columns.slice(1).map((column) => `${column} = excluded.${column}`);

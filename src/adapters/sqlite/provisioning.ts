@@ -4,26 +4,23 @@ import type { ProvisionedAccount, Provisioning } from '../../provision/file.ts';
 import type { ClientPasswordCipher } from '../sql/client-password.ts';
 import { applyCarriers } from './provisioned-carriers.ts';
 
-/**
- * Makes the accounts and carriers in SQLite be those of a provisioning file, wholly or not at all. Those that it still
- * names keep their sid, and with it their identity in logs and alerts.
- */
+/** Replaces all accounts and carriers in one transaction. Those that remain keep their sids. */
 export function applyProvisioning(
   database: Database,
   cipher: ClientPasswordCipher,
   { account, carrier }: Provisioning,
 ): void {
   database.transaction(() => {
-    const known = database.query<{ account_sid: string; sip_realm: string }, []>(
+    const existing = database.query<{ account_sid: string; sip_realm: string }, []>(
       'SELECT account_sid, sip_realm FROM accounts',
     );
-    const before = new Map(known.all().map((row) => [row.sip_realm.toLowerCase(), row.account_sid]));
+    const existingSids = new Map(existing.all().map((row) => [row.sip_realm.toLowerCase(), row.account_sid]));
     const sids = new Map<string, string>();
     database.run('DELETE FROM clients');
     database.run('DELETE FROM accounts');
     database.run('DELETE FROM webhooks');
     for (const each of account) {
-      const sid = before.get(each.realm) ?? randomUUID();
+      const sid = existingSids.get(each.realm) ?? randomUUID();
       sids.set(each.realm, sid);
       insertAccount(database, cipher, each, sid);
     }
@@ -54,7 +51,13 @@ function insertAccount(
   );
   for (const c of client)
     insertClient.run(
-      ...[randomUUID(), sid, c.active, c.username, cipher.encrypt(c.password)],
-      ...[c.allow_direct_app_calling, c.allow_direct_queue_calling, c.allow_direct_user_calling],
+      randomUUID(),
+      sid,
+      c.active,
+      c.username,
+      cipher.encrypt(c.password),
+      c.allow_direct_app_calling,
+      c.allow_direct_queue_calling,
+      c.allow_direct_user_calling,
     );
 }
