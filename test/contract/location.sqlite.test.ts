@@ -22,7 +22,7 @@ locationServiceContract('SQLite', (clock) => {
   };
 });
 
-/** The tables of bindings as the first version made them. */
+/** The tables of bindings in our first version. */
 const FIRST_SCHEMA = `
 CREATE TABLE bindings (aor TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (aor, key)) WITHOUT ROWID;
 CREATE TABLE aors (aor TEXT PRIMARY KEY, realm TEXT NOT NULL, expiry INTEGER NOT NULL) WITHOUT ROWID;
@@ -32,7 +32,7 @@ CREATE TABLE nonces (id TEXT PRIMARY KEY, count INTEGER NOT NULL, expiry INTEGER
 CREATE INDEX nonces_expiry ON nonces (expiry);
 `;
 
-test('a directory of an earlier version is opened, its bindings in the order of their fractional savedAt', async () => {
+test('opens a database of our first version, with bindings in the order of their fractional savedAt', async () => {
   const clock = new ManualClock();
   const expiryTime = clock.now() + 600_000;
   const earlier = temporaryDirectory('location-earlier');
@@ -83,7 +83,7 @@ test('a directory of an earlier version is opened, its bindings in the order of 
   removeTemporaryDirectory(earlier);
 });
 
-test('what expired while nobody was there is forgotten at once', () => {
+test('sweepAll deletes everything that has expired', () => {
   const clock = new ManualClock(Date.now());
   for (let i = 0; i < 250; i++) {
     database.run('INSERT INTO aors VALUES (?, ?, ?)', [`u${i}@gone.example.com`, 'gone.example.com', clock.now() - 1]);
