@@ -13,12 +13,12 @@ import type {
 import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
-/** Expired AORs, and nonces, deleted with each commit at most. */
+/** At most this many expired AORs, and as many nonces, are deleted with each commit. */
 const SWEEP_LIMIT = 100;
 const MAX_PENDING_CHANGES = 10_000;
 
 interface PendingChange {
-  /** Runs within the transaction. @returns resolves the caller's promise; to be called after the commit */
+  /** Runs within the transaction. @returns a function to call after the commit, which resolves the caller's promise */
   readonly apply: (now: number) => () => void;
   readonly reject: (error: Error) => void;
 }
