@@ -41,7 +41,7 @@ export function save(
   };
   return location.update(update);
 
-  function binding(contact: AskedContact, index: number): Binding {
+  function binding(contact: AskedContact): Binding {
     return {
       grant,
       key: contact.key,
@@ -55,8 +55,7 @@ export function save(
       privateSbcAddress: sipServer.privateAddress,
       ...(registration.userAgent !== undefined && { userAgent: registration.userAgent }),
       expiryTime: now + Math.min(contact.expires, limit) * 1000,
-      // The first Contact is the preferred one: it counts as the newest.
-      savedAt: now - index / 1000,
+      savedAt: now,
     };
   }
 }

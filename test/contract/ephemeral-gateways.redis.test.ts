@@ -18,7 +18,7 @@ ephemeralGatewaysContract(
   },
 );
 
-test('the key outlives its longest field, also when a shorter one is set later', async () => {
+test('the key outlives its longest field, even when a shorter one is set later', async () => {
   const clock = new ManualClock(Date.now());
   const gateways = new RedisEphemeralGateways(redis, clock);
   const ip = newIp();
@@ -27,14 +27,14 @@ test('the key outlives its longest field, also when a shorter one is set later',
   expect(await redis.ttl(`eph-gw-ip:${ip}`)).toBeWithin(86_401, 86_500);
 });
 
-test('what others wrote stays as long as it is good', async () => {
+test('keeps fields of other programs until they expire', async () => {
   const clock = new ManualClock(Date.now());
   const now = Math.floor(clock.now() / 1000);
   const ip = newIp();
   const key = `eph-gw-ip:${ip}`;
-  await redis.hset(key, { good: now + 7000, over: now - 1, strange: 'x' });
+  await redis.hset(key, { current: now + 7000, expired: now - 1, malformed: 'x' });
   await redis.expire(key, 10);
   await new RedisEphemeralGateways(redis, clock).set(ip, 'ours', clock.now() + 30_000);
-  expect(Object.keys(await redis.hgetall(key)).sort()).toEqual(['good', 'ours', 'strange']);
+  expect(Object.keys(await redis.hgetall(key)).sort()).toEqual(['current', 'malformed', 'ours']);
   expect(await redis.ttl(key)).toBeWithin(7001, 7100);
 });

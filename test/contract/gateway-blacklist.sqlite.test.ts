@@ -19,7 +19,7 @@ gatewayBlacklistContract('SQLite', blacklist, async (sid) => {
   return expiry === undefined ? undefined : (expiry - clock.now()) / 1000;
 });
 
-test('those whose time is over are swept', async () => {
+test('adding a gateway deletes expired ones', async () => {
   const sid = crypto.randomUUID();
   await blacklist.add(sid, 1);
   clock.advance(1000);

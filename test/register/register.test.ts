@@ -353,6 +353,17 @@ describe('several contacts', () => {
     expect(third).toMatchObject({ status: 403, headers: { 'X-Reason': 'Too many contacts' } });
   });
 
+  test('of one REGISTER are listed in the order given, saved in the same whole millisecond', async () => {
+    const core = openCore({ maxContacts: 3 });
+    const phone = alice(core);
+    const desk = '<sip:alice@192.0.2.0>';
+    const answer = await phone.register({ contact: [mobile, desk, home].join(', ') });
+    expect(headerOf(answer, 'Contact')).toBe([mobile, desk, home].map((each) => `${each};expires=30`).join(', '));
+    const aor = { user: 'alice', realm: 'sip.example.com' };
+    const { bindings } = await core.rules.location.lookup(aor, { countRealm: false });
+    expect(bindings.map((binding) => binding.savedAt)).toEqual([1, 2, 3].map(() => core.clock.now()));
+  });
+
   test('one of a REGISTER may go while another comes', async () => {
     const phone = alice(openCore({ maxContacts: 2 }));
     await phone.register({ contact: home });

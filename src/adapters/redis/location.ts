@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../../lib/logger.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Aor, AorState, BindingSource, LocationService, Update, UpdateOutcome } from '../../ports/location.ts';
-import { bindingToJson, liveBindings } from '../binding-json.ts';
+import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
@@ -13,11 +13,10 @@ const update = new Script(UPDATE);
 const promote = new Script(PROMOTE);
 const removeFrom = new Script(REMOVE_FROM);
 
-/** How often bindings whose turn has come are looked for, milliseconds; for so long an AOR may have no newest one. */
+/** The longest that `user:<aor>` may be missing while other bindings are live, milliseconds. */
 const PROMOTE_INTERVAL_MS = 1000;
 const PROMOTE_BATCH = 200;
 
-/** The bindings in Redis, where call routing finds them. */
 export class RedisLocationService implements LocationService {
   #promoting: ReturnType<typeof setInterval> | undefined;
 
@@ -43,10 +42,7 @@ export class RedisLocationService implements LocationService {
     );
     const [aorsInRealm, lastNonceCount, ...bindings] = texts(reply);
     return {
-      bindings: liveBindings(
-        bindings.filter((json) => json !== ''),
-        now,
-      ),
+      bindings: liveBindings(bindings, now).map(({ binding }) => binding),
       aorsInRealm: Number(aorsInRealm),
       lastNonceCount: Number(lastNonceCount),
     };
@@ -56,14 +52,21 @@ export class RedisLocationService implements LocationService {
     const { aor, nonce, remove } = change;
     const now = this.clock.now();
     const removals = remove === 'all' ? ['all'] : [remove.length, ...remove];
-    const saves = change.save.flatMap((b) => [b.key, b.expiryTime, bindingToJson(b)]);
+    const saves = rankBindings(change.save).map(bindingToJson);
     const reply = await ask(() =>
       update.run(
         this.redis,
         [...bindingKeys(aor), nonce ? keys.nonce(nonce.id) : ''],
         [
-          ...[now, aor.realm, `${aor.user}@${aor.realm}`, change.callId, change.cseq, change.maxContacts],
-          ...[change.maxAorsInRealm ?? '', nonce?.count ?? '', nonce ? Math.max(1, nonce.expiresAt - now) : ''],
+          now,
+          aor.realm,
+          nameOf(aor),
+          change.callId,
+          change.cseq,
+          change.maxContacts,
+          change.maxAorsInRealm ?? '',
+          nonce?.count ?? '',
+          nonce ? Math.max(1, nonce.expiresAt - now) : '',
           ...removals,
           ...saves,
         ],
@@ -72,7 +75,7 @@ export class RedisLocationService implements LocationService {
     const [verdict, ...bindings] = texts(reply);
     switch (verdict) {
       case 'ok':
-        return { ok: true, bindings: liveBindings(bindings, now) };
+        return { ok: true, bindings: liveBindings(bindings, now).map(({ binding }) => binding) };
       case 'replay':
       case 'out-of-order':
       case 'too-many-contacts':
@@ -84,12 +87,11 @@ export class RedisLocationService implements LocationService {
   }
 
   async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
-    const name = `${aor.user}@${aor.realm}`;
-    const args = [this.clock.now(), aor.realm, name, proxy, protocol, savedUntil];
+    const args = [this.clock.now(), aor.realm, nameOf(aor), proxy, protocol, savedUntil];
     return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor), args)));
   }
 
-  /** Lets the next newest binding of an AOR take the place of one that expired, until {@link stop}. */
+  /** Starts to promote the next binding of an AOR whenever the newest expires. */
   start(): void {
     this.#promoting ??= setInterval(() => void this.promoteDue(), PROMOTE_INTERVAL_MS);
   }
@@ -99,26 +101,30 @@ export class RedisLocationService implements LocationService {
     this.#promoting = undefined;
   }
 
-  /** One round of what {@link start} repeats. Logs an outage and leaves the rest to the next round. */
+  /** Runs one round of promotions. Logs an outage and leaves the rest to the next round. */
   async promoteDue(): Promise<void> {
     const now = this.clock.now();
     try {
       const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
-      await ask(() => Promise.all(due.map((text) => this.#promote(text, now))));
+      await ask(() => Promise.all(due.map((name) => this.#promote(name, now))));
     } catch (error) {
       this.logger.warn({ why: String(error) }, 'bindings whose turn has come stay as they are for now');
     }
   }
 
-  #promote(text: string, now: number): Promise<unknown> {
-    const at = text.lastIndexOf('@');
-    const aor = { user: text.slice(0, at), realm: text.slice(at + 1) };
-    return promote.run(this.redis, bindingKeys(aor), [now, aor.realm, text]);
+  #promote(name: string, now: number): Promise<unknown> {
+    const at = name.lastIndexOf('@');
+    const aor = { user: name.slice(0, at), realm: name.slice(at + 1) };
+    return promote.run(this.redis, bindingKeys(aor), [now, aor.realm, name]);
   }
 }
 
 function bindingKeys(aor: Aor): string[] {
   return [keys.user(aor), keys.others(aor), keys.activeUsers, keys.realmIndex(aor.realm), keys.realms, keys.promotions];
+}
+
+function nameOf({ user, realm }: Aor): string {
+  return `${user}@${realm}`;
 }
 
 function texts(reply: unknown): string[] {
