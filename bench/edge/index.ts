@@ -1,4 +1,4 @@
-/** What a message costs on each transport: the sidecar beside bare drachtio-srf on the same edge, A B A B. */
+/** What a message costs on each transport: the sidecar beside the edge with handlers that only answer 200, A B A B. */
 import { readFileSync } from 'node:fs';
 import { TestAuthority } from '../../test/support/certificates.ts';
 import { benchCommand, COMMON_OPTIONS } from '../command.ts';
@@ -8,7 +8,7 @@ import { type Run, run, type Work } from './load.ts';
 import { Phone } from './phone.ts';
 import { type Server, startBare, startSidecar } from './sidecar.ts';
 
-const USAGE = `Loads the compiled sidecar with --embedded, and in turn bare drachtio-srf behind the same edge, closed loop.
+const USAGE = `Loads the compiled sidecar with --embedded, and in turn the same edge with handlers that only answer 200, closed loop.
 
   bun bench/edge/index.ts [--transport udp] [--work options] [--smoke]
 

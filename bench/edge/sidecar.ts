@@ -61,12 +61,12 @@ export async function startSidecar(
   return { ...about, holding, stop: end(sidecar) };
 }
 
-/** Starts the same edge with bare drachtio-srf behind it, which answers 200. @throws when it does not start */
+/** Starts the same edge with handlers that only answer 200. @throws when it does not start */
 export async function startBare(protocols: readonly Protocol[], tls: Tls): Promise<Server> {
   const args = [join(import.meta.dir, 'bare.ts'), protocols.join(), tls.certFile, tls.keyFile];
   const bare = spawnProcess(process.execPath, args);
   const [row] = await bare.line(/^ready .*$/, START_MS);
-  return { name: 'bare drachtio-srf', pid: bare.pid, ports: portsIn(row), process: bare, stop: end(bare) };
+  return { name: 'bare edge', pid: bare.pid, ports: portsIn(row), process: bare, stop: end(bare) };
 }
 
 function end(child: SpawnedProcess): () => Promise<void> {
