@@ -185,7 +185,7 @@ function openEdge(
     ...(externalIp && { externalIp }),
     ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
     connectionClosed: (connection) => connections.closed(connection),
-    connectionNeeded: (connection) => connections.needs(connection),
+    connectionNeeded: (connection) => connections.inUse(connection),
   });
 }
 

@@ -48,7 +48,7 @@ export class WebhookAuthenticator {
   constructor(private readonly options: WebhookOptions) {}
 
   /** Never throws: every bad answer is a verdict. Bad ones raise an alert. @param expires as asked for, seconds */
-  async ask(
+  async authenticate(
     webhook: Webhook,
     account: Account,
     request: SipRequest,
