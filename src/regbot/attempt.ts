@@ -1,4 +1,4 @@
-import { CHALLENGES, type DigestAnswers, isChallenge } from '../digest/answer.ts';
+import { CHALLENGE_HEADERS, type DigestClient, isChallenge } from '../digest/client.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
@@ -40,7 +40,7 @@ export interface Task {
   readonly userAgent: string;
   /** Of From. */
   readonly tag: string;
-  readonly answers: DigestAnswers;
+  readonly answers: DigestClient;
   /** After so many milliseconds no further request is sent. */
   readonly deadlineMs: number;
   nextCseq(): number;
@@ -170,7 +170,7 @@ class Attempt {
       if (!this.task.wanted() || !this.world.mayAct()) return DROPPED;
       const request = composeRegister(trunk, {
         ...{ uri, hop, contact, tag, userAgent, expires: this.#asked, cseq: this.task.nextCseq() },
-        credentials: answers.headers('REGISTER', uri),
+        credentials: answers.credentials('REGISTER', uri),
       });
       const sentAt = timers.now();
       const deadline = Math.max(1, Math.min(REQUEST_MS, this.#end - timers.monotonic()));
@@ -185,9 +185,9 @@ class Attempt {
       const answer: Answered = { kind: 'answered', response, sentAt };
       if (round === MAX_ROUNDS || timers.monotonic() >= this.#end) return answer;
       if (isChallenge(response.status)) {
-        const verdict = answers.challenged(response.status, response.header(CHALLENGES[response.status]));
+        const verdict = answers.challenged(response.status, response.header(CHALLENGE_HEADERS[response.status]));
         if (verdict === 'refused') return { ...answer, why: 'credentials refused' };
-        if (verdict === 'unanswerable') return { ...answer, why: 'no challenge we can answer' };
+        if (verdict === 'unsupported') return { ...answer, why: 'no challenge we can answer' };
       } else if (response.status === 423 && !raised) {
         const least = minExpires(response);
         if (least === undefined || least <= this.#asked || this.#asked === 0) return answer;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { DigestAnswers } from '../digest/answer.ts';
+import { DigestClient } from '../digest/client.ts';
 import type { Timer } from '../lib/timers.ts';
 import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -94,7 +94,7 @@ export class Registration implements Paced {
   #state: State = 'queued';
   #since: number;
   #trunk: Trunk;
-  #answers: DigestAnswers;
+  #answers: DigestClient;
   #cseq = 0;
   /** Above the default after a 423, seconds. */
   #asked: number;
@@ -116,7 +116,7 @@ export class Registration implements Paced {
     trunk: Trunk,
   ) {
     this.#trunk = trunk;
-    this.#answers = new DigestAnswers(trunk.username, trunk.password ?? '');
+    this.#answers = new DigestClient(trunk.username, trunk.password ?? '');
     this.#asked = this.#defaultExpires;
     this.#since = world.timers.now();
     world.pace.add(this);
@@ -144,7 +144,7 @@ export class Registration implements Paced {
   change(trunk: Trunk): void {
     if (trunk.trunkType !== 'reg' || trunk.carrierSid !== this.#trunk.carrierSid) this.#do('letGo');
     this.#trunk = trunk;
-    this.#answers = new DigestAnswers(trunk.username, trunk.password ?? '');
+    this.#answers = new DigestClient(trunk.username, trunk.password ?? '');
     this.#asked = this.#defaultExpires;
     this.#failures = 0;
     this.#refusals = 0;
