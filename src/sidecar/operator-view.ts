@@ -4,7 +4,7 @@ import type { GatewayHealth } from '../gateways/watched-gateway.ts';
 import type { Clock } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
-import type { RegistrationView } from '../regbot/registration.ts';
+import type { TrunkRegistrationView } from '../regbot/trunk-registration.ts';
 import type { Outbound } from './outbound.ts';
 
 /** What an operator sees of the outbound side. @param outbound undefined before it was started */
@@ -73,7 +73,7 @@ async function unknownTrunk(gateway: string | undefined, leadership: () => Promi
   return holder === null ? 'no sidecar registers at carriers now' : `another sidecar registers at carriers: ${holder}`;
 }
 
-function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: RegistrationView): TrunkRow {
+function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: TrunkRegistrationView): TrunkRow {
   return {
     ...rest,
     port: port ?? null,
