@@ -4,8 +4,8 @@ import { NAT_EXPIRES } from './refresh.ts';
 import type { RegisterRequest } from './register-request.ts';
 
 /**
- * The 200: every current binding with its remaining time (RFC 3261 10.3 step 8). Expires repeats the time granted to the
- * first requested Contact that is bound.
+ * The 200: every current binding with its remaining time (RFC 3261 10.3 step 8). Expires repeats the time granted to
+ * the first requested Contact that is bound.
  * @param bindings live ones @param now milliseconds since the epoch
  */
 export function accept({ operation }: RegisterRequest, bindings: readonly Binding[], now: number): SipAnswer {

@@ -17,11 +17,9 @@ export interface AuthenticationRules {
   readonly webhook: WebhookAuthenticator;
   /** Offered in challenges, the preferred one first. */
   readonly algorithms: readonly Algorithm[];
-  /** Whether a client may register another user's AOR in its realm. */
   readonly allowAuthUser: boolean;
 }
 
-/** The result of successful authentication. */
 export interface Authenticated {
   readonly grant: Grant;
   /** Limit set by the webhook, seconds. */
@@ -40,10 +38,7 @@ export interface PresentedCredentials {
 /** Above every nonce-count: without qop (RFC 2069) a nonce is valid for one request. */
 const ONLY_USE = 2 ** 32;
 
-/**
- * Finds the credentials for our realm (RFC 3261 22.3).
- * @returns undefined when none can answer a challenge of ours
- */
+/** Finds the credentials for our realm (RFC 3261 22.3). @returns undefined when none can answer a challenge of ours */
 export function presentedCredentials(
   { nonces, algorithms }: AuthenticationRules,
   request: SipRequest,

@@ -18,7 +18,6 @@ export interface ConnectionBindingsOptions {
   readonly logger: Logger;
 }
 
-/** The remote end of a connection. */
 interface Peer {
   /** IPv6 without brackets. */
   readonly address: string;
@@ -35,7 +34,6 @@ interface Registration {
 /** By `user@realm`. */
 type Registrations = Map<string, Registration>;
 
-/** A phone has one AOR, a PBX may have one per extension. */
 const MAX_AORS_PER_CONNECTION = 1000;
 const MAX_AORS = 200_000;
 const MAX_CONCURRENT_REMOVALS = 50;

@@ -36,8 +36,8 @@ export type RegisterRules = AccountRules &
   };
 
 /**
- * Processes a REGISTER as a registrar (RFC 3261 10.3). Never throws: an unavailable store is answered 503, an unexpected
- * error is logged and answered 500.
+ * Processes a REGISTER as a registrar (RFC 3261 10.3). Never throws: an unavailable store is answered 503, an
+ * unexpected error is logged and answered 500.
  */
 export async function register(rules: RegisterRules, request: SipRequest): Promise<SipAnswer> {
   try {

@@ -13,9 +13,7 @@ export interface RegisterRequest {
   readonly aor: Aor;
   readonly callId: string;
   readonly cseq: number;
-  /** Transport of the top Via, in lower case. */
   readonly protocol: string;
-  /** The {@link sourceUri} of the request. */
   readonly proxy: string;
   readonly userAgent?: string;
   readonly operation: Operation;

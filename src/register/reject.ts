@@ -2,9 +2,7 @@ import type { SipAnswer } from '../ports/sip-server.ts';
 
 interface Rejection {
   readonly status: number;
-  /** Reason phrase, where it differs from the standard one. */
   readonly phrase?: string;
-  /** X-Reason header. */
   readonly why?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -48,7 +46,6 @@ export class Refusal {
     readonly reason: RefusalReason,
     /** Headers that depend on the request; they override those of the table. */
     readonly headers: SipAnswer['headers'] = {},
-    /** For the log only. */
     readonly detail?: string,
   ) {}
 

@@ -7,7 +7,6 @@ export interface SaveRules {
   readonly location: LocationService;
   /** Seconds; 0: no maximum. */
   readonly maxExpires: number;
-  /** Bindings per AOR. */
   readonly maxContacts: number;
 }
 
