@@ -32,12 +32,10 @@ export interface AttemptContext {
 /** What to send: a REGISTER that makes, refreshes or ends a registration. */
 export interface Task {
   readonly trunk: Trunk;
-  /** URI of our Contact. */
   readonly contact: string;
   /** Seconds; 0 ends the registration. */
   readonly expires: number;
   readonly userAgent: string;
-  /** From tag. */
   readonly tag: string;
   readonly digest: DigestClient;
   /** No request is sent after this many milliseconds. */
@@ -49,11 +47,11 @@ export interface Task {
 
 export type Outcome = Granted | Failed | Abandoned;
 
+/** Expiries in seconds. */
 export interface Granted {
   readonly kind: 'granted';
-  /** Seconds. */
   readonly expires: number;
-  /** Seconds; higher than in the task after a 423. */
+  /** Higher than in the task after a 423. */
   readonly requestedExpires: number;
   readonly reason: string;
   /** When the granted request was sent, milliseconds since the epoch. */
@@ -65,10 +63,8 @@ export interface Granted {
 export interface Failed {
   readonly kind: 'failed';
   readonly reason: string;
-  /** Of the last response, if any. */
   readonly status?: number;
-  /** Seconds. */
-  readonly retryAfter?: number;
+  readonly retryAfterSeconds?: number;
   /** True when our side failed, for example the SIP server or the DNS, not the carrier. */
   readonly ourFault: boolean;
 }
@@ -84,11 +80,9 @@ interface FinalResponse {
   readonly kind: 'response';
   readonly response: SipResponse;
   readonly sentAt: number;
-  /** Explains the status. */
   readonly why?: string;
 }
 
-/** Where requests go, before the host is resolved. */
 type Destination = Redirect;
 
 /** Carries out a task. Never throws: an unexpected error is logged and counts as a failure. */
@@ -108,7 +102,6 @@ export async function attempt(context: AttemptContext, task: Task): Promise<Outc
 
 class Attempt {
   readonly #end: number;
-  /** Raised by a 423. */
   #expires: number;
 
   constructor(
@@ -245,7 +238,6 @@ class Attempt {
 
 const REDIRECTED_AGAIN: Failed = { kind: 'failed', reason: 'redirected again', ourFault: false };
 
-/** The failure for a final response other than 2xx. */
 function refusal(response: SipResponse, why?: string): Failed {
   const cause = why ?? (response.local ? LOCAL[response.status] : undefined);
   const seconds = retryAfter(response);
@@ -254,7 +246,7 @@ function refusal(response: SipResponse, why?: string): Failed {
     reason: `${response.status} ${response.reason}${cause ? `, ${cause}` : ''}`,
     status: response.status,
     ourFault: false,
-    ...(seconds !== undefined && { retryAfter: seconds }),
+    ...(seconds !== undefined && { retryAfterSeconds: seconds }),
   };
 }
 

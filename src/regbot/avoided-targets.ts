@@ -7,7 +7,9 @@ const MAX_AVOID_MS = 3_600_000;
 /** Beyond this the oldest is forgotten, which costs one timeout. */
 const MAX_AVOIDED = 1000;
 
-/** Targets that failed recently, shared by all trunks, so that a refresh does not wait for a dead server (RFC 3263 4.3). */
+/**
+ * Targets that failed recently, shared by all trunks, so that a refresh does not wait for a dead server (RFC 3263 4.3).
+ */
 export class AvoidedTargets {
   readonly #until = new Map<string, number>();
 

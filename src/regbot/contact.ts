@@ -5,9 +5,7 @@ import { parseUri, type SipUri } from '../sip/uri.ts';
 
 /** Together with the trunk, determines the host of our Contact. */
 export interface ContactRules {
-  /** Uses our address for every trunk. */
   readonly contactUseIp: boolean;
-  /** See {@link SipClient.hostports}. */
   readonly hostports: string;
   readonly sipDomain: string | undefined;
 }
@@ -64,10 +62,7 @@ function simplified(uri: SipUri) {
   };
 }
 
-/**
- * Parses an outbound proxy setting: `host`, `host:port` or a URI.
- * @throws SipSyntaxError
- */
+/** Parses an outbound proxy setting: `host`, `host:port` or a URI. @throws SipSyntaxError */
 export function readProxy(text: string): { host: string; port: number | undefined } {
   const trimmed = text.trim();
   const uri = parseUri(/^sips?:/i.test(trimmed) ? trimmed : `sip:${bracketed(trimmed)}`);

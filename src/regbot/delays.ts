@@ -14,13 +14,13 @@ export function refreshDelay(expires: number, random: () => number): number {
 }
 
 /**
- * Milliseconds until the next attempt: Retry-After plus up to 10 %, else 30 s doubled with each failure up to the
- * maximum, ±10 %.
+ * Milliseconds until the next attempt: Retry-After plus up to 10 %, else 30 s doubled per failure up to the maximum,
+ * ±10 %.
  * @param failures in a row, including this one
  */
 export function retryDelay(failure: Failed, failures: number, maxSeconds: number, random: () => number): number {
-  if (failure.retryAfter !== undefined)
-    return clamp(failure.retryAfter * 1000, MIN_RETRY_MS, MAX_RETRY_AFTER_MS) * (1 + random() / 10);
+  if (failure.retryAfterSeconds !== undefined)
+    return clamp(failure.retryAfterSeconds * 1000, MIN_RETRY_MS, MAX_RETRY_AFTER_MS) * (1 + random() / 10);
   const [first, longest] = failure.ourFault ? [FIRST_RETRY_OURS_MS, MAX_RETRY_OURS_MS] : [FIRST_RETRY_MS, Infinity];
   const doubled = Math.min(first * 2 ** (failures - 1), longest);
   return jittered(clamp(doubled, MIN_RETRY_MS, Math.max(maxSeconds * 1000, MIN_RETRY_MS)), random);

@@ -11,19 +11,16 @@ interface Holder {
   readonly gatewaySid: string;
   readonly carrierSid: string;
   readonly addresses: readonly string[];
-  /** Milliseconds since the epoch. */
   readonly expiresAt: number;
 }
 
 /**
- * The addresses from which we accept a carrier's calls while a registration of trunk type `reg` lasts. Writes changes to
- * the store, retrying while it is unavailable. Several registrations of a carrier may hold one address, which is removed
- * when the last one releases it.
+ * The addresses from which we accept a carrier's calls while a registration of trunk type `reg` lasts. Writes changes
+ * to the store, retrying while it is unavailable. Several registrations of a carrier may hold one address, which is
+ * removed when the last one releases it.
  */
 export class EphemeralAddresses {
-  /** By gateway sid. */
   readonly #holders = new Map<string, Holder>();
-  /** By carrier sid. */
   readonly #carriers = new Map<string, readonly Holder[]>();
   /** `carrier address` pairs to write to the store. */
   readonly #dirty = new Set<string>();
@@ -46,7 +43,6 @@ export class EphemeralAddresses {
     this.#write();
   }
 
-  /** Removes the addresses of a trunk. */
   release({ gatewaySid }: Trunk): void {
     this.#put(gatewaySid, undefined);
     this.#write();
@@ -75,7 +71,6 @@ export class EphemeralAddresses {
     this.#setSiblings(holder.carrierSid, [...this.#siblings(holder), holder]);
   }
 
-  /** The other holders of the same carrier. */
   #siblings({ carrierSid, gatewaySid }: Holder): readonly Holder[] {
     return (this.#carriers.get(carrierSid) ?? []).filter((h) => h.gatewaySid !== gatewaySid);
   }

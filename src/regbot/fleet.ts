@@ -23,9 +23,7 @@ import {
 } from './trunk-registration.ts';
 
 export interface FleetSettings extends TrunkRegistrationSettings {
-  /** Registrations started together. */
   readonly batchSize: number;
-  /** Time between the starts of two batches. */
   readonly batchSleepMs: number;
   /** Interval at which the directory is read. */
   readonly refreshSeconds: number;
@@ -39,27 +37,24 @@ export interface FleetOptions {
   readonly alerts: Alerts;
   readonly logger: Logger;
   readonly timers: Timers;
-  /** From 0 to below 1. */
   readonly random: () => number;
   readonly settings: FleetSettings;
   /** Whether we lead; called before each request. */
   mayAct(): boolean;
 }
 
-/** The result of {@link Fleet.refreshNow}. */
 export type Refreshed = 'done' | 'unknown trunk' | 'not leading';
 
-/** Delay after the directory could not be read. */
 const READ_RETRY_MS = 5_000;
 /**
- * A trunk that is still in the directory this long after we disabled it was enabled again: by then replicas show what we
- * wrote.
+ * A trunk that is still in the directory this long after we disabled it was enabled again: by then replicas show what
+ * we wrote.
  */
 const DISABLED_GRACE_MS = 10_000;
 
 /**
- * All trunk registrations, kept in line with the directory while this sidecar leads. On losing the lead it stops without
- * un-registering, since the next leader registers everything again.
+ * All trunk registrations, kept in line with the directory while this sidecar leads. On losing the lead it stops
+ * without un-registering, since the next leader registers everything again.
  */
 export class Fleet implements Duty {
   readonly #context: TrunkRegistrationContext;
@@ -175,7 +170,6 @@ export class Fleet implements Duty {
     if (term === this.#term) this.#apply(carriers, readAt);
   }
 
-  /** @param readAt milliseconds since the epoch */
   #apply({ trunks, sipDomain }: Carriers, readAt: number): void {
     const { logger } = this.options;
     this.#sipDomain = sipDomain;

@@ -5,7 +5,6 @@ import type { Lease } from '../ports/lease.ts';
 
 /** Work that only one sidecar of a cluster does at a time. */
 export interface Duty {
-  /** Starts the work. */
   gained(): void;
   /** Stops the work; nothing is sent after this returns. */
   lost(): void;
@@ -13,10 +12,8 @@ export interface Duty {
 
 export interface LeaderOptions {
   readonly lease: Lease;
-  /** Length of the lease, milliseconds. */
   readonly lengthMs: number;
   readonly timers: Timers;
-  /** From 0 to below 1. */
   readonly random: () => number;
   readonly logger: Logger;
   /** Identifies this sidecar at the store; must be unique. */
@@ -33,14 +30,13 @@ const POLL_JITTER = 0.4;
  */
 const CHECK_MS = 300;
 const SETTLE_MS = 600;
-/** For one call to the store. */
 const MAX_CALL_MS = 5_000;
 /** Fraction of the lease by which we stop early, since clocks differ and requests take time to leave. */
 const MARGIN = 0.1;
 
 /**
- * Leader election with a lease. Its end is reckoned from before the call to the store, by both the monotonic and the wall
- * clock, so that a process that was suspended (SIGSTOP, a paused machine) knows on waking that its lease is over.
+ * Leader election with a lease. Its end is reckoned from before the call to the store, by both the monotonic and the
+ * wall clock, so that a process that was suspended (SIGSTOP, a paused machine) knows on waking that its lease is over.
  */
 export class Leader {
   readonly #duties: Duty[] = [];
@@ -93,7 +89,7 @@ export class Leader {
     }
   }
 
-  /** One check as the holder. @returns milliseconds until the next one */
+  /** Checks the lease as its holder. @returns milliseconds until the next check */
   async #keep(): Promise<number> {
     const { lease, lengthMs, token, timers } = this.options;
     if (timers.monotonic() - this.#renewedAt >= lengthMs / 3) {
@@ -112,7 +108,7 @@ export class Leader {
     this.#lose('the lease is not ours any more');
   }
 
-  /** One attempt to become the holder. @returns milliseconds until the next one */
+  /** Tries to take the lease. @returns milliseconds until the next attempt */
   async #seek(): Promise<number> {
     const { lease, lengthMs, token, random } = this.options;
     const poll = POLL_MS * (1 - POLL_JITTER / 2 + random() * POLL_JITTER);
@@ -129,7 +125,6 @@ export class Leader {
     return this.#until ? CHECK_MS : poll;
   }
 
-  /** @returns undefined when the store did not answer */
   async #renew(): Promise<boolean | undefined> {
     const { lease, lengthMs, token, timers } = this.options;
     const calledAt = { monotonic: timers.monotonic(), wall: timers.now() };

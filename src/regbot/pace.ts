@@ -11,7 +11,6 @@ export class Pace {
   #timer: Timer | undefined;
   #left: number;
 
-  /** @param batchSleepMs time between the starts of two batches */
   constructor(
     private readonly batchSize: number,
     private readonly batchSleepMs: number,

@@ -8,13 +8,10 @@ import { scheme, userOf } from './contact.ts';
 
 /** The parts of a REGISTER that differ between requests of one trunk. */
 export interface RegisterParts {
-  /** Request-URI. */
   readonly uri: string;
-  /** URI of our Contact. */
   readonly contact: string;
   readonly hop: NextHop;
   readonly cseq: number;
-  /** From tag. */
   readonly tag: string;
   /** Seconds; 0 ends the registration (RFC 3261 10.2.2). */
   readonly expires: number;

@@ -7,14 +7,13 @@ import { SipSyntaxError } from '../sip/syntax.ts';
 import { formatUri, parseUri } from '../sip/uri.ts';
 import { equalUris } from './contact.ts';
 
-/** Contacts that we read of one header line. */
 const MAX_CONTACTS = 50;
 /** The largest delta-seconds (RFC 3261 20.19). */
 export const MAX_EXPIRES = 2 ** 32 - 1;
 
 /**
- * The expiry that a 2xx grants our Contact, seconds (RFC 3261 10.2.4): of its own entry or the only one, else the Expires
- * header, else the requested expiry.
+ * The expiry that a 2xx grants our Contact, seconds (RFC 3261 10.2.4): of its own entry or the only one, else the
+ * Expires header, else the requested expiry.
  */
 export function grantedExpires(response: SipResponse, contact: string, requested: number): number {
   const contacts = contactsOf(response);
@@ -35,9 +34,7 @@ export function retryAfter(response: SipResponse): number | undefined {
   return deltaSeconds(/^\s*\d+/.exec(response.header('Retry-After')[0] ?? '')?.[0]);
 }
 
-/** The target of a 301 or 302. */
 export interface Redirect {
-  /** The new Request-URI. */
   readonly uri: string;
   /** IPv6 without brackets. */
   readonly host: string;
@@ -65,7 +62,6 @@ export function redirectOf(response: SipResponse, trunk: Trunk): Redirect | unde
 
 const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
-/** The contacts of all well-formed header lines. */
 function contactsOf(response: SipResponse): NameAddr[] {
   return response.header('Contact').flatMap((line) => {
     try {

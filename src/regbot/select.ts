@@ -2,10 +2,8 @@ import type { Trunk } from '../ports/carriers.ts';
 
 /** A trunk of the directory that is not registered. */
 export interface Skipped {
-  /** Name of the carrier. */
   readonly carrier: string;
   readonly carrierSid: string;
-  /** Sid of the gateway. */
   readonly gateway: string;
   readonly host: string;
   readonly why: string;

@@ -9,15 +9,12 @@ export type State =
   | 'stopped';
 
 export type Event =
-  /** The pace lets it proceed. */
   | 'turn'
-  /** A 2xx. */
   | 'granted'
   /** Any other final response, or none. */
   | 'failed'
   /** Failed, and the number of refusals in a row has reached the threshold. */
   | 'refused'
-  /** The refresh or retry timer fired. */
   | 'due'
   /** Its settings changed, or a refresh was requested. */
   | 'changed'
@@ -39,7 +36,9 @@ export type Action =
   | 'releaseAddresses'
   | 'forget';
 
-/** The transitions of a trunk registration: the next state, then the actions. Events that are not listed are ignored. */
+/**
+ * The transitions of a trunk registration: the next state, then the actions. Events that are not listed are ignored.
+ */
 export const TABLE: { readonly [S in State]: { readonly [E in Event]?: readonly [State, ...Action[]] } } = {
   queued: {
     turn: ['registering', 'attempt'],

@@ -6,8 +6,9 @@ import { Unavailable } from '../ports/errors.ts';
 const CONCURRENCY = 4;
 
 /**
- * Writes carriers' register_status. Writes for one carrier are serialized, and only the latest pending status is kept. A
- * failed write is not retried, since the next status replaces it. An outage is logged once at its start and at its end.
+ * Writes carriers' register_status. Writes for one carrier are serialized, and only the latest pending status is kept.
+ * A failed write is not retried, since the next status replaces it. An outage is logged once at its start and at its
+ * end.
  */
 export class StatusWriter {
   readonly #pending = new Map<string, RegisterStatus>();

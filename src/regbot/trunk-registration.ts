@@ -10,14 +10,13 @@ import { refreshDelay, retryDelay } from './delays.ts';
 import type { Pace, Paced } from './pace.ts';
 import { type Action, type Event, type State, TABLE } from './states.ts';
 
+/** Expiries in seconds. */
 export interface TrunkRegistrationSettings {
-  /** Requested expiry, seconds. */
   readonly defaultExpires: number;
-  /** Treats shorter granted expiries as this, seconds. */
+  /** Shorter granted expiries count as this. */
   readonly minExpires: number;
   readonly contactUseIp: boolean;
   readonly userAgent: string;
-  /** Maximum delay after a failure, seconds. */
   readonly failureRetrySeconds: number;
   /** Responses from `removeCodes` in a row after which the registration is disabled. */
   readonly failureThreshold: number;
@@ -30,9 +29,7 @@ export interface TrunkRegistrationEvents {
   /** The carrier's calls come from these addresses. @param expiresAt milliseconds since the epoch */
   holdAddresses(trunk: Trunk, addresses: readonly string[], expiresAt: number): void;
   releaseAddresses(trunk: Trunk): void;
-  /** @throws Unavailable */
   disable(trunk: Trunk): Promise<void>;
-  /** It has stopped for good. */
   gone(trunk: Trunk): void;
 }
 
@@ -40,26 +37,22 @@ export interface TrunkRegistrationContext extends AttemptContext {
   readonly settings: TrunkRegistrationSettings;
   readonly events: TrunkRegistrationEvents;
   readonly pace: Pace;
-  /** From 0 to below 1. */
   readonly random: () => number;
-  /** system_information.sip_domain_name */
   readonly sipDomain: string | undefined;
 }
 
-/** For one attempt over all targets. */
 const ATTEMPT_MS = 120_000;
 /** Un-registering is only a courtesy. */
 const UNREGISTER_MS = 5_000;
 const DISABLE_RETRY_MS = 30_000;
 /**
- * CSeq must rise within a Call-ID, also across restarts (RFC 3261 10.2). It is at least the number of seconds since this
- * time, which stays below 2^31 until 2093.
+ * CSeq must rise within a Call-ID, also across restarts (RFC 3261 10.2). It is at least the number of seconds since
+ * this time, which stays below 2^31 until 2093.
  */
 const CSEQ_EPOCH_MS = Date.UTC(2025, 0, 1);
 
 /** A registration as `trunk list` shows it. Times are in milliseconds since the epoch. */
 export interface TrunkRegistrationView {
-  /** Name of the carrier. */
   readonly carrier: string;
   readonly carrierSid: string;
   /** Sid of the gateway, also used as Call-ID. */
@@ -71,15 +64,11 @@ export interface TrunkRegistrationView {
   readonly username: string;
   readonly trunkType: Trunk['trunkType'];
   readonly state: State;
-  /** When it entered this state. */
   readonly since: number;
   /** When our binding at the carrier expires, if there is one. */
   readonly expiresAt: number | undefined;
-  /** The last response or error. */
   readonly lastReason: string | undefined;
-  /** When it is next refreshed or retried. */
   readonly nextTryAt: number | undefined;
-  /** In a row. */
   readonly failures: number;
   /** Of the last request; 0 before the first. */
   readonly cseq: number;
@@ -131,7 +120,6 @@ export class TrunkRegistration implements Paced {
     return this.#state === 'leaving';
   }
 
-  /** Called by {@link Pace}. */
   turn(): void {
     this.#on('turn');
   }

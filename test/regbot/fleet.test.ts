@@ -341,7 +341,7 @@ describe('trunk type reg', () => {
     expect(ephemeral.size).toBe(0);
   });
 
-  test('an address is kept when settings change, even if the carrier refuses them, but not when the type changes', async () => {
+  test('an address is kept when settings change, but not when the trunk type does', async () => {
     const { sip, lead, change, ephemeral } = makeFleet([REG]);
     await lead();
     sip.respond = () => response(403);
