@@ -14,7 +14,6 @@ const MAX_TARGETS = 3;
 export interface PingPorts {
   readonly sip: SipClient;
   readonly nextHops: NextHops;
-  /** For the User-Agent header. */
   readonly userAgent: string;
   readonly timers: { now(): number };
 }

@@ -5,7 +5,6 @@ import { Unavailable } from '../ports/errors.ts';
 import { type PingOutcome, type PingPorts, ping } from './ping.ts';
 import { type GatewayHealth, gatewayName, ownersOf, WatchedGateway, type WatchRules } from './watched-gateway.ts';
 
-/** Concurrent pings. */
 const MAX_IN_FLIGHT = 50;
 /** Of those, pings of gateways that are down, which must not delay the others by timing out. */
 const MAX_IN_FLIGHT_DOWN = 25;
@@ -16,7 +15,6 @@ export interface PingerOptions extends WatchRules, PingPorts {
   readonly removeCodes: readonly number[];
   readonly carriers: Pick<CarrierDirectory, 'disablePing'>;
   readonly timers: Timers;
-  /** From 0 to below 1. */
   readonly random: () => number;
 }
 
@@ -32,7 +30,6 @@ interface Entry {
 export class GatewayPinger {
   readonly #slots = pLimit(MAX_IN_FLIGHT);
   readonly #downSlots = pLimit(MAX_IN_FLIGHT_DOWN);
-  /** By gateway sid. */
   readonly #entries = new Map<string, Entry>();
   /** Gateways switched off since the last update, to be ignored in the next one, which may have been read before. */
   readonly #switchedOff = new Set<string>();

@@ -6,27 +6,23 @@ import type { Gateway } from '../ports/carriers.ts';
 import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { PingOutcome } from './ping.ts';
 
-/** Delay after a failed write to the blacklist. */
 const RETRY_MS = 5000;
 
+/** Times are in milliseconds since the epoch. */
 export interface GatewayHealth {
   readonly gateway: Gateway;
   /** `unknown` before the first result, and while this sidecar does not ping. */
   readonly state: 'up' | 'down' | 'unknown';
-  /** Milliseconds since the epoch; absent while unknown. */
+  /** Absent while unknown. */
   readonly since?: number;
-  /** Status and reason phrase of the last ping, or its error. */
   readonly lastAnswer?: string;
-  /** Milliseconds since the epoch. */
   readonly lastAnswerAt?: number;
-  /** Round-trip time of the gateway's last own response. */
   readonly rttMs?: number;
   /** The last error, kept after recovery. */
   readonly lastError?: string;
 }
 
 export interface WatchRules {
-  /** Failed pings in a row after which a gateway is down. */
   readonly failureThreshold: number;
   readonly ttlSeconds: number;
   readonly blacklist: GatewayBlacklist;
@@ -65,7 +61,6 @@ export class WatchedGateway {
     this.#gateway = gateway;
   }
 
-  /** Records the outcome of a ping. */
   record({ alive, summary, response }: PingOutcome): void {
     if (this.#ended) return;
     this.#health = { ...this.#health, lastAnswer: summary, lastAnswerAt: this.rules.timers.now() };
