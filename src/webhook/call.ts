@@ -15,7 +15,6 @@ export type CallResult =
 
 /** Bytes; a reply holds a few fields about one user. */
 const MAX_BODY = 64 * 1024;
-/** Idle connections kept per host. */
 const MAX_FREE_SOCKETS = 32;
 
 // Not fetch(), which shares 256 connections among all hosts: a few slow customers could starve the others.

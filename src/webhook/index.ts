@@ -26,7 +26,6 @@ const MAX_ACCOUNTS = 10_000;
 /** Waiting calls per concurrent call; further ones would time out while waiting. */
 const WAITING_PER_RUNNING = 10;
 
-/** The decision of the customer's web server. */
 export type Verdict =
   /** `maxExpires` in seconds. */
   | { readonly kind: 'granted'; readonly grant: Grant; readonly maxExpires?: number }
@@ -37,9 +36,7 @@ export type Verdict =
       readonly headers: Record<string, string>;
       readonly why: string;
     }
-  /** An HTTP status of 4xx. */
   | { readonly kind: 'refused'; readonly why: string }
-  /** No response, or an invalid one. */
   | { readonly kind: 'failed'; readonly why: string };
 
 /** Authenticates users with the registration webhook of a customer's web server. */

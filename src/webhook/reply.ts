@@ -30,7 +30,6 @@ const replySchema = v.object({
   headers: v.nullish(v.record(v.string(), v.unknown())),
 });
 
-/** The JSON body of a webhook's response. */
 export type Reply = v.InferOutput<typeof replySchema>;
 
 /** Headers that a SIP stack sets itself, or that would change the meaning of a 403 (RFC 3261 20), in lower case. */
