@@ -16,7 +16,6 @@ interface Challenge {
 }
 
 interface HeldChallenge extends Challenge {
-  /** Requests that used its nonce (RFC 7616 3.4, nc). */
   uses: number;
   /** Challenges received since {@link DigestClient.begin}: a second one is accepted if the nonce was stale. */
   received: 0 | 1 | 2;
@@ -29,7 +28,6 @@ interface HeldChallenge extends Challenge {
  */
 export type ChallengeOutcome = 'retry' | 'refused' | 'unsupported';
 
-/** The headers of challenges and of credentials (RFC 3261 22.2, 22.3). */
 const CREDENTIALS_HEADERS = { 401: 'Authorization', 407: 'Proxy-Authorization' } as const;
 export const CHALLENGE_HEADERS = { 401: 'WWW-Authenticate', 407: 'Proxy-Authenticate' } as const;
 export type ChallengeStatus = keyof typeof CHALLENGE_HEADERS;

@@ -3,7 +3,6 @@ import { Cursor } from '../sip/syntax.ts';
 
 /** One `Authorization` or `WWW-Authenticate` value: a scheme and its unquoted parameters, by lower-case name. */
 export interface AuthValue {
-  /** Lower case: `digest`. */
   readonly scheme: string;
   readonly params: ReadonlyMap<string, string>;
 }
@@ -28,10 +27,7 @@ const PARAM_NAME = /[A-Za-z0-9\-.!%*_+`'~]+(?=[ \t\r\n]*=)/y;
 /** The grammar allows only a token here, but some phones leave URIs and base64 unquoted. */
 const UNQUOTED = /[^\s,"]+/y;
 
-/**
- * Parses an Authorization header or several joined by commas (RFC 3261 25.1).
- * @throws SipSyntaxError
- */
+/** Parses an Authorization header or several joined by commas (RFC 3261 25.1). @throws SipSyntaxError */
 export function parseAuthHeader(value: string): AuthValue[] {
   const cursor = new Cursor(value);
   const values: AuthValue[] = [];

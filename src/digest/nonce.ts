@@ -13,8 +13,8 @@ export type NonceState =
   | { readonly state: 'foreign' };
 
 /**
- * Issues and validates nonces without storing them: time and randomness, authenticated by an HMAC. Sidecars that share a
- * secret accept each other's nonces. A nonce is valid for one realm.
+ * Issues and validates nonces without storing them: time and randomness, authenticated by an HMAC. Sidecars that share
+ * a secret accept each other's nonces. A nonce is valid for one realm.
  */
 export class Nonces {
   readonly #key: Buffer;
