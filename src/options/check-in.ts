@@ -3,12 +3,12 @@ import type { CheckIn } from '../ports/server-pool.ts';
 import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort, normalIp } from '../sip/ip.ts';
 
-/** Characters. */
 const MAX_URL_LENGTH = 1024;
 const MAX_CALLS = 1_000_000_000;
 
 /**
- * Parses the check-in of a feature server (`X-FS-Status`) or an RTP server (`X-RTP-Status`). Invalid values are ignored.
+ * Parses the check-in of a feature server (`X-FS-Status`) or an RTP server (`X-RTP-Status`). Invalid values are
+ * ignored.
  * @returns undefined for any other OPTIONS
  */
 export function parseCheckIn({ headers, source }: SipRequest): CheckIn | undefined {

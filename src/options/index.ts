@@ -6,7 +6,6 @@ import { parseCheckIn } from './check-in.ts';
 
 export interface OptionsRules {
   readonly pool: ServerPool;
-  /** Networks from which check-ins are accepted. */
   readonly networks: readonly { contains(address: string): boolean }[];
   readonly logger: Logger;
   /** Whether a warning about this address is due; limits how much strangers can log. */

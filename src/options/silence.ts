@@ -7,7 +7,6 @@ export interface SilenceOptions {
   readonly pool: ServerPool;
   /** Time without a check-in after which a server is removed. */
   readonly expiresMs: number;
-  /** Interval between checks. */
   readonly checkMs: number;
   readonly timers: Timers;
   readonly logger: Logger;
