@@ -41,7 +41,6 @@ export class AddressAnnouncer {
     return this.#announcing;
   }
 
-  /** Repeats when `announce` was called during an announcement. */
   async #untilCurrent(): Promise<void> {
     while (this.#again) {
       this.#again = false;
