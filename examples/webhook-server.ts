@@ -1,16 +1,12 @@
 /**
  * A registration webhook: a web server that a customer runs to decide which phones may register in their SIP realm.
- *
- *   WEBHOOK_SECRET=… bun examples/webhook-server.ts --port 3000 --users users.json
- *
- * The sidecar challenges a phone's REGISTER (RFC 7616) and then calls this server with the phone's credentials. They do
- * not contain the password: the server computes the expected response from the password and compares. The sidecar itself
- * checks that the nonce is its own, fresh, and not used twice. It waits 5 seconds for the reply:
- *
- *   200 {"status": "ok", …}     the phone is registered; for the other fields see `User` below
- *   200 {"status": "fail", …}   the phone gets 403
- *   any 4xx                     the phone gets 403, and an alert is raised: for calls not made by the sidecar
- *   anything else               the phone gets 503 with Retry-After, and an alert is raised
+ * WEBHOOK_SECRET=… bun examples/webhook-server.ts --port 3000 --users users.json  The sidecar challenges a phone's
+ * REGISTER (RFC 7616) and then calls this server with the phone's credentials. They do not contain the password: the
+ * server computes the expected response from the password and compares. The sidecar itself checks that the nonce is its
+ * own, fresh, and not used twice. It waits 5 seconds for the reply:    200 {"status": "ok", …}     the phone is
+ * registered; for the other fields see `User` below   200 {"status": "fail", …}   the phone gets 403   any 4xx
+ * the phone gets 403, and an alert is raised: for calls not made by the sidecar   anything else               the phone
+ * gets 503 with Retry-After, and an alert is raised
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -91,8 +87,8 @@ export function webhookServer(options: WebhookOptions): WebhookServer {
       const post = request.method === 'POST';
       if (!post && request.method !== 'GET') return new Response('GET or POST', { status: 405 });
 
-      // The signature covers the raw body, so it is checked before parsing. For a GET it covers none of the fields, only
-      // the text "null" with its quotes: prefer POST, or at least HTTPS.
+      // The signature covers the raw body, so it is checked before parsing. For a GET it covers no field,
+      // only the text "null" with its quotes: prefer POST, or at least HTTPS.
       const body = post ? Buffer.from(await request.arrayBuffer()) : Buffer.from('"null"');
       const signed = isSigned(request.headers.get('jambonz-signature') ?? '', body, options.secret, Date.now() / 1000);
       if (!signed) return new Response('wrong or missing signature', { status: 403 });
