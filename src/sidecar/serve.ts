@@ -153,7 +153,7 @@ function bindingsOfConnections(
     logger,
   });
   connections.onEnded((peer) => bindings.closed(peer));
-  connections.keepWhile((peer) => bindings.needs(peer));
+  connections.keepWhile((peer) => bindings.inUse(peer));
   return bindings;
 }
 

@@ -3,13 +3,13 @@ import { VERSION } from '../../src/lib/version.ts';
 import type { Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { NameError } from '../../src/ports/next-hops.ts';
-import { challenge, makeFleet, response, TRUNK } from './world.ts';
+import { challenge, makeFleet, response, TRUNK } from './support.ts';
 
 const SECOND = 1000;
 const LOCAL_408 = response(408, {}, { local: true });
 
-describe('the REGISTER', () => {
-  test('is as RFC 3261 10.2 wants it', async () => {
+describe('a REGISTER to a carrier', () => {
+  test('has the headers of RFC 3261 10.2', async () => {
     const { sip, lead, resolved } = makeFleet();
     await lead();
     const [sent] = sip.take();
@@ -29,22 +29,26 @@ describe('the REGISTER', () => {
 
   const CONTACTS: [string, Partial<Trunk>, string][] = [
     ['the public address of the transport', { publicIpInContact: true }, 'sip:user@203.0.113.7:5060;transport=udp'],
-    ['that of TCP', { publicIpInContact: true, transport: 'tcp' }, 'sip:user@203.0.113.9:5070;transport=tcp'],
     [
-      'that of UDP without TLS',
+      'the public address for TCP',
+      { publicIpInContact: true, transport: 'tcp' },
+      'sip:user@203.0.113.9:5070;transport=tcp',
+    ],
+    [
+      'the public address for UDP when there is none for TLS',
       { publicIpInContact: true, transport: 'tls' },
       'sip:user@203.0.113.7:5060;transport=tls',
     ],
-    ['sips', { sips: true, transport: 'tls' }, 'sips:user@acme.sip.example;transport=tls'],
-    ['from_user', { fromUser: 'line@1' }, 'sip:line%401@acme.sip.example;transport=udp'],
+    ['a SIPS URI for a SIPS trunk', { sips: true, transport: 'tls' }, 'sips:user@acme.sip.example;transport=tls'],
+    ['the from_user, escaped', { fromUser: 'line@1' }, 'sip:line%401@acme.sip.example;transport=udp'],
   ];
-  test.each(CONTACTS)('has in Contact: %s', async (_, changes, contact) => {
+  test.each(CONTACTS)('has in Contact %s', async (_, changes, contact) => {
     const { sip, lead } = makeFleet([{ ...TRUNK, ...changes }]);
     await lead();
     expect(sip.take()[0]?.headers.Contact).toBe(`<${contact}>;expires=3600`);
   });
 
-  test('without an account realm has the system’s domain in Contact, without that the carrier’s', async () => {
+  test('has in Contact the system’s domain when there is no account realm, else the carrier’s', async () => {
     const { accountRealm, ...trunk } = TRUNK;
     const { sip, lead, directory } = makeFleet([trunk]);
     await lead();
@@ -55,7 +59,7 @@ describe('the REGISTER', () => {
     expect(other.sip.take()[0]?.headers.Contact).toContain('sip:user@carrier.example;');
   });
 
-  test('goes to the proxy when there is one; From takes its own domain', async () => {
+  test('goes to the outbound proxy, and has from_domain in To', async () => {
     const { sip, lead, resolved } = makeFleet([
       { ...TRUNK, outboundProxy: 'proxy.example:5080', fromDomain: 'from.example', sips: true, transport: 'tls' },
     ]);
@@ -66,7 +70,7 @@ describe('the REGISTER', () => {
     expect(sent?.headers.To).toBe('<sip:user@from.example>');
   });
 
-  test('that the settings make impossible is a failure that says so, not a broken header', async () => {
+  test('is not sent when the settings make it invalid, and the failure says so', async () => {
     for (const broken of [{ realm: 'a b' }, { fromDomain: 'x>\r\nEvil: 1' }, { outboundProxy: 'a:b:c' }]) {
       const { sip, lead, view, directory } = makeFleet([{ ...TRUNK, ...broken }]);
       await lead();
@@ -76,7 +80,7 @@ describe('the REGISTER', () => {
     }
   });
 
-  test('has the same Call-ID and a higher CSeq each time, over restarts too', async () => {
+  test('keeps its Call-ID and has a higher CSeq each time, also after a restart', async () => {
     const { sip, lead, timers, fleet } = makeFleet();
     await lead();
     await timers.advanceAsync(4000 * SECOND);
@@ -91,13 +95,13 @@ describe('the REGISTER', () => {
   });
 });
 
-describe('where it goes', () => {
+describe('targets', () => {
   test.each([
     ['503', response(503)],
     ['408', LOCAL_408],
     ['a transport error', response(503, {}, { local: true })],
-    ['a refusal of the SIP server', new Unavailable('drachtio', 'no such transport')],
-  ])('to the next target after %s', async (_, failure) => {
+    ['an error of the SIP server', new Unavailable('drachtio', 'no such transport')],
+  ])('the next target is tried after %s', async (_, failure) => {
     const { sip, lead, dns, view } = makeFleet();
     dns.set(TRUNK.host, ['192.0.2.1', '2001:db8::2']);
     sip.script(failure);
@@ -106,7 +110,7 @@ describe('where it goes', () => {
     expect(view().state).toBe('registered');
   });
 
-  test('not to the next one after a final refusal', async () => {
+  test('no further target is tried after a final refusal', async () => {
     const { sip, lead, dns, view } = makeFleet();
     dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
     sip.script(response(403));
@@ -115,30 +119,30 @@ describe('where it goes', () => {
     expect(view()).toMatchObject({ state: 'failing', lastReason: '403 Forbidden' });
   });
 
-  test('to no more than eight', async () => {
+  test('at most eight targets are tried', async () => {
     const { sip, lead, dns } = makeFleet();
     dns.set(
       TRUNK.host,
       Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}`),
     );
-    sip.answer = () => response(503);
+    sip.respond = () => response(503);
     await lead();
     expect(sip.sent).toHaveLength(8);
   });
 
-  test('a target that did not answer is the last to be tried for a while', async () => {
+  test('a target that did not answer is tried last for five minutes', async () => {
     const { sip, lead, dns, timers } = makeFleet();
     dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
-    sip.answer = ({ nextHop }) => (nextHop.address === '192.0.2.1' ? LOCAL_408 : response(200, { Expires: '120' }));
+    sip.respond = ({ nextHop }) => (nextHop.address === '192.0.2.1' ? LOCAL_408 : response(200, { Expires: '120' }));
     await lead();
     await timers.advanceAsync(60 * SECOND);
     expect(sip.take().map((s) => s.nextHop.address)).toEqual(['192.0.2.1', '192.0.2.2', '192.0.2.2']);
-    sip.answer = () => response(200, { Expires: '120' });
+    sip.respond = () => response(200, { Expires: '120' });
     await timers.advanceAsync(300 * SECOND);
     expect(sip.take().at(-1)?.nextHop.address).toBe('192.0.2.1');
   });
 
-  test('a name without address is a failure of the carrier, no DNS one of ours', async () => {
+  test('a name without address is the carrier’s failure, an unavailable DNS is ours', async () => {
     const { sip, lead, dns, view, timers } = makeFleet();
     dns.set(TRUNK.host, new NameError('gw.carrier.example has no address'));
     await lead();
@@ -150,7 +154,7 @@ describe('where it goes', () => {
     expect(sip.sent).toEqual([]);
   });
 
-  test('301 and 302 are followed once, and only to where SIP goes', async () => {
+  test('a redirection is followed to its first SIP URI', async () => {
     const { sip, lead, resolved, view } = makeFleet();
     sip.script(response(302, { Contact: ['<mailto:x@y>', '<sip:someone@other.example:5070;transport=tcp>'] }));
     await lead();
@@ -160,11 +164,11 @@ describe('where it goes', () => {
   });
 
   test.each([
-    ['a second one', [{ Contact: '<sip:b.example>' }, { Contact: '<sip:c.example>' }], 2, 'redirected again'],
+    ['a second redirection', [{ Contact: '<sip:b.example>' }, { Contact: '<sip:c.example>' }], 2, 'redirected again'],
     ['a loop', [{ Contact: '<sip:carrier.example>' }], 1, 'redirected again'],
-    ['mailto', [{ Contact: '<mailto:x@y>' }], 1, '301 Reason, to nowhere we may follow'],
-    ['nowhere', [{}], 1, '301 Reason, to nowhere we may follow'],
-  ])('of redirections, %s is a failure', async (_, answers, count, reason) => {
+    ['a mailto URI', [{ Contact: '<mailto:x@y>' }], 1, '301 Reason, to nowhere we may follow'],
+    ['no Contact', [{}], 1, '301 Reason, to nowhere we may follow'],
+  ])('redirection fails for %s', async (_, answers, count, reason) => {
     const { sip, lead, view } = makeFleet();
     sip.script(...answers.map((headers) => response(301, headers)));
     await lead();
@@ -172,7 +176,7 @@ describe('where it goes', () => {
     expect(view()).toMatchObject({ state: 'failing', lastReason: reason });
   });
 
-  test('a redirection does not lead out of TLS', async () => {
+  test('a redirection from TLS to UDP is not followed', async () => {
     const { sip, lead, view } = makeFleet([{ ...TRUNK, transport: 'tls' }]);
     sip.script(response(302, { Contact: '<sip:b.example;transport=udp>' }));
     await lead();
@@ -182,7 +186,7 @@ describe('where it goes', () => {
 });
 
 describe('credentials', () => {
-  test('answer 407, then 401, then a stale nonce, with From unchanged', async () => {
+  test('are sent after 407, 401 and a stale nonce, with From unchanged', async () => {
     const { sip, lead, view } = makeFleet();
     sip.script(
       response(407, { 'Proxy-Authenticate': 'Digest realm="proxy", nonce="p"' }),
@@ -198,23 +202,23 @@ describe('credentials', () => {
     expect(view().state).toBe('registered');
   });
 
-  test('that are refused are not sent again before the retry', async () => {
+  test('are not sent again at once after they were refused', async () => {
     const { sip, lead, view } = makeFleet();
-    sip.answer = () => response(401, challenge('n'));
+    sip.respond = () => response(401, challenge('n'));
     await lead();
     expect(sip.sent).toHaveLength(2);
     expect(view()).toMatchObject({ state: 'failing', lastReason: '401 Unauthorized, credentials refused' });
   });
 
-  test('for a challenge that we cannot answer are not made', async () => {
+  test('are not sent for an unsupported challenge', async () => {
     const { sip, lead, view } = makeFleet();
-    sip.answer = () => response(401, { 'WWW-Authenticate': 'Digest realm="r", nonce="n", qop="auth-int"' });
+    sip.respond = () => response(401, { 'WWW-Authenticate': 'Digest realm="r", nonce="n", qop="auth-int"' });
     await lead();
     expect(sip.sent).toHaveLength(1);
     expect(view().lastReason).toBe('401 Unauthorized, no challenge we can answer');
   });
 
-  test('go with the refresh from the start', async () => {
+  test('are sent with the first request of a refresh', async () => {
     const { sip, lead, timers } = makeFleet();
     sip.script(response(401, challenge('n1')));
     await lead();
@@ -223,10 +227,10 @@ describe('credentials', () => {
     expect(sip.sent[2]?.headers.Authorization).toContain('nc=00000002');
   });
 
-  test('of an old nonce are no failure, said to be stale or not', async () => {
+  test('with an expired nonce are renewed, whether the challenge says stale or not', async () => {
     const { sip, lead, timers, view } = makeFleet();
     let nonce = 0;
-    sip.answer = ({ headers }) =>
+    sip.respond = ({ headers }) =>
       headers.Authorization?.includes(`nonce="n${nonce}"`) ? response(200) : response(401, challenge(`n${nonce}`));
     await lead();
     for (nonce = 1; nonce < 4; nonce++) {
@@ -237,37 +241,41 @@ describe('credentials', () => {
     }
   });
 
-  test('a server that challenges for ever is left', async () => {
+  test('are sent at most five times when the server keeps challenging', async () => {
     const { sip, lead, view } = makeFleet();
     let nonce = 0;
-    sip.answer = () => response(401, { 'WWW-Authenticate': `Digest realm="r${++nonce}", nonce="n${nonce}"` });
+    sip.respond = () => response(401, { 'WWW-Authenticate': `Digest realm="r${++nonce}", nonce="n${nonce}"` });
     await lead();
     expect(sip.sent).toHaveLength(6);
     expect(view().state).toBe('failing');
   });
 });
 
-describe('expiry', () => {
+describe('the granted expiry', () => {
   const OURS = '<sip:user@acme.sip.example;transport=udp>';
   test.each([
-    ['of our Contact among others', { Contact: [`<sip:x@y>;expires=60, ${OURS};expires=600`], Expires: '90' }, 600],
     [
-      'of our Contact, spelled otherwise',
+      'that of our Contact among others',
+      { Contact: [`<sip:x@y>;expires=60, ${OURS};expires=600`], Expires: '90' },
+      600,
+    ],
+    [
+      'that of our Contact in an equivalent form',
       { Contact: ['<sip:a@b>', '<SIP:%75ser@ACME.sip.example;x=1;Transport=UDP>;EXPIRES=700'] },
       700,
     ],
-    ['of the only Contact', { Contact: '<sip:user@192.0.2.9:1024>;expires=300', Expires: '90' }, 300],
+    ['that of the only Contact', { Contact: '<sip:user@192.0.2.9:1024>;expires=300', Expires: '90' }, 300],
     [
-      'of Expires, when several are not ours',
+      'that of Expires, when several Contacts are not ours',
       { Contact: '<sip:a@b>;expires=5, <sip:c@d>;expires=6', Expires: '90' },
       90,
     ],
-    ['of Expires, when our Contact has none', { Contact: OURS, Expires: '120' }, 120],
-    ['as asked', {}, 3600],
-    ['as asked, when nothing can be read', { Contact: '<<>', Expires: 'soon' }, 3600],
+    ['that of Expires, when our Contact has none', { Contact: OURS, Expires: '120' }, 120],
+    ['the requested one, when there is none in the response', {}, 3600],
+    ['the requested one, when the headers are malformed', { Contact: '<<>', Expires: 'soon' }, 3600],
     ['at least the minimum', { Expires: '5' }, 30],
-    ['at most what there is', { Expires: '99999999999999999999' }, 2 ** 32 - 1],
-  ])('is that %s', async (_, headers, expires) => {
+    ['at most 2^32-1', { Expires: '99999999999999999999' }, 2 ** 32 - 1],
+  ])('is %s', async (_, headers, expires) => {
     const { sip, lead, view, timers, directory } = makeFleet();
     sip.script(response(200, headers));
     await lead();
@@ -277,7 +285,10 @@ describe('expiry', () => {
       [
         'carrier-1',
         {
-          ...{ status: 'ok', reason: '200 OK', callId: 'gw-1', expires },
+          status: 'ok',
+          reason: '200 OK',
+          callId: 'gw-1',
+          expires,
           timestamp: new Date(timers.now()).toISOString(),
           cseq: sip.sent[0]?.headers.CSeq ?? '',
         },
@@ -285,23 +296,23 @@ describe('expiry', () => {
     ]);
   });
 
-  test('423 raises what is asked, once, and for the refreshes after it', async () => {
+  test('423 raises the requested expiry, also for later refreshes', async () => {
     const { sip, lead, view, timers } = makeFleet([TRUNK], { defaultExpires: 60 });
     sip.script(response(423, { 'Min-Expires': '900' }));
     await lead();
     expect(sip.take().map((s) => s.headers.Expires)).toEqual(['60', '900']);
     await timers.advanceAsync(450 * SECOND);
     expect(sip.take().map((s) => s.headers.Expires)).toEqual(['900']);
-    sip.answer = () => response(423, { 'Min-Expires': '1000' });
+    sip.respond = () => response(423, { 'Min-Expires': '1000' });
     await timers.advanceAsync(450 * SECOND);
     expect(sip.take().map((s) => s.headers.Expires)).toEqual(['900', '1000']);
     expect(view().state).toBe('failing');
   });
 
-  test('423 that raises it again and again is a failure', async () => {
+  test('a second 423 to one attempt is a failure', async () => {
     const { sip, lead, view } = makeFleet([TRUNK], { defaultExpires: 60 });
     let least = 60;
-    sip.answer = () => response(423, { 'Min-Expires': String(++least) });
+    sip.respond = () => response(423, { 'Min-Expires': String(++least) });
     await lead();
     expect(sip.sent).toHaveLength(2);
     expect(view().state).toBe('failing');
@@ -309,7 +320,7 @@ describe('expiry', () => {
 
   test.each([{}, { 'Min-Expires': '10' }, { 'Min-Expires': 'x' }])('423 with %j is a failure', async (headers) => {
     const { sip, lead, view } = makeFleet();
-    sip.answer = () => response(423, headers);
+    sip.respond = () => response(423, headers);
     await lead();
     expect(sip.sent).toHaveLength(1);
     expect(view().state).toBe('failing');
@@ -317,46 +328,46 @@ describe('expiry', () => {
 });
 
 describe('over time', () => {
-  test('a day: refreshed at half the expiry, ±10 %, and the status saved each time', async () => {
+  test('it is refreshed at half the expiry, ±10 %, and the status is saved each time', async () => {
     const { sip, lead, timers, directory } = makeFleet([TRUNK], {}, Math.random);
-    sip.answer = () => response(200, { Expires: '600' });
+    sip.respond = () => response(200, { Expires: '600' });
     await lead();
     await timers.advanceAsync(86_400 * SECOND);
     const gaps = sip.sent.slice(1).map((s, i) => s.at - (sip.sent[i]?.at ?? 0));
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(270 * SECOND);
     expect(Math.max(...gaps)).toBeLessThanOrEqual(330 * SECOND);
     expect(new Set(gaps.map((gap) => Math.round(gap / 1000))).size).toBeGreaterThan(20);
-    // 288 at exactly half: the jitter is to both sides.
+    // 288 refreshes at exactly half: the jitter is symmetric.
     expect(Math.abs(sip.sent.length - 289)).toBeLessThan(10);
     expect(directory.statuses).toHaveLength(sip.sent.length);
     expect(timers.pending).toBeLessThanOrEqual(3);
   });
 
-  test('the longest expiry there is makes one refresh, not a storm of them', async () => {
+  test('the longest possible expiry does not overflow the refresh timer', async () => {
     const { sip, lead, timers, view } = makeFleet();
-    sip.answer = () => response(200, { Expires: '4294967295' });
+    sip.respond = () => response(200, { Expires: '4294967295' });
     await lead();
     await timers.advanceAsync(40 * 86_400 * SECOND);
     expect(sip.sent).toHaveLength(1);
     expect(view().nextTryAt).toBe((sip.sent[0]?.at ?? 0) + (2 ** 32 - 1) * 500);
   });
 
-  test('failures are tried again after 30 s, doubled up to the maximum', async () => {
+  test('a failure is retried after 30 s, doubled up to the maximum', async () => {
     const { sip, lead, timers } = makeFleet();
-    sip.answer = () => response(500);
+    sip.respond = () => response(500);
     await lead();
     await timers.advanceAsync(1110 * SECOND);
     const gaps = sip.sent.slice(1).map((s, i) => (s.at - (sip.sent[i]?.at ?? 0)) / SECOND);
     expect(gaps).toEqual([30, 60, 120, 240, 300, 300]);
   });
 
-  test('with jitter of 10 % to either side', async () => {
+  test('the retry delay is jittered by ±10 %', async () => {
     for (const [value, seconds] of [
       [0, 27],
       [0.999999, 33],
     ] as const) {
       const { sip, lead, timers, view } = makeFleet([TRUNK], {}, () => value);
-      sip.answer = () => response(500);
+      sip.respond = () => response(500);
       await lead();
       expect(Math.round(((view().nextTryAt ?? 0) - timers.now()) / SECOND)).toBe(seconds);
     }
@@ -368,58 +379,58 @@ describe('over time', () => {
     ['600 (maintenance);duration=60', 630],
     ['999999999', 3780],
     ['tomorrow', 30],
-  ])('Retry-After: %s is heeded', async (value, seconds) => {
+  ])('Retry-After: %s sets the retry delay', async (value, seconds) => {
     const { sip, lead, timers, view } = makeFleet();
-    sip.answer = () => response(503, { 'Retry-After': value });
+    sip.respond = () => response(503, { 'Retry-After': value });
     await lead();
     expect(view().nextTryAt).toBe(timers.now() + seconds * SECOND);
   });
 
-  test('a success forgets the failures', async () => {
+  test('a success resets the retry delay', async () => {
     const { sip, lead, timers, view } = makeFleet();
     sip.script(response(500), response(500));
     await lead();
     await timers.advanceAsync(90 * SECOND);
     expect(view()).toMatchObject({ state: 'registered', failures: 0, lastReason: '200 OK' });
-    sip.answer = () => response(500);
+    sip.respond = () => response(500);
     await timers.advanceAsync(1800 * SECOND);
     expect(view()).toMatchObject({ state: 'failing', nextTryAt: timers.now() + 30 * SECOND });
   });
 
-  test('a lost SIP server is tried again soon and is no failure of the carrier', async () => {
+  test('an unavailable SIP server is retried soon and does not count against the carrier', async () => {
     const { sip, lead, timers, view, directory } = makeFleet([TRUNK], { removeCodes: [403, 503] });
     await lead();
-    sip.answer = () => new Unavailable('drachtio', 'not connected');
+    sip.respond = () => new Unavailable('drachtio', 'not connected');
     await timers.advanceAsync(1800 * SECOND);
     sip.take();
     await timers.advanceAsync(120 * SECOND);
     const gaps = sip.sent.slice(1).map((s, i) => (s.at - (sip.sent[i]?.at ?? 0)) / SECOND);
     expect(gaps.slice(0, 5)).toEqual([4, 8, 16, 30, 30]);
     expect(view().expiresAt).toBeGreaterThan(timers.now());
-    sip.answer = () => response(200);
+    sip.respond = () => response(200);
     await timers.advanceAsync(30 * SECOND);
     expect(view().state).toBe('registered');
     expect(directory.disabled).toEqual([]);
   });
 
-  test('after failed refreshes the carrier has us until the granted time is over', async () => {
+  test('after failed refreshes the binding is shown until it expires', async () => {
     const { sip, lead, timers, view } = makeFleet();
     await lead();
     const until = timers.now() + 3600 * SECOND;
-    sip.answer = () => response(500);
+    sip.respond = () => response(500);
     await timers.advanceAsync(1900 * SECOND);
     expect(view()).toMatchObject({ state: 'failing', expiresAt: until });
     await timers.advanceAsync(1700 * SECOND);
     expect(view().expiresAt).toBeUndefined();
   });
 
-  test('a whole try ends some time, however many targets time out', async () => {
+  test('an attempt ends after two minutes, however many targets time out', async () => {
     const { sip, lead, timers, dns, view } = makeFleet();
     dns.set(
       TRUNK.host,
       Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}`),
     );
-    sip.answer = async () => {
+    sip.respond = async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       timers.after(32 * SECOND, resolve);
       await promise;
@@ -432,8 +443,8 @@ describe('over time', () => {
   });
 });
 
-describe('a carrier that refuses', () => {
-  test('is switched off after so many of the named codes in a row', async () => {
+describe('a registration that is refused', () => {
+  test('is disabled after the configured number of removal codes in a row', async () => {
     const { sip, lead, timers, view, directory, alerts } = makeFleet([TRUNK], { removeCodes: [403] });
     sip.script(response(403), response(403), response(500), response(403), response(403), response(403));
     await lead();
@@ -446,7 +457,7 @@ describe('a carrier that refuses', () => {
     ]);
   });
 
-  test('is not, when it accepts in between', async () => {
+  test('is not disabled when it succeeds in between', async () => {
     const { sip, lead, timers, view, directory } = makeFleet([TRUNK], { removeCodes: [403] });
     sip.script(response(403), response(403), response(200), response(403), response(403));
     await lead();
@@ -456,23 +467,23 @@ describe('a carrier that refuses', () => {
     expect(directory.disabled).toEqual([]);
   });
 
-  test('of trunk type reg is deactivated', async () => {
+  test('of trunk type reg deactivates the carrier and releases its addresses', async () => {
     const { sip, lead, directory, alerts, ephemeral, timers } = makeFleet([{ ...TRUNK, trunkType: 'reg' }], {
       removeCodes: [403],
       failureThreshold: 1,
     });
     await lead();
     expect(ephemeral.size).toBe(1);
-    sip.answer = () => response(403);
+    sip.respond = () => response(403);
     await timers.advanceAsync(1800 * SECOND);
     expect(directory.disabled).toEqual([['carrier-1', 'reg']]);
     expect(alerts[0]?.message).toBe('Deactivating carrier Acme (sid:carrier-1) due to registration errors');
     expect(ephemeral.size).toBe(0);
   });
 
-  test('is switched off as soon as the database answers, and nothing is sent meanwhile', async () => {
+  test('is disabled once the database is available, and sends nothing until then', async () => {
     const { sip, lead, directory, timers, alerts } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 1 });
-    sip.answer = () => {
+    sip.respond = () => {
       directory.down = true;
       return response(403);
     };
@@ -486,7 +497,7 @@ describe('a carrier that refuses', () => {
     expect(sip.sent).toHaveLength(1);
   });
 
-  test('begins anew when somebody enables it again, and not before', async () => {
+  test('starts again when it is enabled again, not before', async () => {
     const { sip, lead, timers, view, change } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 1 });
     sip.script(response(403));
     await lead();

@@ -62,30 +62,31 @@ export interface Sent extends OutboundRequest {
   readonly deadlineMs: number;
 }
 
-type Answer = SipResponse | Error | Promise<SipResponse>;
+/** What a request results in. */
+type Result = SipResponse | Error | Promise<SipResponse>;
 
-/** A carrier that answers as a test says; 200 to everything when it says nothing. */
+/** A SIP client whose requests get scripted responses, or 200. */
 export class ScriptedSip implements SipClient {
   readonly sent: Sent[] = [];
   hostports = 'udp/10.0.0.5:5060,tcp/203.0.113.9:5070,udp/203.0.113.7:5060';
-  answer: (request: Sent) => Answer = () => response(200);
+  respond: (request: Sent) => Result = () => response(200);
 
   constructor(private readonly timers: ManualTimers) {}
 
-  /** Answers in this order, then 200. */
-  script(...answers: Answer[]): void {
-    this.answer = () => answers.shift() ?? response(200);
+  /** Uses these results in order, then 200. */
+  script(...results: Result[]): void {
+    this.respond = () => results.shift() ?? response(200);
   }
 
   async request(request: OutboundRequest, deadlineMs: number): Promise<SipResponse> {
     const sent = { ...request, at: this.timers.now(), deadlineMs };
     this.sent.push(sent);
-    const answer = await this.answer(sent);
-    if (answer instanceof Error) throw answer;
-    return answer;
+    const result = await this.respond(sent);
+    if (result instanceof Error) throw result;
+    return result;
   }
 
-  /** What was sent since the last call. */
+  /** Returns and clears what was sent since the last call. */
   take(): Sent[] {
     return this.sent.splice(0);
   }
@@ -117,7 +118,7 @@ export class MemoryDirectory implements CarrierDirectory {
   }
 }
 
-/** A fleet in a world without any outside: time, carriers, DNS and stores are the test's. */
+/** A fleet whose time, carriers, DNS and stores are in memory. */
 export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<FleetSettings> = {}, random = () => 0.5) {
   const timers = new ManualTimers();
   const sip = new ScriptedSip(timers);
@@ -162,7 +163,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
     mayAct: () => state.mayAct,
   };
   const fleet = new Fleet(options);
-  /** Changes what the directory says of the first trunk, and lets the fleet see it. */
+  /** Replaces the trunks in the directory and has the fleet read them. */
   const change = async (...trunks: readonly Trunk[]) => {
     directory.carriers = { ...directory.carriers, trunks };
     await fleet.refreshNow();
@@ -173,7 +174,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
     if (!first) throw new Error('no registration');
     return first;
   };
-  /** Leads, and lets the first registrations go out. */
+  /** Gains the lead and sends the first registrations. */
   const lead = async () => {
     fleet.gained();
     await timers.advanceAsync(0);
