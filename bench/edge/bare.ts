@@ -6,7 +6,7 @@
 import Srf from 'drachtio-srf';
 import { type Listener, startEdge } from '../../src/edge/index.ts';
 
-/** What of drachtio-srf is used here; its own typings leave most of it open. */
+/** The part of drachtio-srf used here, which its typings leave open. */
 interface App {
   on(event: 'connect' | 'error', listener: (error: Error | null) => void): void;
   connect(options: object): void;

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'bun:test';
-import { readArgs, UsageError } from '../../bench/register/args.ts';
+import { readFlags, UsageError } from '../../bench/lib/flags.ts';
 import { Counts } from '../../bench/register/counts.ts';
 import { summarize } from '../../bench/register/report.ts';
+import { registerSettings } from '../../bench/register/settings.ts';
 import { TestRegistrar } from './registrar.ts';
 
 let registrar: TestRegistrar | undefined;
@@ -35,7 +36,7 @@ test('every wrong value is refused by name', () => {
     ['--pid', 'sidecar'],
     ['stray'],
   ]) {
-    expect(() => readArgs(args)).toThrow(UsageError);
+    expect(() => readFlags(args, registerSettings)).toThrow(UsageError);
   }
 });
 

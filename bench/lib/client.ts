@@ -17,12 +17,12 @@ export interface Client {
 
 export interface ClientEvents {
   message(text: string): void;
-  /** The other end has closed the connection, or it was lost. */
+  /** The connection has ended, whichever side closed it. */
   closed(): void;
 }
 
 /**
- * Opens a socket or a connection to 127.0.0.1, upgrade of WebSocket included.
+ * Opens a socket or a connection to 127.0.0.1; over WebSocket the upgrade is done.
  * @param ca PEM, for tls and wss
  * @throws when that fails
  */
@@ -68,7 +68,7 @@ async function openStream(
   const socket = await Bun.connect({
     hostname: '127.0.0.1',
     port,
-    ...(secure && { tls: { ...(ca !== undefined && { ca }) } }),
+    ...(secure ? { tls: ca === undefined ? true : { ca } } : {}),
     socket: {
       open: (socket) => {
         if (!secure) begin(socket);
@@ -120,14 +120,14 @@ async function openStream(
   };
 }
 
-/** The answers that are measured have no body; a CRLF is an answered keep-alive. */
+/** One message without a body, as all answers are here; a CRLF is an answered keep-alive (RFC 5626 4.4.1). */
 function cutMessage(stream: string): { text: string; end: number } | undefined {
   if (stream.startsWith('\r\n')) return { text: '', end: 2 };
   const blank = stream.indexOf('\r\n\r\n');
   return blank < 0 ? undefined : { text: stream.slice(0, blank + 4), end: blank + 4 };
 }
 
-/** A server's frame (RFC 6455 5.2): not masked, and never longer than 65 535 bytes here. */
+/** One frame from a server (RFC 6455 5.2): not masked, up to 65 535 bytes here. */
 function cutFrame(stream: string): { text: string; end: number } | undefined {
   if (stream.length < 4) return undefined;
   const short = stream.charCodeAt(1);
@@ -138,7 +138,7 @@ function cutFrame(stream: string): { text: string; end: number } | undefined {
   return { text: isText ? stream.slice(start, end) : '', end };
 }
 
-/** A client's frame, masked with zeros: what masking costs the generator is not of interest. */
+/** A frame from a client, masked with zeros: XOR would only cost the generator CPU. */
 function textFrame(message: string): Buffer {
   const length = Buffer.byteLength(message);
   const start = length < 126 ? 6 : 8;
