@@ -7,7 +7,6 @@ import { machine } from '../lib/proc.ts';
 import { spread } from '../lib/spread.ts';
 import { serverListLine } from './peer.ts';
 
-/** The commands and their expected output. */
 const COMMANDS: readonly { readonly args: readonly string[]; readonly expected: RegExp; readonly targetMs: number }[] =
   [
     { args: ['--version'], expected: /^\d+\.\d+\.\d+\n$/, targetMs: 15 },
@@ -94,7 +93,6 @@ function report(times: ReadonlyMap<string, readonly number[]>, json: boolean): v
   }
 }
 
-/** An empty program, compiled as the sidecar is. */
 async function compileEmpty(directory: string): Promise<string> {
   const source = join(directory, 'empty.ts');
   const outfile = join(directory, 'empty');
@@ -113,7 +111,6 @@ async function compileEmpty(directory: string): Promise<string> {
   return outfile;
 }
 
-/** Answers every line with a list of ten feature servers. */
 async function listen(path: string): Promise<Server> {
   const answer = serverListLine(10);
   const server = createServer((socket) => socket.on('data', () => socket.write(answer)));

@@ -1,6 +1,5 @@
 import type { Answer } from '../../src/admin/protocol.ts';
 
-/** The sidecar's answer to fs-list with `count` active feature servers. */
 export function serverListLine(count: number): string {
   const now = Date.now();
   const servers = Array.from({ length: count }, (_, i) => ({

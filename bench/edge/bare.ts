@@ -6,7 +6,6 @@
 import Srf from 'drachtio-srf';
 import { type Listener, startEdge } from '../../src/edge/index.ts';
 
-/** The part of drachtio-srf used here, which its typings leave open. */
 interface App {
   on(event: 'connect' | 'error', listener: (error: Error | null) => void): void;
   connect(options: object): void;

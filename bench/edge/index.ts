@@ -76,7 +76,6 @@ async function measure(settings: Settings): Promise<void> {
   print(rows, settings);
 }
 
-/** The same edge with drachtio-srf behind it, which only answers 200. */
 function startBare({ certFile, keyFile }: TlsFiles): Promise<Server> {
   const script = join(import.meta.dir, 'bare.ts');
   const command = [process.execPath, script, PROTOCOLS.join(), certFile, keyFile] as const;

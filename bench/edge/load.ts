@@ -16,7 +16,6 @@ export interface Run {
   readonly wrong: number;
 }
 
-/** Time beyond the run for outstanding answers. */
 const GRACE_SECONDS = 10;
 
 /** Closed loop: for `seconds` every phone sends its next request when the last one is answered. */

@@ -3,16 +3,12 @@ import { Latency } from '../lib/latency.ts';
 import { Phone } from '../lib/phone.ts';
 import { portOf, type Server } from '../lib/server.ts';
 
-/** Requests per write. */
 const BATCH = 50;
-/** Time until the first answer to a flood. */
 const BEGUN_MS = 10_000;
 
 export interface FloodResult {
   readonly connections: number;
-  /** Requests of the flood that were answered. */
   readonly answers: number;
-  /** Full registrations of phones during the flood. */
   readonly registrations: number;
   readonly p50Ms: number;
   readonly maxMs: number;

@@ -9,8 +9,7 @@ import { flood } from './flood.ts';
 import { slowConnections } from './slow.ts';
 import { storm } from './storm.ts';
 
-/** fast-check takes 32-bit seeds. */
-const MAX_SEED = 2 ** 31 - 1;
+const MAX_INT32 = 2 ** 31 - 1;
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
 /** The sidecar collects garbage after 40 s of quiet. */
 const CALM_MS = 65_000;
@@ -22,7 +21,6 @@ const FLOOD_S = 10;
 const TOLERATED_WAIT_MS = 500;
 /** Share of the messages and connections that precede the first look at memory. */
 const WARM_UP_SHARE = 0.2;
-/** Open files of this process besides the connections. */
 const OWN_FILES = 200;
 
 void runBenchmark({
@@ -36,12 +34,6 @@ a message, then floods it.
 });
 
 function settings(flags: Flags) {
-  const connections = flags.whole('connections', {
-    help: 'half-open at once, over TCP and WS in turn; fewer if the\nlimit of open files requires it',
-    default: 10_500,
-    smoke: 200,
-    min: 0,
-  });
   return {
     binary: binaryFlag(flags),
     messages: flags.whole('messages', {
@@ -49,9 +41,17 @@ function settings(flags: Flags) {
       default: 100_000,
       smoke: 300,
       min: 0,
-      max: MAX_SEED,
+      max: MAX_INT32,
     }),
-    connections: Math.min(connections, maxFiles() - OWN_FILES),
+    connections: Math.min(
+      flags.whole('connections', {
+        help: 'half-open at once, over TCP and WS in turn; fewer if the\nlimit of open files requires it',
+        default: 10_500,
+        smoke: 200,
+        min: 0,
+      }),
+      maxFiles() - OWN_FILES,
+    ),
     floods: flags.whole('floods', {
       help: 'connections over TCP that flood it for 10 s',
       default: 100,
@@ -60,10 +60,10 @@ function settings(flags: Flags) {
     }),
     seed: flags.whole('seed', {
       help: 'of the messages; a failure names it',
-      default: Math.floor(Math.random() * MAX_SEED),
+      default: Math.floor(Math.random() * MAX_INT32),
       shownDefault: 'random',
       min: 0,
-      max: MAX_SEED,
+      max: MAX_INT32,
     }),
     json: jsonFlag(flags),
     smoke: flags.toggle(
@@ -75,7 +75,6 @@ function settings(flags: Flags) {
 
 type Settings = ReturnType<typeof settings>;
 
-/** The limit of open files, which the sidecar inherits. */
 function maxFiles(): number {
   return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
 }
@@ -121,13 +120,11 @@ async function fuzz(settings: Settings): Promise<void> {
   await phone.register();
   phone.close();
   const code = await sidecar.stop();
-  const faults = [
-    ...(code === 0 ? [] : [`it ended with ${code}`]),
-    ...(end.handles > start.handles + LATE_HANDLES ? [`${end.handles} handles instead of ${start.handles}`] : []),
-    ...(!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH ? ['memory has grown'] : []),
-    ...(!smoke && flooded.p50Ms > TOLERATED_WAIT_MS ? ['phones waited while it was flooded'] : []),
-    ...sidecar.complaints().map((line) => `it logged: ${line}`),
-  ];
+  const faults = sidecar.complaints().map((line) => `it logged: ${line}`);
+  if (code !== 0) faults.push(`it ended with ${code}`);
+  if (end.handles > start.handles + LATE_HANDLES) faults.push(`${end.handles} handles instead of ${start.handles}`);
+  if (!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH) faults.push('memory has grown');
+  if (!smoke && flooded.p50Ms > TOLERATED_WAIT_MS) faults.push('phones waited while it was flooded');
   if (settings.json)
     console.log(JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, end, faults }, null, 2));
   for (const fault of faults) say(`failed: ${fault}`);

@@ -24,14 +24,12 @@ export interface SlowResult {
   readonly rssMb: number;
   /** From the first connection to the end of the last, seconds. */
   readonly goneAfterS: number;
-  /** Registrations of a phone over UDP meanwhile. */
   readonly registrations: number;
   readonly p50Ms: number;
   readonly maxMs: number;
 }
 
 interface Slow {
-  /** Bytes sent. */
   sent: number;
   readonly bytes: Buffer;
   readonly socket: { write(bytes: Buffer): number; end(): void };
@@ -104,7 +102,6 @@ export async function slowConnections(server: Server, count: number): Promise<Sl
   }
 }
 
-/** Resolves when the connection is open or refused. */
 async function openSlow({ port, bytes }: { port: number; bytes: Buffer }, open: Set<Slow>): Promise<void> {
   let slow: Slow | undefined;
   let closed = false;
@@ -124,6 +121,6 @@ async function openSlow({ port, bytes }: { port: number; bytes: Buffer }, open: 
     open.add(slow);
     socket.write(bytes.subarray(0, half));
   } catch {
-    // Refused by a limit of the server or of open files.
+    // Refused by a limit.
   }
 }

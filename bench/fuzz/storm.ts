@@ -13,7 +13,6 @@ import { portOf, type Server } from '../lib/server.ts';
 const BATCH = 24;
 /** Few, because the edge stops reading a connection whose framing is broken. */
 const MESSAGES_PER_CONNECTION = 4;
-/** The largest UDP payload. */
 const MAX_DATAGRAM = 65_507;
 /** The edge closes a connection with a partial message after 10 s. */
 const CLOSED_MS = 15_000;

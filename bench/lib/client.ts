@@ -4,12 +4,10 @@ import { once } from 'node:events';
 export const PROTOCOLS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** One socket or connection to a SIP server: messages out, messages in. */
 export interface Client {
   readonly protocol: Protocol;
   /** For Via: `UDP 127.0.0.1:1234`, or `WS a.invalid` as browsers have it (RFC 7118 appendix B.1). */
   readonly via: string;
-  /** For Contact, after the @. */
   readonly contactHost: string;
   send(message: string): void;
   close(): void;
@@ -21,11 +19,7 @@ export interface ClientEvents {
   closed(): void;
 }
 
-/**
- * Opens a socket or a connection to 127.0.0.1; over WebSocket the upgrade is done.
- * @param ca PEM, for tls and wss
- * @throws when that fails
- */
+/** Opens a socket or connection to 127.0.0.1, ready for SIP. @param ca PEM, for tls and wss @throws when that fails */
 export function openClient(protocol: Protocol, port: number, events: ClientEvents, ca?: string): Promise<Client> {
   return protocol === 'udp' ? openUdp(port, events) : openStream(protocol, port, events, ca);
 }

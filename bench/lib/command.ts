@@ -4,7 +4,6 @@ import { type Flags, helpOf, readFlags } from './flags.ts';
 export interface Benchmark<S> {
   /** What it does and how it is called: the head of the help text. */
   readonly about: string;
-  /** When the exit code is 1, for the help text. */
   readonly failsWhen: string;
   settings(flags: Flags): S;
   /** Sets the exit code 1 itself when it has printed what is wrong. */
@@ -12,8 +11,8 @@ export interface Benchmark<S> {
 }
 
 /**
- * Runs a benchmark as its command line says, then ends the processes it started. Exit code 1 and the message for what `run` throws; 2, the message and the
- * help text for a wrong command line.
+ * Runs a benchmark as its command line says, then ends the processes it started. Exit code 1 and a message when `run`
+ * throws; 2, a message and the help text for a wrong command line.
  */
 export async function runBenchmark<S>(benchmark: Benchmark<S>, args = process.argv.slice(2)): Promise<void> {
   const { about, failsWhen } = benchmark;
@@ -41,7 +40,6 @@ export async function runBenchmark<S>(benchmark: Benchmark<S>, args = process.ar
   }
 }
 
-/** The compiled sidecar to measure. */
 export function binaryFlag(flags: Flags): string {
   return flags.text('binary', { value: 'path', help: 'the sidecar', default: 'dist/sbc-sip-sidecar' });
 }

@@ -1,4 +1,3 @@
-/** A Digest challenge, quotes removed from its values. */
 export interface Challenge {
   readonly realm: string;
   readonly nonce: string;
@@ -32,7 +31,6 @@ export function findChallenge(response: string): Challenge | undefined {
   return undefined;
 }
 
-/** H(A1) of RFC 7616 3.4.2. */
 export function ha1(user: string, realm: string, password: string): string {
   return md5(`${user}:${realm}:${password}`);
 }

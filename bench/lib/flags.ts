@@ -1,18 +1,14 @@
-/** The command line makes no sense; the message says why. */
+/** The command line is wrong. */
 export class UsageError extends Error {}
 
 interface Described {
-  /** For the help text; it may have several lines. */
   readonly help: string;
-  /** Placeholder of the value in the help text. */
   readonly value?: string;
 }
 
 interface NumberFlag extends Described {
   readonly default: number;
-  /** For the help text, in place of the default. */
   readonly shownDefault?: string;
-  /** The default with `--smoke`. */
   readonly smoke?: number;
   readonly min?: number;
   readonly max?: number;
@@ -27,8 +23,8 @@ interface Row {
 const MAX_NUMBER = 1_000_000;
 
 /**
- * Flags of one command line. Each method declares a flag and returns its value; the help text lists the declarations in
- * their order. A faulty value does not throw, so that all flags get declared; `readFlags` throws for it.
+ * Flags of one command line. Each method declares a flag and returns its value; with `--smoke` the default of a number is
+ * its `smoke`. A faulty value does not throw here but in `readFlags`, so that the help text lists every flag.
  */
 export class Flags {
   readonly #words: string[];
@@ -95,7 +91,6 @@ export class Flags {
     });
   }
 
-  /** A flag without a value. */
   toggle(name: string, help: string): boolean {
     this.#rows.push({ flag: `--${name}`, help, byDefault: '' });
     const before = this.#words.length;
@@ -104,13 +99,11 @@ export class Flags {
     return this.#words.length < before;
   }
 
-  /** What is wrong with the command line, once all flags are declared. */
   get fault(): string | undefined {
     const [unknown] = this.#words;
     return this.#fault ?? (unknown === undefined ? undefined : `unexpected argument ${unknown}`);
   }
 
-  /** One line or more per flag: flag, help, default. */
   get help(): string {
     const lines = this.#rows.flatMap(({ flag, help, byDefault }) =>
       help.split('\n').map((text, i, all) => [i === 0 ? flag : '', text, i === all.length - 1 ? byDefault : '']),
@@ -176,11 +169,7 @@ export class Flags {
   }
 }
 
-/**
- * Reads a command line.
- * @param declare makes settings of the flags
- * @throws UsageError for an unknown flag or a faulty value
- */
+/** Reads a command line. @throws UsageError for an unknown flag or a faulty value */
 export function readFlags<S>(args: readonly string[], declare: (flags: Flags) => S): S {
   const flags = new Flags(args);
   const settings = declare(flags);
@@ -188,7 +177,6 @@ export function readFlags<S>(args: readonly string[], declare: (flags: Flags) =>
   return settings;
 }
 
-/** The help text for the flags that `declare` declares. */
 export function helpOf(declare: (flags: Flags) => unknown): string {
   const flags = new Flags([]);
   declare(flags);

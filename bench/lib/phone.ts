@@ -2,7 +2,6 @@ import { type Client, openClient, type Protocol } from './client.ts';
 import { authorization, findChallenge, ha1, ha2 } from './digest.ts';
 import { REALM } from './sidecar.ts';
 
-/** Time for five transmissions over UDP. */
 const ANSWER_MS = 16_000;
 /** Timer E of RFC 3261 17.1.2.2: a request over UDP is sent again after T1, then at doubling intervals up to T2. */
 const T1_MS = 500;
@@ -97,7 +96,6 @@ export class Phone {
   }
 
   #take(text: string | undefined): void {
-    // A repeated response to an earlier request.
     if (text !== undefined && !text.includes(`CSeq: ${this.#cseq} `)) return;
     const taken = this.#answer;
     this.#answer = undefined;

@@ -3,7 +3,6 @@ import { cpus, release, totalmem, type } from 'node:os';
 
 // Processes as /proc shows them: Linux only.
 
-/** A process to measure, and its name in the report. */
 export interface Watched {
   readonly name: string;
   readonly pid: number;
@@ -21,7 +20,6 @@ export interface Usage {
 /** USER_HZ of Linux: 100 on every architecture that Bun runs on. */
 const TICKS_PER_SECOND = 100;
 const SAMPLE_MS = 250;
-/** Handles have settled when they do not change for this long. */
 const SETTLED_MS = 500;
 const SETTLED_POLL_MS = 50;
 
@@ -37,7 +35,6 @@ export class Watch {
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
-  /** Every process in the order given, then the generator. */
   stop(): Usage[] {
     clearInterval(this.#timer);
     this.#sample();

@@ -16,13 +16,10 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** Provisioning tens of thousands of clients takes a while on a busy machine. */
 const START_MS = 60_000;
-/** More than the sidecar's grace period for requests in flight. */
 const STOP_MS = 10_000;
 
 /**
- * Starts a server.
  * @param listening the line that names its listeners as `udp/127.0.0.1:5060`
  * @throws when that line does not come, with the last lines printed
  */

@@ -5,13 +5,10 @@ import { temporaryDirectory } from '../../test/support/cleanup.ts';
 import type { Protocol } from './client.ts';
 import { type Server, startServer, type TlsFiles } from './server.ts';
 
-/** The realm of the one account. */
 export const REALM = 'sidecar.test';
 
 export interface Sidecar extends Server {
-  /** SQLite's files. */
   readonly dataDirectory: string;
-  /** Its admin socket. */
   readonly socketPath: string;
   /** The first few lines logged at level warn or above. */
   complaints(): string[];
@@ -21,13 +18,11 @@ export interface SidecarOptions {
   readonly listen: readonly Protocol[];
   /** Clients of the account: user1 with password secret1, and so on. None: no provisioning file. */
   readonly users?: number;
-  /** For `tls` and `wss`. */
   readonly tls?: TlsFiles;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 const MAX_COMPLAINTS = 5;
-/** Pino's number for the level. */
 const WARN = 40;
 
 /** Starts the compiled sidecar with its embedded edge. @throws when it does not start, with the last lines printed */

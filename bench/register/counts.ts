@@ -1,6 +1,5 @@
 import { Latency } from '../lib/latency.ts';
 
-/** Distinct wrong answers kept for the report. */
 const MAX_SAMPLES = 5;
 
 /** The counters of one run. A unit is one whole piece of work, e.g. both requests of a registration. */
@@ -12,17 +11,14 @@ export class Counts {
   unanswered = 0;
   /** Units that were due when every phone was busy: less load was offered than requested. */
   skipped = 0;
-  /** Units done before the window closed: the throughput. */
   doneInTime = 0;
   requests = 0;
   retransmissions = 0;
   /** Late and repeated responses. */
   stray = 0;
-  /** Packets that the kernel refused or dropped. */
   lost = 0;
   /** The longest delay of a unit behind its time, ms. */
   lagMs = 0;
-  /** Responses by status code. */
   readonly statuses = new Map<number, number>();
   readonly samples = new Set<string>();
   readonly latency = new Latency();

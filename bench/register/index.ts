@@ -4,7 +4,6 @@ import { Load } from './load.ts';
 import { flaw, type Run, table, toJson } from './report.ts';
 import { registerSettings, type Settings } from './settings.ts';
 
-/** One registrar under load and its runs. */
 interface Side {
   readonly name: string;
   readonly load: Load;
@@ -24,7 +23,6 @@ void runBenchmark({
   },
 });
 
-/** Warms every target up, then loads them in turn, so that other activity on the machine affects all alike. */
 async function measure({ work, load, pace, targets, processes }: Settings): Promise<Side[]> {
   const { rate, concurrency, seconds, warmup, sources } = pace;
   const sides: Side[] = [];
@@ -71,7 +69,6 @@ function print({ json, work, load, pace }: Settings, sides: readonly Side[]): vo
   }
 }
 
-/** One line on a terminal, replaced by the next. */
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }

@@ -9,13 +9,11 @@ import { COOKIE, type Domain, UserAgent, type Work } from './user-agent.ts';
 export interface LoadOptions {
   readonly target: Target;
   readonly realm: string;
-  /** Number of users; `%d` in the patterns becomes 1 to this number. */
   readonly users: number;
   readonly userPattern: string;
   readonly passwordPattern: string;
   /** UDP sockets that the users are spread over; a user always sends from the same one. */
   readonly sources: number;
-  /** The Expires header, seconds. */
   readonly expires: number;
 }
 
@@ -24,19 +22,15 @@ export interface RunOptions {
   readonly seconds: number;
   /** Units started per second, evenly spaced however slow the answers are; 0 starts one when another ends. */
   readonly rate: number;
-  /** Units in flight when the rate is 0. */
   readonly concurrency: number;
   /** How long to wait for answers after the window, ms; by default DRAIN_MS. */
   readonly drainMs?: number;
 }
 
-/** Time for four transmissions: at 0, 0.5, 1.5 and 3.5 s. */
 export const DRAIN_MS = 4000;
 
-/** Retransmissions are up to this late. */
 const TIMER_TICK_MS = 50;
 
-/** Enough for a million users at 1 000 a second. */
 const ENROL_SECONDS = 1800;
 
 const VIA_BRANCH = `branch=${COOKIE}`;
@@ -53,7 +47,6 @@ export class Load {
   #counts = new Counts();
   #work: Work = 'options';
   #endsAt = 0;
-  /** Called when a unit of work ends: done, wrong or unanswered. */
   #onUnitOver: () => void = () => {};
 
   private constructor(users: number) {
@@ -61,7 +54,6 @@ export class Load {
     this.#idleCount = users;
   }
 
-  /** Opens the sockets; sends nothing yet. Rejects when a socket cannot be opened. */
   static async open(options: LoadOptions): Promise<Load> {
     const load = new Load(options.users);
     load.#sources = await openSources(Math.min(options.sources, options.users), options.target, {
@@ -89,7 +81,6 @@ export class Load {
     return load;
   }
 
-  /** Does one kind of work for `seconds`, then waits for outstanding answers. */
   async run({ work, seconds, rate, concurrency, drainMs = DRAIN_MS }: RunOptions): Promise<Counts> {
     return this.#measure(work, seconds, drainMs, async (counts) => {
       if (rate === 0) await this.#closedLoop(concurrency, seconds * 1000, () => performance.now() < this.#endsAt);
@@ -137,7 +128,6 @@ export class Load {
     return counts;
   }
 
-  /** Closed loop: keeps `concurrency` units in flight while `wanted`, for `ms` at most. */
   #closedLoop(concurrency: number, ms: number, wanted: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       let inFlight = 0;

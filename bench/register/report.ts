@@ -4,7 +4,6 @@ import type { Counts } from './counts.ts';
 
 export interface Run {
   readonly counts: Counts;
-  /** Length of the window, without the wait for the last answers. */
   readonly seconds: number;
   readonly usage: readonly Usage[];
 }
@@ -12,7 +11,6 @@ export interface Run {
 /** Above this share of units unanswered, answered wrongly or not begun a run does not count. */
 const TOLERATED_SHARE = 0.001;
 
-/** Why a run does not count, or undefined when it does. */
 export function flaw({ counts }: Run): string | undefined {
   const due = counts.started + counts.skipped;
   if (due === 0) return 'no unit was begun';
@@ -24,7 +22,6 @@ export function flaw({ counts }: Run): string | undefined {
   return undefined;
 }
 
-/** The figures of a run by name, in the order of the report. */
 export function figures({ counts, seconds, usage }: Run): Map<string, number> {
   const { latency } = counts;
   const rows = new Map<string, number>([

@@ -22,7 +22,6 @@ export class RetransmissionTimers<T extends Waiting<T>> {
   readonly #heads: (T | undefined)[] = DELAYS_MS.map(() => undefined);
   readonly #tails: (T | undefined)[] = DELAYS_MS.map(() => undefined);
 
-  /** Starts the timers of a request just sent. */
   start(request: T, now: number): void {
     this.stop(request);
     this.#append(request, 0, now);

@@ -6,7 +6,6 @@ import type { Target } from './source.ts';
 
 export const WORKS = ['full', 'refresh', 'options', 'unregister'] as const;
 
-/** The flags of index.ts. */
 export function registerSettings(flags: Flags) {
   const targets = flags.list('target', {
     value: '[name=]ip:port',

@@ -5,7 +5,6 @@ export interface Target {
   readonly port: number;
 }
 
-/** One UDP socket of the generator, connected to the target. */
 export interface UdpSource extends Source {
   close(): void;
 }
@@ -80,7 +79,6 @@ function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
 }
 
-/** 127.0.1.1 to 127.0.1.254, then 127.0.2.1 and so on. */
 function loopbackAddress(index: number): string {
   const perNet = 254;
   return `127.0.${1 + Math.floor(index / perNet)}.${1 + (index % perNet)}`;

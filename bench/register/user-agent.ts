@@ -4,7 +4,6 @@ import type { Waiting } from './retransmit.ts';
 /** One unit of work; `enrol` is the warm-up of `refresh`. */
 export type Work = 'full' | 'refresh' | 'options' | 'unregister' | 'enrol';
 
-/** One request and the response it must get. */
 interface Step {
   readonly method: 'REGISTER' | 'OPTIONS';
   readonly authorized: boolean;
@@ -32,19 +31,15 @@ const STEPS: Record<Work, readonly Step[]> = {
   unregister: [...REGISTER, ...UNREGISTER],
 };
 
-/** One of the generator's sockets. */
 export interface Source {
   readonly address: string;
   readonly port: number;
   send(message: string): void;
 }
 
-/** What all user agents of a load share. */
 export interface Domain {
   readonly realm: string;
-  /** H(A2) of a REGISTER to this realm. */
   readonly ha2: string;
-  /** The Expires header, seconds. */
   readonly expires: number;
   /** Makes Call-IDs, branches and Contacts unique to this process. */
   readonly salt: string;
@@ -106,7 +101,6 @@ export class UserAgent implements Waiting<UserAgent> {
     this.#send();
   }
 
-  /** Retransmits the request in flight. */
   resend(): void {
     this.#source.send(this.#request);
   }
@@ -179,7 +173,6 @@ export class UserAgent implements Waiting<UserAgent> {
     if (!challenge) return '';
     const { realm, salt } = this.#domain;
     const user = this.#user;
-    // H(A1) is kept for the configured realm.
     if (challenge.realm === realm) this.#ha1 ??= ha1(user, realm, this.#password);
     return authorization(challenge, {
       user,

@@ -8,10 +8,8 @@ import { portOf, type Server } from '../lib/server.ts';
 const MAX_REGISTERING = 200;
 /** The newest phones stay connected, so that samples see open connections. */
 const STAYING = 60;
-/** Distinct failures kept for the report. */
 const MAX_FAILURES = 5;
 
-/** Phones that connect, register and leave. */
 export class Churn {
   done = 0;
   failed = 0;

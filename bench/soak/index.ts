@@ -11,7 +11,6 @@ import { medianBetween, Samples } from './samples.ts';
 const SAMPLE_MS = 500;
 /** The edge keeps answered transactions for 32 s, so memory is steady no earlier. */
 const STEADY_AFTER_S = 40;
-/** Time until the last of these transactions has ended. */
 const FORGOTTEN_MS = 36_000;
 /** Allowance for the garbage collector between two stretches of the same load. */
 const TOLERATED_GROWTH = 1.2;
@@ -83,23 +82,21 @@ async function soak(settings: Settings): Promise<void> {
   const { connections, serverTransactions, clientTransactions } = await edgeStatus(sidecar);
   const left = { connections, serverTransactions, clientTransactions };
   load.close();
-  const complaints = sidecar.complaints();
   await sidecar.stop();
 
   const { all } = samples;
   const fifth = (seconds - STEADY_AFTER_S) / 5;
   const early = medianBetween(all, 'rssMb', STEADY_AFTER_S, STEADY_AFTER_S + fifth);
   const late = medianBetween(all, 'rssMb', seconds - fifth, seconds);
-  const faults = [
-    ...[flaw({ counts, seconds, usage: [] })].filter((f) => f !== undefined),
-    ...(churn.failed > 0 ? [`${churn.failed} phones failed: ${[...churn.failures].join('; ')}`] : []),
-    ...(churn.skipped > 0 ? [`${churn.skipped} phones were not begun: the machine cannot keep up`] : []),
-    ...(after > before ? [`${after} handles at the end, ${before} at the beginning`] : []),
-    ...(connections > 0 ? [`${connections} connections are still counted`] : []),
-    ...(!settings.smoke && serverTransactions + clientTransactions > 0 ? ['transactions have not ended'] : []),
-    ...(late > early * TOLERATED_GROWTH ? [`memory grew from ${early.toFixed(0)} to ${late.toFixed(0)} MB`] : []),
-    ...complaints.map((line) => `the sidecar logged: ${line}`),
-  ];
+  const faults = sidecar.complaints().map((line) => `the sidecar logged: ${line}`);
+  const flawed = flaw({ counts, seconds, usage: [] });
+  if (flawed !== undefined) faults.push(flawed);
+  if (churn.failed > 0) faults.push(`${churn.failed} phones failed: ${[...churn.failures].join('; ')}`);
+  if (churn.skipped > 0) faults.push(`${churn.skipped} phones were not begun: the machine cannot keep up`);
+  if (after > before) faults.push(`${after} handles at the end, ${before} at the beginning`);
+  if (connections > 0) faults.push(`${connections} connections are still counted`);
+  if (!settings.smoke && serverTransactions + clientTransactions > 0) faults.push('transactions have not ended');
+  if (late > early * TOLERATED_GROWTH) faults.push(`memory grew from ${early.toFixed(0)} to ${late.toFixed(0)} MB`);
   const figures = {
     seconds,
     registrations: counts.done,
@@ -137,7 +134,6 @@ function print({ rate, churn }: Settings, figures: Readonly<Record<string, unkno
   console.log(faults.length === 0 ? 'nothing grew, nothing failed' : `${faults.length} failed`);
 }
 
-/** Numbers with one digit after the point, at any depth. */
 function rounded(value: unknown): unknown {
   if (typeof value === 'number') return Math.round(value * 10) / 10;
   if (typeof value !== 'object' || value === null) return value;

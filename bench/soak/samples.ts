@@ -4,15 +4,11 @@ import { handles, rssMb } from '../lib/proc.ts';
 import { edgeStatus, type Sidecar } from '../lib/sidecar.ts';
 import { spread } from '../lib/spread.ts';
 
-/** What a sidecar holds at one moment. */
 export interface Sample {
-  /** Seconds since sampling began. */
   readonly at: number;
   readonly rssMb: number;
   readonly handles: number;
-  /** Server and client transactions of its edge. */
   readonly transactions: number;
-  /** Size of the files in its data directory. */
   readonly dataMb: number;
 }
 

@@ -4,7 +4,6 @@ import type { Progress } from './peer.ts';
 
 const START_MS = 10_000;
 
-/** The process of peer.ts. */
 export class Carrier {
   #progress: Progress | undefined;
   #wake = Promise.withResolvers<void>();

@@ -12,16 +12,13 @@ export interface Measured {
   readonly allowedSeconds: number;
   /** CPU of the sidecar until all are registered, ms per trunk. */
   readonly registeringCpuMs: number;
-  /** CPU of the sidecar in each window, percent of one core. */
   readonly cpuPercent: readonly number[];
   readonly registersPerSecond: readonly number[];
-  /** Readings of RSS before there is any carrier and, one per second, in the windows. */
   readonly idleMb: readonly number[];
   readonly settledMb: readonly number[];
   /** `trunk refresh` over the admin socket, ms. */
   readonly cycleMs: readonly number[];
   readonly retransmissions: number;
-  /** Why the figures do not count. */
   readonly faults: readonly string[];
 }
 

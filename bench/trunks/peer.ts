@@ -1,19 +1,12 @@
-/**
- * The carrier: `peer.ts [stale]`. A process of its own, whose CPU is not the sidecar's; it reports its progress to its
- * parent.
- */
+/** The carrier, a process whose CPU is not the sidecar's: `peer.ts [stale]`. It reports its progress to its parent. */
 import { type PeerRequest, SipPeer } from '../../test/support/sip-peer.ts';
 import { Registrar } from '../../test/support/sip-registrar.ts';
 
-/** A report of the peer. */
 export interface Progress {
   readonly port: number;
-  /** REGISTERs without retransmissions. */
   readonly requests: number;
   readonly retransmissions: number;
-  /** Users. */
   readonly registered: number;
-  /** REGISTERs with wrong credentials. */
   readonly refused: number;
   /** Times of the first REGISTER and of the one that registered the latest user, ms since the epoch; 0: none yet. */
   readonly firstAt: number;

@@ -5,14 +5,12 @@ import type { Settings } from './settings.ts';
 
 interface Row extends Spread {
   readonly figure: string;
-  /** The median must be below it. */
   readonly target: number | null;
 }
 
 /** Registering all may take this many times what the pace allows. */
 const TOLERATED_DELAY = 1.1;
 
-/** The report for people. */
 export function table(settings: Settings, measured: Measured): string {
   const { trunks, batchSize, batchSleepMs, stores, windows, seconds, stale } = settings;
   const kept = stores === 'sqlite' ? 'SQLite' : 'Redis and MariaDB';
@@ -33,7 +31,6 @@ export function table(settings: Settings, measured: Measured): string {
   return lines.join('\n');
 }
 
-/** The report for programs. */
 export function toJson(settings: Settings, measured: Measured) {
   return { machine: machine(), options: settings, figures: rows(settings, measured), ...measured };
 }

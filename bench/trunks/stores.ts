@@ -9,9 +9,7 @@ import { passwordOf } from './peer.ts';
 export const STORES = ['sqlite', 'servers'] as const;
 export type Kind = (typeof STORES)[number];
 
-/** The stores of the sidecar, without carriers at first. */
 export interface Stores {
-  /** The variables that make the sidecar use them. */
   readonly env: Readonly<Record<string, string>>;
   /** Adds carriers at a port of 127.0.0.1, and has the sidecar read them. */
   add(trunks: number, port: number, admin: AdminConnection): Promise<void>;
@@ -19,14 +17,12 @@ export interface Stores {
 
 const ROWS_PER_INSERT = 1000;
 const REALM = 'carrier.test';
-/** Provisioning ten thousand carriers takes seconds. */
 const ADD_TIMEOUT_MS = 120_000;
 
 export function openStores(kind: Kind): Promise<Stores> {
   return kind === 'sqlite' ? embedded() : servers();
 }
 
-/** The sidecar's SQLite, carriers from a provisioning file. */
 async function embedded(): Promise<Stores> {
   const path = join(temporaryDirectory('bench-trunks'), 'provision.toml');
   await writeFile(path, '');
@@ -46,7 +42,6 @@ async function embedded(): Promise<Stores> {
   };
 }
 
-/** A Redis and a MariaDB started for the benchmark. */
 async function servers(): Promise<Stores> {
   const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
   return {
