@@ -23,7 +23,7 @@ export interface SidecarOptions {
 }
 
 const MAX_COMPLAINTS = 5;
-const WARN = 40;
+const PINO_WARN = 40;
 
 /** Starts the compiled sidecar with its embedded edge. @throws when it does not start, with the last lines printed */
 export async function startSidecar(binary: string, options: SidecarOptions): Promise<Sidecar> {
@@ -54,7 +54,7 @@ export async function edgeStatus({ socketPath }: Sidecar): Promise<EdgeStatus> {
 }
 
 function complaintsIn(lines: readonly string[]): string[] {
-  const isComplaint = (line: string) => Number(/"level":(\d+)/.exec(line)?.[1] ?? 0) >= WARN;
+  const isComplaint = (line: string) => Number(/"level":(\d+)/.exec(line)?.[1] ?? 0) >= PINO_WARN;
   return lines.filter(isComplaint).slice(0, MAX_COMPLAINTS);
 }
 
