@@ -1,6 +1,5 @@
 import type { Answer } from '../../src/admin/protocol.ts';
 
-/** What the sidecar answers to fs-list when so many feature servers are active. */
 export function serverListLine(count: number): string {
   const now = Date.now();
   const servers = Array.from({ length: count }, (_, i) => ({

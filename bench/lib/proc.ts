@@ -1,28 +1,29 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 
-/** A process whose cost is measured beside the load, by the name the report gives it. */
+// Processes as /proc shows them: Linux only.
+
 export interface Watched {
   readonly name: string;
   readonly pid: number;
 }
 
-/** What a process used over a window, all its threads together. */
+/** What a process with all its threads used during a run. */
 export interface Usage {
   readonly name: string;
-  /** User and system time in ms; /proc counts in steps of 10 ms. */
+  /** User and system time in ms, in steps of 10 ms. */
   readonly cpuMs: number;
-  /** The highest of the samples of its resident memory, in MB (2^20 bytes). */
+  /** The largest sample of its resident memory, MB (2^20 bytes). */
   readonly rssMb: number;
 }
 
 /** USER_HZ of Linux: 100 on every architecture that Bun runs on. */
 const TICKS_PER_SECOND = 100;
-
-/** Often enough to see a peak that lasts; a look costs some 20 µs a process. */
 const SAMPLE_MS = 250;
+const SETTLED_MS = 500;
+const SETTLED_POLL_MS = 50;
 
-/** Watches processes from its making until `stop`. Throws when one of them is not there. */
+/** Measures processes, and this one as `generator`, until `stop`. Throws when one of them does not exist. */
 export class Watch {
   readonly #own = process.cpuUsage();
   readonly #seen: { watched: Watched; cpuMs: number; rssMb: number }[];
@@ -34,7 +35,6 @@ export class Watch {
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
-  /** The figures since the start: of every process, and of this one under the name `generator` at the end. */
   stop(): Usage[] {
     clearInterval(this.#timer);
     this.#sample();
@@ -62,18 +62,35 @@ export function machine(): string {
   return `${cores[0]?.model ?? 'unknown processor'}, ${cores.length} cores, ${memory}, ${type()} ${release()}, Bun ${Bun.version}`;
 }
 
-/** User and system time of all its threads so far, in ms. Throws when it is not there. */
+/** User and system time of all its threads so far, ms. Throws when it does not exist. */
 export function cpuMs(watched: Watched): number {
   const stat = read(watched, 'stat');
-  // The second field is the command in parentheses and may hold anything, so counting starts behind the last one.
+  // The second field is the command in parentheses and may contain anything, parentheses included.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
 }
 
-/** Its resident memory now, in MB (2^20 bytes). Throws when it is not there. */
+/** Its resident memory, MB (2^20 bytes). Throws when it does not exist. */
 export function rssMb(watched: Watched): number {
   const kb = /^VmRSS:\s+(\d+) kB/m.exec(read(watched, 'status'))?.[1];
   return Number(kb ?? 0) / 1024;
+}
+
+/** Its open file descriptors. Throws when it does not exist. */
+export function handles({ pid }: Watched): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Its handles once their number no longer changes: a peer closes its end of our connections a little later. */
+export async function settledHandles(watched: Watched): Promise<number> {
+  let last = handles(watched);
+  for (let unchangedMs = 0; unchangedMs < SETTLED_MS; unchangedMs += SETTLED_POLL_MS) {
+    await Bun.sleep(SETTLED_POLL_MS);
+    const now = handles(watched);
+    if (now !== last) unchangedMs = 0;
+    last = now;
+  }
+  return last;
 }
 
 function ownRssMb(): number {

@@ -1,20 +1,15 @@
-import { authorization, findChallenge, ha1, ha2 } from '../register/digest.ts';
 import { type Client, openClient, type Protocol } from './client.ts';
+import { authorization, findChallenge, ha1, ha2 } from './digest.ts';
 import { REALM } from './sidecar.ts';
 
-/** Long enough for a request lost four times over; timer F of RFC 3261 is 32 s. */
 const ANSWER_MS = 16_000;
-
-/** RFC 3261 17.1.2.2, timer E: a request over UDP is sent again after T1, and each time twice as long, up to T2. */
+/** Timer E of RFC 3261 17.1.2.2: a request over UDP is sent again after T1, then at doubling intervals up to T2. */
 const T1_MS = 500;
 const T2_MS = 4000;
-/** How often a phone looks whether its request is due again. */
 const TICK_MS = 250;
 
-/** A phone with one request in flight at a time. */
+/** A phone of the sidecar's account, on a socket or connection of its own, with one request in flight at a time. */
 export class Phone {
-  /** Requests sent again, over UDP. */
-  retransmissions = 0;
   #client: Client | undefined;
   #request = '';
   #dueAt = 0;
@@ -24,7 +19,7 @@ export class Phone {
   #cseq = 0;
   readonly #callId = crypto.randomUUID();
 
-  /** @throws when the connection cannot be had */
+  /** @param user its number: user1 has the password secret1 @throws when the connection cannot be opened */
   static async open(protocol: Protocol, port: number, user: number, ca?: string): Promise<Phone> {
     const phone = new Phone(user);
     const events = { message: (text: string) => phone.#take(text), closed: () => phone.#take(undefined) };
@@ -35,7 +30,7 @@ export class Phone {
 
   private constructor(private readonly user: number) {}
 
-  /** Sends a request; `taken` gets its answer, undefined when the connection has ended instead. */
+  /** Sends a request; `taken` gets the final response, or undefined when the connection ends first. */
   ask(method: 'OPTIONS' | 'REGISTER', extra: string, taken: (text: string | undefined) => void): void {
     const client = this.#client;
     if (!client) {
@@ -57,19 +52,19 @@ export class Phone {
     this.#dueAt = performance.now() + T1_MS;
   }
 
-  /** Sends a request and returns the answer. @throws when none comes */
+  /** Sends a request and returns the response. @throws when there is none */
   request(method: 'OPTIONS' | 'REGISTER', extra = ''): Promise<string> {
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`no answer to ${method} within ${ANSWER_MS} ms`)), ANSWER_MS);
       this.ask(method, extra, (text) => {
         clearTimeout(late);
-        if (text === undefined) reject(new Error(`${method}: the connection has ended instead of an answer`));
+        if (text === undefined) reject(new Error(`${method}: the connection ended before an answer`));
         else resolve(text);
       });
     });
   }
 
-  /** Registers, with credentials when it is challenged. @throws when the last answer is no 200 */
+  /** Registers, and answers a challenge. @throws when the final response is not 200 */
   async register(): Promise<void> {
     let answer = await this.request('REGISTER');
     const challenge = answer.startsWith('SIP/2.0 401 ') ? findChallenge(answer) : undefined;
@@ -95,14 +90,12 @@ export class Phone {
 
   #resendIfDue(): void {
     if (!this.#answer || performance.now() < this.#dueAt) return;
-    this.retransmissions++;
     this.#interval = Math.min(2 * this.#interval, T2_MS);
     this.#dueAt = performance.now() + this.#interval;
     this.#client?.send(this.#request);
   }
 
   #take(text: string | undefined): void {
-    // A second copy of an answer: the request had been sent again.
     if (text !== undefined && !text.includes(`CSeq: ${this.#cseq} `)) return;
     const taken = this.#answer;
     this.#answer = undefined;

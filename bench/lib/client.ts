@@ -4,12 +4,10 @@ import { once } from 'node:events';
 export const PROTOCOLS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** One socket or connection to a SIP server: messages out, messages in. */
 export interface Client {
   readonly protocol: Protocol;
   /** For Via: `UDP 127.0.0.1:1234`, or `WS a.invalid` as browsers have it (RFC 7118 appendix B.1). */
   readonly via: string;
-  /** For Contact, after the @. */
   readonly contactHost: string;
   send(message: string): void;
   close(): void;
@@ -17,15 +15,11 @@ export interface Client {
 
 export interface ClientEvents {
   message(text: string): void;
-  /** The other end has closed the connection, or it was lost. */
+  /** The connection has ended, whichever side closed it. */
   closed(): void;
 }
 
-/**
- * Opens a socket or a connection to 127.0.0.1, upgrade of WebSocket included.
- * @param ca PEM, for tls and wss
- * @throws when that fails
- */
+/** Opens a socket or connection to 127.0.0.1, ready for SIP. @param ca PEM, for tls and wss @throws when that fails */
 export function openClient(protocol: Protocol, port: number, events: ClientEvents, ca?: string): Promise<Client> {
   return protocol === 'udp' ? openUdp(port, events) : openStream(protocol, port, events, ca);
 }
@@ -68,7 +62,7 @@ async function openStream(
   const socket = await Bun.connect({
     hostname: '127.0.0.1',
     port,
-    ...(secure && { tls: { ...(ca !== undefined && { ca }) } }),
+    ...(secure ? { tls: ca === undefined ? true : { ca } } : {}),
     socket: {
       open: (socket) => {
         if (!secure) begin(socket);
@@ -120,14 +114,14 @@ async function openStream(
   };
 }
 
-/** The answers that are measured have no body; a CRLF is an answered keep-alive. */
+/** One message without a body, as all answers are here; a CRLF is an answered keep-alive (RFC 5626 4.4.1). */
 function cutMessage(stream: string): { text: string; end: number } | undefined {
   if (stream.startsWith('\r\n')) return { text: '', end: 2 };
   const blank = stream.indexOf('\r\n\r\n');
   return blank < 0 ? undefined : { text: stream.slice(0, blank + 4), end: blank + 4 };
 }
 
-/** A server's frame (RFC 6455 5.2): not masked, and never longer than 65 535 bytes here. */
+/** One frame from a server (RFC 6455 5.2): not masked, up to 65 535 bytes here. */
 function cutFrame(stream: string): { text: string; end: number } | undefined {
   if (stream.length < 4) return undefined;
   const short = stream.charCodeAt(1);
@@ -138,7 +132,7 @@ function cutFrame(stream: string): { text: string; end: number } | undefined {
   return { text: isText ? stream.slice(start, end) : '', end };
 }
 
-/** A client's frame, masked with zeros: what masking costs the generator is not of interest. */
+/** A frame from a client, masked with zeros: XOR would only cost the generator CPU. */
 function textFrame(message: string): Buffer {
   const length = Buffer.byteLength(message);
   const start = length < 126 ? 6 : 8;

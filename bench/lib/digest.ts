@@ -1,21 +1,20 @@
-/** What a phone needs of a Digest challenge to answer it. The values stand as they came, quotes removed. */
 export interface Challenge {
   readonly realm: string;
   readonly nonce: string;
   readonly opaque: string | undefined;
-  /** True when the challenge offers qop=auth; without it the response is that of RFC 2069. */
+  /** Whether it offers qop=auth; without it the response is that of RFC 2069. */
   readonly qop: boolean;
 }
 
 const HEADER = '\r\nWWW-Authenticate:';
 const md5 = (text: string) => Bun.MD5.hash(text, 'hex');
 
-/** The first MD5 challenge of a 401 (RFC 8760: there may be others beside it); undefined when it offers none. */
+/** The first MD5 challenge of a 401, which may have others (RFC 8760); undefined when it has none. */
 export function findChallenge(response: string): Challenge | undefined {
   let name = HEADER;
   let text = response;
   if (!text.includes(name)) {
-    // Header names are case-insensitive; the usual spelling is tried first because lower-casing costs a copy.
+    // Header names are case-insensitive; lower-casing costs a copy of the response.
     name = HEADER.toLowerCase();
     text = response.toLowerCase();
   }
@@ -32,7 +31,6 @@ export function findChallenge(response: string): Challenge | undefined {
   return undefined;
 }
 
-/** H(A1) of RFC 7616 3.4.2; worth keeping, it changes only with the realm. */
 export function ha1(user: string, realm: string, password: string): string {
   return md5(`${user}:${realm}:${password}`);
 }
@@ -61,7 +59,7 @@ export function authorization(
   );
 }
 
-/** One parameter of a challenge line, by scanning: a name must follow a space or a comma. */
+/** The value of a parameter in a challenge. Scans, because a regular expression costs more. */
 function param(line: string, name: string): string | undefined {
   for (let at = line.indexOf(`${name}=`); at >= 0; at = line.indexOf(`${name}=`, at + 1)) {
     const before = line[at - 1];

@@ -1,15 +1,14 @@
-import { authorization, type Challenge, findChallenge, ha1 } from './digest.ts';
+import { authorization, type Challenge, findChallenge, ha1 } from '../lib/digest.ts';
 import type { Waiting } from './retransmit.ts';
 
-/** What a phone does as one unit of work; `enrol` is the warm-up of `refresh`. */
+/** One unit of work; `enrol` is the warm-up of `refresh`. */
 export type Work = 'full' | 'refresh' | 'options' | 'unregister' | 'enrol';
 
-/** One request of a dialogue and the answer it must get. */
 interface Step {
   readonly method: 'REGISTER' | 'OPTIONS';
   readonly authorized: boolean;
   readonly status: 200 | 401;
-  /** After the answer the Contact must be bound, or must no longer be. */
+  /** Whether the 200 must list the Contact or must not. */
   readonly binding?: 'bound' | 'gone';
 }
 
@@ -24,7 +23,7 @@ const UNREGISTER: readonly Step[] = [
   { method: 'REGISTER', authorized: true, status: 200, binding: 'gone' },
 ];
 
-const DIALOGUES: Record<Work, readonly Step[]> = {
+const STEPS: Record<Work, readonly Step[]> = {
   full: REGISTER,
   enrol: REGISTER,
   refresh: [REFRESH],
@@ -32,36 +31,35 @@ const DIALOGUES: Record<Work, readonly Step[]> = {
   unregister: [...REGISTER, ...UNREGISTER],
 };
 
-/** Where a phone sends from: one of the generator's sockets. */
 export interface Source {
   readonly address: string;
   readonly port: number;
   send(message: string): void;
 }
 
-/** What all phones of a load share. */
 export interface Domain {
   readonly realm: string;
-  /** H(A2) of a REGISTER to this realm. */
   readonly ha2: string;
-  /** Seconds asked for in Expires. */
   readonly expires: number;
-  /** Tells the Call-IDs, branches and Contacts of this process from those of any other. */
+  /** Makes Call-IDs, branches and Contacts unique to this process. */
   readonly salt: string;
-  /** Called for every new request, not for retransmissions. */
-  onRequest(phone: Phone): void;
+  /** Called for every request, not for retransmissions. */
+  onRequest(userAgent: UserAgent): void;
 }
 
-/** How a response took the dialogue on: `stray` answers nothing that is waited for, other text says what was wrong. */
+/** What a response did to the unit of work; `stray` matches no request in flight. */
 export type Outcome = 'pending' | 'done' | 'stray' | { readonly wrong: string };
 
-/** One user's phone: the dialogue it is in, as a client of RFC 3261 17.1.2 (timers are the load's). */
-export class Phone implements Waiting<Phone> {
+/**
+ * One user's phone as a client of RFC 3261 17.1.2, one unit of work at a time. Made for very many of them: the sockets and
+ * the timers are the load's.
+ */
+export class UserAgent implements Waiting<UserAgent> {
   stage = -1;
   dueAt = 0;
-  previous: Phone | undefined;
-  next: Phone | undefined;
-  /** When the unit of work began, in the load's milliseconds. */
+  previous: UserAgent | undefined;
+  next: UserAgent | undefined;
+  /** When the unit of work began, on the load's clock, ms. */
   startedAt = 0;
 
   readonly slot: number;
@@ -90,9 +88,9 @@ export class Phone implements Waiting<Phone> {
     this.#aor = `<sip:${user}@${domain.realm}>`;
   }
 
-  /** Begins a unit of work. All but a refresh come from a Contact and a Call-ID never used before. */
+  /** Begins a unit of work. Every one but a refresh has a new Contact and Call-ID. */
   begin(work: Work): void {
-    this.#steps = DIALOGUES[work];
+    this.#steps = STEPS[work];
     this.#step = 0;
     if (work !== 'refresh') {
       const unit = `${this.slot.toString(36)}-${(++this.#sequence).toString(36)}-${this.#domain.salt}`;
@@ -103,12 +101,11 @@ export class Phone implements Waiting<Phone> {
     this.#send();
   }
 
-  /** Sends the request that waits for its answer once more, byte for byte. */
   resend(): void {
     this.#source.send(this.#request);
   }
 
-  /** Takes a response whose branch named this phone and, when it is the right one, sends the next request. */
+  /** Handles a response whose branch names this user agent; after the expected one sends the next request. */
   receive(status: number, response: string, branchAt: number): Outcome {
     const step = this.#steps[this.#step];
     if (!step || !response.startsWith(this.#branch, branchAt) || status < 200) return 'stray';
@@ -120,7 +117,7 @@ export class Phone implements Waiting<Phone> {
     return 'pending';
   }
 
-  /** Forgets the unit of work; what still arrives for it is stray. */
+  /** Ends the unit of work; later responses to it are stray. */
   abandon(): void {
     this.#end('done');
   }
@@ -176,7 +173,6 @@ export class Phone implements Waiting<Phone> {
     if (!challenge) return '';
     const { realm, salt } = this.#domain;
     const user = this.#user;
-    // A phone keeps H(A1); so does this one, as long as the realm is the one it was set up for.
     if (challenge.realm === realm) this.#ha1 ??= ha1(user, realm, this.#password);
     return authorization(challenge, {
       user,
@@ -188,10 +184,10 @@ export class Phone implements Waiting<Phone> {
   }
 }
 
-/** What every branch begins with (RFC 3261 8.1.1.7); behind it stands the number of the phone. */
+/** What every branch begins with (RFC 3261 8.1.1.7); the user agent's slot follows. */
 export const COOKIE = 'z9hG4bK';
 
-/** Whether a 200 lists a Contact with time left: its own expires parameter, else the Expires header. */
+/** Whether a 200 lists a Contact with time left, by its expires parameter or else the Expires header. */
 function isBound(response: string, contact: string): boolean {
   const at = response.indexOf(contact);
   if (at < 0) return false;

@@ -1,6 +1,6 @@
 /**
- * Open loop: calls `begin` for the n-th time n / rate seconds after now, however slow the answers are, with the ms it
- * comes late; resolves when `seconds` are over. The timer's grain is 1 ms, so what falls due within one comes together.
+ * Open loop: calls `begin` for the n-th time n / rate seconds from now, however slow the answers are, and passes it how
+ * late it is in ms; resolves after `seconds`. Timers have a grain of 1 ms, so calls due within one come together.
  */
 export function evenly(rate: number, seconds: number, begin: (lateMs: number) => void): Promise<void> {
   const began = performance.now();
@@ -12,7 +12,6 @@ export function evenly(rate: number, seconds: number, begin: (lateMs: number) =>
       try {
         const now = performance.now() - began;
         for (; next < planned && dueAt(next) <= now; next++) begin(now - dueAt(next));
-        // The window is as long as it was asked to be, also behind the last unit.
         const wait = (next < planned ? dueAt(next) : seconds * 1000) - (performance.now() - began);
         if (next === planned && wait <= 0) resolve();
         else setTimeout(step, Math.max(1, Math.floor(wait)));
