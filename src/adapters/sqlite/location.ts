@@ -23,9 +23,16 @@ interface PendingChange {
   readonly reject: (error: Error) => void;
 }
 
+interface PendingLookup {
+  readonly read: (now: number) => AorState;
+  readonly resolve: (state: AorState) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** Updates that arrive in one turn of the event loop share one transaction, and so one sync to disk. */
 export class SqliteLocationService implements LocationService {
   #queue: PendingChange[] = [];
+  #lookups: PendingLookup[] = [];
   readonly #sql: ReturnType<typeof statements>;
 
   constructor(
@@ -41,13 +48,28 @@ export class SqliteLocationService implements LocationService {
     while (sweep() === SWEEP_LIMIT);
   }
 
-  async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
-    const now = this.clock.now();
-    return guarded(() => ({
+  lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
+    const read = (now: number): AorState => ({
       bindings: this.#live(nameOf(aor), now).map(({ binding }) => binding),
       aorsInRealm: countRealm ? this.#countRealm(aor.realm, now) : 0,
       lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
-    }));
+    });
+    return new Promise((resolve, reject) => {
+      if (this.#lookups.push({ read, resolve, reject }) === 1) setImmediate(() => this.#read());
+    });
+  }
+
+  /** Reads for every lookup of this turn of the event loop in one transaction: its locks cost more than a read. */
+  #read(): void {
+    const batch = this.#lookups;
+    this.#lookups = [];
+    const now = this.clock.now();
+    try {
+      const states = guarded(this.database.transaction(() => batch.map(({ read }) => read(now))));
+      for (const [i, state] of states.entries()) batch[i]?.resolve(state);
+    } catch (error) {
+      for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   update(update: Update): Promise<UpdateOutcome> {
