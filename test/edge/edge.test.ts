@@ -1,12 +1,11 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { Edge, type EdgeOptions, ListenError } from '../../src/edge/index.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
-import type { ConnectionPeer, SipAnswer, SipHandler } from '../../src/ports/sip-server.ts';
+import type { SipAnswer, SipHandler } from '../../src/ports/sip-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import { openStream, STREAMS, serverTls } from './stream-peers.ts';
-import { portOf, request, silent, TcpPeer, TestEdge, UdpPeer } from './support.ts';
+import { datagramsRead, portOf, request, silent, TcpPeer, TestEdge, UdpPeer } from './support.ts';
 
 /** RFC 3261 17.1.2.2, timer F, and the slack of a {@link DelayQueue}. */
 const CLIENT_GIVES_UP_MS = 32_500;
@@ -31,14 +30,6 @@ async function openTcp(edge: TestEdge): Promise<TcpPeer> {
 
 function options(phone: UdpPeer, fields: Parameters<typeof request>[2] = {}): string {
   return request('OPTIONS', `UDP 127.0.0.1:${phone.port}`, fields);
-}
-
-/** Resolves when every datagram that was sent before has been read. */
-async function datagramsRead(): Promise<void> {
-  using one = await UdpPeer.open();
-  using other = await UdpPeer.open();
-  other.send('marker', one.port);
-  await one.next();
 }
 
 describe('a handler', () => {
@@ -233,144 +224,22 @@ describe('connect', () => {
   });
 
   test.each(['udp', 'tcp'] as const)('a %s port in use: the error names it, and nothing stays open', async (proto) => {
-    const edge = await start();
-    const port = edge.port(proto);
-    const before = edge.edge.localHostports;
-    const free = { proto: 'udp', host: '127.0.0.2', port: 0 } as const;
+    const port = (await start()).port(proto);
+    // The same port of another address, which has been listened on when the error comes.
+    const free = { proto: 'tcp', host: '127.0.0.2', port } as const;
     const taken = { proto, host: '127.0.0.1', port };
     const other = new Edge({ listen: [free, taken], logger: silent });
     const failed = await other.connect().catch((error) => error);
     expect(failed).toBeInstanceOf(ListenError);
     expect(failed.message).toBe(`${proto}/127.0.0.1:${port} is in use`);
     expect([other.connected, other.localHostports]).toEqual([false, '']);
-    expect(edge.edge.localHostports).toBe(before);
+    await expect(TcpPeer.open(port, '127.0.0.1', '127.0.0.2')).rejects.toThrow();
   });
 
   test('the external address is announced, and the local one can be had too', async () => {
     const { edge } = await start({ externalIp: '192.0.2.7' });
     expect(edge.hostports).toMatch(/^udp\/192\.0\.2\.7:\d+,tcp\/192\.0\.2\.7:\d+$/);
     expect(edge.localHostports).toMatch(/^udp\/127\.0\.0\.1:\d+,tcp\/127\.0\.0\.1:\d+$/);
-  });
-});
-
-describe('stop', () => {
-  const GRACE_MS = 5000;
-
-  test('waits for what is in progress by UDP, and answers it', async () => {
-    const edge = await start();
-    const phone = await openUdp();
-    phone.send(options(phone), edge.port('udp'));
-    const received = await edge.next();
-    const stopped = edge.edge.stop(GRACE_MS);
-    received.answer(200);
-    await stopped;
-    expect(await phone.next()).toStartWith('SIP/2.0 200 ');
-  });
-
-  test.each(STREAMS)('waits for what is in progress by %s, answers it, and ends the connection', async (proto) => {
-    const listen = [{ proto, host: '127.0.0.1', port: 0 }] as const;
-    const edge = await start({ listen, tls: serverTls() });
-    const phone = cleaner.use(await openStream(proto, edge.port(proto)));
-    for (let i = 0; i < 2; i++) phone.send(request('OPTIONS', `${proto.toUpperCase()} a.invalid`, { callId: `${i}` }));
-    const received = [await edge.next(), await edge.next()];
-    const stopped = edge.edge.stop(GRACE_MS);
-    // One that is not answered any more.
-    phone.send(request('OPTIONS', `${proto.toUpperCase()} a.invalid`));
-    await datagramsRead();
-    for (const { answer } of received) answer(200);
-    await stopped;
-    for (let i = 0; i < 2; i++)
-      expect(await phone.next()).toMatch(new RegExp(`^SIP/2.0 200 .*^Call-ID: ${i}\r$`, 'ms'));
-    await phone.closed;
-    expect(phone.inbox.size).toBe(0);
-    expect(edge.received.size).toBe(0);
-  });
-
-  test('gives no response at all to a new request, and answers what is in progress afterwards', async () => {
-    const edge = await start();
-    const phone = await openUdp();
-    phone.send(options(phone, { callId: 'first' }), edge.port('udp'));
-    const received = await edge.next();
-    const stopped = edge.edge.stop(GRACE_MS);
-    // One that a handler would answer, and one that the edge would refuse by itself.
-    phone.send(options(phone), edge.port('udp'));
-    phone.send(request('INVITE', `UDP 127.0.0.1:${phone.port}`), edge.port('udp'));
-    await datagramsRead();
-    received.answer(200);
-    await stopped;
-    expect(await phone.next()).toContain('\r\nCall-ID: first\r\n');
-    await datagramsRead();
-    expect(phone.inbox.size).toBe(0);
-    expect(edge.received.size).toBe(0);
-  });
-
-  test('accepts no new connection while it waits', async () => {
-    const edge = await start();
-    const phone = await openUdp();
-    phone.send(options(phone), edge.port('udp'));
-    const received = await edge.next();
-    const stopped = edge.edge.stop(GRACE_MS);
-    await expect(TcpPeer.open(edge.port('tcp'))).rejects.toThrow();
-    received.answer(200);
-    await stopped;
-  });
-
-  test('waits no longer than its grace for a handler that hangs', async () => {
-    const timers = new ManualTimers();
-    const edge = await start({ timers });
-    const phone = await openTcp(edge);
-    phone.send(request('OPTIONS', 'TCP a.invalid'));
-    const received = await edge.next();
-    let stopped = false;
-    const stopping = edge.edge.stop(GRACE_MS).then(() => {
-      stopped = true;
-    });
-    await timers.advanceAsync(GRACE_MS - 1);
-    expect(stopped).toBe(false);
-    timers.advance(1);
-    await stopping;
-    await phone.closed;
-    // A late answer harms nobody.
-    received.answer(200);
-    await settle();
-    expect(phone.inbox.size).toBe(0);
-    expect(timers.pending).toBe(0);
-  });
-
-  test('waits for nothing when nothing is in progress', async () => {
-    const edge = await start({ timers: new ManualTimers() });
-    await edge.edge.stop(GRACE_MS);
-  });
-
-  test('ends every connection, frees every port, and reports no connection as ended', async () => {
-    const edge = await start();
-    const ended: ConnectionPeer[] = [];
-    edge.edge.connections.onEnded((peer) => ended.push(peer));
-    const phone = await openTcp(edge);
-    phone.send(request('OPTIONS', 'TCP a.invalid'));
-    await edge.answerNext();
-    await phone.next();
-    const port = edge.port('tcp');
-    await edge.edge.stop(GRACE_MS);
-    await phone.closed;
-    await expect(TcpPeer.open(port)).rejects.toThrow();
-    expect(edge.edge.connected).toBe(false);
-    expect(edge.edge.holding).toEqual(NOTHING_HELD);
-    expect(ended).toEqual([]);
-  });
-
-  test('fails the requests that wait for a response, and sends no more', async () => {
-    const edge = await start();
-    const gateway = await openUdp();
-    const nextHop = { address: '127.0.0.1', port: gateway.port, transport: 'udp' } as const;
-    const ask = () => edge.edge.request({ method: 'OPTIONS', uri: 'sip:127.0.0.1', nextHop, headers: {} }, 60_000);
-    const asked = ask();
-    await gateway.next();
-    await edge.edge.stop(GRACE_MS);
-    expect(await asked).toMatchObject({ status: 503, local: true });
-    await expect(ask()).rejects.toThrow(new Unavailable('SIP server', 'not listening'));
-    await datagramsRead();
-    expect(gateway.inbox.size).toBe(0);
   });
 });
 
