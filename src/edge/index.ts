@@ -140,7 +140,7 @@ export class Edge implements SipServer {
   async stop(graceMs: number): Promise<void> {
     this.#state = 'stopped';
     this.#layer.stopReading();
-    if (this.#inProgress > 0) {
+    if (this.#inProgress > 0 && graceMs > 0) {
       const idle = Promise.withResolvers<void>();
       this.#onIdle = idle.resolve;
       const timer = (this.options.timers ?? systemTimers).after(graceMs, idle.resolve);

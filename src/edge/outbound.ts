@@ -38,7 +38,6 @@ export interface PreparedRequest {
 export function prepareRequest(request: OutboundRequest, transports: Transports, cseq: number): PreparedRequest {
   const { method, uri, nextHop, headers } = request;
   const { address, port, transport: protocol } = nextHop;
-  const branch = newBranch();
   const tag = newTag();
   const callId = newId();
   const name = nameOf(hostOf(uri));
@@ -49,6 +48,8 @@ export function prepareRequest(request: OutboundRequest, transports: Transports,
     const transport = transports.towards(protocol, address, port);
     if (!transport) throw new NotSent('requested protocol/transport not available');
     const { host, port: sentByPort } = transports.sentBy(transport, address);
+    // Each is a transaction of its own.
+    const branch = newBranch();
     const params = [{ name: 'branch', value: branch }];
     const via = {
       protocol: transport.viaProtocol,

@@ -87,12 +87,13 @@ export class ServerTransactions {
     return tx;
   }
 
+  /** Forgets all of them; a response that comes later is dropped. */
   clear(): void {
+    for (const tx of [...this.#unanswered]) tx.expire('no answer');
     this.#context.noAnswer.clear();
     this.#context.timerJ.clear();
     this.#byKey.clear();
     this.#byMergeKey.clear();
-    this.#unanswered.clear();
     this.#bytes = 0;
   }
 
