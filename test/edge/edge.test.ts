@@ -149,7 +149,7 @@ describe('a handler', () => {
 
 describe('requests beyond a bound are answered 503 until there is room', () => {
   test.each([
-    ['in progress', { requestsInProgress: 1 }],
+    ['in progress', { serverTransactions: { unanswered: 1 } }],
     ['of server transactions', { serverTransactions: { transactions: 1 } }],
     ['of what server transactions keep', { serverTransactions: { bytes: 500 } }],
   ])('the bound %s', async (_what, limits) => {
@@ -169,7 +169,7 @@ describe('requests beyond a bound are answered 503 until there is room', () => {
   });
 
   test('requests in progress are counted over all transports', async () => {
-    const edge = await start({ limits: { requestsInProgress: 1 } });
+    const edge = await start({ limits: { serverTransactions: { unanswered: 1 } } });
     const byUdp = await openUdp();
     const byTcp = await openTcp(edge);
     byUdp.send(options(byUdp), edge.port('udp'));
@@ -180,7 +180,7 @@ describe('requests beyond a bound are answered 503 until there is room', () => {
 
   test('a handler that fails gives its place back', async () => {
     const listen = [{ proto: 'udp', host: '127.0.0.1', port: 0 }] as const;
-    const edge = new Edge({ listen, logger: silent, limits: { requestsInProgress: 1 } });
+    const edge = new Edge({ listen, logger: silent, limits: { serverTransactions: { unanswered: 1 } } });
     edge.handle('OPTIONS', () => Promise.reject(new Error('no way')));
     await edge.connect();
     cleaner.defer(() => edge.stop(0));
@@ -191,8 +191,20 @@ describe('requests beyond a bound are answered 503 until there is room', () => {
     }
   });
 
+  test('a handler that never answers gives its place back when its client has given up', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers, limits: { serverTransactions: { unanswered: 1 } } });
+    const phone = await openUdp();
+    phone.send(options(phone), edge.port('udp'));
+    await edge.next();
+    timers.advance(CLIENT_GIVES_UP_MS);
+    phone.send(options(phone), edge.port('udp'));
+    await edge.answerNext();
+    expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+  });
+
   test('a retransmission needs no room', async () => {
-    const edge = await start({ limits: { requestsInProgress: 1 } });
+    const edge = await start({ limits: { serverTransactions: { unanswered: 1 } } });
     const phone = await openUdp();
     const text = options(phone);
     phone.send(text, edge.port('udp'));
