@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'bun:test';
+import { request, UdpPeer } from '../edge/support.ts';
 import { sidecarBinary } from '../support/binary.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { sharedMariadb } from '../support/mariadb.ts';
+import { freePort } from '../support/net.ts';
 import { spawnProcess } from '../support/process.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { registerOnce, SipPhone } from '../support/sip-phone.ts';
@@ -146,4 +148,28 @@ describe('the embedded sidecar', () => {
     for (const secret of ['wonderland', phone.lastResponse, 'Digest ']) expect(log).not.toContain(secret);
     phone.close();
   });
+
+  test('never answers 503 around a restart: it hears nothing until it can serve', async () => {
+    const provision = await fileWith('accounts.toml', ACCOUNT);
+    const env = { SIDECAR_DATA: temporaryDirectory('restart'), SIDECAR_PROVISION: provision };
+    const port = await freePort();
+    using phone = await UdpPeer.open();
+    const ask = () => phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`), port);
+    const asking = setInterval(ask, 1);
+    try {
+      for (let restart = 0; restart < 5; restart++) {
+        const sidecar = spawnProcess(await sidecarBinary(), ['serve', '--embedded', '--sip', `udp/127.0.0.1:${port}`], {
+          env: { ...OWN_SOCKET, ...env },
+          cwd: temporaryDirectory('restart'),
+        });
+        expect(await phone.next('the first answer')).toStartWith('SIP/2.0 200 ');
+        await sidecar.line(/is ready, embedded/, 15_000);
+        sidecar.kill('SIGTERM');
+        expect((await within(sidecar.exited, 10_000, 'the end of the sidecar')).code).toBe(0);
+        while (phone.inbox.size > 0) expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+      }
+    } finally {
+      clearInterval(asking);
+    }
+  }, 60_000);
 });
