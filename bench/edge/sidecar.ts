@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { ask } from '../../src/admin/client.ts';
+import { requestOnce } from '../../src/admin/client.ts';
 import type { EdgeStatus } from '../../src/admin/protocol.ts';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
 import { within } from '../../test/support/deadline.ts';
@@ -53,7 +53,7 @@ export async function startSidecar(
   const sidecar = spawnProcess(resolve(binary), args, { env, cwd: directory });
   const [row] = await sidecar.line(/^ +SIP +.*$/, START_MS);
   const holding = async () => {
-    const { edge } = await ask('status', {}, { socketPath });
+    const { edge } = await requestOnce('status', {}, { socketPath });
     if (!edge) throw new Error('the sidecar has no edge of its own');
     return edge;
   };

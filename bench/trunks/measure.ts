@@ -1,4 +1,4 @@
-import type { AdminConnection } from '../../src/admin/client.ts';
+import type { AdminClient } from '../../src/admin/client.ts';
 import { cpuMs, rssMb, type Watched } from '../register/proc.ts';
 import type { Options } from './args.ts';
 import { Carrier } from './carrier.ts';
@@ -88,11 +88,11 @@ async function steadyState(watched: Watched, carrier: Carrier, windows: number, 
   return { cpuPercent, registersPerSecond, settledMb };
 }
 
-async function timeCycles(admin: AdminConnection, cycles: number): Promise<number[]> {
+async function timeCycles(admin: AdminClient, cycles: number): Promise<number[]> {
   const times: number[] = [];
   for (let cycle = 0; cycle < cycles; cycle++) {
     const began = performance.now();
-    await admin.ask('trunk-refresh', {});
+    await admin.request('trunk-refresh', {});
     times.push(performance.now() - began);
     await Bun.sleep(CYCLE_PAUSE_MS);
   }
@@ -104,7 +104,7 @@ async function faultsOf(sidecar: Sidecar, carrier: Carrier, trunks: number): Pro
   const { refused, registered } = carrier.progress;
   if (refused > 0) faults.push(`${refused} requests with wrong credentials`);
   if (registered !== trunks) faults.push(`the carrier has ${registered} registrations`);
-  const { outbound } = await sidecar.admin.ask('status', {});
+  const { outbound } = await sidecar.admin.request('status', {});
   const seen = outbound.trunks;
   if (seen.total !== trunks || seen.registered !== trunks)
     faults.push(`the sidecar counts ${seen.registered} of ${seen.total} trunks as registered`);

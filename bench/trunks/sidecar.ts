@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AdminConnection } from '../../src/admin/client.ts';
+import { AdminClient } from '../../src/admin/client.ts';
 import { within } from '../../test/support/deadline.ts';
 import { spawnProcess } from '../../test/support/process.ts';
 import type { Stores } from './stores.ts';
@@ -12,7 +12,7 @@ export interface Pace {
 
 export interface Sidecar {
   readonly pid: number;
-  readonly admin: AdminConnection;
+  readonly admin: AdminClient;
   /** What it said that was no good news, at most a few lines. */
   complaints(): string[];
   /** @throws when it does not end by itself, and well */
@@ -38,7 +38,7 @@ export async function startSidecar(binary: string, directory: string, stores: St
       JAMBONES_REGBOT_BATCH_SLEEP_MS: String(pace.batchSleepMs),
     },
   });
-  const admin = new AdminConnection({ socketPath, timeoutMs: ADMIN_TIMEOUT_MS });
+  const admin = new AdminClient({ socketPath, timeoutMs: ADMIN_TIMEOUT_MS });
   const stop = async () => {
     admin.close();
     child.kill('SIGTERM');

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AdminConnection } from '../../src/admin/client.ts';
+import type { AdminClient } from '../../src/admin/client.ts';
 import { type Mariadb, sharedMariadb } from '../../test/support/mariadb.ts';
 import { startRedis } from '../../test/support/redis.ts';
 import { passwordOf } from './peer.ts';
@@ -13,7 +13,7 @@ export interface Stores {
   /** What the sidecar's environment says of them. */
   readonly env: Readonly<Record<string, string>>;
   /** Puts carriers there that register at a port of 127.0.0.1, and has the sidecar see them. */
-  add(trunks: number, port: number, admin: AdminConnection): Promise<void>;
+  add(trunks: number, port: number, admin: AdminClient): Promise<void>;
 }
 
 /** Rows of one INSERT. */
@@ -42,7 +42,7 @@ async function embedded(directory: string): Promise<Stores> {
         ].join('\n'),
       );
       await writeFile(path, carriers.join('\n'));
-      await admin.ask('reload', {}, ADD_TIMEOUT_MS);
+      await admin.request('reload', {}, ADD_TIMEOUT_MS);
     },
   };
 }
@@ -65,7 +65,7 @@ async function servers(): Promise<Stores> {
     async add(trunks, port, admin) {
       const rows = names(trunks).map((name) => ({ name, carrier: crypto.randomUUID(), gateway: crypto.randomUUID() }));
       for (let i = 0; i < rows.length; i += CHUNK) await insert(mariadb, rows.slice(i, i + CHUNK), port);
-      await admin.ask('trunk-refresh', {}, ADD_TIMEOUT_MS);
+      await admin.request('trunk-refresh', {}, ADD_TIMEOUT_MS);
     },
   };
 }

@@ -143,6 +143,8 @@ describe('settings', () => {
     [{ action: 'get', key: 5 }, 'key expected'],
     [{ action: 'get', key: 'x'.repeat(257) }, 'key is longer than 256 characters'],
     [{ action: 'add', key: 'x' }, 'value expected'],
+    [{ action: 'trunk-show' }, 'gateway expected'],
+    [{ action: 'trunk-refresh', gateway: '' }, 'gateway expected'],
   ])('%p is refused', async (request, error) => {
     const { ask } = start();
     expect(await ask(request)).toEqual({ success: false, error });

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { AdminSocketError, startAdminServer } from '../../src/admin/server.ts';
-import { AdminClient } from '../support/admin.ts';
+import { RawAdminClient } from '../support/admin.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { RecordingLogger } from '../support/logger.ts';
@@ -38,7 +38,7 @@ describe('the admin socket', () => {
       if (request === 1) await gate.promise;
       return { request };
     });
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write('1\n2\n');
     client.write('"thr');
     gate.resolve();
@@ -49,9 +49,9 @@ describe('the admin socket', () => {
 
   test('serves several clients at once; half a line holds nobody up', async () => {
     const { path } = await start();
-    const stalled = await AdminClient.open(path);
+    const stalled = await RawAdminClient.open(path);
     stalled.write('{"action":');
-    const others = await Promise.all([1, 2, 3].map(() => AdminClient.open(path)));
+    const others = await Promise.all([1, 2, 3].map(() => RawAdminClient.open(path)));
     const answers = await Promise.all(others.map((client, i) => client.ask({ i })));
     expect(answers.map((a) => a.request)).toEqual([{ i: 0 }, { i: 1 }, { i: 2 }]);
     stalled.write('"late"}\n');
@@ -65,16 +65,16 @@ describe('the admin socket', () => {
     ['a line that does not end', 'x'.repeat(MAX_LINE_BYTES + 1), `line over ${MAX_LINE_BYTES} bytes`],
   ])('%s is answered with an error and the connection closed', async (_what, data, error) => {
     const { path } = await start();
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write(data);
     expect(await client.answer()).toEqual({ success: false, error });
     await within(client.closed, 5000, 'close');
-    expect((await (await AdminClient.open(path)).ask({})).success).toBe(true);
+    expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
   test('a line of just the bound is taken', async () => {
     const { path } = await start(async (request) => ({ length: String(request).length }));
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write(`"${'x'.repeat(MAX_LINE_BYTES - 2)}"\n`);
     expect(await client.answer()).toEqual({ length: MAX_LINE_BYTES - 2 });
   });
@@ -84,22 +84,22 @@ describe('the admin socket', () => {
       if (request === 'fault') throw new Error('unforeseen');
       return { success: true };
     });
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write('"fault"\n');
     expect(await client.answer()).toEqual({ success: false, error: 'internal error, see the log' });
     expect(logger.lines).toEqual([expect.objectContaining({ level: 'error', message: 'admin request failed' })]);
-    expect((await (await AdminClient.open(path)).ask({})).success).toBe(true);
+    expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
   test('a client beyond the bound takes the place of the oldest', async () => {
     const { path } = await start();
-    const clients: AdminClient[] = [];
+    const clients: RawAdminClient[] = [];
     for (let i = 0; i < 64; i++) {
-      const client = await AdminClient.open(path);
+      const client = await RawAdminClient.open(path);
       await client.ask({});
       clients.push(client);
     }
-    const next = await AdminClient.open(path);
+    const next = await RawAdminClient.open(path);
     expect((await next.ask({})).success).toBe(true);
     await within(clients[0]?.closed ?? Promise.reject(), 5000, 'close of the oldest');
     expect((await clients[1]?.ask({}))?.success).toBe(true);
@@ -117,7 +117,7 @@ describe('a socket file that is there already', () => {
     expect(existsSync(path)).toBe(true);
     const { logger } = await start(echo, path);
     expect(logger.lines[0]?.message).toBe('replaced an admin socket that a dead process left');
-    expect((await (await AdminClient.open(path)).ask({})).success).toBe(true);
+    expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
   test('is left alone when somebody listens, who is named', async () => {
@@ -125,7 +125,7 @@ describe('a socket file that is there already', () => {
     const second = startAdminServer(path, echo, new RecordingLogger());
     expect(second).rejects.toThrow(new AdminSocketError(`admin socket ${path} is in use by pid 4711`));
     await second.catch(() => {});
-    expect((await (await AdminClient.open(path)).ask({})).pid).toBe(4711);
+    expect((await (await RawAdminClient.open(path)).ask({})).pid).toBe(4711);
   });
 
   test('is left alone when it is no socket', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test';
-import { AdminConnection } from '../../src/admin/client.ts';
+import { AdminClient } from '../../src/admin/client.ts';
 import { AdminError } from '../../src/admin/errors.ts';
 import type { FeatureServerRow } from '../../src/admin/protocol.ts';
-import { Emptying, type Standing } from '../../src/commands/fs/emptying.ts';
-import { untilEmpty } from '../../src/commands/fs/wait.ts';
+import { type DrainState, DrainTracker } from '../../src/commands/fs/drain-tracker.ts';
+import { waitUntilEmpty } from '../../src/commands/fs/wait.ts';
 import { AdminPeer, serverList } from '../support/admin-peer.ts';
 import { ended, run, runOnTerminal, start } from './cli.ts';
 
@@ -19,71 +19,73 @@ function through(...looks: ReturnType<typeof serverList>[]) {
 }
 
 describe('a drained server', () => {
-  const looks = (emptying: Emptying, ...rows: readonly Partial<FeatureServerRow>[]) =>
-    emptying.look(serverList(...rows), false);
+  const looks = (tracker: DrainTracker, ...rows: readonly Partial<FeatureServerRow>[]) =>
+    tracker.update(serverList(...rows), false);
 
   test('is empty when it says so after the drain, not by what it said before', () => {
-    const emptying = new Emptying('10.0.0.1');
-    expect(looks(emptying, drained(0, 1000))).toEqual({ state: 'busy', calls: 0 });
-    expect(looks(emptying, drained(0, 1000))).toEqual({ state: 'busy', calls: 0 });
-    expect(looks(emptying, drained(2, 2000))).toEqual({ state: 'busy', calls: 2 });
-    expect(looks(emptying, drained(null, 3000))).toEqual({ state: 'busy', calls: null });
-    expect(looks(emptying, drained(0, 4000))).toEqual({ state: 'empty' });
+    const tracker = new DrainTracker('10.0.0.1');
+    expect(looks(tracker, drained(0, 1000))).toEqual({ state: 'busy', calls: 0 });
+    expect(looks(tracker, drained(0, 1000))).toEqual({ state: 'busy', calls: 0 });
+    expect(looks(tracker, drained(2, 2000))).toEqual({ state: 'busy', calls: 2 });
+    expect(looks(tracker, drained(null, 3000))).toEqual({ state: 'busy', calls: null });
+    expect(looks(tracker, drained(0, 4000))).toEqual({ state: 'empty' });
   });
 
   test('is empty when all of its members are, and other servers are of no concern', () => {
-    const emptying = new Emptying('10.0.0.1');
+    const tracker = new DrainTracker('10.0.0.1');
     const other = { server: '10.0.0.10:5060', status: 'active', calls: 7 } as const;
     const second = '10.0.0.1:5070';
-    expect(looks(emptying, drained(1, 1), drained(2, 1, second), other)).toEqual({ state: 'busy', calls: 3 });
-    expect(looks(emptying, drained(0, 2), drained(0, 1, second), other)).toEqual({ state: 'busy', calls: 0 });
-    expect(looks(emptying, drained(0, 2), drained(0, 2, second), other)).toEqual({ state: 'empty' });
+    expect(looks(tracker, drained(1, 1), drained(2, 1, second), other)).toEqual({ state: 'busy', calls: 3 });
+    expect(looks(tracker, drained(0, 2), drained(0, 1, second), other)).toEqual({ state: 'busy', calls: 0 });
+    expect(looks(tracker, drained(0, 2), drained(0, 2, second), other)).toEqual({ state: 'empty' });
   });
 
   test('IPv6, with and without brackets', () => {
-    expect(looks(new Emptying('2001:db8::1'), drained(4, 1, '[2001:db8::1]:5060'))).toEqual({
+    expect(looks(new DrainTracker('2001:db8::1'), drained(4, 1, '[2001:db8::1]:5060'))).toEqual({
       state: 'busy',
       calls: 4,
     });
-    expect(looks(new Emptying('[2001:db8::1]:5060'), drained(4, 1, '[2001:db8::1]:5060'))).toMatchObject({ calls: 4 });
+    expect(looks(new DrainTracker('[2001:db8::1]:5060'), drained(4, 1, '[2001:db8::1]:5060'))).toMatchObject({
+      calls: 4,
+    });
   });
 
   test('is not waited for when it does not check in, or no more, or takes calls again', () => {
     const orphan = { server: '10.0.0.1', status: 'orphaned', calls: null, lastCheckIn: null } as const;
-    expect(looks(new Emptying('10.0.0.1'), orphan)).toEqual({ state: 'silent', before: false });
-    const emptying = new Emptying('10.0.0.1');
-    looks(emptying, drained(1, 1));
-    expect(looks(emptying, orphan)).toEqual({ state: 'silent', before: true });
-    expect(looks(emptying, { status: 'active' })).toEqual({ state: 'undrained' });
+    expect(looks(new DrainTracker('10.0.0.1'), orphan)).toEqual({ state: 'silent', before: false });
+    const tracker = new DrainTracker('10.0.0.1');
+    looks(tracker, drained(1, 1));
+    expect(looks(tracker, orphan)).toEqual({ state: 'silent', before: true });
+    expect(looks(tracker, { status: 'active' })).toEqual({ state: 'undrained' });
   });
 
   test('is given time to check in again after a restart of the sidecar', () => {
-    const emptying = new Emptying('10.0.0.1');
-    looks(emptying, drained(1, 1));
-    expect(emptying.look(serverList(), true)).toEqual({ state: 'busy', calls: null });
-    expect(emptying.look(serverList(), false)).toEqual({ state: 'silent', before: true });
+    const tracker = new DrainTracker('10.0.0.1');
+    looks(tracker, drained(1, 1));
+    expect(tracker.update(serverList(), true)).toEqual({ state: 'busy', calls: null });
+    expect(tracker.update(serverList(), false)).toEqual({ state: 'silent', before: true });
   });
 });
 
 describe('the wait', () => {
   /** With a clock that moves by its own pauses only, so that minutes take no time. */
   async function wait(peer: AdminPeer, timeoutMs: number, atPause: (second: number) => unknown = () => {}) {
-    const connection = new AdminConnection({ socketPath: peer.path });
-    await connection.ask('fs-drain', { server: '10.0.0.1' });
+    const client = new AdminClient({ socketPath: peer.path });
+    await client.request('fs-drain', { server: '10.0.0.1' });
     let time = 0;
-    const seen: (Standing | AdminError)[] = [];
-    const end = await untilEmpty({
-      connection,
+    const seen: (DrainState | AdminError)[] = [];
+    const end = await waitUntilEmpty({
+      client,
       server: '10.0.0.1',
       timeoutMs,
-      progress: async (standing) => seen.push(standing),
+      progress: async (current) => seen.push(current),
       now: () => time,
       pause: async (ms) => {
         time += ms;
         await atPause(time / 1000);
       },
     });
-    connection.close();
+    client.close();
     return { end, seen, time };
   }
 
