@@ -1,4 +1,4 @@
-/** One for every command: what to type, and what it prints where that is worth showing. */
+/** An example of every command, with its output where that helps. */
 export const EXAMPLES: Readonly<Record<string, string>> = {
   serve: '$ sbc-sip-sidecar serve --embedded --provision accounts.toml',
   status: `$ sbc-sip-sidecar status
