@@ -5,7 +5,6 @@ import { ipOf } from '../sip/ip.ts';
 import { ACTIONS, type ActionName, type FeatureServerRow, type Params, type Result, type Status } from './protocol.ts';
 import { SettingError, type Settings } from './settings.ts';
 
-/** What the actions work on. */
 export interface AdminRules {
   readonly pool: ServerPool;
   /** A feature server whose last check-in is older is not undrained, ms. */
@@ -77,10 +76,8 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
 };
 
 /**
- * Carries out one request.
- * @param request any JSON value
- * @returns the answer to send; a refusal when the request is not valid or cannot be carried out now
- * @throws only on a fault of ours
+ * Carries out one request, which may be any JSON value.
+ * @returns the answer: a refusal when the request is not valid, or cannot be carried out now
  */
 export async function perform(rules: AdminRules, request: unknown): Promise<object> {
   try {

@@ -1,10 +1,8 @@
 import type { Socket } from 'node:net';
 import { MAX_LINE_BYTES } from './protocol.ts';
 
-/** Idle clients are disconnected. */
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Carries out one request and resolves with the answer. */
 export type Perform = (request: unknown) => Promise<object>;
 
 /** The server's end of one connection: requests are carried out one after the other. */
@@ -26,7 +24,6 @@ export class ClientConnection {
         this.#refuseAndClose('internal error, see the log');
       });
     });
-    // 'close' follows.
     socket.on('error', () => {});
     socket.on('close', onClose);
   }

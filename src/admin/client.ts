@@ -42,7 +42,6 @@ export class AdminClient {
     return this.#opened;
   }
 
-  /** @throws AdminError as {@link requestOnce} does */
   async request<A extends ActionName>(
     action: A,
     params: Params<A>,

@@ -1,7 +1,6 @@
 /** A request to the admin socket failed; the message is for the operator. */
 export abstract class AdminError extends Error {}
 
-/** The socket cannot be connected to. */
 export class NoSidecarError extends AdminError {
   override readonly name = 'NoSidecarError';
 }

@@ -1,7 +1,6 @@
 import { AdminError, BrokenAnswerError, NoSidecarError } from './errors.ts';
 import { LineConnection } from './line-connection.ts';
 
-/** Wait for the status, which has the pid. */
 const STATUS_TIMEOUT_MS = 1000;
 
 /**

@@ -21,7 +21,7 @@ const text = (field: string) =>
 const required = (field: string) => v.optional(text(field), '');
 
 const nothing = v.object({});
-/** An IP address, with or without a port, which the handler parses. It refuses '' like any other wrong text. */
+/** An IP address, with or without a port. Anything but text becomes '', which the handler refuses as no address. */
 const server = v.object({ server: v.fallback(v.string(), '') });
 const key = v.object({ key: required('key') });
 const keyAndValue = v.object({ key: required('key'), value: v.unknown() }, 'value expected');

@@ -5,10 +5,9 @@ import type { Logger } from '../lib/logger.ts';
 import { ClientConnection, type Perform } from './client-connection.ts';
 import { ownerOf } from './probe.ts';
 
-/** One client more replaces the oldest. */
+/** At the limit, a new client replaces the oldest. */
 const MAX_CLIENTS = 64;
 
-/** The admin socket cannot be opened; the message says why. */
 export class AdminSocketError extends Error {
   override readonly name = 'AdminSocketError';
 }

@@ -1,7 +1,6 @@
 /** A setting that changes the running process. */
 export interface Effect {
   get(): unknown;
-  /** @throws SettingError when the value is not valid */
   set(value: unknown): void;
 }
 
@@ -39,7 +38,6 @@ export class Settings {
     return effect !== undefined;
   }
 
-  /** Adds an item to a list, once. @throws SettingError */
   add(key: string, item: unknown): { array: unknown[]; added: boolean } {
     const array = listOf(this.get(key));
     if (array.includes(item)) return { array, added: false };
@@ -49,7 +47,6 @@ export class Settings {
     return { array, added: true };
   }
 
-  /** @throws SettingError */
   remove(key: string, item: unknown): { array: unknown[]; removed: boolean } {
     const before = listOf(this.get(key));
     const array = before.filter((each) => each !== item);
