@@ -1,4 +1,3 @@
-/** An example of every command, with its output where that helps. */
 export const EXAMPLES: Readonly<Record<string, string>> = {
   serve: '$ sbc-sip-sidecar serve --embedded --provision accounts.toml',
   status: `$ sbc-sip-sidecar status

@@ -4,7 +4,6 @@ import type { Painter, Style } from './terminal.ts';
 /** The value may be any text: {@link fieldLines} replaces control characters. */
 export type Field = readonly [label: string, value: string, style?: Style | undefined];
 
-/** One line per field, with the values aligned. */
 export function fieldLines(fields: readonly Field[], { paint }: Painter): string {
   const width = Math.max(...fields.map(([label]) => label.length)) + 2;
   const lines = fields.map(([label, value, style]) => {

@@ -19,7 +19,6 @@ export function addressOf({ transport, host, port }: Target): string {
   return `${transport}/${inBrackets}${port === null ? '' : `:${port}`}`;
 }
 
-/** By carrier name, alphabetically, then by host. */
 export function sorted<T extends Pick<Target, 'carrier' | 'gateway'> & { readonly host?: string }>(
   targets: readonly T[],
 ): T[] {

@@ -42,7 +42,6 @@ export async function runCommandLine(root: CommandDef, argv: readonly string[]):
 
 interface Found {
   readonly command: CommandDef;
-  /** Names of its parents, the program first. */
   readonly path: readonly string[];
   readonly rest: readonly string[];
 }

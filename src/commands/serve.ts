@@ -5,7 +5,6 @@ import { EXIT } from './run.ts';
 
 const { embedded } = VARIABLES;
 
-/** Flags and the variables that they override. */
 const FLAGS = {
   embedded: embedded.on,
   sip: embedded.sip,
@@ -36,7 +35,7 @@ export default defineCommand({
   },
 });
 
-/** An error that the operator must fix prints one line, any other its stack. */
+/** Errors that the operator can fix are printed without a stack. */
 async function serve(config: Config): Promise<number> {
   const sidecar = await import('../sidecar/serve.ts');
   try {

@@ -29,7 +29,6 @@ export async function askSidecar<A extends ActionName>(
   }
 }
 
-/** Prints the text, or the answer with `--json`. */
 export async function show(
   args: { readonly json?: boolean | undefined },
   answer: Success,
@@ -38,7 +37,6 @@ export async function show(
   await print(args.json ? json(answer) : text);
 }
 
-/** Any error but an AdminError is returned unchanged. */
 function failureOf(error: unknown): unknown {
   if (!(error instanceof AdminError)) return error;
   if (error instanceof NoSidecarError)

@@ -6,13 +6,11 @@ export interface Column<Row> {
   /** May return any text: {@link table} replaces control characters. */
   readonly cell: (row: Row) => string;
   readonly alignRight?: true;
-  /** Uses the style of the row's {@link Look}. */
   readonly styled?: true;
-  /** Longer cells are cut, characters. */
+  /** Longer cells are cut; characters. */
   readonly max?: number;
 }
 
-/** Marks a row on a terminal. */
 export interface Look {
   /** Must be two columns wide, as emoji are. */
   readonly symbol: string;

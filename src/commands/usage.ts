@@ -5,7 +5,6 @@ import { type CommandDef, renderUsage } from 'citty';
 /**
  * The usage of a command, in colour if `fd` is a terminal.
  * @param path names of the parent commands
- * @param fd 1 is stdout, 2 is stderr
  */
 export async function usageOf(command: CommandDef, path: readonly string[], fd: 1 | 2): Promise<string> {
   const text = await renderUsage(command, path.length > 0 ? { meta: { name: path.join(' ') } } : undefined);

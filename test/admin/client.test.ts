@@ -11,8 +11,8 @@ afterEach(() => {
 
 const drained = () => requestOnce('fs-drained', {}, { socketPath: peer.path, timeoutMs: 2000 });
 
-describe('ask', () => {
-  test('sends one line and returns the answer', async () => {
+describe('a single request', () => {
+  test('is one line, and resolves with the answer', async () => {
     peer.reply = () => ({ success: true, action: 'drain', server: '10.0.0.1', drained: ['10.0.0.1'] });
     const answer = await requestOnce('fs-drain', { server: '10.0.0.1' }, { socketPath: peer.path });
     expect(answer.drained).toEqual(['10.0.0.1']);
@@ -24,17 +24,17 @@ describe('ask', () => {
     expect(await drained()).toMatchObject({ since: 5 });
   });
 
-  test('a refusal is an error with what the sidecar said', async () => {
+  test('a refusal is an error with the sidecar’s message', async () => {
     peer.reply = () => ({ success: false, error: 'Invalid IP address: x' });
     await expect(drained()).rejects.toThrow(new RefusedError('Invalid IP address: x'));
   });
 
   test.each([
-    ['no JSON', 'HTTP/1.1 400 Bad Request\r\n', 'no JSON'],
-    ['another answer', '{"success":true,"servers":[]}\n', 'another version'],
-    ['no object', '[]\n', 'another version'],
+    ['invalid JSON', 'HTTP/1.1 400 Bad Request\r\n', 'no JSON'],
+    ['the answer to another action', '{"success":true,"servers":[]}\n', 'another version'],
+    ['an array', '[]\n', 'another version'],
     ['a refusal without a reason', '{"success":false}\n', 'another version'],
-    ['the end', '', 'closed the connection'],
+    ['the end of the connection', '', 'closed the connection'],
     ['half a line', '{"success":true', 'closed the connection'],
   ])('%s is a broken answer', async (_, reply, message) => {
     peer.reply = () => reply;
@@ -43,7 +43,7 @@ describe('ask', () => {
     expect(String(error)).toContain(message);
   });
 
-  test('an answer without end is given up', async () => {
+  test('an endless answer is an error', async () => {
     const flood = Bun.listen({
       unix: `${peer.path}.flood`,
       socket: {
@@ -56,7 +56,7 @@ describe('ask', () => {
     flood.stop(true);
   });
 
-  test('a long answer that comes in pieces is put together', async () => {
+  test('a long answer arrives in chunks', async () => {
     const servers = Array.from({ length: 20_000 }, (_, i) => ({
       server: `10.0.${i >> 8}.${i & 255}:5060`,
       serviceUrl: 'é',
@@ -67,12 +67,12 @@ describe('ask', () => {
     expect(Bun.deepEquals(answer, list)).toBe(true);
   });
 
-  test('no answer in time', async () => {
+  test('a time-out is an error', async () => {
     const asked = requestOnce('status', {}, { socketPath: peer.path, timeoutMs: 20 });
     await expect(asked).rejects.toThrow(new TimedOutError('timed out: the sidecar did not answer within 0.02 s'));
   });
 
-  test('nobody at the socket', async () => {
+  test('without a sidecar at the socket, the error says why', async () => {
     const stale = await fileWith('stale.sock', '');
     for (const [socketPath, why] of [
       ['/nowhere/admin.sock', 'there is no such file'],
@@ -86,7 +86,7 @@ describe('ask', () => {
     }
   });
 
-  test('a request that no sidecar would read is not sent', async () => {
+  test('a request over the size limit is not sent', async () => {
     const count = peer.asked.length;
     const asked = requestOnce('set', { key: 'k', value: 'x'.repeat(65_536) }, { socketPath: peer.path });
     await expect(asked).rejects.toThrow(RefusedError);
@@ -94,8 +94,8 @@ describe('ask', () => {
   });
 });
 
-describe('a connection', () => {
-  test('carries requests in order, also when they do not wait for each other', async () => {
+describe('a client', () => {
+  test('answers concurrent requests in order', async () => {
     peer.reply = ({ key }) => ({ success: true, key, value: `of ${key}` });
     const client = new AdminClient({ socketPath: peer.path });
     const answers = await Promise.all(['a', 'b', 'c'].map((key) => client.request('get', { key })));
@@ -104,7 +104,7 @@ describe('a connection', () => {
     client.close();
   });
 
-  test('is opened anew after it was lost, and says so', async () => {
+  test('reconnects after a loss, and counts it', async () => {
     const own = await AdminPeer.start(() => ({ success: true, drained: [] }));
     const client = new AdminClient({ socketPath: own.path });
     await client.request('fs-drained', {});
@@ -118,7 +118,7 @@ describe('a connection', () => {
     client.close();
   });
 
-  test('closing it ends what waits', async () => {
+  test('close() ends pending requests', async () => {
     const client = new AdminClient({ socketPath: peer.path });
     const count = peer.asked.length;
     const asked = client.request('list', {}).catch((e: unknown) => e);

@@ -3,7 +3,6 @@ import { type CommandNode, everyNode, lastName } from './tree.ts';
 /** compgen options for flag values, by value hint. */
 const ACTIONS: Readonly<Record<string, string>> = { file: '-f', dir: '-d' };
 
-/** A bash completion script: sub-commands, flags, files and directories. */
 export function bash(root: CommandNode): string {
   const program = lastName(root);
   const nodes = [...everyNode(root)];

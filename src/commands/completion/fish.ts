@@ -1,6 +1,5 @@
 import { type CommandNode, everyNode, lastName } from './tree.ts';
 
-/** A fish completion script: sub-commands and flags with their descriptions. */
 export function fish(root: CommandNode): string {
   const program = lastName(root);
   const lines = [...everyNode(root)].flatMap((node) => [

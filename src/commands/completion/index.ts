@@ -9,8 +9,8 @@ export default defineCommand({
   meta: { name: 'completion', description: 'Print a shell completion script' },
   subCommands: {
     bash: shell('bash', 'Print a script that completes commands and flags in bash', bash),
-    zsh: shell('zsh', 'The same for zsh', zsh),
-    fish: shell('fish', 'The same for fish', fish),
+    zsh: shell('zsh', 'Print a script that completes commands and flags in zsh', zsh),
+    fish: shell('fish', 'Print a script that completes commands and flags in fish', fish),
   },
 });
 

@@ -1,9 +1,7 @@
 import type { CommandDef } from 'citty';
 import { resolved } from '../run.ts';
 
-/** A command, for completion and documentation. */
 export interface CommandNode {
-  /** Names from the program to this command. */
   readonly path: readonly string[];
   readonly description: string;
   readonly children: readonly CommandNode[];

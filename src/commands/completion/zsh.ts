@@ -42,7 +42,6 @@ function leaf(node: CommandNode): string {
   return `${nameOf(node)}() {\n  _arguments ${specs.join(' \\\n    ')}\n}\n`;
 }
 
-/** zsh shows the description and completes nothing. */
 function positional({ description, required }: Argument, index: number): string {
   return quoted(`${index + 1}:${required ? '' : ':'}${escaped(description)}: `);
 }

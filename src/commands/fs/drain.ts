@@ -66,7 +66,6 @@ async function waitWithProgress(client: AdminClient, server: string, timeoutMs: 
   await (process.exitCode === EXIT.ok ? print(text) : printError(text));
 }
 
-/** Prints the answer to the drain, with the outcome of the wait added. */
 async function waitQuietly(client: AdminClient, answer: Success<'fs-drain'>, timeoutMs: number): Promise<void> {
   const { server } = answer;
   const end = await waitUntilEmpty({ client, server, timeoutMs, progress: async () => {}, ...REAL_TIME });

@@ -9,10 +9,8 @@ const CLEAR_BELOW = '\x1b[J';
 const NO_WRAP = '\x1b[?7l';
 const WRAP = '\x1b[?7h';
 
-/** For a terminal of unknown height. */
 const DEFAULT_ROWS = 24;
 
-/** A terminal on which each frame replaces the one before. */
 export class Screen {
   #gone = false;
 

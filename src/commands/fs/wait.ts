@@ -13,7 +13,6 @@ export interface Wait {
   /** As named in the answer to the drain. */
   readonly server: string;
   readonly timeoutMs: number;
-  /** Called after every poll with its outcome. */
   readonly progress: (current: DrainState | AdminError) => Promise<unknown>;
   /** Monotonic, ms. */
   readonly now: () => number;
