@@ -16,7 +16,7 @@ const FORBIDDEN: Record<string, RegExp> = {
   'main.ts': /^\.\/(?!commands\/(run|root)\.ts)/,
   // Clients of the admin socket start in milliseconds: the other end, Config and slow modules of the runtime are not theirs.
   'commands/{fs,trunk,gateway,completion}/**': /\/(config|adapters|sidecar)\/|admin\/server|^node:(net|fs|util|tty)/,
-  'admin/{client,wire,answers,errors,protocol}.ts': /^(?!\.\/)/,
+  'admin/{client,line-connection,errors,protocol}.ts': /^(?!\.\/|valibot$)/,
   'sip/**': /^\.\.\//,
 };
 

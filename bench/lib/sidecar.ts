@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { ask } from '../../src/admin/client.ts';
+import { requestOnce } from '../../src/admin/client.ts';
 import type { EdgeStatus } from '../../src/admin/protocol.ts';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
 import type { Protocol } from './client.ts';
@@ -48,7 +48,7 @@ export async function startSidecar(binary: string, options: SidecarOptions): Pro
 
 /** What the sidecar's edge holds now. @throws AdminError when the sidecar does not answer */
 export async function edgeStatus({ socketPath }: Sidecar): Promise<EdgeStatus> {
-  const { edge } = await ask('status', {}, { socketPath });
+  const { edge } = await requestOnce('status', {}, { socketPath });
   if (!edge) throw new Error('the sidecar has no embedded edge');
   return edge;
 }

@@ -1,4 +1,4 @@
-import { AdminConnection } from '../../src/admin/client.ts';
+import type { AdminClient } from '../../src/admin/client.ts';
 import { cpuMs, rssMb, type Watched } from '../lib/proc.ts';
 import { type Sidecar, startSidecar } from '../lib/sidecar.ts';
 import { Carrier } from './carrier.ts';
@@ -51,7 +51,7 @@ export async function measure(settings: Settings): Promise<Measured> {
     if (code !== 0) throw new Error(`the sidecar ended with ${code}`);
   });
   await sidecar.process.line(/this sidecar registers at carriers now/, START_MS);
-  const admin = new AdminConnection({ socketPath: sidecar.socketPath, timeoutMs: ADMIN_TIMEOUT_MS });
+  const admin = new AdminClient({ socketPath: sidecar.socketPath, timeoutMs: ADMIN_TIMEOUT_MS });
   open.defer(() => admin.close());
   await Bun.sleep(settings.idle * 1000);
   const idleMb: number[] = [];
@@ -99,23 +99,23 @@ async function steadyState(watched: Watched, carrier: Carrier, windows: number, 
   return { cpuPercent, registersPerSecond, settledMb };
 }
 
-async function timeCycles(admin: AdminConnection, cycles: number): Promise<number[]> {
+async function timeCycles(admin: AdminClient, cycles: number): Promise<number[]> {
   const times: number[] = [];
   for (let cycle = 0; cycle < cycles; cycle++) {
     const began = performance.now();
-    await admin.ask('trunk-refresh', {});
+    await admin.request('trunk-refresh', {});
     times.push(performance.now() - began);
     await Bun.sleep(CYCLE_PAUSE_MS);
   }
   return times;
 }
 
-async function faultsOf(sidecar: Sidecar, admin: AdminConnection, carrier: Carrier, trunks: number): Promise<string[]> {
+async function faultsOf(sidecar: Sidecar, admin: AdminClient, carrier: Carrier, trunks: number): Promise<string[]> {
   const faults = sidecar.complaints();
   const { refused, registered } = carrier.progress;
   if (refused > 0) faults.push(`${refused} requests with wrong credentials`);
   if (registered !== trunks) faults.push(`the carrier has ${registered} registrations`);
-  const { outbound } = await admin.ask('status', {});
+  const { outbound } = await admin.request('status', {});
   const seen = outbound.trunks;
   if (seen.total !== trunks || seen.registered !== trunks)
     faults.push(`the sidecar counts ${seen.registered} of ${seen.total} trunks as registered`);

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AdminConnection } from '../../src/admin/client.ts';
+import type { AdminClient } from '../../src/admin/client.ts';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
 import { type Mariadb, sharedMariadb } from '../../test/support/mariadb.ts';
 import { startRedis } from '../../test/support/redis.ts';
@@ -12,7 +12,7 @@ export type Kind = (typeof STORES)[number];
 export interface Stores {
   readonly env: Readonly<Record<string, string>>;
   /** Adds carriers at a port of 127.0.0.1, and has the sidecar read them. */
-  add(trunks: number, port: number, admin: AdminConnection): Promise<void>;
+  add(trunks: number, port: number, admin: AdminClient): Promise<void>;
 }
 
 const ROWS_PER_INSERT = 1000;
@@ -37,7 +37,7 @@ async function embedded(): Promise<Stores> {
         ].join('\n'),
       );
       await writeFile(path, carriers.join('\n'));
-      await admin.ask('reload', {}, ADD_TIMEOUT_MS);
+      await admin.request('reload', {}, ADD_TIMEOUT_MS);
     },
   };
 }
@@ -59,7 +59,7 @@ async function servers(): Promise<Stores> {
       const rows = names(trunks).map((name) => ({ name, carrier: crypto.randomUUID(), gateway: crypto.randomUUID() }));
       for (let i = 0; i < rows.length; i += ROWS_PER_INSERT)
         await insert(mariadb, rows.slice(i, i + ROWS_PER_INSERT), port);
-      await admin.ask('trunk-refresh', {}, ADD_TIMEOUT_MS);
+      await admin.request('trunk-refresh', {}, ADD_TIMEOUT_MS);
     },
   };
 }

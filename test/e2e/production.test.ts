@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { ask } from '../../src/admin/client.ts';
+import { requestOnce } from '../../src/admin/client.ts';
 import { request, UdpPeer } from '../edge/support.ts';
 import { insertCarrier, removeCarriers } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
@@ -74,10 +74,10 @@ describe('beside a drachtio server', () => {
     const active = () => redis.client.smembers('default:active-fs');
     expect(await checkIn()).toMatch(/^SIP\/2\.0 200 OK\r\n(.*\r\n)*X-Members: 1\r\n/);
     expect(await active()).toEqual([member]);
-    await ask('fs-drain', { server: '127.0.0.1' }, { socketPath });
+    await requestOnce('fs-drain', { server: '127.0.0.1' }, { socketPath });
     expect(await checkIn()).toContain('X-Members: 0\r\n');
     expect(await active()).toEqual([]);
-    await ask('fs-undrain', { server: '127.0.0.1' }, { socketPath });
+    await requestOnce('fs-undrain', { server: '127.0.0.1' }, { socketPath });
     expect(await active()).toEqual([member]);
   });
 

@@ -1,14 +1,12 @@
 import type { Socket } from 'node:net';
 import { MAX_LINE_BYTES } from './protocol.ts';
 
-/** A client that says nothing for so long is let go, milliseconds. */
-const IDLE_MS = 60_000;
+const IDLE_TIMEOUT_MS = 60_000;
 
-/** Carries out one request. Its answer goes out before the next line is looked at. */
 export type Perform = (request: unknown) => Promise<object>;
 
-/** One client of the admin socket: lines in, lines out, in order. */
-export class AdminConnection {
+/** The server's end of one connection: requests are carried out one after the other. */
+export class ClientConnection {
   #received = Buffer.alloc(0);
   #busy = false;
 
@@ -18,7 +16,7 @@ export class AdminConnection {
     onError: (error: Error) => void,
     onClose: () => void,
   ) {
-    socket.setTimeout(IDLE_MS, () => socket.destroy());
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
     socket.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk]);
       this.#next().catch((error: unknown) => {
@@ -26,7 +24,6 @@ export class AdminConnection {
         this.#refuseAndClose('internal error, see the log');
       });
     });
-    // 'close' follows; a client that went away is no news.
     socket.on('error', () => {});
     socket.on('close', onClose);
   }
@@ -44,7 +41,7 @@ export class AdminConnection {
     } finally {
       this.#busy = false;
     }
-    // What a client may send ahead is bounded: nothing more is read while one of its lines is worked on.
+    // Paused in #answer: a client cannot fill our memory with requests while one is carried out.
     this.socket.resume();
   }
 
@@ -70,7 +67,7 @@ export class AdminConnection {
     }
     this.socket.pause();
     this.#send(await this.perform(request));
-    if (this.socket.writableNeedDrain) await drained(this.socket);
+    if (this.socket.writableNeedDrain) await writable(this.socket);
   }
 
   #refuseAndClose(error: string): void {
@@ -84,8 +81,8 @@ export class AdminConnection {
   }
 }
 
-/** A client that does not read its answers is let go by its time-out. */
-function drained(socket: Socket): Promise<void> {
+/** Resolves on 'close' too: the idle time-out ends a client that does not read its answers. */
+function writable(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     for (const event of ['drain', 'close']) socket.once(event, () => resolve());
   });

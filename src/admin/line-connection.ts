@@ -1,6 +1,6 @@
 import { BrokenAnswerError, NoSidecarError, TimedOutError } from './errors.ts';
 
-/** Far above any real answer: 16 MiB are about 100 000 feature servers. */
+/** About 100 000 feature servers in `fs-list`. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const LINE_BREAK = 0x0a;
 
@@ -12,10 +12,10 @@ const WHY: Readonly<Record<string, string>> = {
 };
 
 /**
- * One connection to the admin socket: lines out, lines in, in order. Once it has failed it stays closed.
- * Bun.connect, because node:net takes 12 ms to load, which is half of what a whole command takes.
+ * The client's end of one connection: lines out, lines in, answered in order. It does not reconnect.
+ * Uses Bun.connect because node:net takes 12 ms to load, half the run time of a short command.
  */
-export class Wire {
+export class LineConnection {
   readonly #waiting: PromiseWithResolvers<string>[] = [];
   readonly #received: Uint8Array[] = [];
   #receivedBytes = 0;
@@ -24,24 +24,24 @@ export class Wire {
   #closed: Error | undefined;
 
   /** @throws NoSidecarError */
-  static async open(socketPath: string): Promise<Wire> {
-    const wire = new Wire();
+  static async open(socketPath: string): Promise<LineConnection> {
+    const connection = new LineConnection();
     try {
-      wire.#socket = await Bun.connect({
+      connection.#socket = await Bun.connect({
         unix: socketPath,
         socket: {
-          data: (_, chunk) => wire.#take(chunk),
-          drain: () => wire.#send(),
-          close: () => wire.close(new BrokenAnswerError('the sidecar closed the connection without an answer')),
+          data: (_, chunk) => connection.#take(chunk),
+          drain: () => connection.#send(),
+          close: () => connection.close(new BrokenAnswerError('the sidecar closed the connection without an answer')),
           error: (_, error) =>
-            wire.close(new BrokenAnswerError(`the connection to the sidecar broke: ${error.message}`)),
+            connection.close(new BrokenAnswerError(`the connection to the sidecar broke: ${error.message}`)),
         },
       });
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
       throw new NoSidecarError(`no sidecar at ${socketPath}: ${WHY[code] ?? code}`);
     }
-    return wire;
+    return connection;
   }
 
   get closed(): boolean {
@@ -49,12 +49,12 @@ export class Wire {
   }
 
   /**
-   * Sends a line and resolves with the line that answers it. After a time-out the connection is closed: an answer that
-   * comes late would be taken for the next one's.
-   * @throws TimedOutError after so many milliseconds
-   * @throws BrokenAnswerError when the connection ends before, or the answer does not
+   * Sends a line and resolves with the line that answers it. A time-out closes the connection, since a late answer would
+   * be taken for that of the next request.
+   * @throws TimedOutError after `timeoutMs`
+   * @throws BrokenAnswerError when the connection ends first, or the answer is too long
    */
-  async ask(line: string, timeoutMs: number): Promise<string> {
+  async exchange(line: string, timeoutMs: number): Promise<string> {
     if (this.#closed) throw this.#closed;
     const answer = Promise.withResolvers<string>();
     this.#waiting.push(answer);
@@ -71,7 +71,7 @@ export class Wire {
     }
   }
 
-  /** Whoever still waits for an answer gets this error. */
+  /** Pending exchanges fail with this error. */
   close(why: Error): void {
     if (this.#closed) return;
     this.#closed = why;
@@ -81,7 +81,7 @@ export class Wire {
 
   #send(): void {
     if (this.#unsent.length === 0 || !this.#socket) return;
-    // A full socket takes a part, or nothing (-1 once it is closed); `drain` comes when there is room again.
+    // write() may take only a part, and returns -1 on a closed socket; `drain` follows when there is room again.
     this.#unsent = this.#unsent.subarray(Math.max(this.#socket.write(this.#unsent), 0));
   }
 
@@ -91,8 +91,8 @@ export class Wire {
       const line = new TextDecoder().decode(joined([...this.#received.splice(0), rest.subarray(0, end)]));
       this.#receivedBytes = 0;
       rest = rest.subarray(end + 1);
-      const asker = this.#waiting.shift();
-      if (asker) asker.resolve(line);
+      const next = this.#waiting.shift();
+      if (next) next.resolve(line);
       else this.close(new BrokenAnswerError('the sidecar answered what nobody had asked'));
     }
     this.#received.push(rest);
