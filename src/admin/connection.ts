@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { parseJson } from '../lib/json.ts';
 import { MAX_LINE_BYTES } from './protocol.ts';
 
 /** A client that says nothing for so long is let go, milliseconds. */
@@ -61,10 +62,8 @@ export class AdminConnection {
   }
 
   async #answer(line: string): Promise<void> {
-    let request: unknown;
-    try {
-      request = JSON.parse(line);
-    } catch {
+    const request = parseJson(line);
+    if (request === undefined) {
       this.#refuseAndClose('Invalid command');
       return;
     }
