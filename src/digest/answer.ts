@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { quote, SipSyntaxError } from '../sip/syntax.ts';
+import { quote, tryParse } from '../sip/syntax.ts';
 import { ALGORITHMS, type Algorithm, algorithmNamed, digestResponse } from './algorithm.ts';
 import { type AuthValue, parseAuthHeader } from './credentials.ts';
 
@@ -131,12 +131,7 @@ function detached(challenge: Challenge): Challenge {
 
 /** The challenges of one header line that we could answer; none of a line that cannot be read. */
 function readChallenges(line: string): Challenge[] {
-  try {
-    return parseAuthHeader(line).flatMap(readChallenge);
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return [];
-    throw error;
-  }
+  return tryParse(() => parseAuthHeader(line))?.flatMap(readChallenge) ?? [];
 }
 
 /** What we echo must not break out of its header line. */

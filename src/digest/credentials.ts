@@ -1,4 +1,4 @@
-import { Cursor } from '../sip/syntax.ts';
+import { Cursor, TOKEN } from '../sip/syntax.ts';
 
 /** One `Authorization` (or `WWW-Authenticate`) value: a scheme and its parameters, names in lower case, unquoted. */
 export interface AuthValue {
@@ -23,7 +23,7 @@ export interface Credentials {
 
 const MAX_VALUES = 8;
 const MAX_PARAMS = 24;
-const PARAM_NAME = /[A-Za-z0-9\-.!%*_+`'~]+(?=[ \t\r\n]*=)/y;
+const PARAM_NAME = new RegExp(String.raw`${TOKEN}(?=[ \t\r\n]*=)`, 'y');
 /** A parameter without quotes: a token by the grammar, but phones write URIs and base64 so. */
 const UNQUOTED = /[^\s,"]+/y;
 

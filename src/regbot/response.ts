@@ -1,16 +1,16 @@
 import type { Trunk } from '../ports/carriers.ts';
 import type { SipResponse } from '../ports/sip-server.ts';
+import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
+import { unbracketed } from '../sip/ip.ts';
 import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { param } from '../sip/params.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { formatUri, parseUri } from '../sip/uri.ts';
 import { equalUris } from './contact.ts';
 
 /** A registrar lists all contacts of the AOR; more than this of one are not ours to look through. */
 const MAX_CONTACTS = 50;
-/** The largest delta-seconds (RFC 3261 20.19). */
-export const MAX_EXPIRES = 2 ** 32 - 1;
 
 /**
  * For how many seconds a 2xx to our REGISTER binds our Contact (RFC 3261 10.2.4): as its own entry says, or the only
@@ -20,17 +20,18 @@ export function grantedExpires(response: SipResponse, contact: string, asked: nu
   const contacts = contactsOf(response);
   const ours = parseUri(contact);
   const entry = contacts.find((c) => equalUris(c.uri, ours)) ?? (contacts.length === 1 ? contacts[0] : undefined);
-  return deltaSeconds(entry && param(entry.params, 'expires')) ?? deltaSeconds(response.header('Expires')[0]) ?? asked;
+  const own = entry && param(entry.params, 'expires');
+  return parseDeltaSeconds(own) ?? parseDeltaSeconds(response.header('Expires')[0]) ?? asked;
 }
 
 /** Seconds, of Min-Expires (RFC 3261 20.23). */
 export function minExpires(response: SipResponse): number | undefined {
-  return deltaSeconds(response.header('Min-Expires')[0]);
+  return parseDeltaSeconds(response.header('Min-Expires')[0]);
 }
 
 /** Seconds, of Retry-After, its comment and parameters left out (RFC 3261 20.33). */
 export function retryAfter(response: SipResponse): number | undefined {
-  return deltaSeconds(/^\s*\d+/.exec(response.header('Retry-After')[0] ?? '')?.[0]);
+  return parseDeltaSeconds(/^\s*\d+/.exec(response.header('Retry-After')[0] ?? '')?.[0]);
 }
 
 /** Where a 301 or 302 sends us. */
@@ -56,7 +57,7 @@ export function redirectOf(response: SipResponse, trunk: Trunk): Redirect | unde
     const { scheme, host, hostKind, port } = uri;
     // A registrar's URI has no user (RFC 3261 10.2), and what is left of its parameters is in the route.
     const registrar = { scheme, host, hostKind, ...(port !== undefined && { port }), params: [] };
-    return { uri: formatUri(registrar), host: host.replace(/^\[|\]$/g, ''), port, transport };
+    return { uri: formatUri(registrar), host: unbracketed(host), port, transport };
   }
   return undefined;
 }
@@ -65,17 +66,5 @@ const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
 /** The contacts of all lines that can be read. */
 function contactsOf(response: SipResponse): NameAddr[] {
-  return response.header('Contact').flatMap((line) => {
-    try {
-      return parseNameAddrs(line, MAX_CONTACTS);
-    } catch (error) {
-      if (error instanceof SipSyntaxError) return [];
-      throw error;
-    }
-  });
-}
-
-function deltaSeconds(text: string | undefined): number | undefined {
-  const digits = text?.trim() ?? '';
-  return /^\d+$/.test(digits) ? Math.min(Number(digits), MAX_EXPIRES) : undefined;
+  return response.header('Contact').flatMap((line) => tryParse(() => parseNameAddrs(line, MAX_CONTACTS)) ?? []);
 }

@@ -1,9 +1,11 @@
 import type { Aor } from '../ports/location.ts';
 import type { SipRequest } from '../ports/sip-server.ts';
+import { parseCSeq } from '../sip/cseq.ts';
+import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import { type NameAddr, parseNameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import { formatParams, type Param, param } from '../sip/params.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { canonicalUri, parseUri, type SipUri, unescapeUser } from '../sip/uri.ts';
 import { parseVias } from '../sip/via.ts';
 import { Refusal } from './reject.ts';
@@ -44,7 +46,6 @@ export interface RegistrationLimits {
   readonly minExpires: number;
 }
 
-const MAX_EXPIRES = 2 ** 32 - 1;
 /** Each of them is echoed in the 200, and a frame to drachtio must stay under 12 kB. */
 const MAX_CONTACTS_ASKED = 10;
 /** Keys in Redis are made of these. Longer ones are no telephone's. */
@@ -52,7 +53,6 @@ const MAX_USER = 128;
 const MAX_CONTACT = 1024;
 const MAX_CALL_ID = 256;
 const MAX_USER_AGENT = 128;
-const MAX_CSEQ = 2 ** 31;
 
 /** A REGISTER goes to a domain (RFC 3261 10.2); scanners send it to an address. */
 export function checkDomain(request: SipRequest): Refusal | undefined {
@@ -67,8 +67,8 @@ export function readRegistration(request: SipRequest, limits: RegistrationLimits
 
   const callId = request.header('Call-ID')?.trim();
   if (!callId || callId.length > MAX_CALL_ID) return new Refusal('MissingCallId');
-  const cseq = Number(/^\s*(\d{1,10})\s/.exec(request.header('CSeq') ?? '')?.[1]);
-  if (!(cseq < MAX_CSEQ)) return new Refusal('MalformedCSeq');
+  const cseq = tryParse(() => parseCSeq(request.header('CSeq') ?? ''))?.number;
+  if (cseq === undefined) return new Refusal('MalformedCSeq');
   const protocol = tryParse(() => parseVias(request.header('Via') ?? '')[0].protocol.toLowerCase());
   if (protocol === undefined) return new Refusal('MalformedVia');
 
@@ -112,7 +112,7 @@ function readWish(request: SipRequest, limits: RegistrationLimits): Wish | Refus
   if (header === undefined) return { kind: 'query' };
 
   const headerExpires = request.header('Expires');
-  const common = headerExpires === undefined ? limits.defaultExpires : readExpires(headerExpires);
+  const common = headerExpires === undefined ? limits.defaultExpires : parseDeltaSeconds(headerExpires);
   if (common === undefined) return new Refusal('MalformedExpires', {}, headerExpires);
 
   if (header.trim() === '*')
@@ -136,7 +136,7 @@ function readWish(request: SipRequest, limits: RegistrationLimits): Wish | Refus
 
 function askedContact({ uri, uriText, params }: NameAddr, common: number): AskedContact | Refusal {
   const own = param(params, 'expires');
-  const expires = own === undefined ? common : readExpires(own);
+  const expires = own === undefined ? common : parseDeltaSeconds(own);
   if (expires === undefined) return new Refusal('MalformedExpires', {}, own);
   const kept = formatParams(params.filter((p) => p.name !== 'expires'));
   if (uriText.length + kept.length > MAX_CONTACT) return new Refusal('MalformedContact', {}, 'too long');
@@ -147,19 +147,4 @@ function askedContact({ uri, uriText, params }: NameAddr, common: number): Asked
 function bindingKey(uri: SipUri, params: readonly Param[]): string {
   const instance = param(params, '+sip.instance');
   return instance ? `${instance};${param(params, 'reg-id') ?? ''}` : canonicalUri(uri);
-}
-
-/** delta-seconds of RFC 3261 20.19; more than 2^32-1 counts as 2^32-1. */
-function readExpires(text: string): number | undefined {
-  return /^\s*\d{1,20}\s*$/.test(text) ? Math.min(Number(text), MAX_EXPIRES) : undefined;
-}
-
-/** The parsers' own errors become undefined here, where every failure has one meaning; anything else is a fault. */
-function tryParse<T>(parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return undefined;
-    throw error;
-  }
 }

@@ -1,5 +1,6 @@
 import { canonicalName } from './headers.ts';
 import type { Header } from './message.ts';
+import { isToken } from './syntax.ts';
 
 /** A message head taken apart into lines, before anyone asks what they mean. */
 export interface Head {
@@ -14,7 +15,6 @@ export const MAX_HEADERS = 100;
 /** Characters of one header, folds included. Digest credentials and long Path headers stay below 2 KiB. */
 export const MAX_HEADER_LENGTH = 8192;
 
-const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 /** A CR or LF outside a CRLF. */
 const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
@@ -55,7 +55,7 @@ export function readHead(text: string): Head {
       const colon = text.indexOf(':', at);
       const name = colon < 0 || colon > end ? '' : canonicalName(text.slice(at, colon).trimEnd());
       const value = text.slice(colon + 1, end);
-      if (TOKEN.test(name)) headers.push({ name, value: (folded ? unfold(value) : value).trim() });
+      if (isToken(name)) headers.push({ name, value: (folded ? unfold(value) : value).trim() });
       else fault ??= 'Malformed Header Line';
     }
   }

@@ -1,5 +1,5 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { joinHostPort, normalIp } from './ip.ts';
+import { joinHostPort, normalIp, unbracketed } from './ip.ts';
 import type { OutboundTransport } from './next-hop.ts';
 
 /** What a SIP server listens on: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`, as the outside sees it and as it is here. */
@@ -109,7 +109,7 @@ function isPublic({ address }: Listener): boolean {
 function parseHostports(text: string): Listener[] {
   return text.split(',').flatMap((entry) => {
     const [, proto, host, port] = /^([a-z]+)\/(.+):(\d+)$/.exec(entry.trim()) ?? [];
-    const address = normalIp(host?.replace(/^\[|\]$/g, '') ?? '');
+    const address = normalIp(unbracketed(host ?? ''));
     return proto !== undefined && address !== undefined ? [{ proto, address, port: Number(port) }] : [];
   });
 }

@@ -1,5 +1,5 @@
 import { type Param, parseParams } from './params.ts';
-import { Cursor } from './syntax.ts';
+import { Cursor, TOKEN } from './syntax.ts';
 import { parseUri, type SipUri } from './uri.ts';
 
 /** What From, To, Contact and Route carry: a URI, perhaps a name before it and parameters after it (RFC 3261 20.10). */
@@ -14,7 +14,7 @@ export interface NameAddr {
 const BRACKETED = /<[^<>"]*>/y;
 /** Without brackets a URI ends at the first `;`, `,` or `?` (RFC 3261 20.10). */
 const BARE = /[^\s;,?<>"]+/y;
-const DISPLAY_TOKENS = /[A-Za-z0-9\-.!%*_+`'~]+(?:[ \t\r\n]+[A-Za-z0-9\-.!%*_+`'~]+)*(?=[ \t\r\n]*<)/y;
+const DISPLAY_TOKENS = new RegExp(String.raw`${TOKEN}(?:[ \t\r\n]+${TOKEN})*(?=[ \t\r\n]*<)`, 'y');
 
 /** Parses a header value that holds exactly one name-addr or addr-spec (From, To). @throws SipSyntaxError */
 export function parseNameAddr(value: string): NameAddr {

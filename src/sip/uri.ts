@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { unbracketed } from './ip.ts';
 import { formatParams, type Param } from './params.ts';
 import { SipSyntaxError } from './syntax.ts';
 
@@ -104,7 +105,7 @@ function parseUserinfo(text: string): { user: string; password?: string } {
 }
 
 function kindOfHost(host: string): SipUri['hostKind'] | undefined {
-  if (host.startsWith('[')) return isIPv6(host.slice(1, -1)) ? 'ipv6' : undefined;
+  if (host.startsWith('[')) return isIPv6(unbracketed(host)) ? 'ipv6' : undefined;
   if (isIPv4(host)) return 'ipv4';
   return host.length <= 253 && DOMAIN.test(host) ? 'name' : undefined;
 }

@@ -1,5 +1,5 @@
 import { formatParams, type Param, param, parseParams } from './params.ts';
-import { Cursor } from './syntax.ts';
+import { Cursor, TOKEN } from './syntax.ts';
 
 /** One value of a Via header (RFC 3261 20.42): a hop that the request took, and where its response goes back to. */
 export interface Via {
@@ -17,8 +17,10 @@ export const MAGIC_COOKIE = 'z9hG4bK';
 
 /** More hops than any request takes; Max-Forwards starts at 70. */
 const MAX_VIAS = 70;
-const SENT_PROTOCOL_AND_BY =
-  /SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:\s*:\s*(\d{1,5})(?!\d))?/iy;
+const SENT_PROTOCOL_AND_BY = new RegExp(
+  String.raw`SIP\s*/\s*2\.0\s*/\s*(${TOKEN})\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:\s*:\s*(\d{1,5})(?!\d))?`,
+  'iy',
+);
 
 /** Parses one header line, which may hold several values. @throws SipSyntaxError */
 export function parseVias(value: string): [Via, ...Via[]] {
