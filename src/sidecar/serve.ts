@@ -11,8 +11,8 @@ import { CertificateError, type Edge, ListenError, startEdge } from '../edge/ind
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
-import { Repeats } from '../lib/once-per.ts';
-import { waitFor } from '../lib/retry.ts';
+import { OncePer } from '../lib/once-per.ts';
+import { retry } from '../lib/retry.ts';
 import { type Clock, systemClock, systemTimers } from '../lib/timers.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
@@ -31,7 +31,7 @@ import { type Reloadable, reload } from './reload.ts';
 import { statusOf } from './status.ts';
 import { openStores, type Stores } from './stores.ts';
 
-/** The same stranger is complained about once in this long, milliseconds. */
+/** Minimum interval between warnings about one source, ms. */
 const WARN_AGAIN_MS = 60_000;
 
 /**
@@ -112,7 +112,7 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
     // A drachtio server does not tell when a connection ends.
     ...(edge && { connections }),
   };
-  const unknownCallers = new Repeats(WARN_AGAIN_MS, clock);
+  const unknownCallers = new OncePer(WARN_AGAIN_MS, clock);
   const checkingIn: OptionsRules = {
     pool: stores.pool,
     networks,
@@ -123,7 +123,8 @@ async function run(config: Config, logger: Log, told: AbortSignal): Promise<void
   drachtio.handle('OPTIONS', (request) => options(checkingIn, request));
 
   open.defer(onHangup(() => reloadOrComplain(reloadable())));
-  for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, told))) return;
+  for (const { name, probe } of stores.probes)
+    if (!(await retry(probe, { name, signal: told, timers: systemTimers, logger }))) return;
   stores.start();
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
 import { network } from '../../src/config/variable.ts';
-import { Repeats } from '../../src/lib/once-per.ts';
+import { OncePer } from '../../src/lib/once-per.ts';
 import { options } from '../../src/options/index.ts';
 import { SilenceWatch } from '../../src/options/silence.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
@@ -17,7 +17,7 @@ function start() {
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
   const pool = new SqliteServerPool(database, clock);
-  const warnings = new Repeats(60_000, clock);
+  const warnings = new OncePer(60_000, clock);
   const rules = {
     pool,
     networks: [network('10.0.0.0/8'), network('fc00::/7')],

@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty';
 import type { Success } from '../../admin/answers.ts';
 import { AdminConnection } from '../../admin/client.ts';
+import { sleep, systemTimers } from '../../lib/timers.ts';
 import { UsageError } from '../arguments.ts';
 import { duration, readDuration } from '../duration.ts';
 import { complain, json, print, printable } from '../output.ts';
@@ -77,7 +78,7 @@ async function waitQuietly(connection: AdminConnection, answer: Success<'fs-drai
 
 const REAL_TIME = {
   now: () => performance.now(),
-  pause: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+  pause: (ms: number) => sleep(ms, systemTimers),
 };
 
 function exitCodeOf({ state }: End): number {

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import { AdminConnection } from '../../admin/client.ts';
-import { pause } from '../../lib/retry.ts';
+import { sleep, systemTimers } from '../../lib/timers.ts';
 import { json, print, printable } from '../output.ts';
 import { Failure } from '../run.ts';
 import { askSidecar, JSON_FLAG, socketPath } from '../sidecar.ts';
@@ -26,7 +26,7 @@ export default defineCommand({
         if (told.aborted) break;
         const seen = screen ? screen.draw(frame) : await print(args.json ? frame : `${frame}\n`);
         if (!seen) break;
-        await pause(EVERY_MS, told);
+        await sleep(EVERY_MS, systemTimers, told);
       }
     } finally {
       screen?.close();
