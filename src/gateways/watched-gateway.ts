@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { Alerts } from '../ports/alerts.ts';
@@ -104,17 +105,17 @@ export class WatchedGateway {
       this.#renewal?.cancel();
       this.#health = { ...this.#health, state: 'up', since: timers.now() };
     }
-    if (this.#maybeListed) void this.#unlist();
+    if (this.#maybeListed) background(logger, 'removal from the blacklist', () => this.#unlist());
   }
 
   #down(what: string): void {
-    const { alerts, timers } = this.rules;
+    const { alerts, timers, logger } = this.rules;
     this.#health = { ...this.#health, state: 'down', since: timers.now() };
     alerts.raise({
       message: `OPTIONS ping of gateway ${gatewayName(this.gateway)} failed: ${what}`,
       ...ownersOf(this.gateway),
     });
-    void this.#list();
+    background(logger, 'blacklisting', () => this.#list());
   }
 
   /** Puts it on the blacklist, and again whenever half of its time there is over. */
@@ -130,7 +131,7 @@ export class WatchedGateway {
     }
     if (this.#ended || this.#health.state !== 'down') return;
     this.#renewal?.cancel();
-    this.#renewal = timers.after(next, () => void this.#list());
+    this.#renewal = timers.after(next, () => background(logger, 'blacklisting', () => this.#list()));
   }
 
   /** Takes it off the blacklist; when that fails, the next answer that proves life tries again. */

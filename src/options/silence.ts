@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -33,8 +34,9 @@ export class SilenceWatch {
   }
 
   #round(): void {
-    this.#timer = this.options.timers.after(this.options.checkMs, () => this.#round());
-    void this.look();
+    const { timers, checkMs, logger } = this.options;
+    this.#timer = timers.after(checkMs, () => this.#round());
+    background(logger, 'removal of silent servers', () => this.look());
   }
 
   /** One round of what {@link start} repeats; a round that is still under way is not joined by another. */

@@ -1,4 +1,4 @@
-import type { Logger } from '../lib/logger.ts';
+import { type Logger, traceOf } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
@@ -96,7 +96,7 @@ export class Fleet implements Duty {
   gained(): void {
     this.#leading = true;
     this.#term++;
-    this.#read();
+    void this.#read();
   }
 
   lost(): void {
@@ -140,7 +140,7 @@ export class Fleet implements Duty {
     return [...this.#skipped.values()];
   }
 
-  /** Reads, and arranges for the next time. @throws Unavailable, which is logged already */
+  /** Reads the directory, and again after the interval. A failure is logged here, so a caller may ignore it. */
   #read(): Promise<void> {
     const { settings, timers, logger } = this.options;
     const term = this.#term;
@@ -148,14 +148,15 @@ export class Fleet implements Duty {
     const again = (ms: number) => {
       if (term !== this.#term) return;
       this.#reading = undefined;
-      this.#timer = timers.after(ms, () => this.#read());
+      this.#timer = timers.after(ms, () => void this.#read());
     };
     const follow = this.#follow();
     this.#reading = follow.then(
       () => again(settings.refreshSeconds * 1000),
       (error: unknown) => {
-        if (!(error instanceof Unavailable)) throw error;
-        logger.warn({ why: error.message }, 'carriers not read, registrations go on as they are');
+        const message = 'carriers not read, registrations go on as they are';
+        if (error instanceof Unavailable) logger.warn({ why: error.message }, message);
+        else logger.error({ why: traceOf(error) }, message);
         again(Math.min(READ_RETRY_MS, settings.refreshSeconds * 1000));
       },
     );

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { DigestAnswers } from '../digest/answer.ts';
+import { background } from '../lib/background.ts';
 import type { Timer } from '../lib/timers.ts';
 import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -196,13 +197,13 @@ export class Registration implements Paced {
   }
 
   #do(action: Action, outcome?: Outcome, underWay = false): void {
-    const { events, pace } = this.world;
+    const { events, pace, logger } = this.world;
     switch (action) {
       case 'enqueue':
         pace.add(this);
         break;
       case 'attempt':
-        this.#attempt();
+        background(logger, 'registration attempt', () => this.#attempt());
         break;
       case 'keep':
         if (outcome?.kind === 'granted') this.#keep(outcome);
@@ -211,7 +212,7 @@ export class Registration implements Paced {
         if (outcome?.kind === 'failed') this.#retryLater(outcome);
         break;
       case 'disable':
-        this.#disable();
+        background(logger, 'disabling of a carrier', () => this.#disable());
         break;
       case 'leave':
         // A request under way may yet be granted.
@@ -298,9 +299,9 @@ export class Registration implements Paced {
       await events.disable(this.#trunk);
       this.#disabledAt = timers.now();
     } catch (error) {
+      if (run === this.#run) this.#arm(DISABLE_RETRY_MS);
       if (!(error instanceof Unavailable)) throw error;
       logger.warn({ ...this.#names(), why: error.message }, 'carrier not disabled in the database, trying again');
-      if (run === this.#run) this.#arm(DISABLE_RETRY_MS);
     }
   }
 

@@ -1,8 +1,9 @@
 import pLimit from 'p-limit';
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
-import type { Aor, Binding, LocationService } from '../ports/location.ts';
+import type { Aor, Binding, BindingSource, LocationService } from '../ports/location.ts';
 import type { SipRequest } from '../ports/sip-server.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import type { Registration } from './registration.ts';
@@ -114,7 +115,7 @@ export class ConnectionBindings {
       // Some are back, from the very same port.
       const back = this.#open.get(proxy);
       for (const [name, { aor, protocol }] of users)
-        if (!back?.has(name)) void this.#turns(() => this.#remove(aor, { proxy, protocol, savedUntil }, 1));
+        if (!back?.has(name)) this.#removeInTurn(aor, { proxy, protocol, savedUntil }, 1);
     });
   }
 
@@ -125,7 +126,13 @@ export class ConnectionBindings {
     this.#turns.clearQueue();
   }
 
-  async #remove(aor: Aor, source: Parameters<LocationService['removeFrom']>[1], tries: number): Promise<void> {
+  #removeInTurn(aor: Aor, source: BindingSource, tries: number): void {
+    background(this.options.logger, 'removal of bindings of a lost connection', () =>
+      this.#turns(() => this.#remove(aor, source, tries)),
+    );
+  }
+
+  async #remove(aor: Aor, source: BindingSource, tries: number): Promise<void> {
     const { location, logger } = this.options;
     try {
       const removed = await location.removeFrom(aor, source);
@@ -133,7 +140,7 @@ export class ConnectionBindings {
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       if (tries >= MAX_TRIES) logger.warn({ aor, why: error.message }, 'bindings of a lost connection stay');
-      else this.#later(RETRY_MS, () => void this.#turns(() => this.#remove(aor, source, tries + 1)));
+      else this.#later(RETRY_MS, () => this.#removeInTurn(aor, source, tries + 1));
     }
   }
 

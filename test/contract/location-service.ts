@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import type { Aor, Binding, LocationService, Update } from '../../src/ports/location.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 /** What every location service promises; each adapter runs these tests. Realms are new in each test, stores need not be. */
-export function locationServiceContract(name: string, open: (clock: ManualClock) => Promise<LocationService>): void {
+export function locationServiceContract(name: string, open: (timers: ManualTimers) => Promise<LocationService>): void {
   describe(`location service on ${name}`, () => {
     async function start() {
-      const clock = new ManualClock(Date.now());
+      const clock = new ManualTimers(Date.now());
       const location = await open(clock);
       const realm = `r${crypto.randomUUID()}.example.com`;
       const alice: Aor = { user: 'alice', realm };

@@ -3,9 +3,9 @@ import { Redis } from 'ioredis';
 import { RedisLocationService } from '../../src/adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../../src/adapters/redis/realm-index.ts';
 import type { Binding } from '../../src/ports/location.ts';
-import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { locationServiceContract } from './location-service.ts';
 
 const server = await sharedRedis();
@@ -13,11 +13,11 @@ const redis = new Redis({ host: server.host, port: server.port, enableAutoPipeli
 const logger = new RecordingLogger();
 afterAll(() => redis.disconnect());
 
-locationServiceContract('Redis', async (clock) => new RedisLocationService(redis, clock, logger));
+locationServiceContract('Redis', async (timers) => new RedisLocationService(redis, timers, logger));
 
 describe('what the neighbours find in Redis', () => {
   const realm = 'contract.example.com';
-  const clock = new ManualClock(Date.now());
+  const clock = new ManualTimers(Date.now());
   const location = new RedisLocationService(redis, clock, logger);
   const binding = (changes: Partial<Binding> = {}): Binding => ({
     key: 'sip:john@192.0.2.7:5060;transport=ws',
@@ -121,7 +121,7 @@ describe('what the neighbours find in Redis', () => {
     await redis.zadd('active-user', ...members);
     await redis.zadd(`sidecar:realm:gone.example.com`, clock.now() + 60_000, 'user:ghost@gone.example.com');
     await redis.sadd('sidecar:realms', 'gone.example.com');
-    const keeper = new RealmIndexKeeper(redis, logger);
+    const keeper = new RealmIndexKeeper(redis, clock, logger);
     await keeper.reconcile();
     const count = async (realm: string) =>
       (await location.lookup({ user: 'x', realm }, { countRealm: true })).aorsInRealm;

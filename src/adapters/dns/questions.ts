@@ -1,4 +1,5 @@
 import { lookup, Resolver } from 'node:dns/promises';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import { Unavailable } from '../../ports/errors.ts';
 import { interleave, type Service } from '../../sip/next-hop.ts';
 
@@ -33,27 +34,27 @@ const HOSTS_TTL_MS = 30_000;
  * answer: it would only wait for the DNS too, on one of the few threads that there are.
  * @throws Unavailable
  */
-export async function askAddresses(name: string, options: DnsOptions): Promise<Answer<string>> {
+export async function askAddresses(name: string, timers: Timers, options: DnsOptions): Promise<Answer<string>> {
   if (!name.includes('.')) return askHosts(name, options);
-  const answer = await ask(options, async (resolver) => {
-    let timer: NodeJS.Timeout | undefined;
+  const answer = await ask(timers, options, async (resolver) => {
+    let timer: Timer | undefined;
     const hurry = (records: Answer<string>) => {
-      if (records.records.length > 0) timer ??= setTimeout(() => resolver.cancel(), OTHER_FAMILY_MS);
+      if (records.records.length > 0) timer ??= timers.after(OTHER_FAMILY_MS, () => resolver.cancel());
       return records;
     };
     const [v4, v6] = await Promise.allSettled([
       recordsOf(name, resolver.resolve4(name, { ttl: true })).then(hurry),
       recordsOf(name, resolver.resolve6(name, { ttl: true })).then(hurry),
     ]);
-    clearTimeout(timer);
+    timer?.cancel();
     return bothFamilies(v4, v6);
   });
   return answer.records.length > 0 ? answer : askHosts(name, options);
 }
 
 /** Asks for SRV records. @throws Unavailable */
-export async function askServices(name: string, options: DnsOptions): Promise<Answer<Service>> {
-  const records = await ask(options, (resolver) => noneIfUnknown(name, resolver.resolveSrv(name)));
+export async function askServices(name: string, timers: Timers, options: DnsOptions): Promise<Answer<Service>> {
+  const records = await ask(timers, options, (resolver) => noneIfUnknown(name, resolver.resolveSrv(name)));
   const services = records.map(({ name: target, ...rest }) => ({ ...rest, target }));
   return { records: services, ttlMs: SERVICES_TTL_MS };
 }
@@ -62,14 +63,14 @@ export async function askServices(name: string, options: DnsOptions): Promise<An
  * A resolver for one question: it reads /etc/resolv.conf as it is now, can be cancelled without harm to others, and has no
  * cache of its own, which would not go by our clock. It costs 0.1 ms.
  */
-async function ask<T>(options: DnsOptions, question: (resolver: Resolver) => Promise<T>): Promise<T> {
+async function ask<T>(timers: Timers, options: DnsOptions, question: (resolver: Resolver) => Promise<T>): Promise<T> {
   const resolver = new Resolver({ timeout: RESEND_MS, tries: TRIES });
   if (options.servers) resolver.setServers(options.servers);
-  const timer = setTimeout(() => resolver.cancel(), QUESTION_MS);
+  const timer = timers.after(QUESTION_MS, () => resolver.cancel());
   try {
     return await question(resolver);
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
 
@@ -107,6 +108,11 @@ async function noneIfUnknown<T>(name: string, question: Promise<readonly T[]>): 
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : String(error);
     if (UNKNOWN.has(code)) return [];
-    throw new Unavailable('DNS', `${name}: ${code === 'ECANCELLED' ? 'no answer in time' : code}`);
+    throw code === 'ECANCELLED' ? lateAnswer(name) : new Unavailable('DNS', `${name}: ${code}`);
   }
+}
+
+/** The error of a question that was not answered in time. */
+export function lateAnswer(name: string): Unavailable {
+  return new Unavailable('DNS', `${name}: no answer in time`);
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
+import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { Clock } from '../../lib/timers.ts';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import type { Aor, AorState, BindingSource, LocationService, Update, UpdateOutcome } from '../../ports/location.ts';
 import { bindingToJson, liveBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
@@ -13,22 +14,22 @@ const update = new Script(UPDATE);
 const promote = new Script(PROMOTE);
 const removeFrom = new Script(REMOVE_FROM);
 
-/** How often bindings whose turn has come are looked for, milliseconds; for so long an AOR may have no newest one. */
+/** How often bindings are promoted, ms; for so long an AOR may be without a newest binding. */
 const PROMOTE_INTERVAL_MS = 1000;
 const PROMOTE_BATCH = 200;
 
 /** The bindings in Redis, where call routing finds them. */
 export class RedisLocationService implements LocationService {
-  #promoting: ReturnType<typeof setInterval> | undefined;
+  #promotion: Timer | undefined;
 
   constructor(
     private readonly redis: Redis,
-    private readonly clock: Clock,
+    private readonly timers: Timers,
     private readonly logger: Logger,
   ) {}
 
   async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
-    const now = this.clock.now();
+    const now = this.timers.now();
     const reply = await ask(() =>
       lookup.run(
         this.redis,
@@ -54,7 +55,7 @@ export class RedisLocationService implements LocationService {
 
   async update(change: Update): Promise<UpdateOutcome> {
     const { aor, nonce, remove } = change;
-    const now = this.clock.now();
+    const now = this.timers.now();
     const removals = remove === 'all' ? ['all'] : [remove.length, ...remove];
     const saves = change.save.flatMap((b) => [b.key, b.expiryTime, bindingToJson(b)]);
     const reply = await ask(() =>
@@ -85,23 +86,30 @@ export class RedisLocationService implements LocationService {
 
   async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
     const name = `${aor.user}@${aor.realm}`;
-    const args = [this.clock.now(), aor.realm, name, proxy, protocol, savedUntil];
+    const args = [this.timers.now(), aor.realm, name, proxy, protocol, savedUntil];
     return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor), args)));
   }
 
   /** Lets the next newest binding of an AOR take the place of one that expired, until {@link stop}. */
   start(): void {
-    this.#promoting ??= setInterval(() => void this.promoteDue(), PROMOTE_INTERVAL_MS);
+    if (!this.#promotion) this.#schedulePromotion();
   }
 
   stop(): void {
-    clearInterval(this.#promoting);
-    this.#promoting = undefined;
+    this.#promotion?.cancel();
+    this.#promotion = undefined;
+  }
+
+  #schedulePromotion(): void {
+    this.#promotion = this.timers.after(PROMOTE_INTERVAL_MS, () => {
+      this.#schedulePromotion();
+      background(this.logger, 'promotion of bindings', () => this.promoteDue());
+    });
   }
 
   /** One round of what {@link start} repeats. Logs an outage and leaves the rest to the next round. */
   async promoteDue(): Promise<void> {
-    const now = this.clock.now();
+    const now = this.timers.now();
     try {
       const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
       await ask(() => Promise.all(due.map((text) => this.#promote(text, now))));

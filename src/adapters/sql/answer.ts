@@ -1,18 +1,16 @@
+import { withDeadline } from '../../lib/deadline.ts';
+import { systemTimers } from '../../lib/timers.ts';
 import { Unavailable } from '../../ports/errors.ts';
 
 /**
- * What a query answers.
+ * The result of a query.
  * @param service 'MySQL' or 'SQLite', for people
- * @throws Unavailable when it fails, or has no answer within `ms` milliseconds
+ * @throws Unavailable when it fails, or has no result within `ms` milliseconds
  */
-export async function answer<T>(service: string, query: Promise<T>, ms: number): Promise<T> {
-  const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new Error('no answer in time')), ms);
+export async function answer<T>(service: string, query: Promise<T>, ms: number, timers = systemTimers): Promise<T> {
   try {
-    return await Promise.race([query, deadline.promise]);
+    return await withDeadline(query, ms, () => new Error('no answer in time'), timers);
   } catch (error) {
     throw new Unavailable(service, error instanceof Error ? error.message : String(error));
-  } finally {
-    clearTimeout(timer);
   }
 }
