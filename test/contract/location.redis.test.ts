@@ -109,6 +109,18 @@ describe('what the neighbours find in Redis', () => {
     expect(await redis.exists(`sidecar:others:two@${realm}`)).toBe(0);
   });
 
+  test('promotion is repeated from start to stop', async () => {
+    const timers = new ManualTimers(Date.now());
+    const promoting = new RedisLocationService(redis, timers, logger);
+    promoting.start();
+    promoting.start();
+    expect(timers.pending).toBe(1);
+    timers.advance(5000);
+    expect(timers.pending).toBe(1);
+    promoting.stop();
+    expect(timers.pending).toBe(0);
+  });
+
   test('expired members of active-user are trimmed on the way', async () => {
     await redis.zadd('active-user', clock.now() - 1, `user:expired@${realm}`);
     await save('trimmer');

@@ -110,6 +110,23 @@ describe('OPTIONS', () => {
 });
 
 describe('silence', () => {
+  test('is looked for again after a fault of ours', async () => {
+    const { clock, logger, pool } = start();
+    let looks = 0;
+    const broken: ServerPool = Object.assign(Object.create(pool), {
+      expire: () => {
+        looks++;
+        return Promise.reject(new TypeError('a fault of ours'));
+      },
+    });
+    const silence = new SilenceWatch({ pool: broken, expiresMs: 60_000, checkMs: 20_000, timers: clock, logger });
+    silence.start();
+    await clock.advanceAsync(40_000);
+    silence.stop();
+    expect(looks).toBe(3);
+    expect(logger.lines.map((line) => line.level)).toEqual(['error', 'error', 'error']);
+  });
+
   function watch() {
     const started = start();
     const { pool, clock, logger } = started;

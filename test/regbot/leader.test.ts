@@ -256,6 +256,19 @@ describe('the lease', () => {
     expect(world.pending).toBe(0);
   });
 
+  test('is sought and kept again after a fault in asking the store', async () => {
+    const { world, a, b } = await ledByA();
+    await Promise.all([b.leader.stop(), world.advanceAsync(10)]);
+    a.wire.passage = () => {
+      throw new TypeError('a fault of ours');
+    };
+    await world.advanceAsync(LENGTH);
+    expect(a.leader.mayAct()).toBe(false);
+    a.wire.passage = () => QUICK;
+    expect(await takeover(world, a)).toBeLessThan(5000);
+    expect(a.log.map(([what]) => what)).toEqual(['gained', 'lost', 'gained']);
+  });
+
   test('a stop does not wait for a store that is down', async () => {
     const { world, a } = await ledByA();
     a.wire.passage = () => ({ ...QUICK, fate: 'never settles' });

@@ -50,6 +50,16 @@ test('one that fails is logged, and does not hold up the next', async () => {
   expect(seen()).toEqual(['a 1', 'a 2']);
 });
 
+test('a fault of ours is logged as an error, and does not hold up those that wait', async () => {
+  const { writer, writes, status, seen, logger } = make();
+  writer.write('a', status('1'));
+  writer.write('a', status('2'));
+  writes[0]?.done.reject(new TypeError('a fault of ours'));
+  await settle();
+  expect(logger.lines.map((l) => l.level)).toEqual(['error']);
+  expect(seen()).toEqual(['a 1', 'a 2']);
+});
+
 test('an outage is a line at its start and one at its end, however many writes it takes', async () => {
   const { writer, writes, status, logger } = make();
   for (const sid of 'abc') writer.write(sid, status('1'));
