@@ -2,11 +2,11 @@ import { type Param, parseParams } from './params.ts';
 import { Cursor, TOKEN } from './syntax.ts';
 import { parseUri, type SipUri } from './uri.ts';
 
-/** What From, To, Contact and Route carry: a URI, perhaps a name before it and parameters after it (RFC 3261 20.10). */
+/** The value of From, To, Contact and Route: a URI, an optional name before it, parameters after it (RFC 3261 20.10). */
 export interface NameAddr {
   readonly displayName?: string;
   readonly uri: SipUri;
-  /** The URI exactly as it was written. */
+  /** The URI as it was written. */
   readonly uriText: string;
   readonly params: readonly Param[];
 }

@@ -8,7 +8,7 @@ export interface Param {
   readonly quoted?: true;
 }
 
-/** More than any real header carries; a bound on what one header can make us allocate. */
+/** Bounds what one header makes us allocate; real ones have fewer. */
 const MAX_PARAMS = 32;
 const HOST_OR_TOKEN = new RegExp(`[${TOKEN_CHARS}[\\]:]+`, 'y');
 

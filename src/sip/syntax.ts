@@ -27,7 +27,7 @@ export function isToken(text: string): boolean {
 }
 
 /**
- * A cursor over one header value. Header values reach the parsers unfolded or not: LWS (RFC 3261 25.1) covers both.
+ * A cursor over one header value, unfolded or not: LWS (RFC 3261 25.1) covers both.
  */
 export class Cursor {
   constructor(
@@ -44,7 +44,7 @@ export class Cursor {
     return this.text.charAt(this.at);
   }
 
-  /** Matches a sticky expression at the cursor and moves past it; undefined, without moving, when it does not match. */
+  /** Matches a sticky expression at the cursor and moves past the match; undefined, without a move, when there is none. */
   match(sticky: RegExp): string | undefined {
     sticky.lastIndex = this.at;
     const found = sticky.exec(this.text);
@@ -53,7 +53,7 @@ export class Cursor {
     return found[0];
   }
 
-  /** LWS, by hand: it is looked for around every separator. */
+  /** LWS, without an expression: this runs around every separator. */
   skipSpace(): void {
     for (;;) {
       const code = this.text.charCodeAt(this.at);
@@ -62,7 +62,7 @@ export class Cursor {
     }
   }
 
-  /** Takes the given character, white space on either side of it included (SEMI, EQUAL, COMMA … of RFC 3261 25.1). */
+  /** Takes the character and the white space around it (SEMI, EQUAL, COMMA … of RFC 3261 25.1). */
   take(char: string): boolean {
     const start = this.at;
     this.skipSpace();

@@ -7,7 +7,7 @@ import { type Answer, lateAnswer } from './questions.ts';
 
 /** Names of each kind; one for every trunk of a large platform, some 300 bytes each. */
 const MAX_NAMES = 20_000;
-/** A TTL of 0 would have every one of a thousand trunks ask; one of a week would hide a move that was not planned. */
+/** A TTL of 0 would make each of a thousand trunks ask; one of a week would hide an unplanned move. */
 const MIN_TTL_MS = 1000;
 const MAX_TTL_MS = 3_600_000;
 /** For how long "there is none" is believed: a name that a person has just entered should be found soon. */

@@ -71,12 +71,12 @@ export class DnsNextHops implements NextHops {
   async #addressesOf(target: string): Promise<readonly string[]> {
     const name = target.toLowerCase().replace(/\.$/, '');
     if (name === '') return [];
-    // RFC 2782 wants a name here, but some write an address.
+    // RFC 2782 wants a name here; some zones have an address.
     return isIP(name) === 0 ? this.#addresses.get(name) : [name];
   }
 }
 
-/** Two names are often one machine, and there is no sense in trying it twice. */
+/** Two names are often one machine. */
 function withoutRepeats(hops: readonly NextHop[]): NextHop[] {
   return [...new Map(hops.map((hop) => [`${hop.address} ${hop.port}`, hop])).values()];
 }

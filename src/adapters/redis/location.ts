@@ -63,8 +63,15 @@ export class RedisLocationService implements LocationService {
         this.redis,
         [...bindingKeys(aor), nonce ? keys.nonce(nonce.id) : ''],
         [
-          ...[now, aor.realm, `${aor.user}@${aor.realm}`, change.callId, change.cseq, change.maxContacts],
-          ...[change.maxAorsInRealm ?? '', nonce?.count ?? '', nonce ? Math.max(1, nonce.expiresAt - now) : ''],
+          now,
+          aor.realm,
+          `${aor.user}@${aor.realm}`,
+          change.callId,
+          change.cseq,
+          change.maxContacts,
+          change.maxAorsInRealm ?? '',
+          nonce?.count ?? '',
+          nonce ? Math.max(1, nonce.expiresAt - now) : '',
           ...removals,
           ...saves,
         ],
@@ -90,7 +97,7 @@ export class RedisLocationService implements LocationService {
     return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor), args)));
   }
 
-  /** Lets the next newest binding of an AOR take the place of one that expired, until {@link stop}. */
+  /** From now until {@link stop}, promotes the next newest binding of an AOR when the newest one expires. */
   start(): void {
     if (!this.#promotion) this.#schedulePromotion();
   }
@@ -107,7 +114,7 @@ export class RedisLocationService implements LocationService {
     });
   }
 
-  /** One round of what {@link start} repeats. Logs an outage and leaves the rest to the next round. */
+  /** Promotes all that is due. An outage is logged, and the next round does the rest. */
   async promoteDue(): Promise<void> {
     const now = this.timers.now();
     try {

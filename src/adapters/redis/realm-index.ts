@@ -16,8 +16,8 @@ const RETRY_INTERVAL_MS = 10_000;
 const STEP = 200;
 
 /**
- * Keeps the index per realm in line with active-user, which older sidecars write without knowing of an index: once at
- * start and every hour, in small steps, so that no REGISTER waits for it.
+ * Keeps the index per realm in line with active-user, which older sidecars write without it: at start and every hour, in
+ * small steps, so that no REGISTER waits.
  */
 export class RealmIndexKeeper {
   #timer: Timer | undefined;
@@ -38,7 +38,7 @@ export class RealmIndexKeeper {
     this.#timer?.cancel();
   }
 
-  /** One whole pass: what active-user holds is indexed, what it does not hold is dropped. @throws Unavailable */
+  /** One whole pass: indexes the members of active-user and drops all others from the index. @throws Unavailable */
   async reconcile(): Promise<void> {
     await this.#eachMember(keys.activeUsers, (members) => this.#reindexMixed(members));
     for (const realm of await ask(() => this.redis.smembers(keys.realms)))
@@ -83,7 +83,7 @@ export class RealmIndexKeeper {
   }
 }
 
-/** Lower case, as ours are: an older sidecar wrote the host as the phone spelled it. */
+/** In lower case: older sidecars wrote the host as the phone spelled it. */
 function realmOf(member: string): string {
   return /^user:.*@([^@]+)$/.exec(member)?.[1]?.toLowerCase() ?? '';
 }
