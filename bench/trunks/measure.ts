@@ -1,4 +1,4 @@
-import type { AdminClient } from '../../src/admin/client.ts';
+import { AdminClient } from '../../src/admin/client.ts';
 import { cpuMs, rssMb, type Watched } from '../lib/proc.ts';
 import { type Sidecar, startSidecar } from '../lib/sidecar.ts';
 import { Carrier } from './carrier.ts';

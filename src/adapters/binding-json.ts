@@ -1,5 +1,6 @@
+import { parseJson } from '../lib/json.ts';
 import type { Binding } from '../ports/location.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { canonicalUri, parseUri } from '../sip/uri.ts';
 
 export interface StoredBinding {
@@ -81,21 +82,12 @@ export function liveBindings(jsons: Iterable<string>, now: number): StoredBindin
 }
 
 function keyOf(contact: string): string {
-  try {
-    return canonicalUri(parseUri(contact));
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return contact;
-    throw error;
-  }
+  return tryParse(() => canonicalUri(parseUri(contact))) ?? contact;
 }
 
 function parseObject(json: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(json);
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
 }
 
 function text(value: unknown): string {

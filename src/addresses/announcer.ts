@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
@@ -51,10 +52,10 @@ export class AddressAnnouncer {
 
   async #announce(): Promise<void> {
     const { addresses, hostports, deadSeconds, logger } = this.options;
-    const listening = hostports();
-    if (listening === '') return;
-    const ours = publicAddresses(listening);
     try {
+      const listening = hostports();
+      if (listening === '') return;
+      const ours = publicAddresses(listening);
       await addresses.announce(ours, deadSeconds);
       logger.debug({ addresses: ours }, 'public addresses announced');
     } catch (error) {
@@ -65,7 +66,7 @@ export class AddressAnnouncer {
   #arm(): void {
     this.#timer = this.options.timers.after(this.options.keepAliveMs, () => {
       this.#arm();
-      void this.announce();
+      background(this.options.logger, 'announcing of public addresses', () => this.announce());
     });
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { parseJson } from '../lib/json.ts';
 import { MAX_LINE_BYTES } from './protocol.ts';
 
 const IDLE_TIMEOUT_MS = 60_000;
@@ -58,10 +59,8 @@ export class ClientConnection {
   }
 
   async #answer(line: string): Promise<void> {
-    let request: unknown;
-    try {
-      request = JSON.parse(line);
-    } catch {
+    const request = parseJson(line);
+    if (request === undefined) {
       this.#refuseAndClose('Invalid command');
       return;
     }

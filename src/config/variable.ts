@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP, isIPv4 } from 'node:net';
+import { unbracketed } from '../sip/ip.ts';
 
 /** One environment variable: a row of the table in variables.ts. */
 export interface Variable<T> {
@@ -117,7 +118,7 @@ export function hostPort(fallbackPort: number): (text: string) => HostPort {
   return (value) => {
     const [, host, portText] = /^(\[[^\]]+\]|[^:[\]]+)(?::(\d+))?$/.exec(value) ?? [];
     if (host === undefined) throw new BadValue(`must be host:port, not ${shown(value)}`);
-    return { host: host.replace(/^\[|\]$/g, ''), port: portText === undefined ? fallbackPort : parsePort(portText) };
+    return { host: unbracketed(host), port: portText === undefined ? fallbackPort : parsePort(portText) };
   };
 }
 
@@ -142,7 +143,7 @@ export interface ListenAddress {
 
 export function listenAddress(value: string): ListenAddress {
   const [, name, host, portText] = /^([a-z]+)\/(\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(value) ?? [];
-  const ip = host?.replace(/^\[|\]$/g, '') ?? '';
+  const ip = unbracketed(host ?? '');
   const number = Number(portText);
   if (name === undefined || isIP(ip) === 0 || number > 65535)
     throw new BadValue(`must be <proto>/<ip>:<port>, for instance udp/127.0.0.1:5060, not ${shown(value)}`);

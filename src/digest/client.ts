@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { defined } from '../lib/defined.ts';
-import { quote, SipSyntaxError } from '../sip/syntax.ts';
+import { quote, tryParse } from '../sip/syntax.ts';
 import { ALGORITHMS, type Algorithm, algorithmNamed, digestResponse } from './algorithm.ts';
 import { type AuthValue, parseAuthHeader } from './credentials.ts';
 
@@ -127,12 +127,7 @@ function detached(challenge: Challenge): Challenge {
 
 /** The challenges of one header line that we support; none if the line is malformed. */
 function readChallenges(line: string): Challenge[] {
-  try {
-    return parseAuthHeader(line).flatMap(readChallenge);
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return [];
-    throw error;
-  }
+  return tryParse(() => parseAuthHeader(line))?.flatMap(readChallenge) ?? [];
 }
 
 /** We repeat realm, nonce and opaque in a header, so they must not contain line breaks. */

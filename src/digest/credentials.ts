@@ -1,5 +1,5 @@
 import { defined } from '../lib/defined.ts';
-import { Cursor } from '../sip/syntax.ts';
+import { Cursor, TOKEN } from '../sip/syntax.ts';
 
 /** One `Authorization` or `WWW-Authenticate` value: a scheme and its unquoted parameters, by lower-case name. */
 export interface AuthValue {
@@ -23,7 +23,7 @@ export interface Credentials {
 
 const MAX_VALUES = 8;
 const MAX_PARAMS = 24;
-const PARAM_NAME = /[A-Za-z0-9\-.!%*_+`'~]+(?=[ \t\r\n]*=)/y;
+const PARAM_NAME = new RegExp(String.raw`${TOKEN}(?=[ \t\r\n]*=)`, 'y');
 /** The grammar allows only a token here, but some phones leave URIs and base64 unquoted. */
 const UNQUOTED = /[^\s,"]+/y;
 

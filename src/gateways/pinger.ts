@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import { background } from '../lib/background.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { CarrierDirectory, Gateway } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -88,7 +89,8 @@ export class GatewayPinger {
   }
 
   #schedule(entry: Entry, delay: number): void {
-    entry.timer = this.options.timers.after(delay, () => void this.#round(entry));
+    const { timers, logger } = this.options;
+    entry.timer = timers.after(delay, () => background(logger, 'gateway ping', () => this.#round(entry)));
   }
 
   /** Pings once there is a free slot and schedules the next ping one interval after this one was due. */
@@ -96,8 +98,11 @@ export class GatewayPinger {
     const { timers, intervalSeconds } = this.options;
     const due = timers.now();
     const pingInSlot = () => this.#slots(() => this.#ping(entry));
-    await (entry.watched.health.state === 'down' ? this.#downSlots(pingInSlot) : pingInSlot());
-    if (this.#isCurrent(entry)) this.#schedule(entry, Math.max(0, due + intervalSeconds * 1000 - timers.now()));
+    try {
+      await (entry.watched.health.state === 'down' ? this.#downSlots(pingInSlot) : pingInSlot());
+    } finally {
+      if (this.#isCurrent(entry)) this.#schedule(entry, Math.max(0, due + intervalSeconds * 1000 - timers.now()));
+    }
   }
 
   async #ping(entry: Entry): Promise<void> {
@@ -149,7 +154,8 @@ export class GatewayPinger {
   #drop(sid: string, entry: Entry): void {
     this.#entries.delete(sid);
     entry.timer?.cancel();
-    if (this.#running) void entry.watched.endAndForget();
+    if (this.#running)
+      background(this.options.logger, 'removal from the blacklist', () => entry.watched.endAndForget());
     else entry.watched.end();
   }
 

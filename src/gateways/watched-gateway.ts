@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import { defined } from '../lib/defined.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
@@ -95,17 +96,17 @@ export class WatchedGateway {
       this.#renewal?.cancel();
       this.#health = { ...this.#health, state: 'up', since: timers.now() };
     }
-    if (this.#maybeListed) void this.#unlist();
+    if (this.#maybeListed) background(logger, 'removal from the blacklist', () => this.#unlist());
   }
 
   #down(summary: string): void {
-    const { alerts, timers } = this.rules;
+    const { alerts, timers, logger } = this.rules;
     this.#health = { ...this.#health, state: 'down', since: timers.now() };
     alerts.raise({
       message: `OPTIONS ping of gateway ${gatewayName(this.gateway)} failed: ${summary}`,
       ...ownersOf(this.gateway),
     });
-    void this.#list();
+    background(logger, 'blacklisting', () => this.#list());
   }
 
   /** Puts it on the blacklist and renews the entry after half its TTL. */
@@ -121,7 +122,7 @@ export class WatchedGateway {
     }
     if (this.#ended || this.#health.state !== 'down') return;
     this.#renewal?.cancel();
-    this.#renewal = timers.after(next, () => void this.#list());
+    this.#renewal = timers.after(next, () => background(logger, 'blacklisting', () => this.#list()));
   }
 
   /** Takes it off the blacklist; a failure is retried at the next successful ping. */

@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -32,8 +33,9 @@ export class SilenceWatch {
   }
 
   #round(): void {
-    this.#timer = this.options.timers.after(this.options.checkMs, () => this.#round());
-    void this.check();
+    const { timers, checkMs, logger } = this.options;
+    this.#timer = timers.after(checkMs, () => this.#round());
+    background(logger, 'removal of silent servers', () => this.check());
   }
 
   /** Checks once, unless a check is still in progress. */

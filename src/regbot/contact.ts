@@ -1,6 +1,6 @@
 import type { Trunk } from '../ports/carriers.ts';
 import { addressOn } from '../sip/hostports.ts';
-import { bracketed } from '../sip/ip.ts';
+import { bracketed, unbracketed } from '../sip/ip.ts';
 import { parseUri, type SipUri } from '../sip/uri.ts';
 
 /** Together with the trunk, determines the host of our Contact. */
@@ -66,5 +66,5 @@ function simplified(uri: SipUri) {
 export function readProxy(text: string): { host: string; port: number | undefined } {
   const trimmed = text.trim();
   const uri = parseUri(/^sips?:/i.test(trimmed) ? trimmed : `sip:${bracketed(trimmed)}`);
-  return { host: uri.host.replace(/^\[|\]$/g, ''), port: uri.port };
+  return { host: unbracketed(uri.host), port: uri.port };
 }

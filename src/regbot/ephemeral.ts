@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
@@ -87,29 +88,38 @@ export class EphemeralAddresses {
     this.#write();
   }
 
-  /** Writes one pair at a time, so that an older state never overwrites a newer one. */
-  async #write(): Promise<void> {
+  #write(): void {
     if (this.#writing || this.#retry) return;
     this.#writing = true;
+    background(this.logger, 'writing of ephemeral gateways', () => this.#writeDirty());
+  }
+
+  /** Writes one pair at a time, so that an older state never overwrites a newer one. */
+  async #writeDirty(): Promise<void> {
     const epoch = this.#epoch;
     for (const entry of this.#dirty) {
       this.#dirty.delete(entry);
       try {
         await this.#writeEntry(entry);
-        if (epoch !== this.#epoch) return;
       } catch (error) {
+        if (epoch === this.#epoch) this.#retryLater(entry);
         if (!(error instanceof Unavailable)) throw error;
-        if (epoch !== this.#epoch) return;
-        this.#dirty.add(entry);
-        this.logger.warn({ why: error.message, waiting: this.#dirty.size }, 'ephemeral gateways not written');
-        this.#retry = this.timers.after(RETRY_MS, () => {
-          this.#retry = undefined;
-          this.#write();
-        });
-        break;
+        if (epoch === this.#epoch)
+          this.logger.warn({ why: error.message, waiting: this.#dirty.size }, 'ephemeral gateways not written');
+        return;
       }
+      if (epoch !== this.#epoch) return;
     }
     this.#writing = false;
+  }
+
+  #retryLater(entry: string): void {
+    this.#writing = false;
+    this.#dirty.add(entry);
+    this.#retry = this.timers.after(RETRY_MS, () => {
+      this.#retry = undefined;
+      this.#write();
+    });
   }
 
   #writeEntry(entry: string): Promise<void> {

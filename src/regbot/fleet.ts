@@ -1,5 +1,5 @@
 import { defined } from '../lib/defined.ts';
-import type { Logger } from '../lib/logger.ts';
+import { type Logger, traceOf } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
@@ -97,7 +97,7 @@ export class Fleet implements Duty {
   gained(): void {
     this.#leading = true;
     this.#term++;
-    this.#read();
+    void this.#read();
   }
 
   lost(): void {
@@ -141,7 +141,7 @@ export class Fleet implements Duty {
     return [...this.#skipped.values()];
   }
 
-  /** Reads the directory and schedules the next read. @throws Unavailable, which is logged already */
+  /** Reads the directory and schedules the next read. A failure is logged here, so a caller may ignore it. */
   #read(): Promise<void> {
     const { settings, timers, logger } = this.options;
     const term = this.#term;
@@ -149,14 +149,15 @@ export class Fleet implements Duty {
     const again = (ms: number) => {
       if (term !== this.#term) return;
       this.#reading = undefined;
-      this.#timer = timers.after(ms, () => this.#read());
+      this.#timer = timers.after(ms, () => void this.#read());
     };
     const reading = this.#update();
     this.#reading = reading.then(
       () => again(settings.refreshSeconds * 1000),
       (error: unknown) => {
-        if (!(error instanceof Unavailable)) throw error;
-        logger.warn({ why: error.message }, 'carriers not read, registrations go on as they are');
+        const message = 'carriers not read, registrations go on as they are';
+        if (error instanceof Unavailable) logger.warn({ why: error.message }, message);
+        else logger.error({ why: traceOf(error) }, message);
         again(Math.min(READ_RETRY_MS, settings.refreshSeconds * 1000));
       },
     );

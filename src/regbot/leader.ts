@@ -1,5 +1,7 @@
-import type { Logger } from '../lib/logger.ts';
-import type { Timer, Timers } from '../lib/timers.ts';
+import { background } from '../lib/background.ts';
+import { withDeadline } from '../lib/deadline.ts';
+import { type Logger, traceOf } from '../lib/logger.ts';
+import { sleep, type Timer, type Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
 
@@ -47,8 +49,7 @@ export class Leader {
   #renewedAt = 0;
   /** The store may hold our token: we led until now, or our call got no answer. */
   #maybeHeld = false;
-  #stopped = false;
-  #wake: (() => void) | undefined;
+  readonly #stopping = new AbortController();
   #started = false;
 
   constructor(private readonly options: LeaderOptions) {}
@@ -62,14 +63,13 @@ export class Leader {
   start(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#run();
+    background(this.options.logger, 'keeping of the lease', () => this.#run());
   }
 
   /** Stops leading and releases the lease. Never throws, and takes no longer than one call to the store. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     this.#lose('told to stop');
-    this.#wake?.();
     if (this.#maybeHeld) await this.#ask(() => this.options.lease.release(this.options.token));
   }
 
@@ -84,9 +84,23 @@ export class Leader {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const pause = this.mayAct() ? await this.#keep() : await this.#seek();
-      if (!this.#stopped && pause > 0) await this.#pause(pause);
+      const pauseMs = await this.#check();
+      if (pauseMs > 0) await this.#pause(pauseMs);
     }
+  }
+
+  /** @returns milliseconds until the next check; after a fault too, as there may be no other sidecar to lead */
+  async #check(): Promise<number> {
+    try {
+      return this.mayAct() ? await this.#keep() : await this.#seek();
+    } catch (error) {
+      this.options.logger.error({ why: traceOf(error) }, 'lease');
+      return POLL_MS;
+    }
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   /** Checks the lease as its holder. @returns milliseconds until the next check */
@@ -160,26 +174,17 @@ export class Leader {
   /** @returns undefined when the store did not answer in time */
   async #ask<T>(question: () => Promise<T>): Promise<{ value: T } | undefined> {
     const { timers, logger, lengthMs } = this.options;
-    const late = Promise.withResolvers<undefined>();
-    const timer = timers.after(Math.min(MAX_CALL_MS, lengthMs / 3), () => late.resolve(undefined));
+    const late = () => new Unavailable('lease', 'no answer in time');
     try {
-      return await Promise.race([question().then((value) => ({ value })), late.promise]);
+      return { value: await withDeadline(question(), Math.min(MAX_CALL_MS, lengthMs / 3), late, timers) };
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       logger.warn({ why: error.message }, 'lease');
       return undefined;
-    } finally {
-      timer.cancel();
     }
   }
 
   #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.options.timers.after(ms, resolve);
-      this.#wake = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
+    return sleep(ms, this.options.timers, this.#stopping.signal);
   }
 }

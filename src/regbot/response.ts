@@ -1,15 +1,15 @@
 import type { Trunk } from '../ports/carriers.ts';
+import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
+import { unbracketed } from '../sip/ip.ts';
 import { headerValue, headerValues, type SipResponse } from '../sip/message.ts';
 import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { param } from '../sip/params.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { formatUri, parseUri } from '../sip/uri.ts';
 import { equalUris } from './contact.ts';
 
 const MAX_CONTACTS = 50;
-/** The largest delta-seconds (RFC 3261 20.19). */
-export const MAX_EXPIRES = 2 ** 32 - 1;
 
 /**
  * The expiry that a 2xx grants our Contact, seconds (RFC 3261 10.2.4): of its own entry or the only one, else the
@@ -19,21 +19,18 @@ export function grantedExpires(response: SipResponse, contact: string, requested
   const contacts = contactsOf(response);
   const ours = parseUri(contact);
   const entry = contacts.find((c) => equalUris(c.uri, ours)) ?? (contacts.length === 1 ? contacts[0] : undefined);
-  return (
-    deltaSeconds(entry && param(entry.params, 'expires')) ??
-    deltaSeconds(headerValue(response.headers, 'Expires')) ??
-    requested
-  );
+  const own = entry && param(entry.params, 'expires');
+  return parseDeltaSeconds(own) ?? parseDeltaSeconds(headerValue(response.headers, 'Expires')) ?? requested;
 }
 
 /** Min-Expires, seconds (RFC 3261 20.23). */
 export function minExpires(response: SipResponse): number | undefined {
-  return deltaSeconds(headerValue(response.headers, 'Min-Expires'));
+  return parseDeltaSeconds(headerValue(response.headers, 'Min-Expires'));
 }
 
 /** Retry-After, seconds, without its comment and parameters (RFC 3261 20.33). */
 export function retryAfter(response: SipResponse): number | undefined {
-  return deltaSeconds(/^\s*\d+/.exec(headerValue(response.headers, 'Retry-After') ?? '')?.[0]);
+  return parseDeltaSeconds(/^\s*\d+/.exec(headerValue(response.headers, 'Retry-After') ?? '')?.[0]);
 }
 
 export interface Redirect {
@@ -57,7 +54,7 @@ export function redirectOf(response: SipResponse, trunk: Trunk): Redirect | unde
     const { scheme, host, hostKind, port } = uri;
     // A REGISTER's Request-URI has no user (RFC 3261 10.2); the transport goes into the route.
     const registrar = { scheme, host, hostKind, ...(port !== undefined && { port }), params: [] };
-    return { uri: formatUri(registrar), host: host.replace(/^\[|\]$/g, ''), port, transport };
+    return { uri: formatUri(registrar), host: unbracketed(host), port, transport };
   }
   return undefined;
 }
@@ -65,17 +62,7 @@ export function redirectOf(response: SipResponse, trunk: Trunk): Redirect | unde
 const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
 function contactsOf(response: SipResponse): NameAddr[] {
-  return headerValues(response.headers, 'Contact').flatMap((line) => {
-    try {
-      return parseNameAddrs(line, MAX_CONTACTS);
-    } catch (error) {
-      if (error instanceof SipSyntaxError) return [];
-      throw error;
-    }
-  });
-}
-
-function deltaSeconds(text: string | undefined): number | undefined {
-  const digits = text?.trim() ?? '';
-  return /^\d+$/.test(digits) ? Math.min(Number(digits), MAX_EXPIRES) : undefined;
+  return headerValues(response.headers, 'Contact').flatMap(
+    (line) => tryParse(() => parseNameAddrs(line, MAX_CONTACTS)) ?? [],
+  );
 }

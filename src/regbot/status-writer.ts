@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { CarrierDirectory, RegisterStatus } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -36,7 +37,7 @@ export class StatusWriter {
       if (this.#writing.has(carrierSid)) continue;
       this.#pending.delete(carrierSid);
       this.#writing.add(carrierSid);
-      this.#save(carrierSid, status);
+      background(this.logger, 'saving of register_status', () => this.#save(carrierSid, status));
     }
   }
 
@@ -51,7 +52,7 @@ export class StatusWriter {
       this.#failing = true;
     } finally {
       this.#writing.delete(carrierSid);
+      this.#proceed();
     }
-    this.#proceed();
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { DigestClient } from '../digest/client.ts';
+import { background } from '../lib/background.ts';
 import type { Timer } from '../lib/timers.ts';
 import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -188,13 +189,13 @@ export class TrunkRegistration implements Paced {
   }
 
   #do(action: Action, outcome?: Outcome, attempting = false): void {
-    const { events, pace } = this.context;
+    const { events, pace, logger } = this.context;
     switch (action) {
       case 'enqueue':
         pace.add(this);
         break;
       case 'attempt':
-        this.#attempt();
+        background(logger, 'registration attempt', () => this.#attempt());
         break;
       case 'scheduleRefresh':
         if (outcome?.kind === 'granted') this.#scheduleRefresh(outcome);
@@ -203,7 +204,7 @@ export class TrunkRegistration implements Paced {
         if (outcome?.kind === 'failed') this.#scheduleRetry(outcome);
         break;
       case 'disable':
-        this.#disable();
+        background(logger, 'disabling of a carrier', () => this.#disable());
         break;
       case 'unregister':
         // A pending request may still be granted.
@@ -290,9 +291,9 @@ export class TrunkRegistration implements Paced {
       await events.disable(this.#trunk);
       this.#disabledAt = timers.now();
     } catch (error) {
+      if (run === this.#run) this.#arm(DISABLE_RETRY_MS);
       if (!(error instanceof Unavailable)) throw error;
       logger.warn({ ...this.#names(), why: error.message }, 'carrier not disabled in the database, trying again');
-      if (run === this.#run) this.#arm(DISABLE_RETRY_MS);
     }
   }
 

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -113,7 +114,7 @@ export class ConnectionBindings {
       // A phone may have reconnected from the same port.
       const reconnected = this.#open.get(proxy);
       for (const [key, { aor, protocol }] of registrations)
-        if (!reconnected?.has(key)) void this.#removals(() => this.#remove(aor, { proxy, protocol, savedUntil }, 1));
+        if (!reconnected?.has(key)) this.#startRemoval(aor, { proxy, protocol, savedUntil }, 1);
     });
   }
 
@@ -124,6 +125,12 @@ export class ConnectionBindings {
     this.#removals.clearQueue();
   }
 
+  #startRemoval(aor: Aor, source: BindingSource, attempt: number): void {
+    background(this.options.logger, 'removal of bindings of a lost connection', () =>
+      this.#removals(() => this.#remove(aor, source, attempt)),
+    );
+  }
+
   async #remove(aor: Aor, source: BindingSource, attempt: number): Promise<void> {
     const { location, logger } = this.options;
     try {
@@ -132,7 +139,7 @@ export class ConnectionBindings {
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       if (attempt >= MAX_ATTEMPTS) logger.warn({ aor, why: error.message }, 'bindings of a lost connection stay');
-      else this.#later(RETRY_MS, () => void this.#removals(() => this.#remove(aor, source, attempt + 1)));
+      else this.#later(RETRY_MS, () => this.#startRemoval(aor, source, attempt + 1));
     }
   }
 

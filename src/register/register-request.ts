@@ -1,9 +1,10 @@
 import type { Aor } from '../ports/location.ts';
+import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import { combinedHeader, headerValue, type SipRequest } from '../sip/message.ts';
 import { type NameAddr, parseNameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import { formatParams, type Param, param } from '../sip/params.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { canonicalUri, parseUri, type SipUri, unescapeUser } from '../sip/uri.ts';
 import { Refusal } from './reject.ts';
 
@@ -43,7 +44,6 @@ export interface ExpiryLimits {
   readonly minExpires: number;
 }
 
-const MAX_EXPIRES = 2 ** 32 - 1;
 /** The 200 repeats them all, and a frame to drachtio must stay under 12 kB. */
 const MAX_CONTACTS_PER_REQUEST = 10;
 /** Characters. These end up in Redis keys and values. */
@@ -111,7 +111,7 @@ function parseOperation(request: SipRequest, limits: ExpiryLimits): Operation | 
   if (header === undefined) return { kind: 'fetch' };
 
   const headerExpires = headerValue(request.headers, 'Expires');
-  const commonExpires = headerExpires === undefined ? limits.defaultExpires : parseExpires(headerExpires);
+  const commonExpires = headerExpires === undefined ? limits.defaultExpires : parseDeltaSeconds(headerExpires);
   if (commonExpires === undefined) return new Refusal('MalformedExpires', {}, headerExpires);
 
   if (header.trim() === '*')
@@ -135,7 +135,7 @@ function parseOperation(request: SipRequest, limits: ExpiryLimits): Operation | 
 
 function parseContact({ uri, uriText, params }: NameAddr, commonExpires: number): RequestedContact | Refusal {
   const own = param(params, 'expires');
-  const expires = own === undefined ? commonExpires : parseExpires(own);
+  const expires = own === undefined ? commonExpires : parseDeltaSeconds(own);
   if (expires === undefined) return new Refusal('MalformedExpires', {}, own);
   const kept = formatParams(params.filter((p) => p.name !== 'expires'));
   if (uriText.length + kept.length > MAX_CONTACT) return new Refusal('MalformedContact', {}, 'too long');
@@ -146,19 +146,4 @@ function parseContact({ uri, uriText, params }: NameAddr, commonExpires: number)
 function bindingKey(uri: SipUri, params: readonly Param[]): string {
   const instance = param(params, '+sip.instance');
   return instance ? `${instance};${param(params, 'reg-id') ?? ''}` : canonicalUri(uri);
-}
-
-/** delta-seconds, capped at 2^32-1 (RFC 3261 20.19). */
-function parseExpires(text: string): number | undefined {
-  return /^\s*\d{1,20}\s*$/.test(text) ? Math.min(Number(text), MAX_EXPIRES) : undefined;
-}
-
-/** The parsers' own errors become undefined here, where every failure has one meaning; anything else is a fault. */
-function tryParse<T>(parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return undefined;
-    throw error;
-  }
 }

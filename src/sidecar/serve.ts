@@ -9,8 +9,8 @@ import { CertificateError, Edge, ListenError } from '../edge/index.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
-import { Repeats } from '../lib/once-per.ts';
-import { waitFor } from '../lib/retry.ts';
+import { OncePer } from '../lib/once-per.ts';
+import { retry } from '../lib/retry.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
@@ -93,7 +93,8 @@ async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void
   admin.serve((request) => perform(rules, request));
   open.defer(onHangup(() => reloadOrComplain(reloadable)));
 
-  for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, stop))) return;
+  for (const { name, probe } of stores.probes)
+    if (!(await retry(probe, { name, signal: stop, timers: systemTimers, logger }))) return;
   stores.start();
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
@@ -186,7 +187,7 @@ function registerRules(
 }
 
 function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {
-  const warnings = new Repeats(STRANGER_WARNING_INTERVAL_MS, systemClock);
+  const warnings = new OncePer(STRANGER_WARNING_INTERVAL_MS, systemClock);
   return { pool, networks: platform.networks, logger, mayWarn: (address) => warnings.isDue(address) };
 }
 

@@ -25,7 +25,7 @@ import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret } from '../adapters/sqlite/settings.ts';
 import type { Config } from '../config/index.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Clock } from '../lib/timers.ts';
+import { type Clock, systemTimers } from '../lib/timers.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
 import type { Directory } from '../ports/directory.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
@@ -106,8 +106,8 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
 function sharedInRedis(config: Config, logger: Logger, clock: Clock): SharedStores & Opened & Pick<Stores, 'start'> {
   const redis = connectRedis(config.redis, logger);
   const { clusterId } = config.platform;
-  const location = new RedisLocationService(redis, clock, logger);
-  const index = new RealmIndexKeeper(redis, logger);
+  const location = new RedisLocationService(redis, systemTimers, logger);
+  const index = new RealmIndexKeeper(redis, systemTimers, logger);
   return {
     location,
     pool: new RedisServerPool(redis, clusterId, clock),

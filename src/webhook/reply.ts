@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { defined } from '../lib/defined.ts';
+import { parseJson } from '../lib/json.ts';
 import type { Grant } from '../ports/location.ts';
+import { isToken } from '../sip/syntax.ts';
 
 /** Characters; call hooks are stored with every binding. */
 const MAX_HOOK = 4096;
@@ -59,13 +61,7 @@ const STACK_HEADERS = new Set([
 
 /** @returns undefined when the body is not a valid reply */
 export function parseReply(body: string): Reply | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(body);
-  } catch {
-    return undefined; // JSON.parse throws nothing but "no JSON"
-  }
-  const parsed = v.safeParse(replySchema, json);
+  const parsed = v.safeParse(replySchema, parseJson(body));
   return parsed.success ? parsed.output : undefined;
 }
 
@@ -85,7 +81,7 @@ export function passedOnHeaders({ headers }: Reply): Record<string, string> {
   for (const [name, value] of Object.entries(headers ?? {}).slice(0, MAX_HEADERS)) {
     const text = typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
     if (text === undefined || text.length > MAX_HEADER_VALUE || /[\p{Cc}]/u.test(text)) continue;
-    if (/^[A-Za-z0-9\-.!%*_+`'~]+$/.test(name) && !STACK_HEADERS.has(name.toLowerCase())) passed[name] = text;
+    if (isToken(name) && !STACK_HEADERS.has(name.toLowerCase())) passed[name] = text;
   }
   return passed;
 }

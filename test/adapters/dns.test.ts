@@ -3,9 +3,10 @@ import { DnsNextHops, type NextHopsOptions } from '../../src/adapters/dns/next-h
 import { Unavailable } from '../../src/ports/errors.ts';
 import { NameError } from '../../src/ports/next-hops.ts';
 import type { OutboundTransport } from '../../src/sip/next-hop.ts';
-import { ManualClock } from '../support/clock.ts';
 import { DnsServer, type Records } from '../support/dns-server.ts';
+import { eventually } from '../support/eventually.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const servers: DnsServer[] = [];
 afterEach(() => {
@@ -18,7 +19,7 @@ const noHosts = () => Promise.reject(Object.assign(new Error('unknown'), { code:
 async function start(zone: Record<string, Records>, options: NextHopsOptions = {}) {
   const dns = await DnsServer.start(zone);
   servers.push(dns);
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const logger = new RecordingLogger();
   const hops = new DnsNextHops(clock, logger, { servers: [dns.address], hosts: noHosts, ...options });
   const resolve = async (host: string, port?: number, transport: OutboundTransport = 'udp') =>
@@ -127,7 +128,7 @@ describe('where a request goes', () => {
     const { dns, resolve } = await start({}, { hosts });
     expect(await resolve('pbx.office.lan')).toEqual(['udp 192.0.2.7 5060']);
     dns.mood = 'silent';
-    const here = new DnsNextHops(new ManualClock(), new RecordingLogger(), { servers: [dns.address] });
+    const here = new DnsNextHops(new ManualTimers(), new RecordingLogger(), { servers: [dns.address] });
     const [hop] = await here.resolve('localhost', undefined, 'tcp');
     expect(hop).toMatchObject({ port: 5060, transport: 'tcp' });
     expect(['127.0.0.1', '::1']).toContain(hop?.address ?? '');
@@ -204,23 +205,22 @@ describe('when the DNS fails', () => {
     expect(await resolve('gw.example.com')).toEqual(['udp 192.0.2.1 5060']);
   });
 
-  test('a silent server is asked twice, then the name is unavailable', async () => {
-    const { dns, resolve } = await start({});
+  test('a server that does not answer is asked twice, and is Unavailable after 5 s', async () => {
+    const { dns, clock, resolve } = await start({});
     dns.mood = 'silent';
-    await expect(resolve('gw.example.com', 5060)).rejects.toThrow(Unavailable);
-    expect(dns.asked('A gw.example.com')).toBe(2);
+    const failed = expect(resolve('gw.example.com', 5060)).rejects.toThrow(Unavailable);
+    await eventually('the second question', () => dns.asked('A gw.example.com') === 2 || undefined);
+    clock.advance(5000);
+    await failed;
   });
 
-  test('a server that never answers for AAAA does not hold up the A records', async () => {
-    const { dns, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
+  test('a server that never answers for AAAA does not hold up the rest', async () => {
+    const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
     dns.silentFor.add('AAAA');
-    dns.silentFor.add('SRV');
-    const ends: string[] = [];
-    await Promise.all([
-      resolve('silent.example.com').catch(() => ends.push('failed')),
-      resolve('gw.example.com', 5060).then(([hop = '']) => ends.push(hop)),
-    ]);
-    expect(ends).toEqual(['udp 192.0.2.1 5060', 'failed']);
+    const resolved = resolve('gw.example.com', 5060);
+    await eventually('the timer that the answer for A starts', () => (clock.next ?? 0) < 1000 || undefined);
+    clock.advance(1000);
+    expect(await resolved).toEqual(['udp 192.0.2.1 5060']);
   });
 
   test('its last answers are served for an hour, with a new query every half minute', async () => {
@@ -256,13 +256,20 @@ describe('when the DNS fails', () => {
     await resolve('gw.example.com', 5060);
     dns.mood = 'silent';
     clock.advance(60_000);
-    const ends: string[] = [];
-    await Promise.all([
-      resolve('gw.example.com', 5060).then(([hop = '']) => ends.push(hop)),
-      resolve('gw.example.com', 5060).then(([hop = '']) => ends.push(hop)),
-      resolve('unheard-of.example.com', 5060).catch(() => ends.push('failed')),
-    ]);
-    expect(ends).toEqual(['udp 192.0.2.1 5060', 'udp 192.0.2.1 5060', 'failed']);
+    const known = [resolve('gw.example.com', 5060), resolve('gw.example.com', 5060)];
+    let failed = false;
+    const unknown = resolve('unheard-of.example.com', 5060).catch(() => {
+      failed = true;
+    });
+    await eventually('both questions', () =>
+      dns.asked('A gw.example.com') > 1 && dns.asked('A unheard-of.example.com') > 0 ? true : undefined,
+    );
+    clock.advance(1800);
+    expect(await Promise.all(known)).toEqual([['udp 192.0.2.1 5060'], ['udp 192.0.2.1 5060']]);
+    expect(failed).toBe(false);
+    clock.advance(3200);
+    await unknown;
+    expect(failed).toBe(true);
   });
 
   test('three hundred names at once are answered, and in an outage all fail', async () => {

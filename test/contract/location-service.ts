@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { Aor, Binding, LocationService, Update } from '../../src/ports/location.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 export interface LocationServiceBench {
   readonly location: LocationService;
@@ -8,10 +8,10 @@ export interface LocationServiceBench {
   callTarget(aor: Aor): Promise<string | undefined>;
 }
 
-export function locationServiceContract(name: string, open: (clock: ManualClock) => LocationServiceBench): void {
+export function locationServiceContract(name: string, open: (timers: ManualTimers) => LocationServiceBench): void {
   describe(`location service on ${name}`, () => {
     async function start() {
-      const clock = new ManualClock(Date.now());
+      const clock = new ManualTimers(Date.now());
       const { location, callTarget } = open(clock);
       const realm = `r${crypto.randomUUID()}.example.com`;
       const alice: Aor = { user: 'alice', realm };

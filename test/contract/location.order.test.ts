@@ -6,9 +6,9 @@ import { RedisLocationService } from '../../src/adapters/redis/location.ts';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import type { Binding, Update, UpdateOutcome } from '../../src/ports/location.ts';
-import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const server = await sharedRedis();
 const redis = new Redis({ host: server.host, port: server.port, enableAutoPipelining: true });
@@ -31,7 +31,7 @@ const step = fc.record({
 test('Redis and SQLite keep the bindings of an AOR in the same order', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
-      const clock = new ManualClock(Date.now());
+      const clock = new ManualTimers(Date.now());
       const database = new Database(':memory:', { strict: true });
       database.run(SCHEMA);
       const inSqlite = new SqliteLocationService(database, clock);

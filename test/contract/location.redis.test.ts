@@ -3,9 +3,9 @@ import { Redis } from 'ioredis';
 import { RedisLocationService } from '../../src/adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../../src/adapters/redis/realm-index.ts';
 import type { Binding } from '../../src/ports/location.ts';
-import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { locationServiceContract } from './location-service.ts';
 
 const server = await sharedRedis();
@@ -13,8 +13,8 @@ const redis = new Redis({ host: server.host, port: server.port, enableAutoPipeli
 const logger = new RecordingLogger();
 afterAll(() => redis.disconnect());
 
-locationServiceContract('Redis', (clock) => {
-  const location = new RedisLocationService(redis, clock, logger);
+locationServiceContract('Redis', (timers) => {
+  const location = new RedisLocationService(redis, timers, logger);
   return {
     location,
     async callTarget({ user, realm }) {
@@ -27,7 +27,7 @@ locationServiceContract('Redis', (clock) => {
 
 describe('the keys that other services read', () => {
   const realm = 'contract.example.com';
-  const clock = new ManualClock(Date.now());
+  const clock = new ManualTimers(Date.now());
   const location = new RedisLocationService(redis, clock, logger);
   const binding = (changes: Partial<Binding> = {}): Binding => ({
     key: 'sip:john@192.0.2.7:5060;transport=ws',
@@ -154,6 +154,18 @@ describe('the keys that other services read', () => {
     expect(await redis.exists(`sidecar:others:two@${realm}`)).toBe(0);
   });
 
+  test('promotion is repeated from start to stop', async () => {
+    const timers = new ManualTimers(Date.now());
+    const promoting = new RedisLocationService(redis, timers, logger);
+    promoting.start();
+    promoting.start();
+    expect(timers.pending).toBe(1);
+    timers.advance(5000);
+    expect(timers.pending).toBe(1);
+    promoting.stop();
+    expect(timers.pending).toBe(0);
+  });
+
   test('an update deletes expired members of active-user', async () => {
     await redis.zadd('active-user', clock.now() - 1, `user:expired@${realm}`);
     await save('trimmer');
@@ -166,7 +178,7 @@ describe('the keys that other services read', () => {
     await redis.zadd('active-user', ...members);
     await redis.zadd(`sidecar:realm:gone.example.com`, clock.now() + 60_000, 'user:removed@gone.example.com');
     await redis.sadd('sidecar:realms', 'gone.example.com');
-    const keeper = new RealmIndexKeeper(redis, logger);
+    const keeper = new RealmIndexKeeper(redis, clock, logger);
     await keeper.reconcile();
     const count = async (realm: string) =>
       (await location.lookup({ user: 'x', realm }, { countRealm: true })).aorsInRealm;

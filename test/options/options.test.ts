@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
 import { network } from '../../src/config/variable.ts';
-import { Repeats } from '../../src/lib/once-per.ts';
+import { OncePer } from '../../src/lib/once-per.ts';
 import { options } from '../../src/options/index.ts';
 import { SilenceWatch } from '../../src/options/silence.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
@@ -18,7 +18,7 @@ function start() {
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
   const pool = new SqliteServerPool(database, clock);
-  const warnings = new Repeats(60_000, clock);
+  const warnings = new OncePer(60_000, clock);
   const rules = {
     pool,
     networks: [network('10.0.0.0/8'), network('fc00::/7')],
@@ -100,6 +100,23 @@ describe('OPTIONS', () => {
 });
 
 describe('a server that stops checking in', () => {
+  test('is checked for again after a fault of ours', async () => {
+    const { clock, logger, pool } = start();
+    let checks = 0;
+    const broken: ServerPool = Object.assign(Object.create(pool), {
+      expire: () => {
+        checks++;
+        return Promise.reject(new TypeError('a fault of ours'));
+      },
+    });
+    const silence = new SilenceWatch({ pool: broken, expiresMs: 60_000, checkMs: 20_000, timers: clock, logger });
+    silence.start();
+    await clock.advanceAsync(40_000);
+    silence.stop();
+    expect(checks).toBe(3);
+    expect(logger.lines.map((line) => line.level)).toEqual(['error', 'error', 'error']);
+  });
+
   function watch() {
     const started = start();
     const { pool, clock, logger } = started;

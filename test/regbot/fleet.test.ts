@@ -93,6 +93,28 @@ describe('the directory', () => {
     expect(logger.lines.some((l) => l.message === 'register_status not saved')).toBe(true);
   });
 
+  test('a fault of ours in reading or writing is logged as an error, and all goes on', async () => {
+    const reg = trunk(1, { trunkType: 'reg' });
+    const { lead, timers, directory, fleet, logger, ephemeral, state } = makeFleet([reg]);
+    directory.fault = new TypeError('a fault of ours');
+    state.ephemeralFault = new TypeError('another one');
+    await lead();
+    await timers.advanceAsync(10 * SECOND);
+    expect(directory.reads).toBe(3);
+    directory.fault = undefined;
+    await timers.advanceAsync(5 * SECOND);
+    expect(fleet.snapshot()[0]?.state).toBe('registered');
+    expect(ephemeral.size).toBe(0);
+    state.ephemeralFault = undefined;
+    await timers.advanceAsync(5 * SECOND);
+    expect(ephemeral.size).toBe(1);
+    const errors = logger.lines.filter((l) => l.level === 'error').map((l) => l.message);
+    expect(errors).toEqual([
+      ...Array.from({ length: 3 }, () => 'carriers not read, registrations go on as they are'),
+      'writing of ephemeral gateways failed',
+    ]);
+  });
+
   test('may list duplicates and trunks without a password: they are skipped and logged once', async () => {
     const twin = trunk(2, { username: 'user1', host: 'GW.carrier.example' });
     const { sip, lead, timers, fleet, logger, change } = makeFleet([trunk(1), twin, trunk(3, { password: '' })]);

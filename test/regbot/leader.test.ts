@@ -254,6 +254,19 @@ describe('the lease', () => {
     expect(time.pending).toBe(0);
   });
 
+  test('is sought and kept again after a fault in asking the store', async () => {
+    const { time, a, b } = await ledByA();
+    await Promise.all([b.leader.stop(), time.advanceAsync(10)]);
+    a.wire.passage = () => {
+      throw new TypeError('a fault of ours');
+    };
+    await time.advanceAsync(LENGTH);
+    expect(a.leader.mayAct()).toBe(false);
+    a.wire.passage = () => QUICK;
+    expect(await takeover(time, a)).toBeLessThan(5000);
+    expect(a.log.map(([what]) => what)).toEqual(['gained', 'lost', 'gained']);
+  });
+
   test('does not delay a stop when the store is down', async () => {
     const { time, a } = await ledByA();
     a.wire.passage = () => ({ ...QUICK, fate: 'never settles' });

@@ -50,6 +50,16 @@ test('logs a failed write and goes on with the next', async () => {
   expect(seen()).toEqual(['a 1', 'a 2']);
 });
 
+test('a fault of ours is logged as an error, and does not hold up those that wait', async () => {
+  const { writer, writes, status, seen, logger } = make();
+  writer.write('a', status('1'));
+  writer.write('a', status('2'));
+  writes[0]?.done.reject(new TypeError('a fault of ours'));
+  await settle();
+  expect(logger.lines.map((l) => l.level)).toEqual(['error']);
+  expect(seen()).toEqual(['a 1', 'a 2']);
+});
+
 test('logs an outage once at its start and once at its end', async () => {
   const { writer, writes, status, logger } = make();
   for (const sid of 'abc') writer.write(sid, status('1'));

@@ -95,6 +95,8 @@ export class ScriptedSip implements SipClient {
 export class MemoryDirectory implements CarrierDirectory {
   carriers: Carriers = { trunks: [], pinged: [] };
   down = false;
+  /** Thrown by every method; for what no adapter is meant to throw. */
+  fault: Error | undefined;
   reads = 0;
   readonly statuses: [string, RegisterStatus][] = [];
   readonly disabled: [string, Trunk['trunkType']][] = [];
@@ -114,6 +116,7 @@ export class MemoryDirectory implements CarrierDirectory {
   }
   async disablePing(): Promise<void> {}
   #check(): void {
+    if (this.fault) throw this.fault;
     if (this.down) throw new Unavailable('MySQL', 'no connection');
   }
 }
@@ -130,8 +133,12 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
   const resolved: [string, number | undefined, string][] = [];
   /** `address carrier` → expiry. */
   const ephemeral = new Map<string, number>();
-  const state = { mayAct: true, ephemeralDown: false };
+  const state: { mayAct: boolean; ephemeralDown: boolean; ephemeralFault?: Error | undefined } = {
+    mayAct: true,
+    ephemeralDown: false,
+  };
   const check = () => {
+    if (state.ephemeralFault) throw state.ephemeralFault;
     if (state.ephemeralDown) throw new Unavailable('Redis', 'no connection');
   };
   const options: FleetOptions = {

@@ -1,8 +1,8 @@
+import { withDeadline } from '../../lib/deadline.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { LookupCache } from '../../lib/lookup-cache.ts';
-import type { Clock } from '../../lib/timers.ts';
-import { inTime } from './in-time.ts';
-import type { Answer } from './questions.ts';
+import type { Timers } from '../../lib/timers.ts';
+import { type Answer, lateAnswer } from './questions.ts';
 
 /** Names of each kind; one for every trunk of a large platform, some 300 bytes each. */
 const MAX_NAMES = 20_000;
@@ -22,18 +22,18 @@ const PATIENCE_MS = 1800;
 export class AnswerCache<T> {
   readonly #cache: LookupCache<readonly T[]>;
 
-  /** @param ask answers or fails within a deadline of its own */
+  /** @param ask has a deadline of its own */
   constructor(
     private readonly ask: (name: string) => Promise<Answer<T>>,
-    clock: Clock,
+    timers: Timers,
     logger: Logger,
   ) {
-    this.#cache = new LookupCache(clock, {
+    this.#cache = new LookupCache(timers, {
       service: 'DNS',
       maxNames: MAX_NAMES,
       maxUnknown: MAX_NAMES,
       recheckMs: RECHECK_MS,
-      patience: (lookup, name) => inTime(lookup, PATIENCE_MS, name),
+      patience: (lookup, name) => withDeadline(lookup, PATIENCE_MS, () => lateAnswer(name), timers),
       onOutage: (name, { message }) =>
         logger.warn({ name, why: message }, 'DNS does not answer, what it said last serves on'),
       onRecovery: (name) => logger.info({ name }, 'DNS answers again'),

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
+import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { Clock } from '../../lib/timers.ts';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import type { Aor, AorState, BindingSource, LocationService, Update, UpdateOutcome } from '../../ports/location.ts';
 import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
@@ -18,16 +19,16 @@ const PROMOTE_INTERVAL_MS = 1000;
 const PROMOTE_BATCH = 200;
 
 export class RedisLocationService implements LocationService {
-  #promoting: ReturnType<typeof setInterval> | undefined;
+  #promotion: Timer | undefined;
 
   constructor(
     private readonly redis: Redis,
-    private readonly clock: Clock,
+    private readonly timers: Timers,
     private readonly logger: Logger,
   ) {}
 
   async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
-    const now = this.clock.now();
+    const now = this.timers.now();
     const reply = await ask(() =>
       lookup.run(
         this.redis,
@@ -50,7 +51,7 @@ export class RedisLocationService implements LocationService {
 
   async update(change: Update): Promise<UpdateOutcome> {
     const { aor, nonce, remove } = change;
-    const now = this.clock.now();
+    const now = this.timers.now();
     const removals = remove === 'all' ? ['all'] : [remove.length, ...remove];
     const saves = rankBindings(change.save).map(bindingToJson);
     const reply = await ask(() =>
@@ -87,23 +88,30 @@ export class RedisLocationService implements LocationService {
   }
 
   async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
-    const args = [this.clock.now(), aor.realm, nameOf(aor), proxy, protocol, savedUntil];
+    const args = [this.timers.now(), aor.realm, nameOf(aor), proxy, protocol, savedUntil];
     return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor), args)));
   }
 
   /** Starts to promote the next binding of an AOR whenever the newest expires. */
   start(): void {
-    this.#promoting ??= setInterval(() => void this.promoteDue(), PROMOTE_INTERVAL_MS);
+    if (!this.#promotion) this.#schedulePromotion();
   }
 
   stop(): void {
-    clearInterval(this.#promoting);
-    this.#promoting = undefined;
+    this.#promotion?.cancel();
+    this.#promotion = undefined;
+  }
+
+  #schedulePromotion(): void {
+    this.#promotion = this.timers.after(PROMOTE_INTERVAL_MS, () => {
+      this.#schedulePromotion();
+      background(this.logger, 'promotion of bindings', () => this.promoteDue());
+    });
   }
 
   /** Runs one round of promotions. Logs an outage and leaves the rest to the next round. */
   async promoteDue(): Promise<void> {
-    const now = this.clock.now();
+    const now = this.timers.now();
     try {
       const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
       await ask(() => Promise.all(due.map((name) => this.#promote(name, now))));

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis';
+import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
@@ -14,21 +16,22 @@ const STEP = 200;
 
 /** Earlier jambonz sidecars write to active-user without updating a realm index: reconciles them regularly. */
 export class RealmIndexKeeper {
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #stopped = false;
 
   constructor(
     private readonly redis: Redis,
+    private readonly timers: Timers,
     private readonly logger: Logger,
   ) {}
 
   start(): void {
-    void this.#round();
+    background(this.logger, 'reconciliation of realm indexes', () => this.#round());
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 
   /** Indexes all members of active-user and removes all others from the indexes. @throws Unavailable */
@@ -47,7 +50,7 @@ export class RealmIndexKeeper {
       next = RETRY_INTERVAL_MS;
       this.logger.warn({ why: String(error) }, 'realm indexes not reconciled, trying again');
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#round(), next);
+    if (!this.#stopped) this.#timer = this.timers.after(next, () => this.start());
   }
 
   async #eachMember(zset: string, handle: (members: string[]) => Promise<void>): Promise<void> {

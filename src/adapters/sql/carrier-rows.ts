@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { Gateway, Trunk } from '../../ports/carriers.ts';
+import { unbracketed } from '../../sip/ip.ts';
 import type { OutboundTransport } from '../../sip/next-hop.ts';
 import type { CarrierRow, GatewayRow } from './carrier-queries.ts';
 
@@ -21,7 +22,7 @@ const NAME = /^[a-z0-9_.-]{1,253}$/i;
 export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
   const transport = TRANSPORTS[text(row.protocol)?.toLowerCase() ?? 'udp'];
   if (!transport) throw new CarrierRowError('its protocol is not known');
-  const host = text(row.ipv4)?.replace(/^\[|\]$/g, '') ?? '';
+  const host = unbracketed(text(row.ipv4) ?? '');
   if (isIP(host) === 0 && !NAME.test(host)) throw new CarrierRowError('its address is neither an address nor a name');
   const port = row.port ?? 0;
   if (port < 0 || port > 65_535) throw new CarrierRowError('its port is out of range');

@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty';
 import { AdminClient } from '../../admin/client.ts';
 import type { Success } from '../../admin/protocol.ts';
+import { sleep, systemTimers } from '../../lib/timers.ts';
 import { UsageError } from '../arguments.ts';
 import { duration, readDuration } from '../duration.ts';
 import { json, print, printable, printError } from '../output.ts';
@@ -75,7 +76,7 @@ async function waitQuietly(client: AdminClient, answer: Success<'fs-drain'>, tim
 
 const REAL_TIME = {
   now: () => performance.now(),
-  pause: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+  pause: (ms: number) => sleep(ms, systemTimers),
 };
 
 function exitCodeOf({ state }: End): number {

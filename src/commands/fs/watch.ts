@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import { AdminClient } from '../../admin/client.ts';
-import { pause } from '../../lib/retry.ts';
+import { sleep, systemTimers } from '../../lib/timers.ts';
 import { json, print, printable } from '../output.ts';
 import { Failure } from '../run.ts';
 import { askSidecar, JSON_FLAG, socketPath } from '../sidecar.ts';
@@ -26,7 +26,7 @@ export default defineCommand({
         if (interrupt.aborted) break;
         const written = screen ? screen.draw(frame) : await print(args.json ? frame : `${frame}\n`);
         if (!written) break;
-        await pause(INTERVAL_MS, interrupt);
+        await sleep(INTERVAL_MS, systemTimers, interrupt);
       }
     } finally {
       screen?.close();
