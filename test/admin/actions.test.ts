@@ -8,10 +8,10 @@ import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 function start(changes: Partial<AdminRules> = {}) {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
   const pool = new SqliteServerPool(database, clock);

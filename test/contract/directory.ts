@@ -3,8 +3,8 @@ import type { Kysely } from 'kysely';
 import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import type { Tables } from '../../src/adapters/sql/tables.ts';
-import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 export function directoryContract(service: string, open: () => Promise<Kysely<Tables>>): void {
   describe(`directory on ${service}`, () => {
@@ -12,7 +12,7 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
 
     async function start() {
       const db = await open();
-      const clock = new ManualClock(Date.UTC(2026, 5, 1));
+      const clock = new ManualTimers(Date.UTC(2026, 5, 1));
       const logger = new RecordingLogger();
       const directory = new SqlDirectory(db, service, cipher, clock, logger);
       const realm = `${crypto.randomUUID()}.example.com`;

@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisEphemeralGateways } from '../../src/adapters/redis/ephemeral-gateways.ts';
-import { ManualClock } from '../support/clock.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { ephemeralGatewaysContract, newIp } from './ephemeral-gateways.ts';
 
 const server = await sharedRedis();
@@ -19,7 +19,7 @@ ephemeralGatewaysContract(
 );
 
 test('the key outlives its longest field, even when a shorter one is set later', async () => {
-  const clock = new ManualClock(Date.now());
+  const clock = new ManualTimers(Date.now());
   const gateways = new RedisEphemeralGateways(redis, clock);
   const ip = newIp();
   await gateways.set(ip, 'long', clock.now() + 86_400_000);
@@ -28,7 +28,7 @@ test('the key outlives its longest field, even when a shorter one is set later',
 });
 
 test('keeps fields of other programs until they expire', async () => {
-  const clock = new ManualClock(Date.now());
+  const clock = new ManualTimers(Date.now());
   const now = Math.floor(clock.now() / 1000);
   const ip = newIp();
   const key = `eph-gw-ip:${ip}`;

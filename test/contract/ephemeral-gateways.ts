@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { EphemeralGateways } from '../../src/ports/ephemeral-gateways.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 /** A random IPv4 address. */
 export function newIp(): string {
@@ -10,12 +10,12 @@ export function newIp(): string {
 /** @param read returns the stored carriers of an IP in normal form: carrier → expiry in seconds since the epoch */
 export function ephemeralGatewaysContract(
   name: string,
-  open: (clock: ManualClock) => EphemeralGateways,
+  open: (clock: ManualTimers) => EphemeralGateways,
   read: (ip: string) => Promise<Record<string, number>>,
 ): void {
   describe(`ephemeral gateways on ${name}`, () => {
     const start = () => {
-      const clock = new ManualClock(Math.floor(Date.now() / 1000) * 1000);
+      const clock = new ManualTimers(Math.floor(Date.now() / 1000) * 1000);
       const now = clock.now() / 1000;
       return { clock, now, gateways: open(clock), ip: newIp() };
     };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { openSqlite } from '../../src/adapters/sqlite/open.ts';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/cleanup.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { locationServiceContract } from './location-service.ts';
 
 const directory = temporaryDirectory('location');
@@ -33,7 +33,7 @@ CREATE INDEX nonces_expiry ON nonces (expiry);
 `;
 
 test('opens a database of our first version, with bindings in the order of their fractional savedAt', async () => {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const expiryTime = clock.now() + 600_000;
   const earlier = temporaryDirectory('location-earlier');
   const [a, b, c, d] = ['sip:a@192.0.2.1', 'sip:b@192.0.2.2', 'sip:c@192.0.2.3', 'sip:d@192.0.2.4'];
@@ -84,7 +84,7 @@ test('opens a database of our first version, with bindings in the order of their
 });
 
 test('sweepAll deletes everything that has expired', () => {
-  const clock = new ManualClock(Date.now());
+  const clock = new ManualTimers(Date.now());
   for (let i = 0; i < 250; i++) {
     database.run('INSERT INTO aors VALUES (?, ?, ?)', [`u${i}@gone.example.com`, 'gone.example.com', clock.now() - 1]);
     database.run("INSERT INTO bindings VALUES (?, 'k', '{}')", [`u${i}@gone.example.com`]);

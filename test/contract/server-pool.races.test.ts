@@ -2,8 +2,8 @@ import { afterAll, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
-import { ManualClock } from '../support/clock.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const server = await sharedRedis();
 const connections = [1, 2].map(() => new Redis({ host: server.host, port: server.port }));
@@ -52,7 +52,7 @@ test('in any interleaving of two sidecars no drained server is active and no liv
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), { maxLength: 12 }), async (bursts) => {
       const cluster = crypto.randomUUID();
-      const clock = new ManualClock(Date.now());
+      const clock = new ManualTimers(Date.now());
       const pools = connections.map((connection) => new RedisServerPool(connection, cluster, clock));
       const read = async () => ({
         active: await redis.smembers(`${cluster}:active-fs`),

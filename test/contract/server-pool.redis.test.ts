@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
-import { ManualClock } from '../support/clock.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { serverPoolContract } from './server-pool.ts';
 
 const server = await sharedRedis();
@@ -16,7 +16,7 @@ serverPoolContract('Redis', (clock) => new RedisServerPool(redis, crypto.randomU
 describe('the sets that other services read', () => {
   function start() {
     const cluster = crypto.randomUUID();
-    const clock = new ManualClock(Date.now());
+    const clock = new ManualTimers(Date.now());
     const pool = new RedisServerPool(redis, cluster, clock);
     const checkIn = (member: string, serviceUrl?: string, open = true) =>
       pool.checkIn({ kind: 'feature', member, open, ...(serviceUrl && { serviceUrl }) });

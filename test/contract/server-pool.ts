@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const SILENT_MS = 60_000;
 
 /** @param open opens an empty pool */
-export function serverPoolContract(name: string, open: (clock: ManualClock) => ServerPool): void {
+export function serverPoolContract(name: string, open: (clock: ManualTimers) => ServerPool): void {
   describe(`server pool on ${name}`, () => {
     function start() {
-      const clock = new ManualClock(Date.now());
+      const clock = new ManualTimers(Date.now());
       const pool = open(clock);
       const checkIn = (member: string, changes: { open?: boolean; calls?: number; serviceUrl?: string } = {}) =>
         pool.checkIn({ kind: 'feature', member, open: true, ...changes });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { Nonces } from '../../src/digest/nonce.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const REALM = 'example.com';
 
 function make(secret = 'secret') {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   return { clock, nonces: new Nonces(secret, 300_000, clock) };
 }
 

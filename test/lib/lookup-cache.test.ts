@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { type Lookup, LookupCache, type LookupCacheOptions } from '../../src/lib/lookup-cache.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const FRESH_MS = 30_000;
 const STALE_MS = 3_600_000;
@@ -11,7 +11,7 @@ const known = (value: string): Lookup<string> => ({ value, found: true, freshMs:
 const UNKNOWN: Lookup<string> = { value: 'none', found: false, freshMs: FRESH_MS, staleMs: 0 };
 
 function start(options: Partial<LookupCacheOptions<string>> = {}) {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const cache = new LookupCache<string>(clock, { service: 'source', maxNames: 10, maxUnknown: 10, ...options });
   return { clock, cache };
 }

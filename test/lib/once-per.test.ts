@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test';
 import { OncePer } from '../../src/lib/once-per.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 test('each key is due once per interval, counted from when it was due', () => {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const warnings = new OncePer(60_000, clock);
   expect(warnings.isDue('192.0.2.1')).toBe(true);
   expect(warnings.isDue('192.0.2.2')).toBe(true);

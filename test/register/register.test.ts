@@ -101,7 +101,7 @@ describe('an invalid REGISTER', () => {
   const cases: [string, Asked, number, string | undefined][] = [
     ['an IPv4 address as domain', { uri: 'sip:192.0.2.1' }, 403, undefined],
     ['an IPv6 address as domain', { uri: 'sip:[2001:db8::1]' }, 403, undefined],
-    ['an invalid domain', { uri: 'sip:exa mple.com' }, 403, undefined],
+    ['an invalid domain', { uri: 'sip:example..com' }, 403, undefined],
     ['an IPv4 address in its AOR', { to: '<sip:alice@192.0.2.1>' }, 403, undefined],
     ['an AOR without a user', { to: '<sip:sip.example.com>' }, 403, 'Invalid address of record'],
     ['an AOR with two @', { to: '<sip:alice@home@sip.example.com>' }, 403, 'Invalid address of record'],
@@ -125,7 +125,6 @@ describe('an invalid REGISTER', () => {
       400,
       'Contact * needs Expires 0 and no other Contact',
     ],
-    ['a CSeq that is not a number', { cseq: 'one REGISTER' }, 400, 'Malformed CSeq'],
     [
       'broken credentials',
       { authorization: 'Digest realm="sip.example.com", nonce="x' },

@@ -11,8 +11,8 @@ import type { Alert } from '../../src/ports/alerts.ts';
 import { parseProvisioning } from '../../src/provision/file.ts';
 import type { RegisterRules } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
-import { ManualClock } from './clock.ts';
 import { RecordingLogger } from './logger.ts';
+import { ManualTimers } from './timers.ts';
 
 const ACCOUNTS = `
 [[account]]
@@ -35,7 +35,7 @@ active = false
 
 /** The register pipeline on SQLite in memory, with a manual clock. */
 export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const logger = new RecordingLogger();
   const alerts: Alert[] = [];
   const database = new Database(':memory:', { strict: true });

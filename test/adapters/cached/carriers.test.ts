@@ -2,13 +2,13 @@ import { expect, test } from 'bun:test';
 import { CachedCarriers } from '../../../src/adapters/cached/carriers.ts';
 import type { CarrierDirectory, Carriers } from '../../../src/ports/carriers.ts';
 import { Unavailable } from '../../../src/ports/errors.ts';
-import { ManualClock } from '../../support/clock.ts';
 import { RecordingLogger } from '../../support/logger.ts';
+import { ManualTimers } from '../../support/timers.ts';
 
 const STALE_MS = 3_600_000;
 
 function start() {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const logger = new RecordingLogger();
   const some: Carriers = { trunks: [], pinged: [], sipDomain: 'one.example.com' };
   const source: { says: Carriers | Error } = { says: some };

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'bun:test';
 import { CachedDirectory } from '../../../src/adapters/cached/directory.ts';
 import type { Account, Directory } from '../../../src/ports/directory.ts';
 import { Unavailable } from '../../../src/ports/errors.ts';
-import { ManualClock } from '../../support/clock.ts';
 import { RecordingLogger } from '../../support/logger.ts';
+import { ManualTimers } from '../../support/timers.ts';
 
 /** A cached directory over a database that a test can switch off. */
 function start() {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const logger = new RecordingLogger();
   const database = {
     down: false,
