@@ -1,3 +1,4 @@
+import { traceOf } from '../lib/logger.ts';
 import { systemTimers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type {
@@ -167,8 +168,10 @@ export class Edge implements SipServer {
     try {
       respond(transaction, await handler(request));
     } catch (error) {
-      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.options.logger.error({ why, callId: request.callId }, 'request without an answer: sending 500');
+      this.options.logger.error(
+        { why: traceOf(error), callId: request.callId },
+        'request without an answer: sending 500',
+      );
       respond(transaction, { status: 500 });
     }
     if (--this.#inProgress === 0) this.#onIdle?.();

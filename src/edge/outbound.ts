@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 import type { OutboundRequest } from '../ports/sip-server.ts';
-import { joinHostPort } from '../sip/ip.ts';
+import { joinHostPort, unbracketed } from '../sip/ip.ts';
 import { MalformedMessage } from '../sip/message.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { parseMessage } from '../sip/parse-message.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
 import { composeRequest } from './compose.ts';
 import { MAX_UDP_REQUEST_BYTES } from './limits.ts';
@@ -70,7 +70,7 @@ export function prepareRequest(request: OutboundRequest, transports: Transports,
 
 /** A host that is a domain name; undefined when it is an address, in brackets or not. */
 export function nameOf(host: string): string | undefined {
-  return host === '' || isIP(host.replace(/^\[|\]$/g, '')) !== 0 ? undefined : host;
+  return host === '' || isIP(unbracketed(host)) !== 0 ? undefined : host;
 }
 
 /** Sends nothing that the edge would refuse to receive. */
@@ -86,10 +86,7 @@ function checked(compose: () => string): string {
 }
 
 function hostOf(uri: string): string {
-  try {
-    return parseUri(uri).host;
-  } catch (error) {
-    if (error instanceof SipSyntaxError) throw new NotSent(`invalid request-uri: ${uri}`);
-    throw error;
-  }
+  const parsed = tryParse(() => parseUri(uri));
+  if (!parsed) throw new NotSent(`invalid request-uri: ${uri}`);
+  return parsed.host;
 }

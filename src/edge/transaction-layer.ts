@@ -1,3 +1,5 @@
+import { background } from '../lib/background.ts';
+import { traceOf } from '../lib/logger.ts';
 import { systemTimers, type Timers } from '../lib/timers.ts';
 import type { OutboundRequest, SipAnswer } from '../ports/sip-server.ts';
 import {
@@ -83,7 +85,7 @@ export class TransactionLayer {
       fault: (flow, error) => this.#onFault(flow, error),
       notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
       unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
-      refused: (transport) => void this.#probe(transport),
+      refused: (transport) => background(options.logger, 'probe of ports', () => this.#probe(transport)),
       notConnected: (flow, why) => options.logger.info({ to: peerOf(flow), why }, 'no connection'),
       idle: (flow) => user.keepsOpen(flow),
       closed: (flow) => {
@@ -222,8 +224,7 @@ export class TransactionLayer {
   /** One message that trips a fault of ours must not end the service for everybody. */
   #onFault(flow: Flow, error: unknown): void {
     this.counters.dropped++;
-    const why = error instanceof Error ? error.stack : String(error);
-    this.options.logger.error({ from: peerOf(flow), why }, 'a message could not be dealt with');
+    this.options.logger.error({ from: peerOf(flow), why: traceOf(error) }, 'a message could not be dealt with');
   }
 
   #onNotAccepted(flow: Flow, why: string): void {

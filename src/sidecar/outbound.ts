@@ -4,6 +4,7 @@ import { DnsNextHops } from '../adapters/dns/next-hops.ts';
 import { AddressAnnouncer } from '../addresses/announcer.ts';
 import type { Config } from '../config/index.ts';
 import { GatewayPinger } from '../gateways/pinger.ts';
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import { systemTimers, type Timer } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
@@ -75,7 +76,7 @@ export function createOutbound(
       // Whoever does not lead reads too: for its own pings, and to know the carriers if it has to take over.
       const follow = () => {
         following = systemTimers.after(regbot.refreshSeconds * 1000, follow);
-        if (!leader.mayAct()) void followCarriers(directory, logger);
+        if (!leader.mayAct()) background(logger, 'reading of carriers', () => followCarriers(directory, logger));
       };
       follow();
     },

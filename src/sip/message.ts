@@ -1,4 +1,5 @@
 import type { CSeq } from './cseq.ts';
+import { isToken } from './syntax.ts';
 import type { Via } from './via.ts';
 
 /** One header line. Lists stay as they were sent: several lines of one name, several values in a line. */
@@ -100,7 +101,7 @@ export function combinedHeader(headers: readonly Header[], name: string): string
 
 /** One header line. @throws Error when the value would end its line, or the name is no token */
 export function headerLine(name: string, value: string): string {
-  if (!TOKEN.test(name)) throw new Error(`not a header name: ${JSON.stringify(name)}`);
+  if (!isToken(name)) throw new Error(`not a header name: ${JSON.stringify(name)}`);
   if (!isSingleLine(value)) throw new Error(`line break in the value of ${name}`);
   return `${name}: ${value}\r\n`;
 }
@@ -109,5 +110,3 @@ export function headerLine(name: string, value: string): string {
 export function isSingleLine(text: string): boolean {
   return !/[\r\n\0]/.test(text);
 }
-
-const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;

@@ -3,12 +3,12 @@ import { type CSeq, parseCSeq } from './cseq.ts';
 import { isNameAddr } from './from-to.ts';
 import { type Head, readHead } from './head.ts';
 import { type Header, MalformedMessage, NO_BODY, type ParsedMessage } from './message.ts';
-import { SipSyntaxError } from './syntax.ts';
+import { TOKEN, tryParse } from './syntax.ts';
 import { parseUri } from './uri.ts';
 import { parseVias, type Via } from './via.ts';
 
 const BLANK_LINE = Buffer.from('\r\n\r\n');
-const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) ([^\s<>"]+) SIP\/(\d+\.\d+)$/i;
+const REQUEST_LINE = new RegExp(String.raw`^(${TOKEN}) ([^\s<>"]+) SIP/(\d+\.\d+)$`, 'i');
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):./;
 const DIGITS = /^\d+$/;
@@ -127,7 +127,7 @@ function inspect(headers: readonly Header[]) {
     }
     switch (name) {
       case 'Via':
-        topVia ??= attempt(parseVias, value)?.[0];
+        topVia ??= tryParse(() => parseVias(value))?.[0];
         if (!topVia) return 'Malformed Via';
         break;
       case 'From':
@@ -143,7 +143,7 @@ function inspect(headers: readonly Header[]) {
         callId = value;
         break;
       case 'CSeq':
-        cseq = attempt(parseCSeq, value);
+        cseq = tryParse(() => parseCSeq(value));
         if (!cseq) return 'Malformed CSeq';
         break;
       case 'Max-Forwards':
@@ -179,7 +179,7 @@ const MAX_SOUND_URIS = 256;
 function isSoundUri(uri: string): boolean {
   const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();
   if (scheme !== 'sip' && scheme !== 'sips') return scheme !== undefined;
-  const parsed = attempt(parseUri, uri);
+  const parsed = tryParse(() => parseUri(uri));
   return parsed !== undefined && parsed.headers === undefined;
 }
 
@@ -190,13 +190,4 @@ function methodOf({ startLine }: Head): string | undefined {
 
 function refusal(message: ParsedMessage, why: string): MalformedMessage {
   return new MalformedMessage(400, why, message.kind === 'request' ? message.method : undefined, message.headers);
-}
-
-function attempt<T>(parse: (value: string) => T, value: string): T | undefined {
-  try {
-    return parse(value);
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return undefined;
-    throw error;
-  }
 }

@@ -45,7 +45,11 @@ export function sipServerContract(open: OpenSipServer): void {
 
     test('tells its listeners that it is connected, and knows its addresses then', async () => {
       let seen = '';
-      const server = await connected((s) => s.onConnected(() => void (seen = s.hostports)));
+      const server = await connected((s) =>
+        s.onConnected(() => {
+          seen = s.hostports;
+        }),
+      );
       expect(server.connected).toBe(true);
       expect(seen).toMatch(/^udp\/127\.0\.0\.1:\d+,tcp\/127\.0\.0\.1:\d+$/);
       expect(server.hostports).toBe(seen);

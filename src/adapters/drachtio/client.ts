@@ -1,3 +1,4 @@
+import { systemTimers, type Timers } from '../../lib/timers.ts';
 import { Unavailable } from '../../ports/errors.ts';
 import type { OutboundRequest } from '../../ports/sip-server.ts';
 import type { SipResponse } from '../../sip/message.ts';
@@ -28,7 +29,10 @@ export class OpenRequests {
   readonly #early = new Map<string, SipResponse>();
 
   /** @param write sends a text; returns the id of the message, undefined when there is no connection */
-  constructor(private readonly write: (text: string) => string | undefined) {}
+  constructor(
+    private readonly write: (text: string) => string | undefined,
+    private readonly timers: Timers = systemTimers,
+  ) {}
 
   /** See SipClient.request. What cannot be sent at all, such as a line break in a value, is Unavailable too. */
   async send(request: OutboundRequest, deadlineMs: number): Promise<SipResponse> {
@@ -38,14 +42,14 @@ export class OpenRequests {
     const { promise, resolve, reject } = Promise.withResolvers<SipResponse>();
     const open: Open = { resolve, reject };
     this.#unacknowledged.set(messageId, open);
-    const timer = setTimeout(() => {
+    const timer = this.timers.after(deadlineMs, () => {
       this.#forget(messageId, open.transactionId);
       reject(failure(`no response to ${request.method} within ${deadlineMs} ms`));
-    }, deadlineMs);
+    });
     try {
       return await promise;
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Logger } from '../../lib/logger.ts';
+import { type Logger, traceOf } from '../../lib/logger.ts';
+import { systemTimers, type Timers } from '../../lib/timers.ts';
 import type { OutboundRequest, SipHandler, SipServer } from '../../ports/sip-server.ts';
 import { completeHostports, type Hostports, privateSipAddress } from '../../sip/hostports.ts';
 import type { SipRequest, SipResponse } from '../../sip/message.ts';
@@ -15,6 +16,7 @@ export interface DrachtioOptions {
   /** The platform's own networks: an address inside them is preferred as the private address. */
   readonly networks: readonly { contains(address: string): boolean }[];
   readonly logger: Logger;
+  readonly timers?: Timers;
 }
 
 /** drachtio-srf multiplies its delay by 1.7 without end unless it is told where to; with a wrong secret we start here. */
@@ -31,7 +33,8 @@ export class DrachtioServer implements SipServer {
   #privateAddress = '';
   /** Answers whose sending drachtio has not confirmed; none outlives the connection. */
   readonly #unacknowledged = new Set<string>();
-  readonly #requests = new OpenRequests((text) => this.#send(text));
+  readonly #timers: Timers;
+  readonly #requests: OpenRequests;
   readonly #onConnected: (() => void)[] = [];
   /** The connection, as long as the server has accepted us on it. */
   #socket: Socket | undefined;
@@ -41,7 +44,10 @@ export class DrachtioServer implements SipServer {
   #connecting = false;
   #stopping = false;
 
-  constructor(private readonly options: DrachtioOptions) {}
+  constructor(private readonly options: DrachtioOptions) {
+    this.#timers = options.timers ?? systemTimers;
+    this.#requests = new OpenRequests((text) => this.#send(text), this.#timers);
+  }
 
   handle(method: string, handler: SipHandler): void {
     this.#handlers.set(method, handler);
@@ -108,13 +114,13 @@ export class DrachtioServer implements SipServer {
     if (this.#inFlight > 0) {
       const idle = Promise.withResolvers<void>();
       this.#onIdle = idle.resolve;
-      const timer = setTimeout(idle.resolve, graceMs);
+      const timer = this.#timers.after(graceMs, idle.resolve);
       await idle.promise;
-      clearTimeout(timer);
+      timer.cancel();
     }
     client.wp.closing = true;
     clearTimeout(client.wp.reconnectVars.retryTimer ?? undefined);
-    await Promise.all([...client.mapServer.keys()].map(closed));
+    await Promise.all([...client.mapServer.keys()].map((socket) => closed(socket, this.#timers)));
   }
 
   #learn(reported: Hostports): void {
@@ -164,8 +170,10 @@ export class DrachtioServer implements SipServer {
     try {
       text = writeAnswer(transactionId, await handler(request));
     } catch (error) {
-      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.options.logger.error({ why, callId: request.callId }, 'request without an answer: sending 500');
+      this.options.logger.error(
+        { why: traceOf(error), callId: request.callId },
+        'request without an answer: sending 500',
+      );
       text = writeAnswer(transactionId, { status: 500 });
     }
     this.#respond(socket, text);
@@ -179,12 +187,12 @@ export class DrachtioServer implements SipServer {
 }
 
 /** Ends a connection; resolves when what was written is out and the other end has closed too, or after a second. */
-function closed(socket: Socket): Promise<void> {
+function closed(socket: Socket, timers: Timers): Promise<void> {
   return new Promise((resolve) => {
     if (socket.destroyed) return resolve();
-    const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
+    const timer = timers.after(CLOSE_TIMEOUT_MS, () => socket.destroy());
     socket.once('close', () => {
-      clearTimeout(timer);
+      timer.cancel();
       resolve();
     });
     socket.end();
