@@ -27,7 +27,7 @@ export interface RunOptions {
   readonly drainMs?: number;
 }
 
-export const DRAIN_MS = 4000;
+const DRAIN_MS = 4000;
 
 const TIMER_TICK_MS = 50;
 

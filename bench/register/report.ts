@@ -22,7 +22,7 @@ export function flaw({ counts }: Run): string | undefined {
   return undefined;
 }
 
-export function figures({ counts, seconds, usage }: Run): Map<string, number> {
+function figures({ counts, seconds, usage }: Run): Map<string, number> {
   const { latency } = counts;
   const rows = new Map<string, number>([
     ['units/s', counts.doneInTime / seconds],

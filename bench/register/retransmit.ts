@@ -11,7 +11,7 @@ export interface Waiting<T> {
  * Milliseconds between transmissions over UDP: timer E of RFC 3261 17.1.2.2, T1 = 500 ms doubled up to T2 = 4 s. The
  * last delay ends when timer F fires, 64 T1 = 32 s after the first transmission.
  */
-export const DELAYS_MS = [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000, 4000, 4000, 500] as const;
+const DELAYS_MS = [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000, 4000, 4000, 500] as const;
 
 /**
  * The retransmission timers of all requests in flight. Every stage has a constant delay, so its requests fall due in the

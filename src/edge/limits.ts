@@ -1,8 +1,7 @@
-/**
- * Every bound of the edge. Over a bound a request is refused or a connection closed; memory never grows without end.
- * The bounds of one message head, {@link MAX_HEADERS} and {@link MAX_HEADER_LENGTH}, belong to its parser.
+/*
+ * Every bound of the edge but those of one message head, which are in sip/head.ts. Over a bound a request is refused or a
+ * connection closed; memory never grows without end.
  */
-export { MAX_HEADER_LENGTH, MAX_HEADERS } from '../sip/head.ts';
 
 /** Bytes of one message on a stream: what fits into a UDP datagram, so that no transport can do more than another. */
 export const MAX_MESSAGE_BYTES = 65_536;

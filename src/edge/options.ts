@@ -17,7 +17,7 @@ export interface EdgeOptions extends LayerOptions {
 }
 
 /** Replacements for the bounds of limits.ts. */
-export interface Limits extends ConnectionLimits {
+interface Limits extends ConnectionLimits {
   readonly serverTransactions?: ServerTransactionLimits;
   readonly clientTransactions?: number;
   readonly keptBytes?: number;

@@ -9,7 +9,7 @@ import type { NextHop } from '../sip/next-hop.ts';
 import { provesLife } from './proves-life.ts';
 
 /** Longer than Timer F (RFC 3261 17.1.2.2, 32 s): when it passes, the SIP server has failed, not the gateway. */
-export const RESPONSE_TIMEOUT_MS = 34_000;
+const RESPONSE_TIMEOUT_MS = 34_000;
 const MAX_TARGETS = 3;
 
 export interface PingPorts {

@@ -19,7 +19,7 @@ export interface RegisterRequest {
   readonly operation: Operation;
 }
 
-export type Operation =
+type Operation =
   /** No Contact: list the bindings (RFC 3261 10.2.3). */
   | { readonly kind: 'fetch' }
   /** `Contact: *` with `Expires: 0` (10.2.2). */

@@ -11,9 +11,9 @@ export interface Head {
 }
 
 /** Bounds what one message makes us allocate; a REGISTER through five proxies has about thirty. */
-export const MAX_HEADERS = 100;
+const MAX_HEADERS = 100;
 /** Characters of one header, folds included. Digest credentials and long Path headers stay below 2 KiB. */
-export const MAX_HEADER_LENGTH = 8192;
+const MAX_HEADER_LENGTH = 8192;
 
 /** A CR or LF outside a CRLF. */
 const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/;

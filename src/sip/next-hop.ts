@@ -32,7 +32,7 @@ export interface Service {
 const SERVICES: Readonly<Record<OutboundTransport, string>> = { udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' };
 
 /** RFC 3261 19.1.2. */
-export function defaultPort(transport: OutboundTransport): number {
+function defaultPort(transport: OutboundTransport): number {
   return transport === 'tls' ? 5061 : 5060;
 }
 

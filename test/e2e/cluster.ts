@@ -12,7 +12,7 @@ const TRUNKS = 25;
 /** Seconds. */
 const GRANTED = 2;
 
-export interface Member extends RunningSidecar {
+interface Member extends RunningSidecar {
   /** Its User-Agent. */
   readonly name: string;
 }

@@ -14,7 +14,7 @@ export const START_MS = 15_000;
 const LISTEN = (['udp', 'tcp'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
 const DRACHTIO_SECRET = 'cymru';
 
-export interface RunningDrachtio {
+interface RunningDrachtio {
   readonly server: DrachtioDouble;
   /** Where phones find it, by UDP. */
   readonly sip: { readonly host: string; readonly port: number };

@@ -24,7 +24,7 @@ export const TRUNK: Trunk = {
   accountRealm: 'acme.sip.example',
 };
 
-export const SETTINGS: FleetSettings = {
+const SETTINGS: FleetSettings = {
   defaultExpires: 3600,
   minExpires: 30,
   contactUseIp: false,
@@ -56,7 +56,7 @@ export function challenge(nonce: string, more = '') {
   return { 'WWW-Authenticate': `Digest realm="carrier.example", nonce="${nonce}", qop="auth"${more}` };
 }
 
-export interface Sent extends OutboundRequest {
+interface Sent extends OutboundRequest {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly deadlineMs: number;
@@ -66,7 +66,7 @@ export interface Sent extends OutboundRequest {
 type Result = SipResponse | Error | Promise<SipResponse>;
 
 /** A SIP client whose requests get scripted responses, or 200. */
-export class ScriptedSip implements SipClient {
+class ScriptedSip implements SipClient {
   readonly sent: Sent[] = [];
   hostports = 'udp/10.0.0.5:5060,tcp/203.0.113.9:5070,udp/203.0.113.7:5060';
   respond: (request: Sent) => Result = () => response(200);
@@ -92,7 +92,7 @@ export class ScriptedSip implements SipClient {
   }
 }
 
-export class MemoryDirectory implements CarrierDirectory {
+class MemoryDirectory implements CarrierDirectory {
   carriers: Carriers = { trunks: [], pinged: [] };
   down = false;
   /** Thrown by every method; for what no adapter is meant to throw. */

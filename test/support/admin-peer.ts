@@ -90,7 +90,7 @@ const TARGET = { carrier: 'Acme', host: 'sip.acme.example', port: null, transpor
 export const LEADING = { leading: true, holder: 'sbc-1/7/abc' };
 
 /** A registration as the sidecar shows it, up for 2 minutes that does not say otherwise. */
-export function trunkRow(row: Partial<TrunkRow> = {}): TrunkRow {
+function trunkRow(row: Partial<TrunkRow> = {}): TrunkRow {
   return {
     ...{ ...TARGET, carrierSid: 'carrier-1', gateway: 'gateway-1', realm: 'acme.example', username: 'us' },
     ...{ trunkType: 'auth', state: 'registered', since: NOW - 120_000, expiresAt: NOW + 3_480_000 },

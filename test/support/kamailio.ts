@@ -17,7 +17,7 @@ export interface KamailioOptions {
 }
 
 /** A contact that is registered. */
-export interface KamailioContact {
+interface KamailioContact {
   readonly user: string;
   /** The URI. */
   readonly contact: string;

@@ -10,7 +10,7 @@ const TAIL_LINES = 30;
 const FREEZE_DEADLINE_MS = 5000;
 const FREEZE_POLL_MS = 1;
 
-export interface Exit {
+interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

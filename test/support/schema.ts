@@ -111,24 +111,6 @@ export async function insertSubscription(seed: SubscriptionSeed): Promise<string
   return subscriptionSid;
 }
 
-/** Empties every table of schema.sql. */
-export async function truncateAll(): Promise<void> {
-  const { pool, database } = await sharedMariadb();
-  const [tables] = await pool.query<RowDataPacket[]>(
-    'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?',
-    [database],
-  );
-  const connection = await pool.getConnection();
-  try {
-    await connection.query('SET FOREIGN_KEY_CHECKS = 0');
-    // DELETE, not TRUNCATE: for a few rows it is many times faster.
-    for (const { name } of tables) await connection.query('DELETE FROM ??', [name]);
-    await connection.query('SET FOREIGN_KEY_CHECKS = 1');
-  } finally {
-    connection.release();
-  }
-}
-
 async function insertProduct(subscriptionSid: string, category: string, quantity: number): Promise<void> {
   const { pool } = await sharedMariadb();
   const [found] = await pool.query<RowDataPacket[]>('SELECT product_sid FROM products WHERE category = ?', [category]);

@@ -48,7 +48,7 @@ export interface PeerAnswer {
  * What to do with a request: an answer, several (provisional ones first), none, or, by TCP, the first half of an answer
  * and the end of the connection.
  */
-export type Reaction = PeerAnswer | readonly PeerAnswer[] | 'silent' | 'close-mid-message';
+type Reaction = PeerAnswer | readonly PeerAnswer[] | 'silent' | 'close-mid-message';
 export type Script = (request: PeerRequest) => Reaction;
 
 /** Requests kept, and branches by which retransmissions are told; ten thousand registrations are some 20 000. */

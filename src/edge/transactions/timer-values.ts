@@ -1,7 +1,7 @@
 /** RFC 3261 17.1.1.1, in milliseconds: an estimate of the round trip time. */
-export const T1 = 500;
+const T1 = 500;
 /** The longest interval between retransmissions of a request. */
-export const T2 = 4_000;
+const T2 = 4_000;
 /** How long a message may linger in the network. */
 export const T4 = 5_000;
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { ListenOptions } from './listen.ts';
 
-export interface CertificateFiles {
+interface CertificateFiles {
   /** PEM: the certificate, and those between it and its root. */
   readonly certFile: string;
   /** PEM, without a passphrase. */
