@@ -1,30 +1,25 @@
 /**
- * A registration webhook: the small web server a customer runs to say which phones may register in their SIP realm.
- *
- *   WEBHOOK_SECRET=… bun examples/webhook-server.ts --port 3000 --users users.json
- *
- * A phone's REGISTER arrives at the sidecar, which challenges it (RFC 7616) and then calls this server with what the
- * phone answered. The phone's password never travels: the server, which knows it, works out what the phone's response
- * should have been and compares. The sidecar itself takes care of the nonce: that it is fresh, its own, and not used
- * twice. It waits 5 seconds for the reply and takes
- *
- *   200 {"status": "ok", …}     the phone is registered; what else may stand there: see `User` below
- *   200 {"status": "fail", …}   the phone gets 403
- *   any 4xx                     the phone gets 403, and an alert is raised: meant for calls that are no calls of ours
- *   anything else               the phone is told to try again later, and an alert is raised
+ * A registration webhook: a web server that a customer runs to decide which phones may register in their SIP realm.
+ * WEBHOOK_SECRET=… bun examples/webhook-server.ts --port 3000 --users users.json  The sidecar challenges a phone's
+ * REGISTER (RFC 7616) and then calls this server with the phone's credentials. They do not contain the password: the
+ * server computes the expected response from the password and compares. The sidecar itself checks that the nonce is its
+ * own, fresh, and not used twice. It waits 5 seconds for the reply:    200 {"status": "ok", …}     the phone is
+ * registered; for the other fields see `User` below   200 {"status": "fail", …}   the phone gets 403   any 4xx
+ * the phone gets 403, and an alert is raised: for calls not made by the sidecar   anything else               the phone
+ * gets 503 with Retry-After, and an alert is raised
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-/** A user, and what is granted when their phone registers. All but the first three may be left out. */
+/** A user, and what is granted when their phone registers. */
 export interface User {
   readonly username: string;
   readonly realm: string;
   readonly password: string;
-  /** Seconds; a phone that asks for longer gets this. */
+  /** Maximum expiry, seconds. */
   readonly expires?: number;
-  /** Where jambonz asks what to do with calls from this phone, and where it reports them. */
+  /** URLs from which jambonz gets instructions for calls from this phone, and to which it reports them. */
   readonly call_hook?: string;
   readonly call_status_hook?: string;
   readonly allow_direct_app_calling?: boolean;
@@ -33,13 +28,13 @@ export interface User {
 }
 
 export interface WebhookOptions {
-  /** 0 takes any free port. */
+  /** 0: any free port. */
   readonly port: number;
   readonly hostname: string;
-  /** The account's webhook secret: calls that are not signed with it are refused. */
+  /** The account's webhook secret, with which calls must be signed. */
   readonly secret: string;
   readonly users: readonly User[];
-  /** What the webhook's configuration gives for Basic authentication, if anything. */
+  /** Required of calls when present, as configured for the webhook. */
   readonly basicAuth?: { readonly username: string; readonly password: string };
 }
 
@@ -51,7 +46,7 @@ export interface SeenRequest {
 
 export interface WebhookServer {
   readonly url: string;
-  /** The latest calls that were authentic, oldest first, at most MAX_SEEN. */
+  /** The latest authentic calls, oldest first, at most MAX_SEEN. */
   readonly requests: readonly SeenRequest[];
   stop(): Promise<void>;
 }
@@ -61,13 +56,12 @@ type Reply =
   | ({ readonly status: 'ok' } & Omit<User, 'username' | 'realm' | 'password'>)
   | { readonly status: 'fail'; readonly msg: string };
 
-/** A call with an older signature may have been recorded and sent again, so it is refused. */
+/** Seconds. A call with an older signature may be a replay. */
 const MAX_AGE_S = 300;
 
-/** The sidecar's calls are a few kB; the bound keeps anybody else from filling the memory. */
+/** Bytes; the sidecar's calls are a few kB. */
 const MAX_BODY = 64 * 1024;
 
-/** Enough to look at when something goes wrong. */
 const MAX_SEEN = 1000;
 
 const PATH = '/register';
@@ -93,8 +87,8 @@ export function webhookServer(options: WebhookOptions): WebhookServer {
       const post = request.method === 'POST';
       if (!post && request.method !== 'GET') return new Response('GET or POST', { status: 405 });
 
-      // The signature covers the body byte for byte, so it is checked before the JSON is parsed. Of a GET it covers no
-      // field at all, only the text "null" with its quotes: prefer POST, or at least HTTPS.
+      // The signature covers the raw body, so it is checked before parsing. For a GET it covers no field,
+      // only the text "null" with its quotes: prefer POST, or at least HTTPS.
       const body = post ? Buffer.from(await request.arrayBuffer()) : Buffer.from('"null"');
       const signed = isSigned(request.headers.get('jambonz-signature') ?? '', body, options.secret, Date.now() / 1000);
       if (!signed) return new Response('wrong or missing signature', { status: 403 });
@@ -116,19 +110,19 @@ export function webhookServer(options: WebhookOptions): WebhookServer {
   };
 }
 
-/** The decision itself: the part that a server of your own replaces, with its own users and rules. */
+/** The decision. Replace this with your own users and rules. */
 function decide(fields: Fields, users: ReadonlyMap<string, User>): Reply {
-  if (text(fields, 'method') !== 'REGISTER') return { status: 'fail', msg: 'only REGISTER is answered' };
-  const username = text(fields, 'username') ?? '';
-  const realm = text(fields, 'realm') ?? '';
+  if (stringField(fields, 'method') !== 'REGISTER') return { status: 'fail', msg: 'only REGISTER is answered' };
+  const username = stringField(fields, 'username') ?? '';
+  const realm = stringField(fields, 'realm') ?? '';
   const user = users.get(key(username, realm));
-  // For a user who does not exist the work is done all the same: neither text nor time tells a stranger who exists.
+  // Also computed for an unknown user, so that timing does not reveal which users exist.
   const expected = digestResponse(fields, user?.password ?? '');
   if (expected === undefined) return { status: 'fail', msg: 'unsupported kind of digest' };
-  const right = sameText(text(fields, 'response')?.toLowerCase() ?? '', expected);
-  if (!user || !right) return { status: 'fail', msg: 'invalid credentials' };
-  // The credentials say who is asking, the To header whose phone is to ring. Without this, any user of the realm
-  // could take the calls of any other. The headers come with a POST only.
+  const matches = safeEqual(stringField(fields, 'response')?.toLowerCase() ?? '', expected);
+  if (!user || !matches) return { status: 'fail', msg: 'invalid credentials' };
+  // The credentials name the user, the To header the AOR to register. Without this check a user could receive the calls
+  // of any other user in the realm. Only a POST contains the headers.
   const to = addressOfRecord(fields);
   if (to !== undefined && to !== key(username, realm)) return { status: 'fail', msg: `not the phone of ${to}` };
   const { username: _username, realm: _realm, password: _password, ...granted } = user;
@@ -136,57 +130,58 @@ function decide(fields: Fields, users: ReadonlyMap<string, User>): Reply {
 }
 
 /**
- * What a phone that knows the password answers to this challenge, in hex: RFC 7616 section 3.4.1 with qop=auth, RFC 2069
- * section 2.1.2 without qop. Undefined for an algorithm or qop that we do not offer.
+ * The expected response in hex: RFC 7616 section 3.4.1 with qop=auth, RFC 2069 section 2.1.2 without qop.
+ * Undefined for an unsupported algorithm or qop.
  */
 function digestResponse(fields: Fields, password: string): string | undefined {
-  const algorithm = HASHES.get((text(fields, 'algorithm') ?? 'MD5').toUpperCase());
-  const qop = text(fields, 'qop') ?? '';
+  const algorithm = HASHES.get((stringField(fields, 'algorithm') ?? 'MD5').toUpperCase());
+  const qop = stringField(fields, 'qop') ?? '';
   if (!algorithm || (qop !== '' && qop !== 'auth')) return undefined;
   const h = (...parts: readonly string[]) => createHash(algorithm).update(parts.join(':')).digest('hex');
-  const field = (name: string) => text(fields, name) ?? '';
+  const field = (name: string) => stringField(fields, name) ?? '';
   const a1 = h(field('username'), field('realm'), password);
   const a2 = h('REGISTER', field('uri'));
   return qop ? h(a1, field('nonce'), field('nc'), field('cnonce'), qop, a2) : h(a1, field('nonce'), a2);
 }
 
-/** Checks `t=<unix seconds>,v1=<hex>`, where v1 is the HMAC-SHA256 of `<t>.<body>`; `now` in unix seconds. */
+/** Checks `t=<unix seconds>,v1=<hex>`, where v1 is the HMAC-SHA256 of `<t>.<body>`. @param now unix seconds */
 function isSigned(header: string, body: Buffer, secret: string, now: number): boolean {
   const [, t = '', v1 = ''] = /^t=(\d{1,12}),v1=([0-9a-f]{64})$/i.exec(header) ?? [];
   if (t === '' || Math.abs(now - Number(t)) > MAX_AGE_S) return false;
   const expected = createHmac('sha256', secret).update(`${t}.`).update(body).digest('hex');
-  return sameText(v1.toLowerCase(), expected);
+  return safeEqual(v1.toLowerCase(), expected);
 }
 
-function hasBasicAuth(header: string, wanted: WebhookOptions['basicAuth']): boolean {
-  if (!wanted) return true;
-  const credentials = Buffer.from(`${wanted.username}:${wanted.password}`).toString('base64');
-  return sameText(header, `Basic ${credentials}`);
+function hasBasicAuth(header: string, required: WebhookOptions['basicAuth']): boolean {
+  if (!required) return true;
+  const credentials = Buffer.from(`${required.username}:${required.password}`).toString('base64');
+  return safeEqual(header, `Basic ${credentials}`);
 }
 
-/** Compares in a time that does not tell how many characters were right. */
-function sameText(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+/** Compares in constant time. */
+function safeEqual(given: string, expected: string): boolean {
+  const a = Buffer.from(given);
+  const b = Buffer.from(expected);
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** `user@realm` of the To header, or undefined when the call brought none. */
+/** `user@realm` of the To header; undefined when the call has none. */
 function addressOfRecord(fields: Fields): string | undefined {
   if (typeof fields.headers !== 'object' || fields.headers === null) return undefined;
   const to = Object.entries(fields.headers).find(([name]) => name.toLowerCase() === 'to')?.[1];
   if (typeof to !== 'string') return undefined;
-  // `"sip:me@realm" <sip:you@realm>` is your address, not mine: quoted text must not be searched.
+  // A display name may look like a URI: `"sip:me@realm" <sip:you@realm>` is your address.
   const unquoted = to.replace(/"(?:[^"\\]|\\.)*"/g, '');
   const [, username = '', realm = ''] = /^(?:[^<]*<)?\s*sips?:([^@:>]+)(?::[^@>]*)?@([^:;>?]+)/i.exec(unquoted) ?? [];
   return key(username, realm.trim());
 }
 
-/** Domain names do not tell capitals from small letters, user names do. */
+/** Domain names are case-insensitive, user names are not. */
 function key(username: string, realm: string): string {
   return `${username}@${realm.toLowerCase()}`;
 }
 
-function text(fields: Fields, name: string): string | undefined {
+function stringField(fields: Fields, name: string): string | undefined {
   const value = fields[name];
   return typeof value === 'string' ? value : undefined;
 }
@@ -220,7 +215,7 @@ function main(): void {
       console.log(usage);
       return;
     }
-    // Secrets come by environment: the command line of a process can be read by everybody on the machine.
+    // Secrets come from the environment, because any user of the machine can read the command line.
     const { WEBHOOK_SECRET: secret, WEBHOOK_BASIC: basic } = process.env;
     if (!secret) throw new Error('WEBHOOK_SECRET is not set');
     const [username = '', ...rest] = basic?.split(':') ?? [];

@@ -7,15 +7,16 @@ const DRIVERS = '^(ioredis|mysql2|kysely|bun:sqlite|drachtio-srf)';
 
 /** Folder → what it may not import. Drivers are the adapters' alone. */
 const FORBIDDEN: Record<string, RegExp> = {
-  '{register,options,regbot,gateways,addresses,admin,digest,webhook,ports,sip,lib}/**': new RegExp(
+  '{register,options,regbot,gateways,addresses,admin,digest,webhook,provision,ports,sip,lib}/**': new RegExp(
     `/(adapters|edge|commands|config|sidecar)/|${DRIVERS}`,
   ),
   'edge/**': new RegExp(`/(adapters|register|webhook|digest|config|commands|sidecar)/|${DRIVERS}`),
+  'adapters/**': /\/(register|options|regbot|gateways|admin|provision|edge|commands|sidecar)\//,
   '{commands,config}/**': /^(ioredis|mysql2|drachtio-srf)/,
   'main.ts': /^\.\/(?!commands\/(run|root)\.ts)/,
   // Clients of the admin socket start in milliseconds: the other end, Config and slow modules of the runtime are not theirs.
   'commands/{fs,trunk,gateway,completion}/**': /\/(config|adapters|sidecar)\/|admin\/server|^node:(net|fs|util|tty)/,
-  'admin/{client,wire,answers,errors,protocol}.ts': /^(?!\.\/)/,
+  'admin/{client,line-connection,errors,protocol}.ts': /^(?!\.\/|valibot$)/,
   'sip/**': /^\.\.\//,
 };
 

@@ -1,70 +1,57 @@
-/** Measures whole processes of the compiled binary, from their start to their exit. */
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { benchCommand, COMMON_OPTIONS } from '../command.ts';
-import { machine } from '../register/proc.ts';
+import { temporaryDirectory } from '../../test/support/cleanup.ts';
+import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import type { Flags } from '../lib/flags.ts';
+import { machine } from '../lib/proc.ts';
+import { spread } from '../lib/spread.ts';
 import { serverListLine } from './peer.ts';
 
-const USAGE = `Measures how long a command takes: whole processes, one after the other, output to a pipe.
-
-  bun bench/cli/index.ts [--smoke]
-
-  --binary <path>   the sidecar                                                  dist/sbc-sip-sidecar
-  --socket <path>   admin socket of a sidecar that runs; without it, an answering socket of our own
-  --runs <n>        of each command, in turn                                     30
-  --json            the report as JSON
-  --smoke           3 runs of each
-  --help            this text
-
-Exit code: 0, 1 when a command fails or prints something else than expected, 2 for a wrong command line.`;
-
-/** What is measured, and what its output has to look like. The empty program shows what the runtime itself takes. */
 const COMMANDS: readonly { readonly args: readonly string[]; readonly expected: RegExp; readonly targetMs: number }[] =
   [
     { args: ['--version'], expected: /^\d+\.\d+\.\d+\n$/, targetMs: 15 },
     { args: ['fs', 'list'], expected: /^(Feature servers:|No servers configured)\n/, targetMs: 25 },
     { args: ['fs', 'list', '--json'], expected: /^\{"success":true,.*\}\n$/, targetMs: 25 },
   ];
+/** Shows the cost of the runtime. */
 const EMPTY = 'empty program';
 
-/** Far more than any command takes that is well. */
 const RUN_DEADLINE_MS = 10_000;
 
-const OPTIONS = { ...COMMON_OPTIONS, socket: { type: 'string' }, runs: { type: 'string', default: '30' } } as const;
+void runBenchmark({
+  about: `Measures how long a command takes: whole processes, one after the other, output to a pipe.
 
-void benchCommand(
-  USAGE,
-  OPTIONS,
-  ({ binary, json, smoke, socket, runs }) => {
-    if (!/^[1-9]\d{0,4}$/.test(runs)) throw new Error(`--runs ${runs}: must be a whole number over 0`);
-    return { binary: resolve(binary), json, socket, runs: smoke ? 3 : Number(runs) };
-  },
-  bench,
-);
+  bun bench/cli/index.ts [--smoke]`,
+  failsWhen: 'a command fails or prints something unexpected',
+  settings,
+  run: bench,
+});
 
-interface Settings {
-  readonly binary: string;
-  readonly json: boolean;
-  /** Of a sidecar that is there; undefined: of one that only answers. */
-  readonly socket: string | undefined;
-  readonly runs: number;
+function settings(flags: Flags) {
+  return {
+    binary: resolve(binaryFlag(flags)),
+    socket: flags.optionalText('socket', {
+      value: 'path',
+      help: 'admin socket of a running sidecar; without it, the\nbenchmark answers the commands itself',
+    }),
+    runs: flags.whole('runs', { help: 'of each command, in turn', default: 30, smoke: 3, max: 99_999 }),
+    json: jsonFlag(flags),
+    smoke: flags.toggle('smoke', '3 runs of each'),
+  };
 }
 
-async function bench({ binary, json, socket: given, runs }: Settings): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'sidecar-bench-cli-'));
+async function bench({ binary, json, socket: given, runs }: ReturnType<typeof settings>): Promise<void> {
+  const directory = temporaryDirectory('bench-cli');
   const socket = given ?? join(directory, 'admin.sock');
   const peer = given === undefined ? await listen(socket) : undefined;
   try {
     report(await measure(binary, await compileEmpty(directory), socket, runs), json);
   } finally {
     peer?.close();
-    await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Milliseconds by command. The commands take turns, so that what the machine does meanwhile hits all alike. */
+/** Milliseconds by command. The commands take turns, so that other activity on the machine affects all alike. */
 async function measure(binary: string, empty: string, socket: string, runs: number): Promise<Map<string, number[]>> {
   const times = new Map<string, number[]>();
   const add = (name: string, ms: number) => times.set(name, [...(times.get(name) ?? []), ms]);
@@ -90,11 +77,9 @@ async function once(binary: string, args: readonly string[], socket: string, exp
 
 function report(times: ReadonlyMap<string, readonly number[]>, json: boolean): void {
   const rows = [...times].map(([command, all]) => {
-    const sorted = all.toSorted((a, b) => a - b);
-    const middle = (sorted.length - 1) / 2;
-    const median = ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
+    const { median, min, max } = spread(all);
     const targetMs = COMMANDS.find(({ args }) => args.join(' ') === command)?.targetMs ?? null;
-    return { command, targetMs, minMs: sorted[0] ?? 0, medianMs: median, maxMs: sorted.at(-1) ?? 0 };
+    return { command, targetMs, minMs: min, medianMs: median, maxMs: max };
   });
   if (json) {
     console.log(JSON.stringify({ machine: machine(), commands: rows }));
@@ -108,7 +93,6 @@ function report(times: ReadonlyMap<string, readonly number[]>, json: boolean): v
   }
 }
 
-/** A program that does nothing, compiled as the sidecar is. */
 async function compileEmpty(directory: string): Promise<string> {
   const source = join(directory, 'empty.ts');
   const outfile = join(directory, 'empty');
@@ -127,7 +111,6 @@ async function compileEmpty(directory: string): Promise<string> {
   return outfile;
 }
 
-/** Answers every line with a list of ten feature servers. */
 async function listen(path: string): Promise<Server> {
   const answer = serverListLine(10);
   const server = createServer((socket) => socket.on('data', () => socket.write(answer)));

@@ -1,6 +1,5 @@
-import type { Answer } from '../../src/admin/protocol.ts';
+import type { Success } from '../../src/admin/protocol.ts';
 
-/** What the sidecar answers to fs-list when so many feature servers are active. */
 export function serverListLine(count: number): string {
   const now = Date.now();
   const servers = Array.from({ length: count }, (_, i) => ({
@@ -10,6 +9,6 @@ export function serverListLine(count: number): string {
     lastCheckIn: now - i * 1000,
     serviceUrl: `http://10.0.0.${i + 1}:3000`,
   }));
-  const answer: Answer<'fs-list'> = { success: true, servers, drained: [], now };
+  const answer: Success<'fs-list'> = { success: true, servers, drained: [], now };
   return `${JSON.stringify(answer)}\n`;
 }

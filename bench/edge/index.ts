@@ -1,32 +1,15 @@
-/** What a message costs on each transport: the sidecar beside bare drachtio-srf on the same edge, A B A B. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { TestAuthority } from '../../test/support/certificates.ts';
-import { benchCommand, COMMON_OPTIONS } from '../command.ts';
-import { machine } from '../register/proc.ts';
-import { PROTOCOLS, type Protocol } from './client.ts';
-import { type Run, run, type Work } from './load.ts';
-import { Phone } from './phone.ts';
-import { type Server, startBare, startSidecar } from './sidecar.ts';
-
-const USAGE = `Loads the compiled sidecar with --embedded, and in turn bare drachtio-srf behind the same edge, closed loop.
-
-  bun bench/edge/index.ts [--transport udp] [--work options] [--smoke]
-
-  --binary <path>       the sidecar                                     dist/sbc-sip-sidecar
-  --transport <name>    repeatable; udp, tcp, tls, ws, wss              all
-  --work <kind>         repeatable; options   OPTIONS, 200
-                                    refresh   REGISTER of a registered Contact again, 200   both
-  --connections <n>     phones, each with one request in flight         50
-  --runs <n>            of each side, in turn                           5
-  --seconds <s>         length of a run                                 3
-  --warmup <s>          before the first run of each side               2
-  --json                the report as JSON
-  --smoke               one run of 0.3 s each, 10 phones
-  --help                this text
-
-Exit code: 0, 1 when a request is answered with anything but 200 or not at all, 2 for a wrong command line.`;
-
-const WORKS: readonly Work[] = ['options', 'refresh'];
+import { PROTOCOLS, type Protocol } from '../lib/client.ts';
+import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import type { Flags } from '../lib/flags.ts';
+import { Phone } from '../lib/phone.ts';
+import { machine } from '../lib/proc.ts';
+import { portOf, type Server, startServer, type TlsFiles } from '../lib/server.ts';
+import { startSidecar } from '../lib/sidecar.ts';
+import { type Spread, spread } from '../lib/spread.ts';
+import { type Run, run, WORKS, type Work } from './load.ts';
 
 interface Row {
   readonly transport: Protocol;
@@ -35,63 +18,53 @@ interface Row {
   readonly runs: readonly Run[];
 }
 
-interface Settings {
-  readonly binary: string;
-  readonly json: boolean;
-  readonly transports: readonly Protocol[];
-  readonly works: readonly Work[];
-  readonly connections: number;
-  readonly runs: number;
-  readonly seconds: number;
-  readonly warmup: number;
+void runBenchmark({
+  about: `Loads the compiled sidecar with --embedded, and in turn the edge with handlers that only answer 200, closed loop.
+
+  bun bench/edge/index.ts [--transport udp] [--work options] [--smoke]`,
+  failsWhen: 'a request is answered with anything but 200 or not at all',
+  settings,
+  run: measure,
+});
+
+function settings(flags: Flags) {
+  return {
+    binary: binaryFlag(flags),
+    transports: flags.choices('transport', PROTOCOLS, { value: 'name', help: `repeatable; ${PROTOCOLS.join(', ')}` }),
+    works: flags.choices('work', WORKS, {
+      value: 'kind',
+      help: 'repeatable; options   OPTIONS, 200\n            refresh   REGISTER of a registered Contact again, 200',
+    }),
+    connections: flags.whole('connections', {
+      help: 'phones, each with one request in flight',
+      default: 50,
+      smoke: 10,
+      max: 10_000,
+    }),
+    runs: flags.whole('runs', { help: 'of each side, in turn', default: 5, smoke: 1, max: 10_000 }),
+    seconds: flags.number('seconds', { value: 's', help: 'length of a run', default: 3, smoke: 0.3, max: 10_000 }),
+    warmup: flags.number('warmup', {
+      value: 's',
+      help: 'before the first run of each side',
+      default: 2,
+      smoke: 0.1,
+      max: 10_000,
+    }),
+    json: jsonFlag(flags),
+    smoke: flags.toggle('smoke', 'one run of 0.3 s each, 10 phones'),
+  };
 }
 
-const OPTIONS = {
-  ...COMMON_OPTIONS,
-  transport: { type: 'string', multiple: true },
-  work: { type: 'string', multiple: true },
-  connections: { type: 'string' },
-  runs: { type: 'string' },
-  seconds: { type: 'string' },
-  warmup: { type: 'string' },
-} as const;
-
-await benchCommand(
-  USAGE,
-  OPTIONS,
-  ({ binary, json, smoke, ...values }) => {
-    const number = (name: 'runs' | 'seconds' | 'warmup' | 'connections', usual: number) => {
-      const value = Number(values[name] ?? usual);
-      if (values[name] !== '' && value > 0 && value <= 10_000) return value;
-      throw new Error(`--${name} ${values[name]}: a number over 0`);
-    };
-    return {
-      ...{ binary, json },
-      transports: (values.transport ?? PROTOCOLS).map((name) => oneOf('transport', PROTOCOLS, name)),
-      works: (values.work ?? WORKS).map((name) => oneOf('work', WORKS, name)),
-      connections: Math.ceil(number('connections', smoke ? 10 : 50)),
-      runs: Math.ceil(number('runs', smoke ? 1 : 5)),
-      seconds: number('seconds', smoke ? 0.3 : 3),
-      warmup: number('warmup', smoke ? 0.1 : 2),
-    };
-  },
-  measure,
-);
-// drachtio-srf and idle connections would keep us; everything that was to be said has been.
-process.exit();
-
-function oneOf<T extends string>(flag: string, known: readonly T[], name: string): T {
-  const found = known.find((k) => k === name);
-  if (found === undefined) throw new Error(`--${flag} ${name}: one of ${known.join(', ')}`);
-  return found;
-}
+type Settings = ReturnType<typeof settings>;
 
 async function measure(settings: Settings): Promise<void> {
   const { binary, transports, works, connections } = settings;
   const authority = new TestAuthority();
   const tls = authority.certificate(['localhost'], ['127.0.0.1']);
   const ca = readFileSync(authority.caFile, 'utf8');
-  const sides = [await startSidecar(binary, PROTOCOLS, { users: connections, tls }), await startBare(PROTOCOLS, tls)];
+  const env = { JAMBONES_LOGLEVEL: 'error' };
+  const sidecar = await startSidecar(binary, { listen: PROTOCOLS, users: connections, tls, env });
+  const sides = [sidecar, await startBare(tls)];
   const rows: Row[] = [];
   for (const transport of transports) {
     const phones = await Promise.all(sides.map((side) => registered(side, transport, connections, ca)));
@@ -103,9 +76,14 @@ async function measure(settings: Settings): Promise<void> {
   print(rows, settings);
 }
 
+function startBare({ certFile, keyFile }: TlsFiles): Promise<Server> {
+  const script = join(import.meta.dir, 'bare.ts');
+  const command = [process.execPath, script, PROTOCOLS.join(), certFile, keyFile] as const;
+  return startServer('bare edge', command, /^ready .*$/);
+}
+
 async function registered(side: Server, transport: Protocol, count: number, ca: string): Promise<Phone[]> {
-  const port = side.ports[transport];
-  if (port === undefined) throw new Error(`${side.name} does not listen on ${transport}`);
+  const port = portOf(side, transport);
   const phones: Phone[] = [];
   for (let user = 1; user <= count; user++) {
     const phone = await Phone.open(transport, port, user, ca);
@@ -120,7 +98,7 @@ async function compare(
   phones: readonly (readonly Phone[])[],
   transport: Protocol,
   work: Work,
-  { runs, seconds, warmup }: { runs: number; seconds: number; warmup: number },
+  { runs, seconds, warmup }: Settings,
 ): Promise<Row[]> {
   const results = sides.map((): Run[] => []);
   for (const [i, side] of sides.entries()) await run(side, phones[i] ?? [], work, warmup);
@@ -130,7 +108,7 @@ async function compare(
 }
 
 function print(rows: readonly Row[], { json, runs, seconds, warmup, connections }: Settings) {
-  const about = `${machine()}, drachtio-srf ${drachtioVersion()}`;
+  const about = machine();
   if (json) {
     const settings = { runs, seconds, warmup, connections };
     console.log(
@@ -152,7 +130,7 @@ function print(rows: readonly Row[], { json, runs, seconds, warmup, connections 
       (r) => r.transport === row.transport && r.work === row.work && r !== row && r.side !== 'sidecar',
     );
     const ratio = bare ? (cpuUs.median / summary(bare.runs).cpuUs.median).toFixed(2) : '1';
-    const cells = [row.transport, row.work, row.side, spread(messagesPerSecond), `${spread(cpuUs)} µs`, ratio];
+    const cells = [row.transport, row.work, row.side, whole(messagesPerSecond), `${whole(cpuUs)} µs`, ratio];
     console.log(`| ${[...cells, `${p99Ms.median.toFixed(1)} ms`, `${rssMb.max.toFixed(0)} MB`].join(' | ')} |`);
   }
   const wrong = rows.flatMap((r) => r.runs).reduce((sum, r) => sum + r.wrong, 0);
@@ -160,12 +138,7 @@ function print(rows: readonly Row[], { json, runs, seconds, warmup, connections 
 }
 
 function summary(runs: readonly Run[]) {
-  const over = (figure: (run: Run) => number) => {
-    const sorted = runs.map(figure).sort((a, b) => a - b);
-    const [min = Number.NaN, max = Number.NaN] = [sorted[0], sorted[sorted.length - 1]];
-    const [low = min, high = max] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
-    return { median: (low + high) / 2, min, max };
-  };
+  const over = (figure: (run: Run) => number) => spread(runs.map(figure));
   return {
     messagesPerSecond: over((r) => r.messagesPerSecond),
     cpuUs: over((r) => r.cpuUs),
@@ -174,10 +147,6 @@ function summary(runs: readonly Run[]) {
   };
 }
 
-function spread({ median, min, max }: { median: number; min: number; max: number }): string {
+function whole({ median, min, max }: Spread): string {
   return `${median.toFixed(0)} (${min.toFixed(0)}–${max.toFixed(0)})`;
-}
-
-function drachtioVersion(): string {
-  return require('drachtio-srf/package.json').version;
 }

@@ -1,26 +1,27 @@
-import { Latency } from '../register/counts.ts';
-import { type Usage, Watch } from '../register/proc.ts';
-import type { Phone } from './phone.ts';
-import type { Server } from './sidecar.ts';
+import { Latency } from '../lib/latency.ts';
+import type { Phone } from '../lib/phone.ts';
+import { Watch } from '../lib/proc.ts';
+import type { Server } from '../lib/server.ts';
 
-export type Work = 'options' | 'refresh';
+export const WORKS = ['options', 'refresh'] as const;
+export type Work = (typeof WORKS)[number];
 
-/** What came of one run. */
 export interface Run {
   readonly messagesPerSecond: number;
   /** CPU of the server for a request and its answer, µs. */
   readonly cpuUs: number;
   readonly p99Ms: number;
   readonly rssMb: number;
-  /** Answers that were no 200, and requests that the end of a connection left without one. */
+  /** Answers other than 200, and requests whose connection ended first. */
   readonly wrong: number;
 }
 
-/** Every phone sends its next request when the last one is answered, for that long. */
+const GRACE_SECONDS = 10;
+
+/** Closed loop: for `seconds` every phone sends its next request when the last one is answered. */
 export async function run(server: Server, phones: readonly Phone[], work: Work, seconds: number): Promise<Run> {
   const method = work === 'options' ? 'OPTIONS' : 'REGISTER';
   const latency = new Latency();
-  let answers = 0;
   let wrong = 0;
   const watch = new Watch([server]);
   const began = performance.now();
@@ -30,10 +31,8 @@ export async function run(server: Server, phones: readonly Phone[], work: Work, 
       const next = (sentAt: number) =>
         phone.ask(method, '', (text) => {
           const now = performance.now();
-          if (text?.startsWith('SIP/2.0 200 ')) {
-            answers++;
-            latency.add(now - sentAt);
-          } else wrong++;
+          if (text?.startsWith('SIP/2.0 200 ')) latency.add(now - sentAt);
+          else wrong++;
           if (text === undefined || now >= end) resolve();
           else next(now);
         });
@@ -41,28 +40,20 @@ export async function run(server: Server, phones: readonly Phone[], work: Work, 
     });
   await Promise.race([Promise.all(phones.map(loop)), tooLong(seconds)]);
   const took = (performance.now() - began) / 1000;
-  const usage = usageOf(watch.stop(), server.name);
+  const [{ cpuMs, rssMb } = { cpuMs: Number.NaN, rssMb: Number.NaN }] = watch.stop();
   return {
-    messagesPerSecond: answers / took,
-    cpuUs: (usage.cpuMs * 1000) / answers,
+    messagesPerSecond: latency.count / took,
+    cpuUs: (cpuMs * 1000) / latency.count,
     p99Ms: latency.percentile(0.99),
-    rssMb: usage.rssMb,
+    rssMb,
     wrong,
   };
 }
 
-/** A lost datagram would end its phone's loop and nobody would notice. */
-const GRACE_SECONDS = 10;
-
+/** Without it a request that is never answered would end its phone's loop unnoticed. */
 function tooLong(seconds: number): Promise<never> {
   return new Promise((_resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('a request was not answered')), (seconds + GRACE_SECONDS) * 1000);
     timer.unref();
   });
-}
-
-function usageOf(usages: readonly Usage[], name: string): Usage {
-  const usage = usages.find((u) => u.name === name);
-  if (!usage) throw new Error(`${name} was not watched`);
-  return usage;
 }

@@ -1,44 +1,37 @@
 import { within } from '../../test/support/deadline.ts';
-import { Phone } from '../edge/phone.ts';
-import { Latency } from '../register/counts.ts';
+import { Latency } from '../lib/latency.ts';
+import { Phone } from '../lib/phone.ts';
+import { portOf, type Server } from '../lib/server.ts';
 
-/** Requests written in one go; every one has a branch of its own, or it would be taken for a retransmission. */
-const IN_ONE_GO = 50;
-/** The first answer to a flood shows that it has begun. */
+const BATCH = 50;
 const BEGUN_MS = 10_000;
 
 export interface FloodResult {
   readonly connections: number;
-  /** Requests of the flood that were answered. */
   readonly answers: number;
-  /** Full registrations of phones meanwhile, and what each of them took. */
   readonly registrations: number;
   readonly p50Ms: number;
   readonly maxMs: number;
 }
 
 /**
- * Asks over many connections at once, each as fast as it is read, while two phones register again and again.
- * @throws when one of them is not served
+ * Sends OPTIONS over many connections, as fast as the server reads, while two phones register again and again.
+ * @throws when a phone is not served
  */
-export async function flood(
-  ports: { readonly udp: number; readonly tcp: number },
-  connections: number,
-  seconds: number,
-): Promise<FloodResult> {
+export async function flood(server: Server, connections: number, seconds: number): Promise<FloodResult> {
+  const tcp = portOf(server, 'tcp');
   let answers = 0;
   const begun = Promise.withResolvers<void>();
   const sockets = await Promise.all(
     Array.from({ length: connections }, (_, i) =>
-      connect(ports.tcp, i, (count) => {
+      connect(tcp, i, (count) => {
         answers += count;
         begun.resolve();
       }),
     ),
   );
   const latency = new Latency();
-  let registrations = 0;
-  const phones = await Promise.all([Phone.open('udp', ports.udp, 6), Phone.open('tcp', ports.tcp, 7)]);
+  const phones = await Promise.all([Phone.open('udp', portOf(server, 'udp'), 6), Phone.open('tcp', tcp, 7)]);
   try {
     await within(begun.promise, BEGUN_MS, 'first answer to a flood');
     const until = performance.now() + seconds * 1000;
@@ -48,16 +41,21 @@ export async function flood(
           const sentAt = performance.now();
           await phone.register();
           latency.add(performance.now() - sentAt);
-          registrations++;
         }
       }),
     );
   } finally {
     for (const phone of phones) phone.close();
-    // Not ended: what lies in the buffers of the kernel would keep it busy for minutes.
+    // After end() the requests in the kernel's buffers would keep the server busy for minutes.
     for (const socket of sockets) socket.terminate();
   }
-  return { connections, answers, registrations, p50Ms: latency.percentile(0.5), maxMs: latency.percentile(1) };
+  return {
+    connections,
+    answers,
+    registrations: latency.count,
+    p50Ms: latency.percentile(0.5),
+    maxMs: latency.percentile(1),
+  };
 }
 
 function connect(port: number, number: number, answered: (count: number) => void) {
@@ -65,8 +63,7 @@ function connect(port: number, number: number, answered: (count: number) => void
   let unsent = Buffer.alloc(0);
   const write = (socket: { write(bytes: Buffer): number }) => {
     for (;;) {
-      if (unsent.length === 0)
-        unsent = Buffer.from(Array.from({ length: IN_ONE_GO }, () => ask(number, ++asked)).join(''));
+      if (unsent.length === 0) unsent = Buffer.from(Array.from({ length: BATCH }, () => ask(number, ++asked)).join(''));
       const written = socket.write(unsent);
       if (written <= 0) return;
       unsent = unsent.subarray(written);
@@ -81,6 +78,7 @@ function connect(port: number, number: number, answered: (count: number) => void
   });
 }
 
+/** Every request has a branch of its own: none is a retransmission. */
 function ask(connection: number, number: number): string {
   const name = `${connection}-${number}`;
   return (

@@ -1,97 +1,94 @@
-/** Strangers who send rubbish, who never finish, who never stop: the compiled sidecar must not mind. */
 import { readFileSync } from 'node:fs';
-import { benchCommand, COMMON_OPTIONS } from '../command.ts';
-import { Phone } from '../edge/phone.ts';
-import { startSidecar } from '../edge/sidecar.ts';
-import { machine } from '../register/proc.ts';
-import { rssMb, settledHandles } from '../soak/samples.ts';
+import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import type { Flags } from '../lib/flags.ts';
+import { Phone } from '../lib/phone.ts';
+import { machine, rssMb, settledHandles } from '../lib/proc.ts';
+import { portOf } from '../lib/server.ts';
+import { startSidecar } from '../lib/sidecar.ts';
 import { flood } from './flood.ts';
 import { slowConnections } from './slow.ts';
 import { storm } from './storm.ts';
 
-const USAGE = `Sends spoilt SIP messages to the compiled sidecar with --embedded, then connections that never finish one,
-then floods it.
-
-  bun bench/fuzz/index.ts [--messages 100000] [--connections 10500]
-
-  --binary <path>     the sidecar                                             dist/sbc-sip-sidecar
-  --messages <n>      over each of UDP, TCP, WS                               100000
-  --connections <n>   half-open at once, over TCP and WS in turn              10500, or what the limit of files allows
-  --seed <n>          of the messages; a failure says which                   by chance
-  --json              the report as JSON
-  --floods <n>        connections over TCP that flood it for 10 s             100
-  --smoke             300 messages each, 200 connections, 10 floods of 1 s; memory and waiting are not judged
-  --help              this text
-
-Exit code: 0, 1 when it ends, stops answering or keeps memory, 2 for a wrong command line.`;
-
+const MAX_INT32 = 2 ** 31 - 1;
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
-/** Once it has been quiet for 40 s, the sidecar collects what the rush has left behind. */
+/** The sidecar collects garbage after 40 s of quiet. */
 const CALM_MS = 65_000;
-/** Files that the sidecar opens when it first needs them; a connection that is kept would be one of hundreds. */
+/** Files that the sidecar opens on first use; leaked connections would be hundreds. */
 const LATE_HANDLES = 3;
-/** What memory may have grown by, once it is calm. */
 const TOLERATED_GROWTH = 1.2;
 const FLOOD_S = 10;
-/** For a registration, by half of the phones: T1 of RFC 3261, after which a phone thinks its request lost. */
+/** For the median registration during a flood: T1 of RFC 3261, after which phones retransmit. */
 const TOLERATED_WAIT_MS = 500;
-/** Of messages and connections, so many come before memory is first looked at. */
+/** Share of the messages and connections that precede the first look at memory. */
 const WARM_UP_SHARE = 0.2;
-/** Files of our own beside the connections. */
 const OWN_FILES = 200;
 
-const OPTIONS = {
-  ...COMMON_OPTIONS,
-  messages: { type: 'string' },
-  connections: { type: 'string' },
-  floods: { type: 'string' },
-  seed: { type: 'string' },
-} as const;
+void runBenchmark({
+  about: `Sends malformed SIP messages to the compiled sidecar with --embedded, then opens connections that never complete
+a message, then floods it.
 
-void benchCommand(
-  USAGE,
-  OPTIONS,
-  ({ binary, json, smoke, ...values }) => {
-    const whole = (name: 'messages' | 'connections' | 'floods' | 'seed', usual: number) => {
-      const value = Number(values[name] ?? usual);
-      if (values[name] !== '' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
-      throw new Error(`--${name} ${values[name]}: a whole number`);
-    };
-    return {
-      ...{ binary, json, smoke },
-      messages: whole('messages', smoke ? 300 : 100_000),
-      connections: Math.min(whole('connections', smoke ? 200 : 10_500), maxFiles() - OWN_FILES),
-      floods: whole('floods', smoke ? 10 : 100),
-      seed: whole('seed', Math.floor(Math.random() * 2 ** 31)),
-    };
-  },
-  fuzz,
-);
+  bun bench/fuzz/index.ts [--messages 100000] [--connections 10500]`,
+  failsWhen: 'it ends, stops answering or keeps memory',
+  settings,
+  run: fuzz,
+});
 
-interface Settings {
-  readonly binary: string;
-  readonly json: boolean;
-  readonly smoke: boolean;
-  readonly messages: number;
-  readonly connections: number;
-  readonly floods: number;
-  readonly seed: number;
+function settings(flags: Flags) {
+  return {
+    binary: binaryFlag(flags),
+    messages: flags.whole('messages', {
+      help: 'over each of UDP, TCP, WS',
+      default: 100_000,
+      smoke: 300,
+      min: 0,
+      max: MAX_INT32,
+    }),
+    connections: Math.min(
+      flags.whole('connections', {
+        help: 'half-open at once, over TCP and WS in turn; fewer if the\nlimit of open files requires it',
+        default: 10_500,
+        smoke: 200,
+        min: 0,
+      }),
+      maxFiles() - OWN_FILES,
+    ),
+    floods: flags.whole('floods', {
+      help: 'connections over TCP that flood it for 10 s',
+      default: 100,
+      smoke: 10,
+      min: 0,
+    }),
+    seed: flags.whole('seed', {
+      help: 'of the messages; a failure names it',
+      default: Math.floor(Math.random() * MAX_INT32),
+      shownDefault: 'random',
+      min: 0,
+      max: MAX_INT32,
+    }),
+    json: jsonFlag(flags),
+    smoke: flags.toggle(
+      'smoke',
+      '300 messages each, 200 connections, 10 floods of 1 s;\nmemory and latency are not judged',
+    ),
+  };
 }
 
-/** What both we and the sidecar, which inherits it, may open. */
+type Settings = ReturnType<typeof settings>;
+
 function maxFiles(): number {
   return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
 }
 
 async function fuzz(settings: Settings): Promise<void> {
   const { binary, smoke, messages, connections, floods, seed } = settings;
-  const sidecar = await startSidecar(binary, PROTOCOLS, { users: 100 });
-  const { pid } = sidecar;
-  const { udp = 0, tcp = 0, ws = 0 } = sidecar.ports;
-  const ports = { udp, tcp, ws };
+  const sidecar = await startSidecar(binary, {
+    listen: PROTOCOLS,
+    users: 100,
+    env: { JAMBONES_LOGLEVEL: 'error' },
+  });
   const calm = async () => {
     if (!smoke) await Bun.sleep(CALM_MS);
-    return { rssMb: rssMb(pid), handles: await settledHandles(pid) };
+    return { rssMb: rssMb(sidecar), handles: await settledHandles(sidecar) };
   };
   const say = (text: string) => {
     if (!settings.json) console.log(text);
@@ -99,38 +96,35 @@ async function fuzz(settings: Settings): Promise<void> {
   say(`${machine()}\n--seed ${seed}`);
 
   const warmUp = Math.ceil(messages * WARM_UP_SHARE);
-  for (const protocol of PROTOCOLS) await storm(protocol, ports, warmUp, seed);
-  if (!smoke) await slowConnections({ pid, ports }, Math.ceil(connections * WARM_UP_SHARE));
+  for (const protocol of PROTOCOLS) await storm(sidecar, protocol, warmUp, seed);
+  if (!smoke) await slowConnections(sidecar, Math.ceil(connections * WARM_UP_SHARE));
   const start = await calm();
   say(`after ${warmUp} messages over each transport: ${JSON.stringify(start)}`);
 
   const storms = [];
   for (const protocol of PROTOCOLS) {
     const began = performance.now();
-    const result = await storm(protocol, ports, messages, (seed + warmUp) % 2 ** 31);
+    const result = await storm(sidecar, protocol, messages, (seed + warmUp) % 2 ** 31);
     const seconds = (performance.now() - began) / 1000;
-    storms.push({ protocol, ...result, seconds, rssMb: rssMb(pid) });
+    storms.push({ protocol, ...result, seconds, rssMb: rssMb(sidecar) });
     say(`${protocol}: ${JSON.stringify(storms[storms.length - 1])}`);
   }
-  const slow = await slowConnections({ pid, ports }, connections);
+  const slow = await slowConnections(sidecar, connections);
   say(`slow connections: ${JSON.stringify(slow)}`);
-  const flooded = await flood(ports, floods, smoke ? 1 : FLOOD_S);
+  const flooded = await flood(sidecar, floods, smoke ? 1 : FLOOD_S);
   say(`floods: ${JSON.stringify(flooded)}`);
   const end = await calm();
   say(`in the end: ${JSON.stringify(end)}`);
 
-  const phone = await Phone.open('tcp', tcp, 5);
+  const phone = await Phone.open('tcp', portOf(sidecar, 'tcp'), 5);
   await phone.register();
   phone.close();
-  await sidecar.stop();
-  const { code } = await sidecar.process.exited;
-  const faults = [
-    ...(code === 0 ? [] : [`it ended with ${code}`]),
-    ...(end.handles > start.handles + LATE_HANDLES ? [`${end.handles} handles instead of ${start.handles}`] : []),
-    ...(!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH ? ['memory has grown'] : []),
-    ...(!smoke && flooded.p50Ms > TOLERATED_WAIT_MS ? ['phones waited while it was flooded'] : []),
-    ...sidecar.process.lines.filter((line) => /"level":"(error|fatal)"/.test(line)).map((line) => `it logged: ${line}`),
-  ];
+  const code = await sidecar.stop();
+  const faults = sidecar.complaints().map((line) => `it logged: ${line}`);
+  if (code !== 0) faults.push(`it ended with ${code}`);
+  if (end.handles > start.handles + LATE_HANDLES) faults.push(`${end.handles} handles instead of ${start.handles}`);
+  if (!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH) faults.push('memory has grown');
+  if (!smoke && flooded.p50Ms > TOLERATED_WAIT_MS) faults.push('phones waited while it was flooded');
   if (settings.json)
     console.log(JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, end, faults }, null, 2));
   for (const fault of faults) say(`failed: ${fault}`);

@@ -1,13 +1,14 @@
 import { UPGRADE } from '../../test/edge/ws-peer.ts';
-import { Phone } from '../edge/phone.ts';
-import { Latency } from '../register/counts.ts';
-import { handles, rssMb } from '../soak/samples.ts';
+import { Latency } from '../lib/latency.ts';
+import { Phone } from '../lib/phone.ts';
+import { handles, rssMb } from '../lib/proc.ts';
+import { portOf, type Server } from '../lib/server.ts';
 
-/** Connections begun at a time: as many as the backlog of a listening socket takes. */
-const AT_A_TIME = 400;
-/** Every connection gets another byte this often: never enough to end a message in time. */
+/** Connections opened at a time: the backlog of a listening socket. */
+const BATCH = 400;
+/** Interval between two bytes on a connection: too slow to complete a message. */
 const TRICKLE_MS = 2000;
-/** The edge gives a half message 10 s; so much later all must be gone, on a busy machine. */
+/** The edge closes a connection with a partial message after 10 s; this allows for a busy machine. */
 const GONE_MS = 40_000;
 
 const MESSAGE = Buffer.from(
@@ -17,36 +18,30 @@ const UPGRADING = Buffer.from(`${UPGRADE.join('\r\n')}\r\nX: ${'x'.repeat(400)}`
 
 export interface SlowResult {
   readonly asked: number;
-  /** Connections that were open at the same time, and the handles of the server then. */
+  /** The most connections open at the same time, and what the server used then. */
   readonly open: number;
   readonly handles: number;
-  /** Memory of the server at that time. */
   readonly rssMb: number;
   /** From the first connection to the end of the last, seconds. */
   readonly goneAfterS: number;
-  /** Registrations of a phone over UDP meanwhile, all answered, and how long they took. */
   readonly registrations: number;
   readonly p50Ms: number;
   readonly maxMs: number;
 }
 
 interface Slow {
-  /** How much of it has been sent. */
-  at: number;
+  sent: number;
   readonly bytes: Buffer;
   readonly socket: { write(bytes: Buffer): number; end(): void };
 }
 
 /**
- * Opens connections that say half a message, a byte now and then, until the server has closed them all; meanwhile a
- * phone registers over UDP, and afterwards one over TCP.
- * @throws when the phone is not served, or the connections stay
+ * Opens connections that send a message byte by byte, until the server has closed them all; meanwhile a phone registers
+ * over UDP, and afterwards one over TCP.
+ * @throws when a phone is not served, or connections stay open
  */
-export async function slowConnections(
-  server: { readonly pid: number; readonly ports: { readonly udp: number; readonly tcp: number; readonly ws: number } },
-  count: number,
-): Promise<SlowResult> {
-  const { pid, ports } = server;
+export async function slowConnections(server: Server, count: number): Promise<SlowResult> {
+  const [udp, tcp, ws] = [portOf(server, 'udp'), portOf(server, 'tcp'), portOf(server, 'ws')];
   const open = new Set<Slow>();
   const began = performance.now();
   let most = 0;
@@ -55,29 +50,27 @@ export async function slowConnections(
   const observe = () => {
     if (open.size < most) return;
     most = open.size;
-    mostHandles = handles(pid);
-    mostMb = rssMb(pid);
+    mostHandles = handles(server);
+    mostMb = rssMb(server);
   };
   const trickle = setInterval(() => {
     for (const slow of open) {
-      slow.socket.write(slow.bytes.subarray(slow.at, slow.at + 1));
-      slow.at = Math.min(slow.at + 1, slow.bytes.length - 1);
+      slow.socket.write(slow.bytes.subarray(slow.sent, slow.sent + 1));
+      slow.sent = Math.min(slow.sent + 1, slow.bytes.length - 1);
     }
     observe();
   }, TRICKLE_MS);
-  const phone = await Phone.open('udp', ports.udp, 3);
+  const phone = await Phone.open('udp', udp, 3);
   const latency = new Latency();
-  let registrations = 0;
   const register = async () => {
     const sentAt = performance.now();
     await phone.register();
     latency.add(performance.now() - sentAt);
-    registrations++;
   };
   try {
-    for (let begun = 0; begun < count; begun += AT_A_TIME) {
-      const some = Array.from({ length: Math.min(AT_A_TIME, count - begun) }, (_, i) =>
-        openSlow(i % 2 === 0 ? { port: ports.tcp, bytes: MESSAGE } : { port: ports.ws, bytes: UPGRADING }, open),
+    for (let begun = 0; begun < count; begun += BATCH) {
+      const some = Array.from({ length: Math.min(BATCH, count - begun) }, (_, i) =>
+        openSlow(i % 2 === 0 ? { port: tcp, bytes: MESSAGE } : { port: ws, bytes: UPGRADING }, open),
       );
       await Promise.all([...some, register()]);
       observe();
@@ -89,11 +82,16 @@ export async function slowConnections(
       await Bun.sleep(20);
     }
     const goneAfterS = (performance.now() - began) / 1000;
-    const late = await Phone.open('tcp', ports.tcp, 4);
+    const late = await Phone.open('tcp', tcp, 4);
     await late.register();
     late.close();
     return {
-      ...{ asked: count, open: most, handles: mostHandles, rssMb: mostMb, goneAfterS, registrations },
+      asked: count,
+      open: most,
+      handles: mostHandles,
+      rssMb: mostMb,
+      goneAfterS,
+      registrations: latency.count,
       p50Ms: latency.percentile(0.5),
       maxMs: latency.percentile(1),
     };
@@ -104,7 +102,6 @@ export async function slowConnections(
   }
 }
 
-/** Resolves when it is open; one that is refused or closed at once is none. */
 async function openSlow({ port, bytes }: { port: number; bytes: Buffer }, open: Set<Slow>): Promise<void> {
   let slow: Slow | undefined;
   let closed = false;
@@ -119,11 +116,11 @@ async function openSlow({ port, bytes }: { port: number; bytes: Buffer }, open: 
       socket: { open: () => {}, data: () => {}, error: () => {}, close: forget },
     });
     const half = bytes.length >> 2;
-    slow = { at: half, bytes, socket };
+    slow = { sent: half, bytes, socket };
     if (closed) return;
     open.add(slow);
     socket.write(bytes.subarray(0, half));
   } catch {
-    // Refused: over a bound, or out of files. What is open is counted.
+    // Refused by a limit.
   }
 }

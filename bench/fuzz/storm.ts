@@ -4,35 +4,38 @@ import fc from 'fast-check';
 import { spoiltMessage } from '../../test/edge/fuzz-messages.ts';
 import { clientFrame, UPGRADE } from '../../test/edge/ws-peer.ts';
 import { within } from '../../test/support/deadline.ts';
-import { Phone } from '../edge/phone.ts';
+import type { Protocol } from '../lib/client.ts';
+import { messageOf } from '../lib/command.ts';
+import { Phone } from '../lib/phone.ts';
+import { portOf, type Server } from '../lib/server.ts';
 
-/** Few enough for the buffers of a UDP socket. */
-const AT_A_TIME = 24;
-/** Messages on one connection: once the framing is broken, what follows is not read any more. */
-const ON_A_CONNECTION = 4;
-/** Longer than a datagram can be. */
+/** Few enough for the buffer of a UDP socket. */
+const BATCH = 24;
+/** Few, because the edge stops reading a connection whose framing is broken. */
+const MESSAGES_PER_CONNECTION = 4;
 const MAX_DATAGRAM = 65_507;
-/** A message that never ends is given up by the edge after 10 s. */
+/** The edge closes a connection with a partial message after 10 s. */
 const CLOSED_MS = 15_000;
 
-/** What came of it; a storm throws when a sound request between the spoilt messages is not answered with 200. */
 export interface StormResult {
   readonly messages: number;
+  /** Valid requests between the malformed ones, all answered 200. */
   readonly soundAnswers: number;
 }
 
 /**
- * Sends spoilt messages, and after each few of them a sound OPTIONS over the same transport and a sound REGISTER over UDP.
- * @throws with the seed that repeats the last few messages
+ * Sends malformed messages, and after each batch a valid OPTIONS over the same transport and a REGISTER over UDP.
+ * @throws when one of these is not answered 200, with the seed that repeats the batch
  */
 export async function storm(
-  protocol: 'udp' | 'tcp' | 'ws',
-  ports: { readonly udp: number; readonly tcp: number; readonly ws: number },
+  server: Server,
+  protocol: Exclude<Protocol, 'tls' | 'wss'>,
   messages: number,
   seed: number,
 ): Promise<StormResult> {
-  const asking = await Phone.open(protocol, ports[protocol], 1);
-  const registering = await Phone.open('udp', ports.udp, 2);
+  const port = portOf(server, protocol);
+  const asking = await Phone.open(protocol, port, 1);
+  const registering = await Phone.open('udp', portOf(server, 'udp'), 2);
   const udp = createSocket('udp4');
   udp.bind(0, '127.0.0.1');
   await once(udp, 'listening');
@@ -40,24 +43,24 @@ export async function storm(
   let soundAnswers = 0;
   try {
     for (let batch = seed; sent < messages; batch = (batch + 1) % 2 ** 31) {
-      const spoilt = fc.sample(spoiltMessage, { numRuns: Math.min(AT_A_TIME, messages - sent), seed: batch });
+      const spoilt = fc.sample(spoiltMessage, { numRuns: Math.min(BATCH, messages - sent), seed: batch });
       sent += spoilt.length;
       try {
         if (protocol === 'udp') {
-          for (const bytes of spoilt) udp.send(bytes.subarray(0, MAX_DATAGRAM), ports.udp, '127.0.0.1');
+          for (const bytes of spoilt) udp.send(bytes.subarray(0, MAX_DATAGRAM), port, '127.0.0.1');
         } else {
-          const parts = Array.from({ length: Math.ceil(spoilt.length / ON_A_CONNECTION) }, (_, i) => {
-            return spoilt.slice(i * ON_A_CONNECTION, (i + 1) * ON_A_CONNECTION);
+          const parts = Array.from({ length: Math.ceil(spoilt.length / MESSAGES_PER_CONNECTION) }, (_, i) => {
+            return spoilt.slice(i * MESSAGES_PER_CONNECTION, (i + 1) * MESSAGES_PER_CONNECTION);
           });
           const stream = (part: Buffer[]) => (protocol === 'ws' ? inFrames(part, batch) : Buffer.concat(part));
-          await Promise.all(parts.map((part) => connection(ports[protocol], stream(part))));
+          await Promise.all(parts.map((part) => connection(port, stream(part))));
         }
         const answer = await asking.request('OPTIONS');
         if (!answer.startsWith('SIP/2.0 200 ')) throw new Error(`OPTIONS: ${answer.slice(0, 40)}`);
         await registering.register();
         soundAnswers += 2;
       } catch (error) {
-        throw new Error(`${protocol}, --seed ${batch}: ${error instanceof Error ? error.message : error}`);
+        throw new Error(`${protocol}, --seed ${batch}: ${messageOf(error)}`);
       }
     }
   } finally {
@@ -68,7 +71,7 @@ export async function storm(
   return { messages: sent, soundAnswers };
 }
 
-/** Writes the bytes on a connection of their own and ends it; resolves when the other side has too. */
+/** Writes the bytes on a new connection and ends it; resolves when the server has too. */
 async function connection(port: number, bytes: Buffer): Promise<void> {
   const closed = Promise.withResolvers<void>();
   let rest = bytes;
@@ -81,10 +84,10 @@ async function connection(port: number, bytes: Buffer): Promise<void> {
     port,
     socket: { open: write, drain: write, data: () => {}, error: () => {}, close: () => closed.resolve() },
   });
-  await within(closed.promise, CLOSED_MS, 'end of a connection with spoilt messages');
+  await within(closed.promise, CLOSED_MS, 'end of a connection with malformed messages');
 }
 
-/** An upgrade and each message in a frame. Of every fifth batch the frames are spoilt too, of every seventh the upgrade. */
+/** An upgrade, then each message in a frame. In every fifth batch the frames are malformed too, in every seventh the upgrade. */
 function inFrames(messages: readonly Buffer[], batch: number): Buffer {
   const frames = messages.map((bytes, i) => {
     const frame = clientFrame(1 + (i % 2), bytes);

@@ -1,50 +1,44 @@
 import { randomBytes } from 'node:crypto';
+import { ha2 } from '../lib/digest.ts';
+import { evenly } from '../lib/pace.ts';
 import { Counts } from './counts.ts';
-import { ha2 } from './digest.ts';
-import { evenly } from './pace.ts';
-import { COOKIE, type Domain, Phone, type Work } from './phone.ts';
 import { RetransmissionTimers } from './retransmit.ts';
 import { openSources, type Target, type UdpSource } from './source.ts';
+import { COOKIE, type Domain, UserAgent, type Work } from './user-agent.ts';
 
 export interface LoadOptions {
   readonly target: Target;
   readonly realm: string;
-  /** How many users there are; `%d` in the patterns becomes 1 to this number. */
   readonly users: number;
   readonly userPattern: string;
   readonly passwordPattern: string;
-  /** How many UDP sockets the users are spread over; a user always sends from the same one. */
+  /** UDP sockets that the users are spread over; a user always sends from the same one. */
   readonly sources: number;
-  /** Seconds asked for in Expires. */
   readonly expires: number;
 }
 
 export interface RunOptions {
   readonly work: Work;
   readonly seconds: number;
-  /** Units begun per second, evenly paced whatever the answers do; 0 begins one when another ends. */
+  /** Units started per second, evenly spaced however slow the answers are; 0 starts one when another ends. */
   readonly rate: number;
-  /** Units in flight when the rate is 0. */
   readonly concurrency: number;
-  /** How long after the window answers are still waited for, in ms; DRAIN_MS unless told. */
+  /** How long to wait for answers after the window, ms; by default DRAIN_MS. */
   readonly drainMs?: number;
 }
 
-/** Long enough for a request lost three times over (sent at 0, 0.5, 1.5 and 3.5 s), over at once when all is answered. */
 export const DRAIN_MS = 4000;
 
-/** How often timers are looked at: retransmissions are this late at most, and 20 looks a second cost nothing. */
 const TIMER_TICK_MS = 50;
 
-/** A million users at a slow registrar's 1 000 a second, and some more. */
 const ENROL_SECONDS = 1800;
 
 const VIA_BRANCH = `branch=${COOKIE}`;
 
-/** A crowd of phones in front of one registrar. One run at a time; runs share the phones and what is registered. */
+/** Many phones in front of one registrar. One run at a time; the phones keep their registrations from run to run. */
 export class Load {
-  readonly #phones: Phone[] = [];
-  readonly #timers = new RetransmissionTimers<Phone>();
+  readonly #phones: UserAgent[] = [];
+  readonly #timers = new RetransmissionTimers<UserAgent>();
   /** Idle phones, the longest idle first: a ring of slots. */
   readonly #idle: Int32Array;
   #idleHead = 0;
@@ -53,7 +47,6 @@ export class Load {
   #counts = new Counts();
   #work: Work = 'options';
   #endsAt = 0;
-  /** Called when a unit of work is over, in whatever way. */
   #onUnitOver: () => void = () => {};
 
   private constructor(users: number) {
@@ -61,7 +54,6 @@ export class Load {
     this.#idleCount = users;
   }
 
-  /** Opens the sockets and sets the phones up; sends nothing yet. Rejects when a socket cannot be had. */
   static async open(options: LoadOptions): Promise<Load> {
     const load = new Load(options.users);
     load.#sources = await openSources(Math.min(options.sources, options.users), options.target, {
@@ -84,12 +76,11 @@ export class Load {
       const [user, password] = [options.userPattern, options.passwordPattern].map((p) =>
         p.replace('%d', `${slot + 1}`),
       );
-      load.#phones.push(new Phone(slot, user ?? '', password ?? '', source, domain));
+      load.#phones.push(new UserAgent(slot, user ?? '', password ?? '', source, domain));
     }
     return load;
   }
 
-  /** Does one kind of work for a while, then waits for the answers still due, and says what happened. */
   async run({ work, seconds, rate, concurrency, drainMs = DRAIN_MS }: RunOptions): Promise<Counts> {
     return this.#measure(work, seconds, drainMs, async (counts) => {
       if (rate === 0) await this.#closedLoop(concurrency, seconds * 1000, () => performance.now() < this.#endsAt);
@@ -103,8 +94,8 @@ export class Load {
   }
 
   /**
-   * Registers every user once, `concurrency` at a time, as `refresh` needs it. Rejects at the first user that cannot be
-   * registered, with the reason.
+   * Registers every user once, `concurrency` at a time: the warm-up of `refresh`. Rejects at the first user that cannot
+   * be registered, with the reason.
    */
   async enrol(concurrency: number, drainMs = DRAIN_MS): Promise<void> {
     const counts = await this.#measure('enrol', ENROL_SECONDS, drainMs, (counts) =>
@@ -122,7 +113,6 @@ export class Load {
     for (const source of this.#sources) source.close();
   }
 
-  /** Counts what happens from the first request to the last answer that is still waited for. */
   async #measure(work: Work, seconds: number, drainMs: number, load: (counts: Counts) => Promise<void>) {
     const counts = new Counts();
     this.#counts = counts;
@@ -138,7 +128,6 @@ export class Load {
     return counts;
   }
 
-  /** Closed loop: keeps that many units in flight for as long as more are wanted, at most `ms`. */
   #closedLoop(concurrency: number, ms: number, wanted: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       let inFlight = 0;
@@ -157,7 +146,7 @@ export class Load {
     });
   }
 
-  /** Waits until nothing is in flight any more or the time is over; what is left then is unanswered. */
+  /** Waits until nothing is in flight, `drainMs` at most; the rest is unanswered. */
   async #drain(drainMs: number): Promise<void> {
     const inFlight = () => this.#phones.length - this.#idleCount;
     if (inFlight() > 0) {
@@ -197,13 +186,13 @@ export class Load {
     return true;
   }
 
-  #giveUp(phone: Phone): void {
+  #giveUp(phone: UserAgent): void {
     this.#counts.unanswered++;
     phone.abandon();
     this.#over(phone);
   }
 
-  #over(phone: Phone): void {
+  #over(phone: UserAgent): void {
     this.#timers.stop(phone);
     this.#idle[(this.#idleHead + this.#idleCount) % this.#idle.length] = phone.slot;
     this.#idleCount++;
@@ -225,7 +214,7 @@ export class Load {
     }
   }
 
-  #done(now: number, phone: Phone): void {
+  #done(now: number, phone: UserAgent): void {
     this.#counts.done++;
     if (now <= this.#endsAt) this.#counts.doneInTime++;
     this.#counts.latency.add(now - phone.startedAt);

@@ -1,24 +1,16 @@
+import type { Usage } from '../lib/proc.ts';
+import { type Spread, spread } from '../lib/spread.ts';
 import type { Counts } from './counts.ts';
-import type { Usage } from './proc.ts';
 
-/** What came of one run. */
 export interface Run {
   readonly counts: Counts;
-  /** The window's length in seconds, without the wait for the last answers. */
   readonly seconds: number;
   readonly usage: readonly Usage[];
 }
 
-export interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-}
-
-/** Above this share of unanswered, wrong or not even begun units a run says nothing about its target. */
+/** Above this share of units unanswered, answered wrongly or not begun a run does not count. */
 const TOLERATED_SHARE = 0.001;
 
-/** Why a run does not count, or undefined when it does. */
 export function flaw({ counts }: Run): string | undefined {
   const due = counts.started + counts.skipped;
   if (due === 0) return 'no unit was begun';
@@ -30,7 +22,6 @@ export function flaw({ counts }: Run): string | undefined {
   return undefined;
 }
 
-/** The figures of a run by name, in the order of the report. Names end with their unit. */
 export function figures({ counts, seconds, usage }: Run): Map<string, number> {
   const { latency } = counts;
   const rows = new Map<string, number>([
@@ -60,14 +51,12 @@ export function summarize(runs: readonly Run[]): Map<string, Spread> {
   const summary = new Map<string, Spread>();
   const counting = runs.filter((run) => flaw(run) === undefined).map(figures);
   for (const name of counting[0]?.keys() ?? []) {
-    const values = counting.map((row) => row.get(name) ?? Number.NaN).sort((a, b) => a - b);
-    const [min, max] = [values[0] ?? Number.NaN, values[values.length - 1] ?? Number.NaN];
-    summary.set(name, { median: median(values), min, max });
+    summary.set(name, spread(counting.map((row) => row.get(name) ?? Number.NaN)));
   }
   return summary;
 }
 
-/** The report for people: one row a figure; its median, min and max, then every run. */
+/** The report for people: one row per figure with its median, min and max, then every run. */
 export function table(runs: readonly Run[]): string {
   const summary = summarize(runs);
   const perRun = runs.map(figures);
@@ -87,7 +76,7 @@ export function table(runs: readonly Run[]): string {
   return [...lines, ...notes(runs)].join('\n');
 }
 
-/** The report for programs: the same figures, and per run its answers by status. */
+/** The report for programs: the same figures, and answers by status per run. */
 export function toJson(runs: readonly Run[]) {
   return {
     summary: Object.fromEntries(summarize(runs)),
@@ -113,11 +102,6 @@ function notes(runs: readonly Run[]): string[] {
     ...[...samples].map((sample) => `wrong answer: ${sample}`),
     ...runs.flatMap((run, i) => (flaw(run) ? [`run ${i + 1} does not count: ${flaw(run)}`] : [])),
   ];
-}
-
-function median(sorted: readonly number[]): number {
-  const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[sorted.length / 2 - 1] ?? Number.NaN)) / 2;
 }
 
 function cell(value: number | undefined): string {

@@ -1,6 +1,6 @@
-/** What a timer list keeps of a request that waits for its answer; the links belong to the list. */
+/** A request in flight, as the timer lists keep it; the links are theirs. */
 export interface Waiting<T> {
-  /** How often the request has been repeated; -1 while nothing is waited for. */
+  /** How often it has been retransmitted; -1: no request is in flight. */
   stage: number;
   dueAt: number;
   previous: T | undefined;
@@ -8,27 +8,26 @@ export interface Waiting<T> {
 }
 
 /**
- * Milliseconds from one sending of a request to the next over UDP: timer E of RFC 3261 17.1.2.2, T1 = 500 ms doubled
- * up to T2 = 4 s. The last delay ends where timer F does, 64 T1 = 32 s after the first sending: then it is given up.
+ * Milliseconds between transmissions over UDP: timer E of RFC 3261 17.1.2.2, T1 = 500 ms doubled up to T2 = 4 s. The
+ * last delay ends when timer F fires, 64 T1 = 32 s after the first transmission.
  */
 export const DELAYS_MS = [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000, 4000, 4000, 500] as const;
 
 /**
- * The retransmission timers of all requests in flight. Every stage has one constant delay, so the requests of a stage
- * fall due in the order they came to it: one linked list a stage, nothing to sort, nothing allocated per request.
- * Times are milliseconds of whatever clock the caller passes.
+ * The retransmission timers of all requests in flight. Every stage has a constant delay, so its requests fall due in the
+ * order in which they entered it: one linked list per stage, nothing to sort, nothing allocated per request.
+ * Times are milliseconds on the caller's clock.
  */
 export class RetransmissionTimers<T extends Waiting<T>> {
   readonly #heads: (T | undefined)[] = DELAYS_MS.map(() => undefined);
   readonly #tails: (T | undefined)[] = DELAYS_MS.map(() => undefined);
 
-  /** Starts the timers of a request just sent for the first time. */
   start(request: T, now: number): void {
     this.stop(request);
     this.#append(request, 0, now);
   }
 
-  /** The request was answered or given up; harmless when it has no timer. */
+  /** Stops the timers of a request; without effect when they do not run. */
   stop(request: T): void {
     const { stage, previous, next } = request;
     if (stage < 0) return;
@@ -41,7 +40,7 @@ export class RetransmissionTimers<T extends Waiting<T>> {
     request.next = undefined;
   }
 
-  /** Calls `resend` for each request due to be sent again and `giveUp` for each whose 32 s are over. */
+  /** Calls `resend` for each request whose timer E has fired and `giveUp` for each whose timer F has. */
   expire(now: number, resend: (request: T) => void, giveUp: (request: T) => void): void {
     for (let stage = DELAYS_MS.length - 1; stage >= 0; stage--) {
       for (let head = this.#heads[stage]; head && head.dueAt <= now; head = this.#heads[stage]) {

@@ -1,25 +1,23 @@
-import type { Source } from './phone.ts';
+import type { Source } from './user-agent.ts';
 
 export interface Target {
   readonly host: string;
   readonly port: number;
 }
 
-/** One UDP socket of the generator, connected to the target. */
 export interface UdpSource extends Source {
   close(): void;
 }
 
 export interface SourceEvents {
-  /** A datagram from the target. */
   onMessage(message: string): void;
-  /** A packet that the kernel refused or that an ICMP error threw away; the request's retransmission makes up for it. */
+  /** The kernel refused a packet, or an ICMP error discarded it; its request is retransmitted. */
   onLoss(): void;
 }
 
 /**
- * Opens sockets that look like that many phones to a registrar that tells its clients apart by source. Towards a
- * loopback target each has an address of its own (127.0.1.1, 127.0.1.2, …), towards any other a port of its own.
+ * Opens sockets that a registrar sees as separate sources. Towards a loopback target each has an address of its own
+ * (127.0.1.1, 127.0.1.2, …), towards any other a port of its own.
  */
 export async function openSources(count: number, target: Target, events: SourceEvents): Promise<UdpSource[]> {
   const sources: UdpSource[] = [];
@@ -41,7 +39,7 @@ async function openSource(index: number, target: Target, events: SourceEvents): 
     binaryType: 'buffer',
     socket: {
       data: (_socket, data) => events.onMessage(data.toString('latin1')),
-      // Bun passes the error as the first argument, whatever its types say, and faults of `data` arrive here too.
+      // Bun passes the error as the first argument, unlike its types say; errors thrown by `data` arrive here too.
       error: (...args: unknown[]) => {
         const error = args.find((arg) => arg instanceof Error);
         if (!isRefusal(error)) throw error ?? new Error('the UDP socket failed');
@@ -58,7 +56,7 @@ async function openSource(index: number, target: Target, events: SourceEvents): 
         if (!socket.send(message)) events.onLoss();
       } catch (error) {
         if (!isRefusal(error)) throw error;
-        // The refusal belongs to an earlier packet, but this one was not sent: once more, now that it has been reported.
+        // The ICMP error was for an earlier packet, but made this send fail.
         events.onLoss();
         sendAgain(() => socket.send(message), events);
       }
@@ -76,12 +74,11 @@ function sendAgain(send: () => boolean, events: SourceEvents): void {
   }
 }
 
-/** Nobody listens at the target, or did not a moment ago: an ICMP error, which a client over UDP has to live with. */
+/** An ICMP error: nothing listens at the target, or did not when an earlier packet arrived. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
 }
 
-/** 127.0.1.1 to 127.0.1.254, then 127.0.2.1 and so on. */
 function loopbackAddress(index: number): string {
   const perNet = 254;
   return `127.0.${1 + Math.floor(index / perNet)}.${1 + (index % perNet)}`;

@@ -1,41 +1,41 @@
-import type { Protocol } from '../edge/client.ts';
-import { Phone } from '../edge/phone.ts';
-import { evenly } from '../register/pace.ts';
+import type { Protocol } from '../lib/client.ts';
+import { messageOf } from '../lib/command.ts';
+import { evenly } from '../lib/pace.ts';
+import { Phone } from '../lib/phone.ts';
+import { portOf, type Server } from '../lib/server.ts';
 
-/** Phones in the making at a time; beyond that the machine cannot keep up, and beginning more would only hide it. */
-const MAX_AT_A_TIME = 200;
-/** Registered phones that stay, the last to have come: connections are open when handles are counted. */
+/** Phones that are registering; at this many the machine does not keep up. */
+const MAX_REGISTERING = 200;
+/** The newest phones stay connected, so that samples see open connections. */
 const STAYING = 60;
-/** Different failures that the report shows. */
 const MAX_FAILURES = 5;
 
-/** Phones that come, register and go: over each protocol so many a second. */
 export class Churn {
   done = 0;
   failed = 0;
   skipped = 0;
   readonly failures = new Set<string>();
   readonly #staying: Phone[] = [];
-  #inFlight = 0;
+  #registering = 0;
   #next = 0;
 
   constructor(
-    private readonly ports: Readonly<Partial<Record<Protocol, number>>>,
-    /** Users that nobody else registers: from this number on, so many. */
+    private readonly server: Server,
+    private readonly protocols: readonly Protocol[],
+    /** Numbers of the users that register. */
     private readonly users: { readonly first: number; readonly count: number },
   ) {}
 
-  /** Resolves when the last phone is gone. */
+  /** Starts `rate` phones a second over each protocol; resolves when the last one has left. */
   async run(rate: number, seconds: number): Promise<void> {
-    const protocols = Object.keys(this.ports) as Protocol[];
     const going = new Set<Promise<void>>();
-    await evenly(rate * protocols.length, seconds, () => {
-      if (this.#inFlight >= MAX_AT_A_TIME) {
+    await evenly(rate * this.protocols.length, seconds, () => {
+      if (this.#registering >= MAX_REGISTERING) {
         this.skipped++;
         return;
       }
       const n = this.#next++;
-      const protocol = protocols[n % protocols.length] ?? 'udp';
+      const protocol = this.protocols[n % this.protocols.length] ?? 'udp';
       const one = this.#one(protocol, this.users.first + (n % this.users.count)).finally(() => going.delete(one));
       going.add(one);
     });
@@ -44,21 +44,20 @@ export class Churn {
   }
 
   async #one(protocol: Protocol, user: number): Promise<void> {
-    this.#inFlight++;
+    this.#registering++;
     let phone: Phone | undefined;
     try {
-      phone = await Phone.open(protocol, this.ports[protocol] ?? 0, user);
+      phone = await Phone.open(protocol, portOf(this.server, protocol), user);
       await phone.register();
       this.done++;
       this.#staying.push(phone);
       phone = this.#staying.length > STAYING ? this.#staying.shift() : undefined;
     } catch (error) {
       this.failed++;
-      if (this.failures.size < MAX_FAILURES)
-        this.failures.add(`${protocol}: ${error instanceof Error ? error.message : error}`);
+      if (this.failures.size < MAX_FAILURES) this.failures.add(`${protocol}: ${messageOf(error)}`);
     } finally {
       phone?.close();
-      this.#inFlight--;
+      this.#registering--;
     }
   }
 }

@@ -1,89 +1,75 @@
-/** Minutes of a busy day: registrations at a steady rate while phones come and go. Nothing may grow. */
-import { benchCommand, COMMON_OPTIONS } from '../command.ts';
-import { REALM, startSidecar } from '../edge/sidecar.ts';
+import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import type { Flags } from '../lib/flags.ts';
+import { machine, settledHandles } from '../lib/proc.ts';
+import { portOf } from '../lib/server.ts';
+import { edgeStatus, REALM, startSidecar } from '../lib/sidecar.ts';
 import { Load } from '../register/load.ts';
-import { machine } from '../register/proc.ts';
 import { flaw } from '../register/report.ts';
 import { Churn } from './churn.ts';
-import { medianBetween, Samples, settledHandles } from './samples.ts';
-
-const USAGE = `Loads the compiled sidecar with --embedded for minutes and looks whether handles, memory, data or
-the transaction tables grow.
-
-  bun bench/soak/index.ts [--minutes 5] [--rate 1000]
-
-  --binary <path>   the sidecar                                                    dist/sbc-sip-sidecar
-  --minutes <n>     how long                                                       5
-  --rate <n>        full registrations a second, over UDP from 50 sockets          1000
-  --churn <n>       phones a second that come, register and go, on each of UDP, TCP and WS, each on a
-                    socket or connection of its own                                20
-  --users <n>       who registers at the rate                                      2000
-  --json            the report as JSON
-  --smoke           4 s at 100/s; memory is not judged
-  --help            this text
-
-Exit code: 0, 1 when something has grown, failed or was not answered, 2 for a wrong command line.`;
+import { medianBetween, Samples } from './samples.ts';
 
 const SAMPLE_MS = 500;
-/** The edge remembers what it answered for 32 s: memory is steady no earlier, and is judged from there on. */
+/** The edge keeps answered transactions for 32 s, so memory is steady no earlier. */
 const STEADY_AFTER_S = 40;
-/** How long until the last of these transactions has ended. */
 const FORGOTTEN_MS = 36_000;
-/** What memory may grow between two stretches of the same load before we call it growth: the collector's own waves. */
+/** Allowance for the garbage collector between two stretches of the same load. */
 const TOLERATED_GROWTH = 1.2;
 const CHURN_USERS = 600;
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
 
-const OPTIONS = {
-  ...COMMON_OPTIONS,
-  minutes: { type: 'string', default: '5' },
-  rate: { type: 'string' },
-  churn: { type: 'string', default: '20' },
-  users: { type: 'string', default: '2000' },
-} as const;
+void runBenchmark({
+  about: `Loads the compiled sidecar with --embedded for minutes and checks that handles, memory and the transaction
+tables do not grow.
 
-void benchCommand(
-  USAGE,
-  OPTIONS,
-  ({ binary, json, smoke, ...values }) => {
-    const number = (name: string, text: string) => {
-      const value = Number(text);
-      if (text !== '' && value > 0 && value <= 1_000_000) return value;
-      throw new Error(`--${name} ${text}: a number over 0`);
-    };
-    return {
-      ...{ binary, json, smoke },
-      seconds: smoke ? 4 : number('minutes', values.minutes) * 60,
-      rate: number('rate', values.rate ?? (smoke ? '100' : '1000')),
-      users: Math.ceil(number('users', values.users)),
-      churn: number('churn', values.churn),
-    };
-  },
-  soak,
-);
+  bun bench/soak/index.ts [--minutes 5] [--rate 1000]`,
+  failsWhen: 'something has grown, failed or was not answered',
+  settings,
+  run: soak,
+});
 
-interface Settings {
-  readonly binary: string;
-  readonly json: boolean;
-  readonly smoke: boolean;
-  readonly seconds: number;
-  readonly rate: number;
-  readonly users: number;
-  readonly churn: number;
+function settings(flags: Flags) {
+  return {
+    binary: binaryFlag(flags),
+    seconds: flags.number('minutes', { help: 'length', default: 5, smoke: 4 / 60 }) * 60,
+    rate: flags.number('rate', {
+      help: 'full registrations a second, over UDP from 50 sockets',
+      default: 1000,
+      smoke: 100,
+    }),
+    churn: flags.number('churn', {
+      help: `phones a second that open a socket or connection, register and leave, on each of
+${PROTOCOLS.join(', ')}`,
+      default: 20,
+    }),
+    users: flags.whole('users', { help: 'users that register at the rate', default: 2000 }),
+    json: jsonFlag(flags),
+    smoke: flags.toggle('smoke', '4 s at 100/s; memory is not judged'),
+  };
 }
+
+type Settings = ReturnType<typeof settings>;
 
 async function soak(settings: Settings): Promise<void> {
   const { binary, seconds, rate, users, churn: churnRate } = settings;
-  const sidecar = await startSidecar(binary, PROTOCOLS, { users: users + CHURN_USERS });
-  const load = await Load.open({
-    ...{ target: { host: '127.0.0.1', port: sidecar.ports.udp ?? 0 }, realm: REALM, users, sources: 50, expires: 3600 },
-    ...{ userPattern: 'user%d', passwordPattern: 'secret%d' },
+  const sidecar = await startSidecar(binary, {
+    listen: PROTOCOLS,
+    users: users + CHURN_USERS,
+    env: { JAMBONES_LOGLEVEL: 'error' },
   });
-  const churn = new Churn(sidecar.ports, { first: users + 1, count: CHURN_USERS });
-  // Files that are opened when first needed are not what leaks.
+  const load = await Load.open({
+    target: { host: '127.0.0.1', port: portOf(sidecar, 'udp') },
+    realm: REALM,
+    users,
+    userPattern: 'user%d',
+    passwordPattern: 'secret%d',
+    sources: 50,
+    expires: 3600,
+  });
+  const churn = new Churn(sidecar, PROTOCOLS, { first: users + 1, count: CHURN_USERS });
+  // Opens the files that the sidecar opens on first use.
   await load.run({ work: 'full', rate: 50, concurrency: 1, seconds: 1 });
   await churn.run(5, 1);
-  const before = await settledHandles(sidecar.pid);
+  const before = await settledHandles(sidecar);
 
   const samples = new Samples(sidecar, SAMPLE_MS);
   const [counts] = await Promise.all([
@@ -91,28 +77,26 @@ async function soak(settings: Settings): Promise<void> {
     churn.run(churnRate, seconds),
   ]);
   await samples.stop();
-  const after = await settledHandles(sidecar.pid);
+  const after = await settledHandles(sidecar);
   if (!settings.smoke) await Bun.sleep(FORGOTTEN_MS);
-  const { connections, serverTransactions, clientTransactions } = await sidecar.holding();
+  const { connections, serverTransactions, clientTransactions } = await edgeStatus(sidecar);
   const left = { connections, serverTransactions, clientTransactions };
   load.close();
-  const complaints = sidecar.process.lines.filter((line) => /"level":"(error|fatal)"/.test(line));
   await sidecar.stop();
 
   const { all } = samples;
   const fifth = (seconds - STEADY_AFTER_S) / 5;
   const early = medianBetween(all, 'rssMb', STEADY_AFTER_S, STEADY_AFTER_S + fifth);
   const late = medianBetween(all, 'rssMb', seconds - fifth, seconds);
-  const faults = [
-    ...[flaw({ counts, seconds, usage: [] })].filter((f) => f !== undefined),
-    ...(churn.failed > 0 ? [`${churn.failed} phones failed: ${[...churn.failures].join('; ')}`] : []),
-    ...(churn.skipped > 0 ? [`${churn.skipped} phones were not begun: the machine cannot keep up`] : []),
-    ...(after > before ? [`${after} handles at the end, ${before} at the beginning`] : []),
-    ...(connections > 0 ? [`${connections} connections are still counted`] : []),
-    ...(!settings.smoke && serverTransactions + clientTransactions > 0 ? ['transactions have not ended'] : []),
-    ...(late > early * TOLERATED_GROWTH ? [`memory grew from ${early.toFixed(0)} to ${late.toFixed(0)} MB`] : []),
-    ...complaints.map((line) => `the sidecar logged: ${line}`),
-  ];
+  const faults = sidecar.complaints().map((line) => `the sidecar logged: ${line}`);
+  const flawed = flaw({ counts, seconds, usage: [] });
+  if (flawed !== undefined) faults.push(flawed);
+  if (churn.failed > 0) faults.push(`${churn.failed} phones failed: ${[...churn.failures].join('; ')}`);
+  if (churn.skipped > 0) faults.push(`${churn.skipped} phones were not begun: the machine cannot keep up`);
+  if (after > before) faults.push(`${after} handles at the end, ${before} at the beginning`);
+  if (connections > 0) faults.push(`${connections} connections are still counted`);
+  if (!settings.smoke && serverTransactions + clientTransactions > 0) faults.push('transactions have not ended');
+  if (late > early * TOLERATED_GROWTH) faults.push(`memory grew from ${early.toFixed(0)} to ${late.toFixed(0)} MB`);
   const figures = {
     seconds,
     registrations: counts.done,
@@ -150,7 +134,6 @@ function print({ rate, churn }: Settings, figures: Readonly<Record<string, unkno
   console.log(faults.length === 0 ? 'nothing grew, nothing failed' : `${faults.length} failed`);
 }
 
-/** Numbers with one digit after the point, at any depth. */
 function rounded(value: unknown): unknown {
   if (typeof value === 'number') return Math.round(value * 10) / 10;
   if (typeof value !== 'object' || value === null) return value;

@@ -2,24 +2,22 @@ import { join } from 'node:path';
 import { within } from '../../test/support/deadline.ts';
 import type { Progress } from './peer.ts';
 
-/** A whole Bun starts; milliseconds. */
 const START_MS = 10_000;
 
-/** The process of peer.ts, seen from here. */
 export class Carrier {
   #progress: Progress | undefined;
   #wake = Promise.withResolvers<void>();
   #ended: string | undefined;
 
-  private constructor(private readonly process_: Bun.Subprocess) {}
+  private constructor(private readonly child: Bun.Subprocess) {}
 
-  /** @param stale whether every refresh is to be challenged anew */
+  /** @param stale whether every refresh is challenged anew */
   static async start(stale: boolean): Promise<Carrier> {
     const child: Bun.Subprocess = Bun.spawn(
       [process.execPath, join(import.meta.dir, 'peer.ts'), ...(stale ? ['stale'] : [])],
       {
         stdio: ['ignore', 'ignore', 'inherit'],
-        ipc: (progress: Progress) => carrier.#tell(progress),
+        ipc: (progress: Progress) => carrier.#update(progress),
         onExit: () => carrier.#end(),
       },
     );
@@ -28,15 +26,15 @@ export class Carrier {
     return carrier;
   }
 
-  /** The latest that it said. */
+  /** Its latest report. @throws when the process has ended */
   get progress(): Progress {
     if (this.#ended !== undefined || !this.#progress) throw new Error(this.#ended ?? 'the peer has not started');
     return this.#progress;
   }
 
   /**
-   * Resolves as soon as what it says is to the liking of a predicate.
-   * @throws when that is not so within `deadlineMs` milliseconds, or the process ends
+   * Resolves with the first report that is `wanted`.
+   * @throws when none is within `deadlineMs` milliseconds, or the process ends
    */
   async until(wanted: (progress: Progress) => boolean, deadlineMs: number, what: string): Promise<Progress> {
     try {
@@ -47,8 +45,8 @@ export class Carrier {
   }
 
   async stop(): Promise<void> {
-    this.process_.kill('SIGKILL');
-    await this.process_.exited;
+    this.child.kill('SIGKILL');
+    await this.child.exited;
   }
 
   async #until(wanted: (progress: Progress) => boolean): Promise<Progress> {
@@ -59,7 +57,7 @@ export class Carrier {
     return this.#progress;
   }
 
-  #tell(progress: Progress): void {
+  #update(progress: Progress): void {
     this.#progress = progress;
     this.#wake.resolve();
     this.#wake = Promise.withResolvers();

@@ -1,73 +1,84 @@
-import type { AdminConnection } from '../../src/admin/client.ts';
-import { cpuMs, rssMb, type Watched } from '../register/proc.ts';
-import type { Options } from './args.ts';
+import { AdminClient } from '../../src/admin/client.ts';
+import { cpuMs, rssMb, type Watched } from '../lib/proc.ts';
+import { type Sidecar, startSidecar } from '../lib/sidecar.ts';
 import { Carrier } from './carrier.ts';
-import { type Sidecar, startSidecar } from './sidecar.ts';
+import type { Settings } from './settings.ts';
 import { openStores } from './stores.ts';
 
 export interface Measured {
-  /** From the first REGISTER of all to the last of an initial registration, seconds. */
+  /** From the first REGISTER to the one that registers the last trunk. */
   readonly registeringSeconds: number;
-  /** How long that takes when every batch starts right when it may. */
+  /** The pauses between batches. */
   readonly allowedSeconds: number;
-  /** CPU of the sidecar from the first REGISTER until all were registered, ms for each trunk. */
+  /** CPU of the sidecar until all are registered, ms per trunk. */
   readonly registeringCpuMs: number;
-  /** Of the sidecar, in each window, percent of one core. */
   readonly cpuPercent: readonly number[];
-  /** REGISTERs that came in each window, per second. */
   readonly registersPerSecond: readonly number[];
-  /** Before there was any carrier, and in the windows, one a second. MB. */
   readonly idleMb: readonly number[];
   readonly settledMb: readonly number[];
   /** `trunk refresh` over the admin socket, ms. */
   readonly cycleMs: readonly number[];
   readonly retransmissions: number;
-  /** What makes the figures worthless. */
   readonly faults: readonly string[];
 }
 
-/** Of a sidecar that does nothing the memory is read so many times. */
+const START_MS = 20_000;
+const ADMIN_TIMEOUT_MS = 30_000;
 const IDLE_READINGS = 5;
 const IDLE_READING_MS = 200;
 const READING_MS = 1_000;
-/** Between two readings of the database, so that each is one by itself. */
 const CYCLE_PAUSE_MS = 500;
-/** Beyond the pace, for all to be registered. */
+/** Time for all registrations beyond twice what the pace allows. */
 const PATIENCE_MS = 60_000;
 
-/** One run, from an empty directory of carriers to the sidecar's end. @throws when it cannot be measured at all */
-export async function measure(options: Options, directory: string): Promise<Measured> {
-  const { trunks, batchSize, batchSleepMs, settle, windows, seconds, cycles } = options;
-  const stores = await openStores(options.stores, directory);
+/** One run, from no carriers to the sidecar's end. @throws when it cannot be measured */
+export async function measure(settings: Settings): Promise<Measured> {
+  const { trunks, batchSize, batchSleepMs, windows, seconds, cycles } = settings;
+  const stores = await openStores(settings.stores);
   await using open = new AsyncDisposableStack();
-  const carrier = await Carrier.start(options.stale);
+  const carrier = await Carrier.start(settings.stale);
   open.defer(() => carrier.stop());
-  const sidecar = await startSidecar(options.binary, directory, stores, options);
-  open.defer(() => sidecar.stop());
-  const watched: Watched = { name: 'sidecar', pid: sidecar.pid };
-  await Bun.sleep(options.idle * 1000);
+  const sidecar = await startSidecar(settings.binary, {
+    listen: ['udp'],
+    env: {
+      ...stores.env,
+      JAMBONES_REGBOT_BATCH_SIZE: String(batchSize),
+      JAMBONES_REGBOT_BATCH_SLEEP_MS: String(batchSleepMs),
+    },
+  });
+  open.defer(async () => {
+    const code = await sidecar.stop();
+    if (code !== 0) throw new Error(`the sidecar ended with ${code}`);
+  });
+  await sidecar.process.line(/this sidecar registers at carriers now/, START_MS);
+  const admin = new AdminClient({ socketPath: sidecar.socketPath, timeoutMs: ADMIN_TIMEOUT_MS });
+  open.defer(() => admin.close());
+  await Bun.sleep(settings.idle * 1000);
   const idleMb: number[] = [];
   for (let i = 0; i < IDLE_READINGS; i++) {
-    idleMb.push(rssMb(watched));
+    idleMb.push(rssMb(sidecar));
     await Bun.sleep(IDLE_READING_MS);
   }
 
   const allowedSeconds = ((Math.ceil(trunks / batchSize) - 1) * batchSleepMs) / 1000;
-  await stores.add(trunks, carrier.progress.port, sidecar.admin);
-  const cpuBefore = cpuMs(watched);
+  await stores.add(trunks, carrier.progress.port, admin);
+  const cpuBefore = cpuMs(sidecar);
   const patience = allowedSeconds * 2000 + PATIENCE_MS;
   const all = await carrier.until(({ registered }) => registered === trunks, patience, `${trunks} registrations`);
-  const registeringCpuMs = (cpuMs(watched) - cpuBefore) / trunks;
+  const registeringCpuMs = (cpuMs(sidecar) - cpuBefore) / trunks;
 
-  await Bun.sleep(settle * 1000);
-  const steady = await steadyState(watched, carrier, windows, seconds);
-  const cycleMs = await timeCycles(sidecar.admin, cycles);
+  await Bun.sleep(settings.settle * 1000);
+  const steady = await steadyState(sidecar, carrier, windows, seconds);
+  const cycleMs = await timeCycles(admin, cycles);
   return {
     registeringSeconds: (all.lastNewAt - all.firstAt) / 1000,
-    ...{ allowedSeconds, registeringCpuMs, idleMb, cycleMs },
+    allowedSeconds,
+    registeringCpuMs,
+    idleMb,
     ...steady,
+    cycleMs,
     retransmissions: carrier.progress.retransmissions,
-    faults: await faultsOf(sidecar, carrier, trunks),
+    faults: await faultsOf(sidecar, admin, carrier, trunks),
   };
 }
 
@@ -88,23 +99,23 @@ async function steadyState(watched: Watched, carrier: Carrier, windows: number, 
   return { cpuPercent, registersPerSecond, settledMb };
 }
 
-async function timeCycles(admin: AdminConnection, cycles: number): Promise<number[]> {
+async function timeCycles(admin: AdminClient, cycles: number): Promise<number[]> {
   const times: number[] = [];
   for (let cycle = 0; cycle < cycles; cycle++) {
     const began = performance.now();
-    await admin.ask('trunk-refresh', {});
+    await admin.request('trunk-refresh', {});
     times.push(performance.now() - began);
     await Bun.sleep(CYCLE_PAUSE_MS);
   }
   return times;
 }
 
-async function faultsOf(sidecar: Sidecar, carrier: Carrier, trunks: number): Promise<string[]> {
+async function faultsOf(sidecar: Sidecar, admin: AdminClient, carrier: Carrier, trunks: number): Promise<string[]> {
   const faults = sidecar.complaints();
   const { refused, registered } = carrier.progress;
   if (refused > 0) faults.push(`${refused} requests with wrong credentials`);
   if (registered !== trunks) faults.push(`the carrier has ${registered} registrations`);
-  const { outbound } = await sidecar.admin.ask('status', {});
+  const { outbound } = await admin.request('status', {});
   const seen = outbound.trunks;
   if (seen.total !== trunks || seen.registered !== trunks)
     faults.push(`the sidecar counts ${seen.registered} of ${seen.total} trunks as registered`);

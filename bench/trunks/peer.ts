@@ -1,21 +1,14 @@
-/**
- * The carrier, in a process of its own so that its CPU is not taken for the sidecar's: `peer.ts [stale]`. It tells
- * whoever started it where it listens, and from then on how far things are.
- */
+/** The carrier, a process whose CPU is not the sidecar's: `peer.ts [stale]`. It reports its progress to its parent. */
 import { type PeerRequest, SipPeer } from '../../test/support/sip-peer.ts';
 import { Registrar } from '../../test/support/sip-registrar.ts';
 
-/** What the peer says, some times a second. */
 export interface Progress {
   readonly port: number;
-  /** REGISTERs, retransmissions left out. */
   readonly requests: number;
   readonly retransmissions: number;
-  /** Users that are registered. */
   readonly registered: number;
-  /** REGISTERs with wrong credentials. */
   readonly refused: number;
-  /** When the first REGISTER came, and the one that registered the latest user; milliseconds since the epoch, 0 before. */
+  /** Times of the first REGISTER and of the one that registered the latest user, ms since the epoch; 0: none yet. */
   readonly firstAt: number;
   readonly lastNewAt: number;
 }
@@ -24,19 +17,21 @@ export function passwordOf(username: string): string {
   return `secret-of-${username}`;
 }
 
-const TELL_MS = 100;
-/** Longer than a registration takes, shorter than the time from one to its refresh. */
+const REPORT_MS = 100;
+/** Longer than a registration takes, shorter than the time until its refresh. */
 const STALE_MS = 10_000;
 const MIN_GRANT_SECONDS = 120;
-/** Multiples of it, whole numbers left out, are spread evenly however many there are. */
+/** The fractional parts of its multiples are spread evenly, however many there are. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
 if (import.meta.main) await main(process.argv[2] === 'stale');
 
 async function main(stale: boolean): Promise<void> {
-  let [firstAt, lastNewAt, isNew] = [0, 0, false];
-  // All register within minutes, so all refreshes would come together half an hour later. With first grants of all
-  // lengths up to what was asked they come as they do in the long run, and from the start.
+  let firstAt = 0;
+  let lastNewAt = 0;
+  let isNew = false;
+  // All register within minutes, so with equal expiries their refreshes would come together, half an hour later. First
+  // expiries of all lengths spread them evenly from the start.
   const grant = (asked: number) => {
     if (!isNew || asked <= MIN_GRANT_SECONDS) return asked;
     const share = (registrar.registered.size * GOLDEN_RATIO) % 1;
@@ -55,10 +50,15 @@ async function main(stale: boolean): Promise<void> {
   if (stale) setInterval(() => registrar.expireNonces(), STALE_MS);
   setInterval(() => {
     const progress: Progress = {
-      ...{ port: peer.port, requests: peer.requests.length, retransmissions: peer.retransmissions },
-      ...{ registered: registrar.registered.size, refused: registrar.refused, firstAt, lastNewAt },
+      port: peer.port,
+      requests: peer.requests.length,
+      retransmissions: peer.retransmissions,
+      registered: registrar.registered.size,
+      refused: registrar.refused,
+      firstAt,
+      lastNewAt,
     };
     process.send?.(progress);
-  }, TELL_MS);
+  }, REPORT_MS);
   process.on('disconnect', () => process.exit(0));
 }

@@ -1,22 +1,18 @@
-import { machine } from '../register/proc.ts';
-import type { Options } from './args.ts';
+import { machine } from '../lib/proc.ts';
+import { type Spread, spread } from '../lib/spread.ts';
 import type { Measured } from './measure.ts';
+import type { Settings } from './settings.ts';
 
-interface Row {
+interface Row extends Spread {
   readonly figure: string;
-  readonly min: number;
-  readonly median: number;
-  readonly max: number;
-  /** The median has to be below. */
   readonly target: number | null;
 }
 
-/** More than what the pace allows that registering everything may take. */
+/** Registering all may take this many times what the pace allows. */
 const TOLERATED_DELAY = 1.1;
 
-/** The report for people. */
-export function table(options: Options, measured: Measured): string {
-  const { trunks, batchSize, batchSleepMs, stores, windows, seconds, stale } = options;
+export function table(settings: Settings, measured: Measured): string {
+  const { trunks, batchSize, batchSleepMs, stores, windows, seconds, stale } = settings;
   const kept = stores === 'sqlite' ? 'SQLite' : 'Redis and MariaDB';
   const lines = [
     `${machine()}`,
@@ -24,7 +20,7 @@ export function table(options: Options, measured: Measured): string {
       `${stale ? '; every refresh is challenged' : ''}`,
     '',
     `${''.padEnd(30)}${['min', 'median', 'max', 'target'].map((head) => head.padStart(10)).join('')}`,
-    ...rows(options, measured).map(({ figure, min, median, max, target }) => {
+    ...rows(settings, measured).map(({ figure, min, median, max, target }) => {
       const verdict = target === null ? '' : `${median < target ? '' : '! '}< ${decimals(target)}`;
       return `${figure.padEnd(30)}${[...[min, median, max].map(decimals), verdict].map((cell) => cell.padStart(10)).join('')}`.trimEnd();
     }),
@@ -35,12 +31,11 @@ export function table(options: Options, measured: Measured): string {
   return lines.join('\n');
 }
 
-/** The report for programs. */
-export function toJson(options: Options, measured: Measured) {
-  return { machine: machine(), options, figures: rows(options, measured), ...measured };
+export function toJson(settings: Settings, measured: Measured) {
+  return { machine: machine(), options: settings, figures: rows(settings, measured), ...measured };
 }
 
-function rows({ trunks }: Options, measured: Measured): Row[] {
+function rows({ trunks }: Settings, measured: Measured): Row[] {
   const { registeringSeconds, allowedSeconds, registeringCpuMs, idleMb, settledMb } = measured;
   const idle = spread(idleMb);
   const settled = spread(settledMb);
@@ -56,13 +51,6 @@ function rows({ trunks }: Options, measured: Measured): Row[] {
     { figure: 'growth, KB a trunk', ...grown, target: 8 },
     { figure: 'database cycle, ms', ...spread(measured.cycleMs), target: 500 },
   ];
-}
-
-function spread(values: readonly number[]): { min: number; median: number; max: number } {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  const median = ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2;
-  return { min: sorted[0] ?? Number.NaN, median, max: sorted.at(-1) ?? Number.NaN };
 }
 
 function decimals(value: number): string {

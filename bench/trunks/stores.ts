@@ -1,38 +1,33 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AdminConnection } from '../../src/admin/client.ts';
+import type { AdminClient } from '../../src/admin/client.ts';
+import { temporaryDirectory } from '../../test/support/cleanup.ts';
 import { type Mariadb, sharedMariadb } from '../../test/support/mariadb.ts';
 import { startRedis } from '../../test/support/redis.ts';
 import { passwordOf } from './peer.ts';
 
-export type Kind = 'sqlite' | 'servers';
+export const STORES = ['sqlite', 'servers'] as const;
+export type Kind = (typeof STORES)[number];
 
-/** Where the sidecar keeps things, and how carriers come to be there. */
 export interface Stores {
-  readonly kind: Kind;
-  /** What the sidecar's environment says of them. */
   readonly env: Readonly<Record<string, string>>;
-  /** Puts carriers there that register at a port of 127.0.0.1, and has the sidecar see them. */
-  add(trunks: number, port: number, admin: AdminConnection): Promise<void>;
+  /** Adds carriers at a port of 127.0.0.1, and has the sidecar read them. */
+  add(trunks: number, port: number, admin: AdminClient): Promise<void>;
 }
 
-/** Rows of one INSERT. */
-const CHUNK = 1000;
+const ROWS_PER_INSERT = 1000;
 const REALM = 'carrier.test';
-/** Provisioning ten thousand carriers takes seconds. */
 const ADD_TIMEOUT_MS = 120_000;
 
-export function openStores(kind: Kind, directory: string): Promise<Stores> {
-  return kind === 'sqlite' ? embedded(directory) : servers();
+export function openStores(kind: Kind): Promise<Stores> {
+  return kind === 'sqlite' ? embedded() : servers();
 }
 
-/** SQLite and a provisioning file, both the sidecar's own. */
-async function embedded(directory: string): Promise<Stores> {
-  const path = join(directory, 'provision.toml');
+async function embedded(): Promise<Stores> {
+  const path = join(temporaryDirectory('bench-trunks'), 'provision.toml');
   await writeFile(path, '');
   return {
-    kind: 'sqlite',
-    env: { SIDECAR_DATA: join(directory, 'data'), SIDECAR_PROVISION: path },
+    env: { SIDECAR_PROVISION: path },
     async add(trunks, port, admin) {
       const carriers = names(trunks).map((name) =>
         [
@@ -42,16 +37,14 @@ async function embedded(directory: string): Promise<Stores> {
         ].join('\n'),
       );
       await writeFile(path, carriers.join('\n'));
-      await admin.ask('reload', {}, ADD_TIMEOUT_MS);
+      await admin.request('reload', {}, ADD_TIMEOUT_MS);
     },
   };
 }
 
-/** A Redis and a MariaDB of our own. */
 async function servers(): Promise<Stores> {
   const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
   return {
-    kind: 'servers',
     env: {
       ENCRYPTION_SECRET: 'bench-encryption-secret',
       JAMBONES_REDIS_HOST: redis.host,
@@ -64,8 +57,9 @@ async function servers(): Promise<Stores> {
     },
     async add(trunks, port, admin) {
       const rows = names(trunks).map((name) => ({ name, carrier: crypto.randomUUID(), gateway: crypto.randomUUID() }));
-      for (let i = 0; i < rows.length; i += CHUNK) await insert(mariadb, rows.slice(i, i + CHUNK), port);
-      await admin.ask('trunk-refresh', {}, ADD_TIMEOUT_MS);
+      for (let i = 0; i < rows.length; i += ROWS_PER_INSERT)
+        await insert(mariadb, rows.slice(i, i + ROWS_PER_INSERT), port);
+      await admin.request('trunk-refresh', {}, ADD_TIMEOUT_MS);
     },
   };
 }

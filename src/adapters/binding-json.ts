@@ -1,12 +1,26 @@
+import { parseJson } from '../lib/json.ts';
 import type { Binding } from '../ports/location.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { canonicalUri, parseUri } from '../sip/uri.ts';
 
-/**
- * The JSON of a binding as call routing reads it. The names up to `expiryTime` are read by other services and fixed;
- * those after it are our own.
- */
-export function bindingToJson(b: Binding): string {
+export interface StoredBinding {
+  readonly binding: Binding;
+  /** Position among the bindings saved by one REGISTER; 0 is the preferred one. */
+  readonly rank: number;
+}
+
+/** @param save the bindings of one REGISTER, preferred first */
+export function rankBindings(save: readonly Binding[]): StoredBinding[] {
+  return save.map((binding, rank) => ({ binding, rank }));
+}
+
+/** Orders bindings newest first, those of one REGISTER by rank. `precedes` in redis/scripts.ts is the same rule. */
+export function compareBindings(a: StoredBinding, b: StoredBinding): number {
+  return b.binding.savedAt - a.binding.savedAt || a.rank - b.rank;
+}
+
+/** The JSON at `user:<aor>`. Other services read the fields up to `expiryTime`; the rest are ours. */
+export function bindingToJson({ binding: b, rank }: StoredBinding): string {
   return JSON.stringify({
     contact: b.contact,
     sbcAddress: b.sbcAddress,
@@ -25,17 +39,15 @@ export function bindingToJson(b: Binding): string {
     cseq: b.cseq,
     userAgent: b.userAgent,
     savedAt: b.savedAt,
+    rank,
   });
 }
 
-/**
- * Reads a binding, also one that an older sidecar wrote: that one ends with expiryTime, and may have 0 and 1 for flags.
- * Read by hand, because every REGISTER does. @returns undefined for what is none
- */
-export function bindingFromJson(json: string): Binding | undefined {
+/** Earlier jambonz sidecars write no `key` and beyond; our first version has fractions in `savedAt` but no `rank`. */
+function bindingFromJson(json: string): StoredBinding | undefined {
   const s = parseObject(json);
   if (!s || typeof s.contact !== 'string' || typeof s.expiryTime !== 'number') return undefined;
-  return {
+  const binding: Binding = {
     key: typeof s.key === 'string' ? s.key : keyOf(s.contact),
     contact: s.contact,
     contactParams: text(s.contactParams),
@@ -56,34 +68,26 @@ export function bindingFromJson(json: string): Binding | undefined {
     expiryTime: s.expiryTime,
     savedAt: typeof s.savedAt === 'number' ? s.savedAt : 0,
   };
+  return { binding, rank: typeof s.rank === 'number' ? s.rank : 0 };
 }
 
-/** The live ones of some stored bindings, newest first. @param now milliseconds since the epoch */
-export function liveBindings(jsons: Iterable<string>, now: number): Binding[] {
-  const live: Binding[] = [];
+/** Parses the bindings of an AOR and returns the live ones in order. @param now milliseconds since the epoch */
+export function liveBindings(jsons: Iterable<string>, now: number): StoredBinding[] {
+  const live: StoredBinding[] = [];
   for (const json of jsons) {
-    const binding = bindingFromJson(json);
-    if (binding && binding.expiryTime > now) live.push(binding);
+    const stored = bindingFromJson(json);
+    if (stored && stored.binding.expiryTime > now) live.push(stored);
   }
-  return live.sort((a, b) => b.savedAt - a.savedAt);
+  return live.sort(compareBindings);
 }
 
 function keyOf(contact: string): string {
-  try {
-    return canonicalUri(parseUri(contact));
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return contact;
-    throw error;
-  }
+  return tryParse(() => canonicalUri(parseUri(contact))) ?? contact;
 }
 
 function parseObject(json: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined; // JSON.parse throws nothing but "no JSON"
-  }
+  const value = parseJson(json);
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
 }
 
 function text(value: unknown): string {

@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
@@ -5,16 +6,16 @@ import { publicAddresses } from '../sip/hostports.ts';
 
 export interface AnnouncerOptions {
   readonly addresses: SbcAddresses;
-  /** What the SIP server listens on, as the outside sees it, whenever asked. */
+  /** What the SIP server currently listens on, as seen from outside; '' while unknown. */
   readonly hostports: () => string;
   readonly keepAliveMs: number;
-  /** Age at which other SBCs' addresses are removed, seconds. */
+  /** Age at which addresses of other SBCs are removed. */
   readonly deadSeconds: number;
   readonly timers: Timers;
   readonly logger: Logger;
 }
 
-/** Keeps this SBC's public addresses among those that become DNS records. */
+/** Keeps this SBC's public addresses in the table from which DNS records are made. */
 export class AddressAnnouncer {
   #timer: Timer | undefined;
   #announcing: Promise<void> | undefined;
@@ -22,26 +23,25 @@ export class AddressAnnouncer {
 
   constructor(private readonly options: AnnouncerOptions) {}
 
-  /** Announces now, and from the first call on every `keepAliveMs`; call it at each connect to the SIP server. */
+  /** Call after each connect to the SIP server. Announces now, and every `keepAliveMs` from the first call on. */
   connected(): Promise<void> {
     if (!this.#timer) this.#arm();
     return this.announce();
   }
 
-  /** Announces no more. What is announced stays: DNS must not flap on a restart. Resolves when nothing is under way. */
+  /** Stops after the announcement in progress. The addresses stay, so that DNS does not flap on a restart. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
     await this.#announcing;
   }
 
-  /** Announces once. Never rejects: what went wrong is logged and is tried again at the next turn. */
+  /** Announces once. Never rejects: a failure is logged and retried at the next interval. */
   announce(): Promise<void> {
     this.#again = true;
     this.#announcing ??= this.#untilCurrent();
     return this.#announcing;
   }
 
-  /** A list that came while one was announced is announced after it. */
   async #untilCurrent(): Promise<void> {
     while (this.#again) {
       this.#again = false;
@@ -52,10 +52,10 @@ export class AddressAnnouncer {
 
   async #announce(): Promise<void> {
     const { addresses, hostports, deadSeconds, logger } = this.options;
-    const listed = hostports();
-    if (listed === '') return;
-    const ours = publicAddresses(listed);
     try {
+      const listening = hostports();
+      if (listening === '') return;
+      const ours = publicAddresses(listening);
       await addresses.announce(ours, deadSeconds);
       logger.debug({ addresses: ours }, 'public addresses announced');
     } catch (error) {
@@ -66,7 +66,7 @@ export class AddressAnnouncer {
   #arm(): void {
     this.#timer = this.options.timers.after(this.options.keepAliveMs, () => {
       this.#arm();
-      void this.announce();
+      background(this.options.logger, 'announcing of public addresses', () => this.announce());
     });
   }
 }

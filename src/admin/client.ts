@@ -1,88 +1,91 @@
-import { isAnswerTo, refusal, type Success } from './answers.ts';
+import * as v from 'valibot';
 import { BrokenAnswerError, RefusedError } from './errors.ts';
-import { type ActionName, type Actions, MAX_LINE_BYTES } from './protocol.ts';
-import { Wire } from './wire.ts';
+import { LineConnection } from './line-connection.ts';
+import { ACTIONS, type ActionName, MAX_LINE_BYTES, type Params, REFUSAL, SUCCESS, type Success } from './protocol.ts';
 
-/** A sidecar that is well answers in milliseconds; a store that is down answers within 3 s. */
+/** The sidecar itself takes up to 3 s to report a store that is down. */
 export const ANSWER_TIMEOUT_MS = 5000;
 
-export interface AskOptions {
+export interface AdminClientOptions {
   readonly socketPath: string;
-  /** For the answer to each request, milliseconds. */
+  /** For each answer, default {@link ANSWER_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
 }
 
 /**
- * Asks the sidecar one thing.
- * @throws NoSidecarError, RefusedError, TimedOutError, BrokenAnswerError: all of them AdminError
+ * Sends one request over a connection of its own.
+ * @throws AdminError: NoSidecarError, RefusedError, TimedOutError or BrokenAnswerError
  */
-export async function ask<A extends ActionName>(
+export async function requestOnce<A extends ActionName>(
   action: A,
-  asked: Actions[A]['asked'],
-  options: AskOptions,
+  params: Params<A>,
+  options: AdminClientOptions,
 ): Promise<Success<A>> {
-  const connection = new AdminConnection(options);
+  const client = new AdminClient(options);
   try {
-    return await connection.ask(action, asked);
+    return await client.request(action, params);
   } finally {
-    connection.close();
+    client.close();
   }
 }
 
-/** Requests in order over one connection, which is opened with the first, and anew with the next after it was lost. */
-export class AdminConnection {
-  #wire: Wire | undefined;
-  #opening: Promise<Wire> | undefined;
+/** Sends requests in order over one connection, which the first request opens. Reconnects after a loss. */
+export class AdminClient {
+  #connection: LineConnection | undefined;
+  #opening: Promise<LineConnection> | undefined;
   #opened = 0;
 
-  constructor(private readonly options: AskOptions) {}
+  constructor(private readonly options: AdminClientOptions) {}
 
-  /** How many times it was opened; a second time means that the sidecar was away, and may have been started again. */
+  /** Connections opened so far. A change means that the sidecar may have restarted. */
   get opened(): number {
     return this.#opened;
   }
 
-  /** @throws as {@link ask} does */
-  async ask<A extends ActionName>(
+  async request<A extends ActionName>(
     action: A,
-    asked: Actions[A]['asked'],
+    params: Params<A>,
     timeoutMs = this.options.timeoutMs ?? ANSWER_TIMEOUT_MS,
   ): Promise<Success<A>> {
-    const line = JSON.stringify({ action, ...asked });
-    // The sidecar would close the connection while we are still writing, and its reason could be lost.
+    const line = JSON.stringify({ action, ...params });
+    // The sidecar would refuse and close while we are still writing, and its message could be lost.
     if (new TextEncoder().encode(line).length > MAX_LINE_BYTES)
       throw new RefusedError(`a request may have ${MAX_LINE_BYTES} bytes at most`);
-    const wire = await this.#connected();
-    const answer = parsed(await wire.ask(line, timeoutMs));
-    const refused = refusal(answer);
-    if (refused !== undefined) throw new RefusedError(refused);
-    if (isAnswerTo(action, answer)) return answer;
+    const connection = await this.#connected();
+    const answer = parseAnswer(await connection.exchange(line, timeoutMs));
+    if (v.is(REFUSAL, answer)) throw new RefusedError(answer.error);
+    if (isSuccess(action, answer)) return answer;
     throw new BrokenAnswerError(`the sidecar's answer to ${action} is not understood: is it of another version?`);
   }
 
-  async #connected(): Promise<Wire> {
-    if (this.#wire && !this.#wire.closed) return this.#wire;
+  async #connected(): Promise<LineConnection> {
+    if (this.#connection && !this.#connection.closed) return this.#connection;
     this.#opening ??= this.#open();
     return this.#opening;
   }
 
-  async #open(): Promise<Wire> {
+  async #open(): Promise<LineConnection> {
     try {
-      this.#wire = await Wire.open(this.options.socketPath);
+      this.#connection = await LineConnection.open(this.options.socketPath);
       this.#opened++;
-      return this.#wire;
+      return this.#connection;
     } finally {
       this.#opening = undefined;
     }
   }
 
-  /** Whoever still waits is told that the connection was closed. */
+  /** Pending requests fail with BrokenAnswerError. */
   close(): void {
-    this.#wire?.close(new BrokenAnswerError('the connection to the sidecar was closed'));
+    this.#connection?.close(new BrokenAnswerError('the connection to the sidecar was closed'));
   }
 }
 
-function parsed(line: string): unknown {
+/** Fields of a newer version are kept, so that `--json` prints them. */
+function isSuccess<A extends ActionName>(action: A, answer: unknown): answer is Success<A> {
+  return v.is(SUCCESS, answer) && v.is(ACTIONS[action].result, answer);
+}
+
+function parseAnswer(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {

@@ -1,166 +1,216 @@
 /**
- * What both ends of the admin socket say: one JSON object a line, one answer a line, in order. The names of actions and
- * fields are those that scripts of earlier versions know.
+ * The protocol of the admin socket: one JSON object per line, answered in order, one line each. Scripts rely on the names
+ * of actions and fields. All times are milliseconds since the epoch.
  */
+import * as v from 'valibot';
 
-/** Where the socket is unless SBC_SOCKET_PATH says otherwise. */
+/** The socket's path unless SBC_SOCKET_PATH is set. */
 export const DEFAULT_SOCKET_PATH = '/tmp/sbc-sip-sidecar.sock';
-/** A longer line is answered with an error, and the connection closed; bytes, the line break not counted. */
+/** Longest accepted request line, bytes without the line break. */
 export const MAX_LINE_BYTES = 65_536;
 
-/** The actions, each with what it takes and what it answers beside `success`. */
-export interface Actions {
-  readonly 'fs-drain': Action<{ server: string }, { action: 'drain'; server: string; drained: string[] }>;
-  readonly 'fs-undrain': Action<{ server: string }, { action: 'undrain'; server: string; drained: string[] }>;
-  readonly 'fs-drained': Action<object, { drained: string[] }>;
-  /** `ip:port` of those that take calls. */
-  readonly 'fs-available': Action<object, { available: string[] }>;
-  readonly 'fs-list': Action<object, FeatureServers>;
-  readonly set: Action<{ key: string; value: unknown }, { key: string; value: unknown; effect: boolean }>;
-  readonly get: Action<{ key: string }, { key: string; value?: unknown }>;
-  readonly list: Action<object, { config: Record<string, unknown> }>;
-  readonly add: Action<
-    { key: string; item: unknown },
-    { key: string; item: unknown; array: unknown[]; added: boolean }
-  >;
-  readonly remove: Action<
-    { key: string; item: unknown },
-    { key: string; item: unknown; array: unknown[]; removed: boolean }
-  >;
-  readonly 'trunk-list': Action<object, Trunks>;
-  /** `gateway` is a sip_gateway_sid. */
-  readonly 'trunk-show': Action<{ gateway: string }, { trunk: TrunkRow; now: number }>;
-  /** Reads the carriers again now, and registers at one gateway now when it is named. */
-  readonly 'trunk-refresh': Action<{ gateway?: string }, { refreshed: string }>;
-  readonly 'gateway-list': Action<object, { gateways: readonly GatewayRow[]; now: number } & Leadership>;
-  readonly reload: Action<object, { message: string }>;
-  readonly status: Action<object, Status>;
-}
+const MAX_NAME_LENGTH = 256;
 
-interface Action<Asked, Answered> {
-  readonly asked: Asked;
-  readonly answered: Answered;
-}
+const text = (field: string) =>
+  v.pipe(
+    v.string(`${field} expected`),
+    v.nonEmpty(`${field} expected`),
+    v.maxLength(MAX_NAME_LENGTH, `${field} is longer than ${MAX_NAME_LENGTH} characters`),
+  );
+/** The default gives a missing field the same message as an empty one. */
+const required = (field: string) => v.optional(text(field), '');
 
-export type ActionName = keyof Actions;
-export type Request<A extends ActionName = ActionName> = { [N in A]: { action: N } & Actions[N]['asked'] }[A];
-export type Refusal = { success: false; error: string };
-export type Answer<A extends ActionName = ActionName> = ({ success: true } & Actions[A]['answered']) | Refusal;
+const nothing = v.object({});
+/** An IP address, with or without a port. Anything but text becomes '', which the handler refuses as no address. */
+const server = v.object({ server: v.fallback(v.string(), '') });
+const key = v.object({ key: required('key') });
+const keyAndValue = v.object({ key: required('key'), value: v.unknown() }, 'value expected');
+const keyAndItem = v.object({ key: required('key'), item: v.unknown() }, 'value expected');
 
-export interface FeatureServers {
-  readonly servers: readonly FeatureServerRow[];
+const featureServerRow = v.object({
+  /** `ip:port`; only the ip when orphaned. */
+  server: v.string(),
+  /** `orphaned`: drained, but not checking in. */
+  status: v.picklist(['active', 'drained', 'orphaned']),
+  /** As of the last check-in; null when it did not say. */
+  calls: v.nullable(v.number()),
+  lastCheckIn: v.nullable(v.number()),
+  serviceUrl: v.nullable(v.string()),
+});
+
+const featureServers = v.object({
+  servers: v.array(featureServerRow),
   /** Every drained ip, orphaned ones included. */
-  readonly drained: readonly string[];
-  /** The sidecar's clock when it answered, milliseconds since the epoch. */
-  readonly now: number;
-}
+  drained: v.array(v.string()),
+  now: v.number(),
+});
 
-export interface FeatureServerRow {
-  /** `ip:port`; the bare ip of one that is drained and does not check in. */
-  readonly server: string;
-  readonly status: 'active' | 'drained' | 'orphaned';
-  /** As it said at its last check-in; null when it did not say. */
-  readonly calls: number | null;
-  /** Milliseconds since the epoch; null when it never was. */
-  readonly lastCheckIn: number | null;
-  readonly serviceUrl: string | null;
-}
+/** One sidecar of a cluster, the leader, registers at carriers. */
+const leadership = v.object({
+  /** Whether the sidecar that answers is the leader. */
+  leading: v.boolean(),
+  /** The leader's token; null when there is no leader or the store does not answer. */
+  holder: v.nullable(v.string()),
+});
 
-/** One sidecar of a cluster acts outwards. */
-export interface Leadership {
-  /** Whether it is the one that answers. */
-  readonly leading: boolean;
-  /** How the one that does calls itself; null when nobody does or the store does not answer. */
-  readonly holder: string | null;
-}
+/** A registration at a carrier's gateway. */
+const trunkRow = v.object({
+  carrier: v.string(),
+  carrierSid: v.string(),
+  /** sip_gateway_sid, also the Call-ID. */
+  gateway: v.string(),
+  host: v.string(),
+  port: v.nullable(v.number()),
+  transport: v.string(),
+  realm: v.string(),
+  username: v.string(),
+  trunkType: v.string(),
+  state: v.string(),
+  since: v.number(),
+  expiresAt: v.nullable(v.number()),
+  /** The last response, or the error in its place. */
+  lastReason: v.nullable(v.string()),
+  nextTryAt: v.nullable(v.number()),
+  /** Consecutive failures. */
+  failures: v.number(),
+  cseq: v.number(),
+});
 
-export interface Trunks extends Leadership {
-  readonly trunks: readonly TrunkRow[];
-  /** Those that are not registered, and why. */
-  readonly skipped: readonly { readonly carrier: string; readonly gateway: string; readonly why: string }[];
-  readonly now: number;
-}
-
-/** A registration at a carrier's gateway. Times are milliseconds since the epoch. */
-export interface TrunkRow {
-  readonly carrier: string;
-  readonly carrierSid: string;
-  /** sip_gateway_sid, which is its Call-ID too. */
-  readonly gateway: string;
-  readonly host: string;
-  readonly port: number | null;
-  readonly transport: string;
-  readonly realm: string;
-  readonly username: string;
-  readonly trunkType: string;
-  readonly state: string;
-  readonly since: number;
-  /** Until when the carrier has us. */
-  readonly expiresAt: number | null;
-  /** The last answer, or what went wrong. */
-  readonly lastReason: string | null;
-  readonly nextTryAt: number | null;
-  /** In a row. */
-  readonly failures: number;
-  readonly cseq: number;
-}
+const trunks = v.object({
+  ...leadership.entries,
+  trunks: v.array(trunkRow),
+  /** Gateways that we do not register at, and why. */
+  skipped: v.array(v.object({ carrier: v.string(), gateway: v.string(), why: v.string() })),
+  now: v.number(),
+});
 
 /** A gateway that is pinged. */
-export interface GatewayRow {
-  readonly carrier: string;
-  readonly gateway: string;
-  readonly host: string;
-  readonly port: number | null;
-  readonly transport: string;
-  readonly state: 'up' | 'down' | 'unknown';
-  /** Milliseconds since the epoch. */
-  readonly since: number | null;
-  readonly lastAnswer: string | null;
-  /** Milliseconds since the epoch. */
-  readonly lastAnswerAt: number | null;
-  readonly rttMs: number | null;
-}
+const gatewayRow = v.object({
+  carrier: v.string(),
+  /** sip_gateway_sid. */
+  gateway: v.string(),
+  host: v.string(),
+  port: v.nullable(v.number()),
+  transport: v.string(),
+  state: v.picklist(['up', 'down', 'unknown']),
+  since: v.nullable(v.number()),
+  lastAnswer: v.nullable(v.string()),
+  lastAnswerAt: v.nullable(v.number()),
+  rttMs: v.nullable(v.number()),
+});
 
-/** What the embedded edge holds now, and what it has counted since its start. */
-export interface EdgeStatus {
-  readonly connections: number;
-  readonly requestsUnderWay: number;
-  readonly keptBytes: number;
-  readonly serverTransactions: number;
-  readonly clientTransactions: number;
-  readonly requests: number;
-  readonly retransmissions: number;
-  readonly refused: number;
-  readonly responses: number;
-  readonly malformed: number;
-  readonly dropped: number;
-}
+const gateways = v.object({
+  ...leadership.entries,
+  gateways: v.array(gatewayRow),
+  now: v.number(),
+});
 
-export interface Status {
-  readonly version: string;
-  readonly pid: number;
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number;
-  readonly now: number;
-  /** Whether everything it depends on has answered and it takes requests. */
-  readonly ready: boolean;
-  readonly sip: {
-    readonly server: 'drachtio' | 'embedded';
-    readonly connected: boolean;
-    /** All addresses, comma-separated, as `udp/192.0.2.1:5060`. */
-    readonly hostports: string;
-  };
-  /** null beside a drachtio server, which keeps its own. */
-  readonly edge: EdgeStatus | null;
-  readonly store: 'redis' | 'sqlite';
-  readonly directory: 'mysql' | 'sqlite';
-  readonly clusterId: string;
-  /** null while the store does not answer. */
-  readonly featureServers: { readonly active: number; readonly drained: number } | null;
-  readonly rtpServers: number | null;
-  readonly outbound: Leadership & {
-    /** Of this sidecar; none while another one leads. */
-    readonly trunks: { readonly total: number; readonly registered: number };
-    readonly gateways: { readonly up: number; readonly down: number; readonly unknown: number };
-  };
-}
+const edgeStatus = v.object({
+  // Gauges.
+  connections: v.number(),
+  requestsUnderWay: v.number(),
+  keptBytes: v.number(),
+  serverTransactions: v.number(),
+  clientTransactions: v.number(),
+  // Counters since the start.
+  requests: v.number(),
+  retransmissions: v.number(),
+  refused: v.number(),
+  responses: v.number(),
+  malformed: v.number(),
+  dropped: v.number(),
+});
+
+const status = v.object({
+  version: v.string(),
+  pid: v.number(),
+  startedAt: v.number(),
+  now: v.number(),
+  /** Every dependency has answered, and the sidecar accepts requests. */
+  ready: v.boolean(),
+  sip: v.object({
+    server: v.picklist(['drachtio', 'embedded']),
+    connected: v.boolean(),
+    /** Comma-separated, as `udp/192.0.2.1:5060`. */
+    hostports: v.string(),
+  }),
+  /** null with a drachtio server. */
+  edge: v.nullable(edgeStatus),
+  store: v.picklist(['redis', 'sqlite']),
+  directory: v.picklist(['mysql', 'sqlite']),
+  clusterId: v.string(),
+  /** null while the store does not answer, as is `rtpServers`. */
+  featureServers: v.nullable(v.object({ active: v.number(), drained: v.number() })),
+  rtpServers: v.nullable(v.number()),
+  /** Counts of this sidecar only: there are no trunks unless it leads. */
+  outbound: v.object({
+    ...leadership.entries,
+    trunks: v.object({ total: v.number(), registered: v.number() }),
+    gateways: v.object({ up: v.number(), down: v.number(), unknown: v.number() }),
+  }),
+});
+
+/** Every action: its parameters, sent beside `action`, and its result, sent beside `success`. */
+export const ACTIONS = {
+  'fs-drain': {
+    params: server,
+    result: v.object({ action: v.literal('drain'), server: v.string(), drained: v.array(v.string()) }),
+  },
+  'fs-undrain': {
+    params: server,
+    result: v.object({ action: v.literal('undrain'), server: v.string(), drained: v.array(v.string()) }),
+  },
+  'fs-drained': { params: nothing, result: v.object({ drained: v.array(v.string()) }) },
+  /** Active servers, as `ip:port`. */
+  'fs-available': { params: nothing, result: v.object({ available: v.array(v.string()) }) },
+  'fs-list': { params: nothing, result: featureServers },
+  set: {
+    params: keyAndValue,
+    result: v.object({ key: v.string(), value: v.unknown(), effect: v.boolean() }),
+  },
+  get: { params: key, result: v.object({ key: v.string(), value: v.optional(v.unknown()) }) },
+  list: { params: nothing, result: v.object({ config: v.record(v.string(), v.unknown()) }) },
+  add: {
+    params: keyAndItem,
+    result: v.object({ key: v.string(), item: v.unknown(), array: v.array(v.unknown()), added: v.boolean() }),
+  },
+  remove: {
+    params: keyAndItem,
+    result: v.object({ key: v.string(), item: v.unknown(), array: v.array(v.unknown()), removed: v.boolean() }),
+  },
+  'trunk-list': { params: nothing, result: trunks },
+  'trunk-show': {
+    params: v.object({ gateway: required('gateway') }),
+    result: v.object({ trunk: trunkRow, now: v.number() }),
+  },
+  /** Reads the carriers again; with `gateway`, also registers there now. */
+  'trunk-refresh': {
+    params: v.object({ gateway: v.exactOptional(text('gateway')) }),
+    result: v.object({ refreshed: v.string() }),
+  },
+  'gateway-list': { params: nothing, result: gateways },
+  reload: { params: nothing, result: v.object({ message: v.string() }) },
+  status: { params: nothing, result: status },
+} as const;
+
+export const SUCCESS = v.object({ success: v.literal(true) });
+export const REFUSAL = v.object({ success: v.literal(false), error: v.string() });
+
+type Immutable<T> = unknown extends T ? T : { readonly [K in keyof T]: Immutable<T[K]> };
+type Output<S extends v.GenericSchema> = Immutable<v.InferOutput<S>>;
+
+export type ActionName = keyof typeof ACTIONS;
+export type Params<A extends ActionName> = v.InferOutput<(typeof ACTIONS)[A]['params']>;
+export type Result<A extends ActionName> = Output<(typeof ACTIONS)[A]['result']>;
+/** The whole answer when the action succeeded. */
+export type Success<A extends ActionName = ActionName> = { readonly success: true } & Result<A>;
+
+export type FeatureServers = Output<typeof featureServers>;
+export type FeatureServerRow = Output<typeof featureServerRow>;
+export type Leadership = Output<typeof leadership>;
+export type Trunks = Output<typeof trunks>;
+export type TrunkRow = Output<typeof trunkRow>;
+export type Gateways = Output<typeof gateways>;
+export type GatewayRow = Output<typeof gatewayRow>;
+export type EdgeStatus = Output<typeof edgeStatus>;
+export type Status = Output<typeof status>;

@@ -2,13 +2,12 @@ import { once } from 'node:events';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { Logger } from '../lib/logger.ts';
-import { AdminConnection, type Perform } from './connection.ts';
+import { ClientConnection, type Perform } from './client-connection.ts';
 import { ownerOf } from './probe.ts';
 
-/** Operators are few; a client beyond this takes the place of the one that has been there longest. */
+/** At the limit, a new client replaces the oldest. */
 const MAX_CLIENTS = 64;
 
-/** The admin socket cannot be opened, and why. */
 export class AdminSocketError extends Error {
   override readonly name = 'AdminSocketError';
 }
@@ -21,16 +20,16 @@ export interface AdminServer {
 }
 
 /**
- * Listens on a Unix socket that nobody but our own user can open. A file that a dead process left is replaced.
- * @throws AdminSocketError when a process listens there, naming it, or the path cannot be used
+ * Listens on a Unix socket that only our own user can open, and replaces a socket that no process listens on.
+ * @throws AdminSocketError when another process listens there (the message has its pid), or the path cannot be used
  */
 export async function claimAdminSocket(path: string, logger: Logger): Promise<AdminServer> {
-  const clients = new Set<AdminConnection>();
+  const clients = new Set<ClientConnection>();
   const performer = Promise.withResolvers<Perform>();
   const server = createServer((socket: Socket) => {
-    const [longest] = clients;
-    if (longest && clients.size >= MAX_CLIENTS) longest.destroy();
-    const client = new AdminConnection(
+    const [oldest] = clients;
+    if (oldest && clients.size >= MAX_CLIENTS) oldest.destroy();
+    const client = new ClientConnection(
       socket,
       async (request) => (await performer.promise)(request),
       (error) => logger.error({ why: error.stack }, 'admin request failed'),
@@ -40,7 +39,7 @@ export async function claimAdminSocket(path: string, logger: Logger): Promise<Ad
   });
 
   const listen = async () => {
-    // The file has its mode from the moment it is there; chmod afterwards would leave a gap. listen() binds at once.
+    // The file must be created with its mode: a chmod would come too late. listen() binds before it returns.
     const umask = process.umask(0o177);
     try {
       server.listen(path);

@@ -1,11 +1,10 @@
-/** A setting that is more than a stored value: changing it changes the process. */
+/** A setting that changes the running process. */
 export interface Effect {
   get(): unknown;
-  /** @throws SettingError when the value makes no sense */
   set(value: unknown): void;
 }
 
-/** Why a setting was not changed, for a person. */
+/** The setting is not changed; the message is for the operator. */
 export class SettingError extends Error {
   override readonly name = 'SettingError';
 }
@@ -13,7 +12,7 @@ export class SettingError extends Error {
 const MAX_SETTINGS = 1000;
 const MAX_ITEMS = 1000;
 
-/** What an operator has set while the process runs; forgotten when it ends. Unknown keys are kept, without effect. */
+/** Runtime settings, kept in memory only. Unknown keys are stored, without effect. */
 export class Settings {
   readonly #values = new Map<string, unknown>();
 
@@ -28,7 +27,7 @@ export class Settings {
     return Object.fromEntries([...effective, ...this.#values]);
   }
 
-  /** @returns whether the key means anything @throws SettingError */
+  /** @returns whether the key has an effect @throws SettingError */
   set(key: string, value: unknown): boolean {
     const effect = this.#effect(key);
     if (effect) effect.set(value);
@@ -39,7 +38,6 @@ export class Settings {
     return effect !== undefined;
   }
 
-  /** Adds to a list, unless it is there already. @throws SettingError */
   add(key: string, item: unknown): { array: unknown[]; added: boolean } {
     const array = listOf(this.get(key));
     if (array.includes(item)) return { array, added: false };
@@ -49,7 +47,6 @@ export class Settings {
     return { array, added: true };
   }
 
-  /** @throws SettingError */
   remove(key: string, item: unknown): { array: unknown[]; removed: boolean } {
     const before = listOf(this.get(key));
     const array = before.filter((each) => each !== item);
@@ -63,7 +60,7 @@ export class Settings {
   }
 }
 
-/** A list as it was set: an array, or a text with commas. */
+/** The items of an array or of a comma-separated text. */
 function listOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return [...value];
   if (typeof value !== 'string') return [];

@@ -1,15 +1,15 @@
 import type { ArgDef, ArgsDef, ParsedArgs } from 'citty';
 
-/** The command line makes no sense: its message and the usage go to stderr, the exit code is 2. */
+/** The command line is not valid: message and usage go to stderr, the exit code is 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
 /**
- * Reads arguments by their definitions: `--flag`, `--flag value`, `--flag=value`, `--` before what only looks like a
- * flag. Our own, because citty lets unknown flags pass and node:util takes 5 ms to load.
+ * Parses `--flag`, `--flag value`, `--flag=value` and positional arguments; after `--` all are positional.
+ * Our own parser, because citty accepts unknown flags and node:util takes 5 ms to load.
  * @param name of the command, for messages
- * @throws UsageError for what is unknown, missing, or too much
+ * @throws UsageError for unknown, missing or extra arguments
  */
 export function readArguments(name: string, definitions: ArgsDef, argv: readonly string[]): ParsedArgs {
   const values: Record<string, string | boolean> = {};

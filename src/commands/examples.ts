@@ -1,4 +1,3 @@
-/** One for every command: what to type, and what it prints where that is worth showing. */
 export const EXAMPLES: Readonly<Record<string, string>> = {
   serve: '$ sbc-sip-sidecar serve --embedded --provision accounts.toml',
   status: `$ sbc-sip-sidecar status

@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import { complain, json, print, printable } from './output.ts';
+import { json, print, printable, printError } from './output.ts';
 import { EXIT } from './run.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
 
@@ -14,7 +14,7 @@ export default defineCommand({
     const key = printable(answer.key);
     if (answer.value !== undefined) return show(args, answer, `${key} = ${json(answer.value)}`);
     if (args.json) await print(json(answer));
-    await complain(`${key} is not set`);
+    await printError(`${key} is not set`);
     process.exitCode = EXIT.failed;
   },
 });

@@ -2,25 +2,23 @@ import type { GatewayRow, Leadership } from '../admin/protocol.ts';
 import { printable } from './output.ts';
 import type { Column } from './table.ts';
 
-/** What trunks and gateways have in common. */
 type Target = Pick<GatewayRow, 'carrier' | 'gateway' | 'host' | 'port' | 'transport'>;
 
-/** What stands for what there is not. */
+/** Placeholder for a missing value. */
 export const NOTHING = '-';
-/** Of an answer in a table, characters; `trunk show` has all of it. */
+/** Longest answer in a table, characters; `trunk show` prints all of it. */
 export const MAX_ANSWER = 48;
 
 export const CARRIER: Column<Pick<Target, 'carrier'>> = { head: 'CARRIER', cell: ({ carrier }) => carrier };
-/** Whole and last: it is copied from there into other commands. */
+/** Never cut, and last in the row: operators paste it into other commands. */
 export const SID: Column<Pick<Target, 'gateway'>> = { head: 'SID', cell: ({ gateway }) => gateway };
 
-/** `udp/192.0.2.1:5060`, `tls/[2001:db8::1]`; without a port where DNS decides. */
+/** `udp/192.0.2.1:5060`, `tls/[2001:db8::1]`; without a port when it comes from DNS. */
 export function addressOf({ transport, host, port }: Target): string {
   const inBrackets = host.includes(':') ? `[${host}]` : host;
   return `${transport}/${inBrackets}${port === null ? '' : `:${port}`}`;
 }
 
-/** By name of the carrier, in the order of a dictionary, then by host. */
 export function sorted<T extends Pick<Target, 'carrier' | 'gateway'> & { readonly host?: string }>(
   targets: readonly T[],
 ): T[] {
@@ -30,7 +28,7 @@ export function sorted<T extends Pick<Target, 'carrier' | 'gateway'> & { readonl
   );
 }
 
-/** The paragraphs of a list, after a line on who acts outwards where that is not the sidecar that answered. */
+/** Joins the paragraphs; adds a first line that names the leader unless it is this sidecar. */
 export function underLeadership({ leading, holder }: Leadership, ...paragraphs: readonly string[]): string {
   const list = paragraphs.join('\n\n');
   if (leading) return list;

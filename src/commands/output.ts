@@ -1,24 +1,23 @@
 /**
- * Text to stdout and stderr of short-lived commands. Bun.write, because process.stdout takes 16 ms to come to life;
- * it waits for slow readers, so nothing is lost at the end of the process.
- * Control characters of `text` go out as they are: what came from elsewhere goes through {@link printable} first.
- * @returns false when nobody reads any more
+ * Writes a line to stdout. Control characters are not replaced: pass foreign text through {@link printable} first.
+ * Uses Bun.write, because process.stdout takes 16 ms to load. It waits for slow readers, so no output is lost at exit.
+ * @returns false when the reader has closed the pipe
  */
 export function print(text: string): Promise<boolean> {
   return write(Bun.stdout, text);
 }
 
-/** The same to stderr. */
-export function complain(text: string): Promise<boolean> {
+/** {@link print} to stderr. */
+export function printError(text: string): Promise<boolean> {
   return write(Bun.stderr, text);
 }
 
-/** With every character replaced that could do something to a terminal instead of being seen. */
+/** Replaces control, format and separator characters, which a terminal could act on. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }
 
-/** JSON on one line, in which all such characters are escaped. */
+/** JSON on one line, with the same characters escaped. */
 export function json(value: unknown): string {
   return JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     Array.from({ length: character.length }, (_, i) => `\\u${hex(character.charCodeAt(i))}`).join(''),

@@ -1,7 +1,7 @@
 import { type CommandDef, defineCommand } from 'citty';
 import { VERSION } from '../lib/version.ts';
 
-/** The tree of commands. Every one is imported when it is called for, so that short ones start fast. */
+/** The command tree. Commands are imported lazily, for a fast start. */
 export const root: CommandDef = defineCommand({
   meta: {
     name: 'sbc-sip-sidecar',

@@ -1,11 +1,10 @@
 import type { CommandDef, ParsedArgs } from 'citty';
 import { readArguments, UsageError } from './arguments.ts';
-import { complain, json, print, printable } from './output.ts';
+import { json, print, printable, printError } from './output.ts';
 
-/** Exit codes of every command. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, timedOut: 3, noSidecar: 4 } as const;
 
-/** The command could not do what it was asked: the message goes to stderr, with `--json` to stdout as JSON too. */
+/** The command failed: the message goes to stderr, and with `--json` also to stdout as JSON. */
 export class Failure extends Error {
   override readonly name = 'Failure';
 
@@ -17,7 +16,7 @@ export class Failure extends Error {
   }
 }
 
-/** Runs the command that the arguments name, and sets the exit code. citty only describes commands and draws their usage. */
+/** Runs a command and sets the exit code. citty only defines commands and renders their usage. */
 export async function runCommandLine(root: CommandDef, argv: readonly string[]): Promise<void> {
   const { command, path, rest } = await findCommand(root, argv, []);
   const flags = rest.slice(0, rest.includes('--') ? rest.indexOf('--') : rest.length);
@@ -26,15 +25,15 @@ export async function runCommandLine(root: CommandDef, argv: readonly string[]):
     return void (await print(`${(await resolved(root.meta))?.version}`));
   let args: ParsedArgs | undefined;
   try {
-    if (!command.run) throw new UsageError(rest[0] === undefined ? 'Command expected' : unknown(rest[0]));
+    if (!command.run) throw new UsageError(rest[0] === undefined ? 'Command expected' : unknownMessage(rest[0]));
     args = readArguments((await resolved(command.meta))?.name ?? '', (await resolved(command.args)) ?? {}, rest);
     await command.run({ args, rawArgs: [...rest], cmd: command });
   } catch (error) {
     if (error instanceof UsageError) {
-      await complain(`${printable(error.message)}\n\n${await usage(command, path, 2)}`);
+      await printError(`${printable(error.message)}\n\n${await usage(command, path, 2)}`);
       process.exitCode = EXIT.usage;
     } else if (error instanceof Failure) {
-      await complain(printable(error.message));
+      await printError(printable(error.message));
       if (args?.json) await print(json({ success: false, error: error.message }));
       process.exitCode = error.exitCode;
     } else throw error;
@@ -43,7 +42,6 @@ export async function runCommandLine(root: CommandDef, argv: readonly string[]):
 
 interface Found {
   readonly command: CommandDef;
-  /** Names of the commands above it, the program's own first. */
   readonly path: readonly string[];
   readonly rest: readonly string[];
 }
@@ -62,11 +60,11 @@ async function usage(command: CommandDef, path: readonly string[], fd: 1 | 2): P
   return usageOf(command, path, fd);
 }
 
-function unknown(argument: string): string {
+function unknownMessage(argument: string): string {
   return argument.startsWith('-') ? `Unknown option: ${argument}` : `Unknown command: ${argument}`;
 }
 
-/** What citty lets a definition give directly, as a promise, or as a function of either. */
+/** A citty definition, which may be a value, a promise, or a function that returns either. */
 export async function resolved<T>(
   value: T | Promise<T> | (() => T) | (() => Promise<T>) | undefined,
 ): Promise<T | undefined> {

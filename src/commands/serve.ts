@@ -5,7 +5,6 @@ import { EXIT } from './run.ts';
 
 const { embedded } = VARIABLES;
 
-/** Flags that lay themselves over a variable. */
 const FLAGS = {
   embedded: embedded.on,
   sip: embedded.sip,
@@ -19,24 +18,24 @@ const FLAGS = {
 export default defineCommand({
   meta: { name: 'serve', description: 'Answer REGISTER and OPTIONS' },
   args: {
-    check: { type: 'boolean', description: 'Only check the configuration, give advice, and exit' },
-    embedded: { type: 'boolean', description: 'Use our own SIP edge and SQLite: nothing else needs to run' },
+    check: { type: 'boolean', description: 'Check the configuration, print advice, and exit' },
+    embedded: { type: 'boolean', description: 'Use our own SIP edge and SQLite; needs no other service' },
     sip: { type: 'string', valueHint: 'list', description: 'Addresses to listen on, such as udp/127.0.0.1:5060' },
     data: { type: 'string', valueHint: 'dir', description: 'Directory of the SQLite database' },
     provision: { type: 'string', valueHint: 'file', description: 'TOML file with accounts and clients' },
     'external-ip': { type: 'string', valueHint: 'ip', description: 'Address to announce when behind NAT' },
     'tls-cert': { type: 'string', valueHint: 'list', description: 'Certificates for tls and wss, PEM files' },
-    'tls-key': { type: 'string', valueHint: 'list', description: 'Their keys, PEM files' },
+    'tls-key': { type: 'string', valueHint: 'list', description: 'Keys of the certificates, PEM files' },
   },
   async run({ args }) {
-    const config = readConfigOrComplain({ ...process.env, ...flagsAsVariables(args) });
+    const config = readConfigOrPrintProblems({ ...process.env, ...flagsAsVariables(args) });
     if (!config) process.exitCode = EXIT.usage;
     else if (args.check) process.exitCode = await check(config);
     else process.exitCode = await serve(config);
   },
 });
 
-/** What a person has to put right before it can start is said in one line. */
+/** Errors that the operator can fix are printed without a stack. */
 async function serve(config: Config): Promise<number> {
   const sidecar = await import('../sidecar/serve.ts');
   try {
@@ -60,7 +59,7 @@ function flagsAsVariables(args: Readonly<Record<string, unknown>>): Record<strin
   return variables;
 }
 
-function readConfigOrComplain(env: Readonly<Record<string, string | undefined>>): Config | undefined {
+function readConfigOrPrintProblems(env: Readonly<Record<string, string | undefined>>): Config | undefined {
   try {
     return readConfig(env);
   } catch (error) {

@@ -1,9 +1,9 @@
 import { defineCommand } from 'citty';
-import { complain, json, printable } from './output.ts';
+import { json, printable, printError } from './output.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
 
 export default defineCommand({
-  meta: { name: 'set', description: 'Change a setting of the running sidecar, until it ends' },
+  meta: { name: 'set', description: 'Change a setting of the running sidecar until it stops' },
   args: {
     key: { type: 'positional', required: true, description: 'the name of a setting, such as logLevel' },
     value: { type: 'positional', required: true, description: 'a value, taken as text' },
@@ -12,6 +12,6 @@ export default defineCommand({
   async run({ args }) {
     const answer = await askSidecar('set', { key: args.key, value: args.value });
     await show(args, answer, `✓ ${printable(answer.key)} = ${json(answer.value)}`);
-    if (!answer.effect) await complain(`note: ${printable(answer.key)} has no effect in this version`);
+    if (!answer.effect) await printError(`note: ${printable(answer.key)} has no effect in this version`);
   },
 });

@@ -1,37 +1,34 @@
-import type { Success } from '../admin/answers.ts';
-import { type AdminConnection, ask } from '../admin/client.ts';
+import { type AdminClient, requestOnce } from '../admin/client.ts';
 import { AdminError, NoSidecarError, TimedOutError } from '../admin/errors.ts';
-import { type ActionName, type Actions, DEFAULT_SOCKET_PATH } from '../admin/protocol.ts';
+import { type ActionName, DEFAULT_SOCKET_PATH, type Params, type Success } from '../admin/protocol.ts';
 import { json, print } from './output.ts';
 import { EXIT, Failure } from './run.ts';
 
-/** The flag that every command which asks the sidecar has. */
 export const JSON_FLAG = {
   json: { type: 'boolean', description: 'Print the answer as one JSON document and nothing else' },
 } as const;
 
-/** Read here and not through Config: reading that takes longer than a whole command may. */
+/** Reads the variable without Config, which takes too long to load. */
 export function socketPath(): string {
   return process.env.SBC_SOCKET_PATH || DEFAULT_SOCKET_PATH;
 }
 
 /**
- * Asks the sidecar one thing.
- * @throws Failure with what to tell, and the exit code
+ * Sends one request, over `client` if given.
+ * @throws Failure with the message and exit code
  */
 export async function askSidecar<A extends ActionName>(
   action: A,
-  asked: Actions[A]['asked'],
-  connection?: AdminConnection,
+  params: Params<A>,
+  client?: AdminClient,
 ): Promise<Success<A>> {
   try {
-    return await (connection ? connection.ask(action, asked) : ask(action, asked, { socketPath: socketPath() }));
+    return await (client ? client.request(action, params) : requestOnce(action, params, { socketPath: socketPath() }));
   } catch (error) {
     throw failureOf(error);
   }
 }
 
-/** Prints the answer: with `--json` as it is, else the text. */
 export async function show(
   args: { readonly json?: boolean | undefined },
   answer: Success,
@@ -40,7 +37,6 @@ export async function show(
   await print(args.json ? json(answer) : text);
 }
 
-/** What to tell about a failed request, and with which exit code; what is no fault of the other side stays as it is. */
 function failureOf(error: unknown): unknown {
   if (!(error instanceof AdminError)) return error;
   if (error instanceof NoSidecarError)

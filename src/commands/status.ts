@@ -5,7 +5,6 @@ import { type Field, fieldLines } from './fields.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
 import { painter } from './terminal.ts';
 
-/** What is told of a part of the sidecar. */
 type Section = (status: Status) => readonly Field[];
 
 const NAMES = { redis: 'Redis', mysql: 'MySQL', sqlite: 'SQLite', drachtio: 'drachtio', embedded: 'embedded edge' };
@@ -54,7 +53,7 @@ function leaseHolder({ outbound: { leading, holder }, featureServers }: Status):
   return featureServers ? ['Lease holder', 'nobody', 'red'] : ['Lease holder', UNKNOWN];
 }
 
-/** Of this sidecar: nothing when another one acts in its place. */
+/** Empty unless this sidecar registers or pings. */
 function outbound({ outbound: { leading, trunks, gateways } }: Status): readonly Field[] {
   const { up, down, unknown } = gateways;
   if (!leading && trunks.total + up + down + unknown === 0) return [];
@@ -66,7 +65,7 @@ function outbound({ outbound: { leading, trunks, gateways } }: Status): readonly
 }
 
 export default defineCommand({
-  meta: { name: 'status', description: 'Show what the running sidecar is, and whether it is well' },
+  meta: { name: 'status', description: 'Show the state of the running sidecar' },
   args: JSON_FLAG,
   async run({ args }) {
     const status = await askSidecar('status', {});

@@ -3,18 +3,16 @@ import type { Painter, Style } from './terminal.ts';
 
 export interface Column<Row> {
   readonly head: string;
-  /** Any text: {@link table} makes it harmless to a terminal. */
+  /** May return any text: {@link table} replaces control characters. */
   readonly cell: (row: Row) => string;
   readonly alignRight?: true;
-  /** In the style of the row's {@link Look}. */
   readonly styled?: true;
-  /** Longer cells are cut, so that one does not widen all rows; characters. */
+  /** Longer cells are cut; characters. */
   readonly max?: number;
 }
 
-/** What a row shows at a glance, on a terminal that can. */
 export interface Look {
-  /** Two columns wide, as every emoji is. */
+  /** Must be two columns wide, as emoji are. */
   readonly symbol: string;
   readonly style: Style;
 }
@@ -22,7 +20,7 @@ export interface Look {
 const INDENT = '  ';
 const GAP = '  ';
 
-/** Rows in aligned columns under a head, indented; without a line break at the end. */
+/** Aligned, indented columns under a header row, without a final line break. */
 export function table<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
@@ -37,7 +35,7 @@ export function table<Row>(
     const gap = i === 0 ? '' : GAP;
     head += gap + aligned(column.head, width, column.alignRight);
     for (const [j, row] of rows.entries()) {
-      // Padded first: the codes of a colour would count as characters.
+      // Padded first: colour codes would count as characters.
       const cell = aligned(cells[j] ?? '', width, column.alignRight);
       lines[j] += gap + (look && column.styled ? paint(look(row).style, cell) : cell);
     }
@@ -45,7 +43,7 @@ export function table<Row>(
   return [head, ...lines].map((line) => line.trimEnd()).join('\n');
 }
 
-/** By width on the screen, not by length: names of carriers may be in any script. */
+/** Counts screen columns, not characters: carrier names may be in any script. */
 function aligned(text: string, width: number, right = false): string {
   const padding = ' '.repeat(width - Bun.stringWidth(text));
   return right ? padding + text : text + padding;

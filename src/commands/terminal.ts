@@ -1,11 +1,12 @@
-/** Whether stdout is a terminal. node:tty is loaded for it, which takes 12 ms. */
+/** Whether stdout is a terminal. Loads node:tty, which takes 12 ms. */
 export async function onTerminal(): Promise<boolean> {
   const { isatty } = await import('node:tty');
   return isatty(1);
 }
 
 export type Style = 'green' | 'yellow' | 'red' | 'bold';
-/** Text in a style, and symbols; both only where {@link painter} finds that they are wanted. */
+
+/** Adds styles and symbols, or nothing when the output is to be plain. */
 export interface Painter {
   paint(style: Style, text: string): string;
   symbol(symbol: string): string;
@@ -13,9 +14,9 @@ export interface Painter {
 
 const PLAIN: Painter = { paint: (_, text) => text, symbol: () => '' };
 
-/** Colours and symbols for a terminal, unless NO_COLOR is set; none for anything else. */
+/** Plain unless stdout is a terminal and NO_COLOR is not set. */
 export async function painter(): Promise<Painter> {
-  // Free to ask, and false whenever neither stdout nor stderr is a terminal; true says little (FORCE_COLOR sets it).
+  // Cheap, and false when neither stdout nor stderr is a terminal. FORCE_COLOR can make it true.
   if (!Bun.enableANSIColors || process.env.NO_COLOR || !(await onTerminal())) return PLAIN;
   const { styleText } = await import('node:util');
   return {

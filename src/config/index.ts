@@ -3,21 +3,20 @@ import { isVariable, VARIABLES, type ValuesOf, type VariableTree } from './varia
 
 type Values = ValuesOf<typeof VARIABLES>;
 
-/** The whole configuration: read once, checked, frozen. */
 export interface Config extends Values {
-  /** What runs in each place; in embedded mode an outside service takes it when its variables are given. */
+  /** The implementation of each part. In embedded mode, setting the variables of an external service selects it. */
   readonly parts: {
     readonly sip: 'drachtio' | 'edge';
     readonly store: 'redis' | 'sqlite';
     readonly directory: 'mysql' | 'sqlite';
   };
-  /** What client passwords are encrypted with; undefined in embedded mode: one is made and kept. */
+  /** Encrypts client passwords. undefined in embedded mode, which generates and stores one. */
   readonly encryptionSecret: string | undefined;
-  /** For the log: what is accepted but should be changed. */
+  /** Deprecated settings in use, for the log. */
   readonly warnings: readonly string[];
 }
 
-/** Everything that is wrong with the configuration, a line each, by the variables' names. */
+/** One line per problem, with the variable's name. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   constructor(readonly problems: readonly string[]) {
@@ -26,8 +25,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the environment, over which command-line flags were laid under their variables' names.
- * @throws ConfigError naming every problem at once
+ * @param env the environment, with command-line flags already applied
+ * @throws ConfigError with all problems
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
@@ -41,22 +40,22 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     directory: !embedded || given(mysql.reader.host) ? 'mysql' : 'sqlite',
   } as const;
 
-  const demand = (...variables: Variable<unknown>[]) => {
+  const requireSet = (...variables: Variable<unknown>[]) => {
     for (const { name } of variables) if (!env[name]) problems.push(`${name} is missing`);
   };
-  if (parts.sip === 'drachtio') demand(drachtio.host, drachtio.port, drachtio.secret);
+  if (parts.sip === 'drachtio') requireSet(drachtio.host, drachtio.port, drachtio.secret);
   if (parts.store === 'redis') {
-    if (given(redis.sentinels)) demand(redis.sentinelMasterName);
+    if (given(redis.sentinels)) requireSet(redis.sentinelMasterName);
     else if (!given(redis.host)) problems.push(`${redis.host.name} (or ${redis.sentinels.name}) is missing`);
   }
   if (parts.directory === 'mysql') {
     const { host, user, password, database } = mysql.reader;
-    demand(host, user, password, database);
+    requireSet(host, user, password, database);
     if (!given(secrets.encryption, secrets.jwt)) problems.push(`${secrets.encryption.name} is missing`);
   }
   const { host, user, password, database } = mysql.writer;
-  if (given(host, user, password, database)) demand(host, user, password, database);
-  if (!embedded) demand(alerts.host);
+  if (given(host, user, password, database)) requireSet(host, user, password, database);
+  if (!embedded) requireSet(alerts.host);
   if (values.digest.algorithms.length === 0) problems.push('JAMBONES_DIGEST_ALGORITHMS names none');
   if (values.embedded.sip.length === 0) problems.push('SIDECAR_SIP names no address');
   const secure = values.embedded.sip.find(({ proto }) => proto === 'tls' || proto === 'wss');
@@ -85,7 +84,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   });
 }
 
-/** Every variable, in the order of the table, with the names of the groups it stands in. */
+/** Every variable in table order, with the path of its group. */
 export function allVariables(
   tree: VariableTree = VARIABLES,
   path: readonly string[] = [],

@@ -1,24 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP, isIPv4 } from 'node:net';
+import { unbracketed } from '../sip/ip.ts';
 
 /** One environment variable: a row of the table in variables.ts. */
 export interface Variable<T> {
   readonly name: string;
-  /** How its values are called in the documentation: `port`, `ms`, `comma-separated list` … */
+  /** The kind of value, for the documentation: `port`, `ms`, `comma-separated list` … */
   readonly kind: string;
-  /** Taken when the variable is not set or empty. */
+  /** The value when the variable is unset or empty. */
   readonly fallback: T;
-  /** One sentence for the documentation. */
   readonly meaning: string;
-  /** Accepted and checked, but nothing acts on it yet. */
+  /** Checked, but without effect yet. */
   readonly planned: boolean;
   /** @throws BadValue */
   parse(text: string): T;
-  /** The fallback as a user would type it; '' for none. */
+  /** The fallback as written in the environment; '' for none. */
   readonly fallbackText: string;
 }
 
-/** What is wrong with a value, to follow the variable's name: `must be …`. */
+/** A value is not valid; the message continues the variable's name: `must be …`. */
 export class BadValue extends Error {
   override readonly name = 'BadValue';
 }
@@ -29,12 +29,10 @@ interface Options {
 
 type Range = { readonly min: number; readonly max?: number; readonly unit?: string } & Options;
 
-/** A text; '' when not set. */
 export function text(name: string, meaning: string, fallback = '', options: Options = {}): Variable<string> {
   return variable(name, 'text', fallback, fallback, meaning, options, (value) => value);
 }
 
-/** A whole number; undefined when not set and without a default. */
 export function integer(name: string, meaning: string, fallback: number, range: Range): Variable<number> {
   const max = range.max ?? 2 ** 31 - 1;
   return variable(name, range.unit ?? 'number', fallback, String(fallback), meaning, range, (value) => {
@@ -44,7 +42,6 @@ export function integer(name: string, meaning: string, fallback: number, range: 
   });
 }
 
-/** A number between 0 and 1. */
 export function fraction(name: string, meaning: string, fallback: number, options: Options = {}): Variable<number> {
   return variable(name, 'number', fallback, String(fallback), meaning, options, (value) => {
     const number = Number(value);
@@ -53,12 +50,11 @@ export function fraction(name: string, meaning: string, fallback: number, option
   });
 }
 
-/** A port; 0 when not set. */
+/** 0 when not set. */
 export function port(name: string, meaning: string, fallback = 0, options: Options = {}): Variable<number> {
   return variable(name, 'port', fallback, fallback === 0 ? '' : String(fallback), meaning, options, parsePort);
 }
 
-/** On or off. */
 export function flag(name: string, meaning: string, fallback = false, options: Options = {}): Variable<boolean> {
   return variable(name, 'on/off', fallback, fallback ? 'on' : 'off', meaning, options, (value) => {
     if (/^(1|true|on|yes)$/i.test(value)) return true;
@@ -67,7 +63,6 @@ export function flag(name: string, meaning: string, fallback = false, options: O
   });
 }
 
-/** One of some words. */
 export function choice<const T extends string>(
   name: string,
   meaning: string,
@@ -82,7 +77,7 @@ export function choice<const T extends string>(
   });
 }
 
-/** A comma-separated list, each item read by `item`. */
+/** A comma-separated list; `item` parses each item. */
 export function list<T>(
   name: string,
   meaning: string,
@@ -99,7 +94,7 @@ export function list<T>(
   return variable(name, 'comma-separated list', parse(fallback), fallback, meaning, options, parse);
 }
 
-/** A file that can be read; '' when not set. */
+/** The path of a readable file; '' when not set. */
 export function file(name: string, meaning: string, options: Options = {}): Variable<string> {
   return variable(name, 'file', '', '', meaning, options, readableFile);
 }
@@ -112,7 +107,7 @@ export function address(name: string, meaning: string): Variable<string> {
   });
 }
 
-// --- Items of lists ---
+// --- List items ---
 
 export interface HostPort {
   readonly host: string;
@@ -123,7 +118,7 @@ export function hostPort(fallbackPort: number): (text: string) => HostPort {
   return (value) => {
     const [, host, portText] = /^(\[[^\]]+\]|[^:[\]]+)(?::(\d+))?$/.exec(value) ?? [];
     if (host === undefined) throw new BadValue(`must be host:port, not ${shown(value)}`);
-    return { host: host.replace(/^\[|\]$/g, ''), port: portText === undefined ? fallbackPort : parsePort(portText) };
+    return { host: unbracketed(host), port: portText === undefined ? fallbackPort : parsePort(portText) };
   };
 }
 
@@ -142,13 +137,13 @@ export interface ListenAddress {
   readonly proto: (typeof PROTOCOLS)[number];
   /** An IP address, IPv6 without brackets. */
   readonly host: string;
-  /** 0 stands for a free one. */
+  /** 0: a free port. */
   readonly port: number;
 }
 
 export function listenAddress(value: string): ListenAddress {
   const [, name, host, portText] = /^([a-z]+)\/(\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(value) ?? [];
-  const ip = host?.replace(/^\[|\]$/g, '') ?? '';
+  const ip = unbracketed(host ?? '');
   const number = Number(portText);
   if (name === undefined || isIP(ip) === 0 || number > 65535)
     throw new BadValue(`must be <proto>/<ip>:<port>, for instance udp/127.0.0.1:5060, not ${shown(value)}`);
@@ -167,7 +162,6 @@ export interface Network {
   contains(address: string): boolean;
 }
 
-/** A network in CIDR notation, or a single address. */
 export function network(value: string): Network {
   const [base = '', prefix, more] = value.split('/');
   const family = isIP(base);

@@ -1,24 +1,24 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { Credentials } from './credentials.ts';
 
-/** The algorithms of RFC 8760, by the names that go into a challenge. */
+/** The algorithms of RFC 8760 by their names in a challenge, weakest first. */
 export const ALGORITHMS = ['MD5', 'SHA-256', 'SHA-512-256'] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
 const HASHES: Record<Algorithm, string> = { MD5: 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512-256' };
 
-/** The algorithm that credentials name, MD5 when they name none (RFC 7616 3.4); undefined for one we do not know. */
+/** The algorithm of credentials; undefined when it is not supported. */
 export function algorithmOf(credentials: Credentials): Algorithm | undefined {
   return algorithmNamed(credentials.algorithm);
 }
 
-/** The same for the bare parameter of credentials or of a challenge. */
+/** @param parameter of credentials or a challenge; MD5 when absent (RFC 7616 3.4) */
 export function algorithmNamed(parameter: string | undefined): Algorithm | undefined {
   const name = (parameter ?? 'MD5').toUpperCase();
   return ALGORITHMS.find((a) => a === name);
 }
 
-/** The response that knowing the password yields, in lower-case hex: RFC 7616 3.4.1, or RFC 2069 2.1.2 without qop. */
+/** The expected response in lower-case hex: RFC 7616 3.4.1, or RFC 2069 2.1.2 without qop. */
 export function digestResponse(
   algorithm: Algorithm,
   { username, realm, nonce, uri, qop }: Omit<Credentials, 'response'> & { readonly response?: string },
@@ -32,8 +32,8 @@ export function digestResponse(
 }
 
 /**
- * Whether credentials show knowledge of the password. Takes the same time for every wrong response, and for a user
- * that does not exist (password undefined).
+ * Whether the response matches the password. Takes constant time, also for a user that does not exist (password
+ * undefined).
  */
 export function responseMatches(
   algorithm: Algorithm,

@@ -1,13 +1,13 @@
-import { Cursor } from '../sip/syntax.ts';
+import { defined } from '../lib/defined.ts';
+import { Cursor, TOKEN } from '../sip/syntax.ts';
 
-/** One `Authorization` (or `WWW-Authenticate`) value: a scheme and its parameters, names in lower case, unquoted. */
+/** One `Authorization` or `WWW-Authenticate` value: a scheme and its unquoted parameters, by lower-case name. */
 export interface AuthValue {
-  /** Lower case: `digest`. */
   readonly scheme: string;
   readonly params: ReadonlyMap<string, string>;
 }
 
-/** The parameters of a Digest Authorization header (RFC 7616 3.4), checked to be complete. */
+/** The complete parameters of a Digest Authorization header (RFC 7616 3.4). */
 export interface Credentials {
   readonly username: string;
   readonly realm: string;
@@ -17,20 +17,17 @@ export interface Credentials {
   /** As written; absent means MD5. */
   readonly algorithm?: string;
   readonly opaque?: string;
-  /** Absent in the style of RFC 2069, that is without qop. */
+  /** Absent for credentials in the style of RFC 2069. */
   readonly qop?: { readonly nc: string; readonly count: number; readonly cnonce: string };
 }
 
 const MAX_VALUES = 8;
 const MAX_PARAMS = 24;
-const PARAM_NAME = /[A-Za-z0-9\-.!%*_+`'~]+(?=[ \t\r\n]*=)/y;
-/** A parameter without quotes: a token by the grammar, but phones write URIs and base64 so. */
+const PARAM_NAME = new RegExp(String.raw`${TOKEN}(?=[ \t\r\n]*=)`, 'y');
+/** The grammar allows only a token here, but some phones leave URIs and base64 unquoted. */
 const UNQUOTED = /[^\s,"]+/y;
 
-/**
- * Parses an Authorization header, or several joined by commas, in any order, quoted or not (RFC 3261 25.1 `auth-param`).
- * @throws SipSyntaxError
- */
+/** Parses an Authorization header or several joined by commas (RFC 3261 25.1). @throws SipSyntaxError */
 export function parseAuthHeader(value: string): AuthValue[] {
   const cursor = new Cursor(value);
   const values: AuthValue[] = [];
@@ -45,8 +42,8 @@ export function parseAuthHeader(value: string): AuthValue[] {
 }
 
 /**
- * The Digest credentials for a realm, RFC 3261 22.3: others are none of our business.
- * @returns undefined when there are none, 'malformed' when there are but something in them is missing or wrong
+ * Finds the Digest credentials for a realm (RFC 3261 22.3).
+ * @returns undefined when there are none, 'malformed' when a parameter is missing or invalid
  */
 export function credentialsFor(realm: string, values: readonly AuthValue[]): Credentials | 'malformed' | undefined {
   const ours = values.find((v) => v.scheme === 'digest' && v.params.get('realm')?.toLowerCase() === realm);
@@ -59,18 +56,16 @@ export function credentialsFor(realm: string, values: readonly AuthValue[]): Cre
   if (!username || !nonce || !uri || !response) return 'malformed';
   const qop = qopOf(params);
   if (qop === 'malformed') return 'malformed';
-  const algorithm = params.get('algorithm');
-  const opaque = params.get('opaque');
-  return {
+  return defined({
     username,
     realm: params.get('realm') ?? realm,
     nonce,
     uri,
     response,
-    ...(algorithm !== undefined && { algorithm }),
-    ...(opaque !== undefined && { opaque }),
-    ...(qop && { qop }),
-  };
+    algorithm: params.get('algorithm'),
+    opaque: params.get('opaque'),
+    qop,
+  });
 }
 
 function qopOf(params: ReadonlyMap<string, string>): Credentials['qop'] | 'malformed' {
@@ -83,7 +78,7 @@ function qopOf(params: ReadonlyMap<string, string>): Credentials['qop'] | 'malfo
   return count === 0 ? 'malformed' : { nc, count, cnonce };
 }
 
-/** Reads parameters until the text ends or, after a comma, a new scheme begins: a token that no `=` follows. */
+/** Reads parameters up to the end or to a new scheme, which is a token without `=` after a comma. */
 function readParams(cursor: Cursor): Map<string, string> {
   const params = new Map<string, string>();
   do {

@@ -6,19 +6,20 @@ const ID_BYTES = TIME_BYTES + 10;
 const MAC_BYTES = 16;
 
 export type NonceState =
-  /** `id` names the nonce in the store that counts its uses; `expiresAt` in milliseconds since the epoch. */
+  /** `id`: key under which the store counts its uses; `expiresAt`: milliseconds since the epoch. */
   | { readonly state: 'fresh'; readonly id: string; readonly expiresAt: number }
   | { readonly state: 'expired' }
+  /** Not issued by a sidecar with our secret, or for another realm. */
   | { readonly state: 'foreign' };
 
 /**
- * Makes nonces and knows them again without having kept them: time and randomness under an HMAC (RFC 7616 3.3 leaves
- * the form to the server). Sidecars that share a secret accept one another's. A nonce is good in one realm only.
+ * Issues and validates nonces without storing them: time and randomness, authenticated by an HMAC. Sidecars that share
+ * a secret accept each other's nonces. A nonce is valid for one realm.
  */
 export class Nonces {
   readonly #key: Buffer;
 
-  /** @param secret what the key is derived from @param ttl how long a nonce lives, milliseconds */
+  /** @param secret the HMAC key is derived from it @param ttl lifetime of a nonce, milliseconds */
   constructor(
     secret: string,
     private readonly ttl: number,
@@ -36,7 +37,7 @@ export class Nonces {
 
   check(nonce: string, realm: string): NonceState {
     const bytes = Buffer.from(nonce, 'base64url');
-    // Comparing the text too: base64 has several spellings of the same bytes, and the count is kept by spelling.
+    // Base64 encodes the same bytes in several ways, each of which would have its own nonce-count.
     if (bytes.length !== ID_BYTES + MAC_BYTES || bytes.toString('base64url') !== nonce) return { state: 'foreign' };
     const id = bytes.subarray(0, ID_BYTES);
     if (!timingSafeEqual(bytes.subarray(ID_BYTES), this.#mac(id, realm))) return { state: 'foreign' };

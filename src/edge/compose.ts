@@ -1,7 +1,7 @@
 import type { SipAnswer } from '../ports/sip-server.ts';
 import { isNameAddr, tagOf, withBrackets } from '../sip/from-to.ts';
 import { canonicalName, isKnownName } from '../sip/headers.ts';
-import { type Header, headerLine } from '../sip/message.ts';
+import { type Header, headerLine, isSingleLine } from '../sip/message.ts';
 import { reasonPhrase } from '../sip/reason-phrases.ts';
 import { formatVia, parseVias, type Via, withSource } from '../sip/via.ts';
 
@@ -14,10 +14,11 @@ type Headers = Readonly<Record<string, string | readonly string[]>>;
  * Builds a response (RFC 3261 8.2.6.2).
  * @param request the headers of the request, its top Via with the source in it
  * @param tag the To tag, unless the request's To has one or the answer's To brings one
- * @throws Error when a header of the answer holds a line break
+ * @throws Error when a header of the answer or its reason phrase holds a line break
  */
 export function composeResponse(request: readonly Header[], answer: SipAnswer, tag: string): string {
   const { status, reason = reasonPhrase(status), headers = {} } = answer;
+  if (!isSingleLine(reason)) throw new Error('line break in the reason phrase');
   let vias = '';
   let from = '';
   let to = '';

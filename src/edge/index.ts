@@ -12,7 +12,6 @@ import { privateSipAddress } from '../sip/hostports.ts';
 import { NO_BODY, type ParsedRequest, type SipRequest, type SipResponse } from '../sip/message.ts';
 import { reasonPhrase } from '../sip/reason-phrases.ts';
 import { composeResponse } from './compose.ts';
-import { MAX_REQUESTS_IN_PROGRESS } from './limits.ts';
 import type { Counters, EdgeOptions, Holding } from './options.ts';
 import { NotSent } from './outbound.ts';
 import { refusalOf } from './refusals.ts';
@@ -41,7 +40,6 @@ export class Edge implements SipServer {
   readonly #onConnected: (() => void)[] = [];
   readonly #onEnded: ((peer: ConnectionPeer) => void)[] = [];
   #needed: (peer: ConnectionPeer) => boolean = () => false;
-  readonly #maxInProgress: number;
   #inProgress = 0;
   #onIdle: (() => void) | undefined;
   #privateAddress = '';
@@ -49,7 +47,6 @@ export class Edge implements SipServer {
 
   /** @throws CertificateError when a listener needs a certificate that cannot be used */
   constructor(private readonly options: EdgeOptions) {
-    this.#maxInProgress = options.limits?.requestsInProgress ?? MAX_REQUESTS_IN_PROGRESS;
     this.#layer = new TransactionLayer(options, {
       request: (request, flow, bytes) => this.#onRequest(request, flow, bytes),
       connectionEnded: (flow) => {
@@ -140,7 +137,7 @@ export class Edge implements SipServer {
   async stop(graceMs: number): Promise<void> {
     this.#state = 'stopped';
     this.#layer.stopReading();
-    if (this.#inProgress > 0) {
+    if (this.#inProgress > 0 && graceMs > 0) {
       const idle = Promise.withResolvers<void>();
       this.#onIdle = idle.resolve;
       const timer = (this.options.timers ?? systemTimers).after(graceMs, idle.resolve);
@@ -157,8 +154,7 @@ export class Edge implements SipServer {
     }
     const refusal = refusalOf(request, this.#methods) ?? (this.#layer.isMerged(request) ? MERGED : undefined);
     const handler = this.#handlers.get(request.method);
-    const busy = this.#inProgress >= this.#maxInProgress;
-    const transaction = refusal || !handler || busy ? undefined : this.#layer.open(request, flow, bytes);
+    const transaction = refusal || !handler ? undefined : this.#layer.open(request, flow, bytes);
     if (handler && transaction) void this.#answer(handler, request, transaction);
     else this.#layer.refuse(request, refusal ?? UNAVAILABLE, flow);
   }

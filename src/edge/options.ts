@@ -21,7 +21,6 @@ export interface Limits extends ConnectionLimits {
   readonly serverTransactions?: ServerTransactionLimits;
   readonly clientTransactions?: number;
   readonly keptBytes?: number;
-  readonly requestsInProgress?: number;
 }
 
 /** How many of each the edge holds now. */

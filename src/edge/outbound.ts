@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { OutboundRequest } from '../ports/sip-server.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import { MalformedMessage } from '../sip/message.ts';
+import type { OutboundTransport } from '../sip/next-hop.ts';
 import { parseMessage } from '../sip/parse-message.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
@@ -38,17 +39,18 @@ export interface PreparedRequest {
 export function prepareRequest(request: OutboundRequest, transports: Transports, cseq: number): PreparedRequest {
   const { method, uri, nextHop, headers } = request;
   const { address, port, transport: protocol } = nextHop;
-  const branch = newBranch();
   const tag = newTag();
   const callId = newId();
   const name = nameOf(hostOf(uri));
   if (isIP(address) === 0 || !(port > 0 && port < 65_536))
     throw new NotSent(`not an address: ${joinHostPort(address, port)}`);
 
-  const over = (protocol: string): PreparedRequest => {
+  const over = (protocol: OutboundTransport): PreparedRequest => {
     const transport = transports.towards(protocol, address, port);
     if (!transport) throw new NotSent('requested protocol/transport not available');
     const { host, port: sentByPort } = transports.sentBy(transport, address);
+    // Each is a transaction of its own.
+    const branch = newBranch();
     const params = [{ name: 'branch', value: branch }];
     const via = {
       protocol: transport.viaProtocol,

@@ -56,6 +56,7 @@ export class TransactionLayer {
   readonly #kept: KeptBytes;
   #warnedAt = Number.NEGATIVE_INFINITY;
   #transports: Transports | undefined;
+  #closing = false;
 
   /** @throws CertificateError when a listener needs a certificate that cannot be used */
   constructor(
@@ -167,7 +168,7 @@ export class TransactionLayer {
     this.#client.send(prepared, transport.flowTo(address, port, name), {
       response: (response, flow, bytes) => user.response(response, flow, bytes),
       failure: (status) => {
-        if (status === 503 && byUdp) this.send(byUdp, user);
+        if (status === 503 && byUdp && !this.#closing) this.send(byUdp, user);
         else user.failure(status);
       },
     });
@@ -182,6 +183,7 @@ export class TransactionLayer {
 
   /** Fails every request of ours, sends what is waiting and closes every socket. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#client.failAll();
     this.#server.clear();
     await this.#transports?.close();

@@ -1,22 +1,21 @@
 import pLimit from 'p-limit';
+import { background } from '../lib/background.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { CarrierDirectory, Gateway } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import { type PingOutcome, type PingPorts, ping } from './ping.ts';
 import { type GatewayHealth, gatewayName, ownersOf, WatchedGateway, type WatchRules } from './watched-gateway.ts';
 
-/** Pings under way at a time. */
 const MAX_IN_FLIGHT = 50;
-/** Of them, pings of gateways that are down: those that never answer must not keep the others waiting. */
+/** Of those, pings of gateways that are down, which must not delay the others by timing out. */
 const MAX_IN_FLIGHT_DOWN = 25;
 
 export interface PingerOptions extends WatchRules, PingPorts {
   readonly intervalSeconds: number;
-  /** SIP codes that switch a gateway's pings off, when it is the gateway that says them. */
+  /** Response codes of a gateway that switch its pings off. */
   readonly removeCodes: readonly number[];
   readonly carriers: Pick<CarrierDirectory, 'disablePing'>;
   readonly timers: Timers;
-  /** From 0 to below 1. */
   readonly random: () => number;
 }
 
@@ -26,28 +25,27 @@ interface Entry {
 }
 
 /**
- * Pings gateways and keeps those that are down on the blacklist, while it is started. Which gateways, `update` says;
- * it may come before `start`.
+ * Pings gateways and keeps those that are down on the blacklist. `update` sets the gateways and may be called before
+ * `start`.
  */
 export class GatewayPinger {
-  readonly #turns = pLimit(MAX_IN_FLIGHT);
-  readonly #turnsOfDown = pLimit(MAX_IN_FLIGHT_DOWN);
-  /** By sid. */
+  readonly #slots = pLimit(MAX_IN_FLIGHT);
+  readonly #downSlots = pLimit(MAX_IN_FLIGHT_DOWN);
   readonly #entries = new Map<string, Entry>();
-  /** Those whose pings were switched off since the last list, which may have been read before. */
+  /** Gateways switched off since the last update, to be ignored in the next one, which may have been read before. */
   readonly #switchedOff = new Set<string>();
   #running = false;
 
   constructor(private readonly options: PingerOptions) {}
 
-  /** From now on every gateway is pinged, the first time at some moment of the coming interval. */
+  /** Starts pinging. The first ping of each gateway is at a random time within the interval. */
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    for (const entry of this.#entries.values()) this.#schedule(entry, this.#someDelay());
+    for (const entry of this.#entries.values()) this.#schedule(entry, this.#randomDelay());
   }
 
-  /** No more pings, at once; what is still answered counts for nothing. The blacklist stays as it is. */
+  /** Stops pinging and ignores pending responses. The blacklist stays unchanged. */
   stop(): void {
     if (!this.#running) return;
     this.#running = false;
@@ -57,7 +55,7 @@ export class GatewayPinger {
     }
   }
 
-  /** The gateways to ping. New ones begin, changed ones begin anew, those no longer there leave the blacklist. */
+  /** Sets the gateways to ping. Removed and changed ones are taken off the blacklist. */
   update(gateways: readonly Gateway[]): void {
     const wanted = new Map(gateways.map((gateway) => [gateway.gatewaySid, gateway]));
     for (const sid of this.#switchedOff) wanted.delete(sid);
@@ -74,11 +72,10 @@ export class GatewayPinger {
       }
       const entry = this.#entryOf(gateway);
       this.#entries.set(sid, entry);
-      if (this.#running) this.#schedule(entry, this.#someDelay());
+      if (this.#running) this.#schedule(entry, this.#randomDelay());
     }
   }
 
-  /** What is known of each gateway now. */
   snapshot(): GatewayHealth[] {
     return [...this.#entries.values()].map(({ watched }) => watched.health);
   }
@@ -87,21 +84,25 @@ export class GatewayPinger {
     return { watched: new WatchedGateway(gateway, this.options), timer: undefined };
   }
 
-  #someDelay(): number {
+  #randomDelay(): number {
     return Math.floor(this.options.random() * this.options.intervalSeconds * 1000);
   }
 
   #schedule(entry: Entry, delay: number): void {
-    entry.timer = this.options.timers.after(delay, () => void this.#round(entry));
+    const { timers, logger } = this.options;
+    entry.timer = timers.after(delay, () => background(logger, 'gateway ping', () => this.#round(entry)));
   }
 
-  /** One ping in its turn; the next is due an interval after this one was. */
+  /** Pings once there is a free slot and schedules the next ping one interval after this one was due. */
   async #round(entry: Entry): Promise<void> {
     const { timers, intervalSeconds } = this.options;
     const due = timers.now();
-    const turn = () => this.#turns(() => this.#ping(entry));
-    await (entry.watched.health.state === 'down' ? this.#turnsOfDown(turn) : turn());
-    if (this.#isCurrent(entry)) this.#schedule(entry, Math.max(0, due + intervalSeconds * 1000 - timers.now()));
+    const pingInSlot = () => this.#slots(() => this.#ping(entry));
+    try {
+      await (entry.watched.health.state === 'down' ? this.#downSlots(pingInSlot) : pingInSlot());
+    } finally {
+      if (this.#isCurrent(entry)) this.#schedule(entry, Math.max(0, due + intervalSeconds * 1000 - timers.now()));
+    }
   }
 
   async #ping(entry: Entry): Promise<void> {
@@ -115,17 +116,18 @@ export class GatewayPinger {
       if (error instanceof Unavailable)
         this.options.logger.debug({ gateway, why: error.message }, 'gateway not pinged');
       else this.options.logger.error({ gateway, why: String(error) }, 'gateway not pinged');
-      watched.excuse(error instanceof Error ? error.message : String(error));
+      watched.recordLocalFailure(error instanceof Error ? error.message : String(error));
       return;
     }
     if (!this.#isCurrent(entry)) return;
-    const unwanted = outcome.answer !== undefined && this.options.removeCodes.includes(outcome.answer.status);
-    if (unwanted && (await this.#switchOff(entry, outcome))) return;
-    if (this.#isCurrent(entry)) watched.take(outcome);
+    const { response } = outcome;
+    const refused = response !== undefined && this.options.removeCodes.includes(response.status);
+    if (refused && (await this.#switchOff(entry, outcome))) return;
+    if (this.#isCurrent(entry)) watched.record(outcome);
   }
 
-  /** @returns whether it could be; otherwise the next ping is another occasion */
-  async #switchOff(entry: Entry, { what }: PingOutcome): Promise<boolean> {
+  /** @returns false when it failed; the next ping tries again */
+  async #switchOff(entry: Entry, { summary }: PingOutcome): Promise<boolean> {
     const { carriers, alerts, logger } = this.options;
     const { gateway } = entry.watched;
     try {
@@ -135,7 +137,7 @@ export class GatewayPinger {
       return false;
     }
     alerts.raise({
-      message: `OPTIONS pings of gateway ${gatewayName(gateway)} (${gateway.carrierSid}) switched off: ${what}`,
+      message: `OPTIONS pings of gateway ${gatewayName(gateway)} (${gateway.carrierSid}) switched off: ${summary}`,
       ...ownersOf(gateway),
     });
     if (this.#isCurrent(entry)) {
@@ -152,7 +154,8 @@ export class GatewayPinger {
   #drop(sid: string, entry: Entry): void {
     this.#entries.delete(sid);
     entry.timer?.cancel();
-    if (this.#running) void entry.watched.endAndForget();
+    if (this.#running)
+      background(this.options.logger, 'removal from the blacklist', () => entry.watched.endAndForget());
     else entry.watched.end();
   }
 
@@ -162,7 +165,6 @@ export class GatewayPinger {
   }
 }
 
-/** Whether pings go to the same place; a change of names alone keeps what is known. */
 function sameTarget(a: Gateway, b: Gateway): boolean {
   return a.host === b.host && a.port === b.port && a.transport === b.transport && a.sips === b.sips;
 }

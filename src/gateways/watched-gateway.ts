@@ -1,3 +1,5 @@
+import { background } from '../lib/background.ts';
+import { defined } from '../lib/defined.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { Alerts } from '../ports/alerts.ts';
@@ -5,28 +7,23 @@ import type { Gateway } from '../ports/carriers.ts';
 import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { PingOutcome } from './ping.ts';
 
-/** The next try of a write to the blacklist that failed, milliseconds. */
 const RETRY_MS = 5000;
 
-/** What is known of a gateway that is pinged. */
+/** Times are in milliseconds since the epoch. */
 export interface GatewayHealth {
   readonly gateway: Gateway;
-  /** `unknown` before the first answer, and while this sidecar does not ping. */
+  /** `unknown` before the first result, and while this sidecar does not ping. */
   readonly state: 'up' | 'down' | 'unknown';
-  /** Since when, milliseconds since the epoch; absent while unknown. */
+  /** Absent while unknown. */
   readonly since?: number;
-  /** What the last ping brought: status and reason, or what went wrong. */
   readonly lastAnswer?: string;
-  /** When it did, milliseconds since the epoch. */
   readonly lastAnswerAt?: number;
-  /** Of the last answer that was the gateway's own, milliseconds. */
   readonly rttMs?: number;
-  /** What was wrong last, also when it has passed. */
+  /** The last error, kept after recovery. */
   readonly lastError?: string;
 }
 
 export interface WatchRules {
-  /** Misses in a row that make a gateway down. */
   readonly failureThreshold: number;
   readonly ttlSeconds: number;
   readonly blacklist: GatewayBlacklist;
@@ -35,12 +32,12 @@ export interface WatchRules {
   readonly logger: Logger;
 }
 
-/** One gateway: what its pings say of it, and its place on the blacklist for as long as it is down. */
+/** The health of one gateway, and its blacklist entry while it is down. */
 export class WatchedGateway {
   #gateway: Gateway;
   #health: Omit<GatewayHealth, 'gateway'> = { state: 'unknown' };
-  #misses = 0;
-  /** Someone, perhaps another sidecar, may have put it on the blacklist. */
+  #failures = 0;
+  /** It may be on the blacklist, perhaps put there by another sidecar. */
   #maybeListed = true;
   #renewal: Timer | undefined;
   #ended = false;
@@ -60,38 +57,33 @@ export class WatchedGateway {
     return { gateway: this.#gateway, ...this.#health };
   }
 
-  /** The same gateway under other names, or of another owner. */
+  /** Replaces the gateway's names and owner. */
   rename(gateway: Gateway): void {
     this.#gateway = gateway;
   }
 
-  /** Takes in what a ping brought. */
-  take({ alive, what, answer }: PingOutcome): void {
+  record({ alive, summary, response }: PingOutcome): void {
     if (this.#ended) return;
-    this.#health = {
-      ...this.#health,
-      lastAnswer: what,
-      lastAnswerAt: this.rules.timers.now(),
-      ...(answer && { rttMs: answer.rttMs }),
-      ...(!alive && { lastError: what }),
-    };
-    this.#misses = alive ? 0 : this.#misses + 1;
+    this.#health = { ...this.#health, lastAnswer: summary, lastAnswerAt: this.rules.timers.now() };
+    if (response) this.#health = { ...this.#health, rttMs: response.rttMs };
+    if (!alive) this.#health = { ...this.#health, lastError: summary };
+    this.#failures = alive ? 0 : this.#failures + 1;
     if (alive) this.#up();
-    else if (this.#misses >= this.rules.failureThreshold && this.#health.state !== 'down') this.#down(what);
+    else if (this.#failures >= this.rules.failureThreshold && this.#health.state !== 'down') this.#down(summary);
   }
 
-  /** A ping that says nothing of the gateway, because it was our own side that failed. */
-  excuse(why: string): void {
+  /** Records a failure on our side, which does not change the state of the gateway. */
+  recordLocalFailure(why: string): void {
     this.#health = { ...this.#health, lastError: why };
   }
 
-  /** Nothing more is done for it. Its place on the blacklist stays until its time is over. */
+  /** Stops watching. The blacklist entry stays until it expires. */
   end(): void {
     this.#ended = true;
     this.#renewal?.cancel();
   }
 
-  /** The same, but its place on the blacklist goes. */
+  /** Stops watching and takes the gateway off the blacklist. */
   async endAndForget(): Promise<void> {
     this.end();
     if (this.#maybeListed) await this.#unlist();
@@ -104,20 +96,20 @@ export class WatchedGateway {
       this.#renewal?.cancel();
       this.#health = { ...this.#health, state: 'up', since: timers.now() };
     }
-    if (this.#maybeListed) void this.#unlist();
+    if (this.#maybeListed) background(logger, 'removal from the blacklist', () => this.#unlist());
   }
 
-  #down(what: string): void {
-    const { alerts, timers } = this.rules;
+  #down(summary: string): void {
+    const { alerts, timers, logger } = this.rules;
     this.#health = { ...this.#health, state: 'down', since: timers.now() };
     alerts.raise({
-      message: `OPTIONS ping of gateway ${gatewayName(this.gateway)} failed: ${what}`,
+      message: `OPTIONS ping of gateway ${gatewayName(this.gateway)} failed: ${summary}`,
       ...ownersOf(this.gateway),
     });
-    void this.#list();
+    background(logger, 'blacklisting', () => this.#list());
   }
 
-  /** Puts it on the blacklist, and again whenever half of its time there is over. */
+  /** Puts it on the blacklist and renews the entry after half its TTL. */
   async #list(): Promise<void> {
     const { blacklist, ttlSeconds, timers, logger } = this.rules;
     this.#maybeListed = true;
@@ -130,10 +122,10 @@ export class WatchedGateway {
     }
     if (this.#ended || this.#health.state !== 'down') return;
     this.#renewal?.cancel();
-    this.#renewal = timers.after(next, () => void this.#list());
+    this.#renewal = timers.after(next, () => background(logger, 'blacklisting', () => this.#list()));
   }
 
-  /** Takes it off the blacklist; when that fails, the next answer that proves life tries again. */
+  /** Takes it off the blacklist; a failure is retried at the next successful ping. */
   async #unlist(): Promise<void> {
     this.#maybeListed = false;
     try {
@@ -146,12 +138,12 @@ export class WatchedGateway {
   }
 }
 
-/** For people: `sip.example.com:5060 (udp) of carrier Example`. */
+/** For logs and alerts: `sip.example.com:5060 (udp) of carrier Example`. */
 export function gatewayName({ host, port, transport, carrierName }: Gateway): string {
   return `${host}${port === undefined ? '' : `:${port}`} (${transport}) of carrier ${carrierName}`;
 }
 
-/** To whom an alert of a gateway goes. */
+/** The recipients of an alert about a gateway. */
 export function ownersOf({ accountSid, serviceProviderSid }: Gateway) {
-  return { ...(accountSid && { accountSid }), ...(serviceProviderSid && { serviceProviderSid }) };
+  return defined({ accountSid, serviceProviderSid });
 }

@@ -1,22 +1,22 @@
 import type { Timer, Timers } from './timers.ts';
 
 const CHECK_MS = 5000;
-/** Of one core. A sidecar that nobody asks anything takes 1 %, one that forgets what a rush has asked 2 %. */
+/** Of one core. An idle sidecar takes 1 %, and 2 % while its caches expire after a busy period. */
 const QUIET_SHARE = 0.05;
-/** Longer than the 32 s for which the edge remembers what it has answered. */
+/** In a row. Longer than the 32 s for which the edge remembers what it has answered. */
 const QUIET_CHECKS = 8;
 
 export interface IdleCollectionOptions {
   readonly timers: Timers;
-  /** The time that the process has spent on a CPU so far, milliseconds. */
+  /** CPU time of the process so far, milliseconds. */
   readonly cpuMs: () => number;
-  /** Collects all garbage, and returns when it has. */
+  /** Collects all garbage, synchronously. */
   readonly collect: () => void;
 }
 
 /**
- * Gives memory back once the rush is over. The engine collects garbage as the program makes more of it, so what the last
- * rush has left behind would stay until the next one. Collected is once in each lull, when it keeps nobody waiting.
+ * Runs one full collection per quiet period. The engine collects as the program allocates, so the garbage of a busy
+ * period would stay until the next one.
  */
 export class IdleCollection {
   #timer: Timer | undefined;
@@ -46,7 +46,7 @@ export class IdleCollection {
     const spent = cpuMs() - this.#cpuMs;
     this.#quietChecks = spent < CHECK_MS * QUIET_SHARE ? this.#quietChecks + 1 : 0;
     if (this.#quietChecks === QUIET_CHECKS) collect();
-    // Read anew: the collection is no sign of a rush.
+    // Read again, so that the collection does not count as activity.
     this.#cpuMs = cpuMs();
   }
 }

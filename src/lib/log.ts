@@ -2,7 +2,7 @@ import pino, { type Logger as PinoLogger } from 'pino';
 
 export type Log = PinoLogger;
 
-/** Fields that never reach a log, wherever they stand. */
+/** Fields that never reach a log, at the top level or one below. */
 const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
 
 /**

@@ -1,22 +1,23 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from './timers.ts';
 
-const MAX_REMEMBERED = 10_000;
+/** The key used longest ago is forgotten beyond this, and due again. */
+const MAX_KEYS = 10_000;
 
-/** Keeps what would be said over and over to once in a while. */
-export class Repeats {
-  readonly #last = new LRUCache<string, number>({ max: MAX_REMEMBERED });
+/** Limits something to once per interval and key, such as the warnings about one source. */
+export class OncePer {
+  readonly #last = new LRUCache<string, number>({ max: MAX_KEYS });
 
   constructor(
-    private readonly everyMs: number,
+    private readonly intervalMs: number,
     private readonly clock: Clock,
   ) {}
 
-  /** @returns whether it is time to say this again; if so, it counts as said */
-  isDue(what: string): boolean {
+  /** Whether the interval since the last time that this was true for the key is over. */
+  isDue(key: string): boolean {
     const now = this.clock.now();
-    if (now - (this.#last.get(what) ?? Number.NEGATIVE_INFINITY) < this.everyMs) return false;
-    this.#last.set(what, now);
+    if (now - (this.#last.get(key) ?? Number.NEGATIVE_INFINITY) < this.intervalMs) return false;
+    this.#last.set(key, now);
     return true;
   }
 }

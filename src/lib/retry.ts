@@ -1,18 +1,25 @@
 import type { Logger } from './logger.ts';
+import { sleep, type Timers } from './timers.ts';
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
 
+export interface RetryOptions {
+  /** What is waited for, in the log. */
+  readonly name: string;
+  /** Ends the tries. */
+  readonly signal: AbortSignal;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
 /**
- * Tries until it works, with one log line a failure.
- * @param name what is waited for, for people
- * @returns whether it worked; false only when the signal ended the waiting
+ * Calls `attempt` until it succeeds, after pauses that double from 0.5 s to 5 s. Each failure is one warning.
+ * @returns whether it succeeded; false when the signal came first
  */
-export async function waitFor(
-  name: string,
+export async function retry(
   attempt: () => Promise<unknown>,
-  logger: Logger,
-  signal: AbortSignal,
+  { name, signal, timers, logger }: RetryOptions,
 ): Promise<boolean> {
   for (let delay = FIRST_DELAY_MS; !signal.aborted; delay = Math.min(delay * 2, MAX_DELAY_MS)) {
     try {
@@ -22,20 +29,7 @@ export async function waitFor(
       const why = error instanceof Error ? error.message : String(error);
       logger.warn({ service: name, why, retryInMs: delay }, `waiting for ${name}`);
     }
-    await pause(delay, signal);
+    await sleep(delay, timers, signal);
   }
   return false;
-}
-
-/** Waits so many milliseconds, or until the signal. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -6,23 +6,23 @@ export interface Clock {
 export const systemClock: Clock = { now: Date.now };
 
 export interface Timer {
-  /** The callback is not called any more. Harmless when it was already. */
+  /** Prevents the callback. Does nothing after it was called. */
   cancel(): void;
 }
 
-/** The time and the only way to wait for it, so that a test can make days of it. */
+/** The time, and a way to wait. Rules take it as a parameter, so that tests can pass days in milliseconds. */
 export interface Timers extends Clock {
-  /** Milliseconds since some fixed moment; never goes back and is never set. */
+  /** Milliseconds since a fixed moment; never goes back, and no one sets it. */
   monotonic(): number;
-  /** Calls back once, not earlier than after so many milliseconds, however many they are. */
+  /** Calls `callback` once, after at least `ms` milliseconds. There is no upper limit. */
   after(ms: number, callback: () => void): Timer;
 }
 
-/** The longest that setTimeout can wait; it takes anything longer for "at once". */
+/** The longest delay of setTimeout, which treats a longer one as 1 ms. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 export class SystemTimers implements Timers {
-  /** @param maxTimeoutMs longer waits are made of several timeouts */
+  /** @param maxTimeoutMs longer waits consist of several timeouts */
   constructor(private readonly maxTimeoutMs = MAX_TIMEOUT_MS) {}
 
   now(): number {
@@ -40,6 +40,20 @@ export class SystemTimers implements Timers {
 
 export const systemTimers: Timers = new SystemTimers();
 
+/** Resolves after `ms` milliseconds, or as soon as the signal is aborted. */
+export function sleep(ms: number, timers: Timers, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      timer.cancel();
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = timers.after(ms, done);
+    signal?.addEventListener('abort', done);
+  });
+}
+
 class SplitTimeout implements Timer {
   #handle: ReturnType<typeof setTimeout>;
 
@@ -55,7 +69,7 @@ class SplitTimeout implements Timer {
     clearTimeout(this.#handle);
   }
 
-  /** No closure: there is one of these for each registration. */
+  /** Without a closure, to save memory: each registration has one of these. */
   #wait(): ReturnType<typeof setTimeout> {
     return setTimeout(SplitTimeout.#waited, Math.min(this.left, this.max), this);
   }

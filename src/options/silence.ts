@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -5,9 +6,8 @@ import type { ServerKind, ServerPool } from '../ports/server-pool.ts';
 
 export interface SilenceOptions {
   readonly pool: ServerPool;
-  /** Silence after which a server is taken out, milliseconds. */
+  /** Time without a check-in after which a server is removed. */
   readonly expiresMs: number;
-  /** How often to look, milliseconds. */
   readonly checkMs: number;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -15,11 +15,11 @@ export interface SilenceOptions {
 
 const KINDS: readonly ServerKind[] = ['feature', 'rtp'];
 
-/** Takes feature and RTP servers that have fallen silent out of their pools. */
+/** Removes feature and RTP servers that no longer check in from their pools. */
 export class SilenceWatch {
   #timer: Timer | undefined;
   #startedAt = 0;
-  #looking = false;
+  #checking = false;
 
   constructor(private readonly options: SilenceOptions) {}
 
@@ -33,17 +33,18 @@ export class SilenceWatch {
   }
 
   #round(): void {
-    this.#timer = this.options.timers.after(this.options.checkMs, () => this.#round());
-    void this.look();
+    const { timers, checkMs, logger } = this.options;
+    this.#timer = timers.after(checkMs, () => this.#round());
+    background(logger, 'removal of silent servers', () => this.check());
   }
 
-  /** One round of what {@link start} repeats; a round that is still under way is not joined by another. */
-  async look(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
+  /** Checks once, unless a check is still in progress. */
+  async check(): Promise<void> {
+    if (this.#checking) return;
+    this.#checking = true;
     const { pool, timers, expiresMs, logger } = this.options;
     const now = timers.now();
-    // While no sidecar was up nobody could hear them: each has one interval from our start to show up.
+    // Servers could not check in while no sidecar was running, so each has `expiresMs` from our start.
     const silentMs = now - this.#startedAt < expiresMs ? now : expiresMs;
     try {
       for (const kind of KINDS)
@@ -53,7 +54,7 @@ export class SilenceWatch {
       if (!(error instanceof Unavailable)) throw error;
       logger.warn({ why: error.message }, 'silent servers stay for now');
     } finally {
-      this.#looking = false;
+      this.#checking = false;
     }
   }
 }

@@ -5,7 +5,7 @@ export interface Alert {
   readonly serviceProviderSid?: string;
 }
 
-/** Tells a customer that something needs attention. Never throws and never makes the caller wait. */
+/** Raises alerts to customers. Never throws and never blocks the caller. */
 export interface Alerts {
   raise(alert: Alert): void;
 }

@@ -1,6 +1,6 @@
 import type { OutboundTransport } from '../sip/next-hop.ts';
 
-/** A carrier's gateway: where requests to that carrier go. */
+/** An outbound gateway of a carrier. */
 export interface Gateway {
   readonly gatewaySid: string;
   readonly carrierSid: string;
@@ -10,55 +10,54 @@ export interface Gateway {
   /** Address or DNS name; IPv6 without brackets. */
   readonly host: string;
   readonly port?: number;
-  /** Of `tls/srtp` the `tls`. */
+  /** `tls` also stands for the platform's `tls/srtp`. */
   readonly transport: OutboundTransport;
-  /** Requests carry a `sips:` URI. Only with TLS. */
+  /** Use `sips:` Request-URIs; only with TLS. */
   readonly sips: boolean;
 }
 
-/** A registration to keep: a gateway of a carrier that wants one. */
+/** A gateway that we register with. */
 export interface Trunk extends Gateway {
   readonly trunkType: 'static_ip' | 'auth' | 'reg';
   readonly username: string;
   readonly password?: string;
-  /** The carrier's domain: Request-URI, and From unless `fromDomain` is given. */
+  /** Domain of the Request-URI, and of From and To unless `fromDomain` is set. */
   readonly realm: string;
   readonly fromUser?: string;
   readonly fromDomain?: string;
-  /** `host` or `host:port` that requests go to instead of the gateway. */
+  /** `host` or `host:port`; replaces the gateway as the next hop. */
   readonly outboundProxy?: string;
   readonly publicIpInContact: boolean;
-  /** The SIP realm of the account whose carrier this is. */
+  /** SIP realm of the account that owns the carrier. */
   readonly accountRealm?: string;
 }
 
-/** The JSON at voip_carriers.register_status, which the webapp shows. */
+/** The JSON in voip_carriers.register_status, shown by the webapp. */
 export interface RegisterStatus {
   readonly status: 'ok' | 'fail';
-  /** `200 OK`, or what went wrong, in words. */
+  /** `200 OK`, or an error message. */
   readonly reason: string;
   readonly cseq?: string;
   readonly callId?: string;
   /** ISO 8601. */
   readonly timestamp: string;
-  /** Seconds granted. */
+  /** Granted expiry in seconds. */
   readonly expires?: number;
 }
 
-/** Carriers and gateways. */
 export interface CarrierDirectory {
-  /** All that the outbound side acts on, in two queries whatever there is. */
+  /** Reads every active trunk and pinged gateway, in two queries. */
   read(): Promise<Carriers>;
-  /** Cut so that the JSON has at most 4096 characters. */
+  /** Truncates the reason so that the JSON fits into 4096 characters. */
   saveRegisterStatus(carrierSid: string, status: RegisterStatus): Promise<void>;
-  /** Stops its registration: trunk type `reg` becomes inactive as a whole, others no longer require one. */
+  /** Deactivates a carrier of trunk type `reg`; clears `requires_register` for the others. */
   disableRegistration(carrierSid: string, trunkType: Trunk['trunkType']): Promise<void>;
   disablePing(gatewaySid: string): Promise<void>;
 }
 
 export interface Carriers {
   readonly trunks: readonly Trunk[];
-  /** Those that want OPTIONS pings. */
+  /** Gateways with OPTIONS pings enabled. */
   readonly pinged: readonly Gateway[];
   /** system_information.sip_domain_name */
   readonly sipDomain?: string;

@@ -1,13 +1,13 @@
 import type { Grant } from './location.ts';
 
-/** A customer's web server that decides who may register in its realm. */
+/** A customer's registration webhook. */
 export interface Webhook {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   /** For Basic authentication. */
   readonly username?: string;
   readonly password?: string;
-  /** Signs the request. */
+  /** Key of the request signature. */
   readonly secret?: string;
 }
 
@@ -16,24 +16,22 @@ export interface Account {
   readonly serviceProviderSid?: string;
   readonly isActive: boolean;
   readonly deviceToCallRatio: number;
-  /** Given: it authenticates the users, and the account's clients count for nothing. */
+  /** When set, it authenticates all users and the clients table is ignored. */
   readonly webhook?: Webhook;
 }
 
-/** A user kept in the clients table of its account. */
 export interface Client {
   readonly username: string;
-  /** In clear; undefined when the stored one could not be decrypted. */
+  /** Plain text; undefined when it could not be decrypted. */
   readonly password?: string;
   readonly isActive: boolean;
   readonly grant: Grant;
 }
 
-/** Accounts and what belongs to them. */
 export interface Directory {
-  /** The account of a realm, or of the realm without its first label when that one has more than two. */
+  /** Looks up the realm and, if it has more than two labels, the realm without its first label. */
   accountByRealm(realm: string): Promise<Account | undefined>;
   client(accountSid: string, username: string): Promise<Client | undefined>;
-  /** How many devices the account has paid for (hosted platform). */
+  /** The number of devices in the account's subscriptions (hosted platform). */
   deviceLimit(account: Account): Promise<number>;
 }

@@ -1,4 +1,4 @@
-/** Addresses that are a carrier's for as long as we are registered there: calls from them are its. */
+/** Addresses from which calls are accepted as a carrier's while we are registered there. */
 export interface EphemeralGateways {
   /** @param expiresAt milliseconds since the epoch */
   set(ip: string, carrierSid: string, expiresAt: number): Promise<void>;

@@ -1,8 +1,8 @@
-/** A service we depend on did not answer, or not in time. */
+/** A dependency failed or did not answer in time. */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable';
   constructor(
-    /** What a person calls it: 'Redis', 'MySQL', 'SQLite'. */
+    /** Display name: 'Redis', 'MySQL', 'SQLite'. */
     readonly service: string,
     why: string,
   ) {

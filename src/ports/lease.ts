@@ -1,11 +1,11 @@
-/** Which sidecar of a cluster acts outwards: one at a time, for as long as it renews. */
+/** The lease of the one sidecar in a cluster that keeps registrations and pings gateways. */
 export interface Lease {
-  /** @returns whether nobody held it and we do now, for `lengthMs` */
+  /** Takes a free lease. @returns whether it was free */
   take(token: string, lengthMs: number): Promise<boolean>;
-  /** @returns whether it was still ours and is for `lengthMs` more */
+  /** Extends a lease to `lengthMs` from now. @returns whether `token` still held it */
   renew(token: string, lengthMs: number): Promise<boolean>;
-  /** Gives it back when it is ours. */
+  /** Has no effect unless `token` holds the lease. */
   release(token: string): Promise<void>;
-  /** The token of whoever holds it. */
+  /** The token of the current holder. */
   holder(): Promise<string | undefined>;
 }

@@ -1,7 +1,7 @@
 import type { SbcAddress } from '../sip/hostports.ts';
 
-/** The public addresses of all SBCs, which become DNS records. */
+/** The public addresses of all SBCs, from which the platform makes DNS records. */
 export interface SbcAddresses {
-  /** Puts these in, or renews them, and removes all that are older than `deadSeconds`, in one transaction. */
+  /** Inserts or renews these addresses and removes those older than `deadSeconds`, in one transaction. */
   announce(addresses: readonly SbcAddress[], deadSeconds: number): Promise<void>;
 }

@@ -1,26 +1,24 @@
-/** Feature servers handle calls, RTP servers carry their media; both tell us every so often that they are there. */
+/** Feature servers handle calls, RTP servers relay media. Both check in periodically by OPTIONS. */
 export type ServerKind = 'feature' | 'rtp';
 
-/** What a server says of itself. */
 export interface CheckIn {
   readonly kind: ServerKind;
-  /** `ip:port` of a feature server, IPv6 in brackets; the bare ip of an RTP server. */
+  /** `ip:port` of a feature server, IPv6 in brackets; the bare IP of an RTP server. */
   readonly member: string;
-  /** False: it takes no more calls. */
+  /** False: the server takes no new calls. */
   readonly open: boolean;
   readonly calls?: number;
-  /** Where the platform's API reaches a feature server. */
+  /** HTTP URL of a feature server, for the platform's API. */
   readonly serviceUrl?: string;
 }
 
 export interface CheckInOutcome {
-  /** How many of its kind take calls now. */
+  /** The number of active servers of this kind. */
   readonly members: number;
-  /** Whether this check-in made it one of them, or took it out. */
+  /** Absent when this check-in changed nothing. */
   readonly change?: 'joined' | 'left';
 }
 
-/** A feature server that has checked in and not left since. */
 export interface FeatureServer {
   readonly member: string;
   readonly ip: string;
@@ -28,28 +26,22 @@ export interface FeatureServer {
   readonly active: boolean;
   readonly calls?: number;
   readonly serviceUrl?: string;
-  /** Milliseconds since the epoch; at any sidecar of the cluster. None when it was found, not heard of. */
+  /** At any sidecar of the cluster, milliseconds since the epoch; undefined until the first check-in. */
   readonly lastCheckIn?: number;
 }
 
-/**
- * The servers that take calls, where call routing picks one. Shared by every sidecar of a cluster: each method is atomic
- * over all of theirs. Addresses are in their normal form, see `normalIp`.
- */
+/** Every method is atomic across all sidecars of the cluster. IPs are in the form of `normalIp`. */
 export interface ServerPool {
-  /** A drained server that checks in counts as alive, but not among those that take calls. */
+  /** A drained server that checks in counts as alive but not as active. */
   checkIn(checkIn: CheckIn): Promise<CheckInOutcome>;
-  /** Takes every feature server of this ip out at once, until {@link undrain}. @returns all drained ips */
+  /** Deactivates every feature server at this IP until {@link undrain}. @returns all drained IPs */
   drain(ip: string): Promise<string[]>;
-  /** Brings back those of this ip that have checked in within `silentMs`. @returns all drained ips */
+  /** Reactivates those at this IP that checked in within the last `silentMs`. @returns all drained IPs */
   undrain(ip: string, silentMs: number): Promise<string[]>;
-  /**
-   * Takes out those that no sidecar has heard of for longer than `silentMs`. What somebody else put among the members
-   * is first given as long to show up. @returns the members that left
-   */
+  /** Removes servers without a check-in at any sidecar for `silentMs`. @returns the removed members */
   expire(kind: ServerKind, silentMs: number): Promise<string[]>;
-  /** @returns drained: every drained ip, whether it checks in or not */
+  /** `drained` also lists IPs without a server. */
   featureServers(): Promise<{ servers: FeatureServer[]; drained: string[] }>;
-  /** How many RTP servers take calls. */
+  /** The number of active RTP servers. */
   rtpServers(): Promise<number>;
 }

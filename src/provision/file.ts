@@ -1,25 +1,40 @@
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
+import type { ProvisionedAccount, ProvisionedClient, Provisioning } from '../ports/provisioning.ts';
 import { carrier } from './carrier-syntax.ts';
 import { lineOf } from './line-of.ts';
-import { nonEmpty, realm } from './syntax.ts';
+import { nonEmpty, realm, upTo } from './syntax.ts';
 
-const client = v.strictObject({
-  username: v.pipe(nonEmpty, v.maxLength(64, 'must have at most 64 characters')),
-  password: nonEmpty,
-  active: v.optional(v.boolean(), true),
-  allow_direct_app_calling: v.optional(v.boolean(), true),
-  allow_direct_queue_calling: v.optional(v.boolean(), true),
-  allow_direct_user_calling: v.optional(v.boolean(), true),
-});
+const client = v.pipe(
+  v.strictObject({
+    username: upTo(64),
+    password: nonEmpty,
+    active: v.optional(v.boolean(), true),
+    allow_direct_app_calling: v.optional(v.boolean(), true),
+    allow_direct_queue_calling: v.optional(v.boolean(), true),
+    allow_direct_user_calling: v.optional(v.boolean(), true),
+  }),
+  v.transform(
+    (c): ProvisionedClient => ({
+      username: c.username,
+      password: c.password,
+      isActive: c.active,
+      grant: {
+        allowDirectAppCalling: c.allow_direct_app_calling,
+        allowDirectQueueCalling: c.allow_direct_queue_calling,
+        allowDirectUserCalling: c.allow_direct_user_calling,
+      },
+    }),
+  ),
+);
 
 const webhook = v.strictObject({
   url: v.pipe(v.string(), v.regex(/^https?:\/\//i, 'must be an http or https URL'), v.url('must be a URL')),
   method: v.optional(v.picklist(['GET', 'POST'], 'must be GET or POST'), 'POST'),
-  username: v.optional(v.string()),
-  password: v.optional(v.string()),
-  secret: v.optional(v.string()),
+  username: v.exactOptional(v.string()),
+  password: v.exactOptional(v.string()),
+  secret: v.exactOptional(v.string()),
 });
 
 const account = v.pipe(
@@ -27,12 +42,15 @@ const account = v.pipe(
     realm,
     active: v.optional(v.boolean(), true),
     client: v.optional(v.array(client), []),
-    webhook: v.optional(webhook),
+    webhook: v.exactOptional(webhook),
   }),
   v.check((a) => !(a.webhook && a.client.length > 0), 'has a webhook and clients: it can have only one of them'),
   v.check(
     (a) => new Set(a.client.map((c) => c.username.toLowerCase())).size === a.client.length,
     'names a client twice',
+  ),
+  v.transform(
+    (a): ProvisionedAccount => ({ realm: a.realm, isActive: a.active, webhook: a.webhook, clients: a.client }),
   ),
 );
 
@@ -51,19 +69,20 @@ const provisioning = v.pipe(
     'account',
     ({ account }) => {
       const realms = new Set(account.map((a) => a.realm));
-      return (c) => c.account !== undefined && !realms.has(c.account);
+      return ({ accountRealm }) => accountRealm !== undefined && !realms.has(accountRealm);
     },
     'names an account that is not there',
   ),
+  v.transform(({ account, carrier }): Provisioning => ({ accounts: account, carriers: carrier })),
 );
 
-/** Whether an entry has the name of an earlier one. */
+/** Tells, when called for each entry in turn, whether an earlier one had its name. */
 function twice<E>(nameOf: (entry: E) => string): (entry: E) => boolean {
   const seen = new Set<string>();
   return (entry) => seen.size === seen.add(nameOf(entry)).size;
 }
 
-/** The first entry of a list for which this is so is an error at that key of it. */
+/** Refuses the first entry of a list that is wrong, with an issue at `key` of the entry. */
 function noEntry<L extends keyof Lists>(
   list: L,
   key: string,
@@ -80,15 +99,11 @@ function noEntry<L extends keyof Lists>(
     const path = [
       { type: 'object', origin: 'value', input: all, key: list, value: entries },
       { type: 'array', origin: 'value', input: entries, key: index, value: entry },
-      { type: 'object', origin: 'value', input: entry, key, value: undefined },
+      { type: 'unknown', origin: 'value', input: entry, key, value: undefined },
     ] satisfies [v.IssuePathItem, ...v.IssuePathItem[]];
     addIssue({ message, path });
   });
 }
-
-/** What a provisioning file says. */
-export type Provisioning = v.InferOutput<typeof provisioning>;
-export type ProvisionedAccount = Provisioning['account'][number];
 
 /** A provisioning file that cannot be used; the message names file, line and key. */
 export class ProvisionError extends Error {

@@ -1,6 +1,6 @@
 /**
- * The line, from 1, on which a key of a TOML file stands, for a message to a person; a key that is not there gives the
- * line of the table that lacks it. Tables in headers are followed, inline tables are not looked into.
+ * The line number of a key in a TOML file, from 1, for an error message; for a missing key that of the table that lacks
+ * it. Follows table headers, not inline tables.
  */
 export function lineOf(text: string, path: readonly (string | number)[]): number {
   const lines = text.split('\n');

@@ -1,4 +1,4 @@
-import { CHALLENGES, type DigestAnswers, isChallenge } from '../digest/answer.ts';
+import { CHALLENGE_HEADERS, type DigestClient, isChallenge } from '../digest/client.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
@@ -8,141 +8,134 @@ import type { SipClient } from '../ports/sip-server.ts';
 import { headerValues, type SipResponse } from '../sip/message.ts';
 import type { NextHop } from '../sip/next-hop.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
+import { type AvoidedTargets, hopKey } from './avoided-targets.ts';
 import { readProxy } from './contact.ts';
-import { type AvoidedTargets, nameOf } from './next-targets.ts';
 import { composeRegister, registrarUri } from './request.ts';
 import { grantedExpires, minExpires, type Redirect, redirectOf, retryAfter } from './response.ts';
 
-/** A little more than timer F of RFC 3261 17.1.2.2, at whose end the SIP server itself says 408. */
+/** Slightly longer than Timer F (RFC 3261 17.1.2.2), after which the SIP server itself answers 408. */
 const REQUEST_MS = 33_000;
-/** Requests to one target: 407, 401, a stale nonce of each, 423, and one to spare. */
-const MAX_ROUNDS = 6;
-/** More servers behind one name do not make it likelier that one answers. */
+/** Per target: the initial request, then 407, 401, a stale nonce for each, and 423. */
+const MAX_REQUESTS = 6;
 const MAX_TARGETS = 8;
 const MAX_ADDRESSES = 64;
 
-export interface AttemptWorld {
+export interface AttemptContext {
   readonly sip: SipClient;
   readonly nextHops: NextHops;
   readonly targets: AvoidedTargets;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Asked right before each request is sent. */
+  /** Whether we still lead; called before each request. */
   mayAct(): boolean;
 }
 
-/** One try to register, or to end a registration. */
+/** What to send: a REGISTER that makes, refreshes or ends a registration. */
 export interface Task {
   readonly trunk: Trunk;
-  /** Our Contact, a URI. */
   readonly contact: string;
   /** Seconds; 0 ends the registration. */
   readonly expires: number;
   readonly userAgent: string;
-  /** Of From. */
   readonly tag: string;
-  readonly answers: DigestAnswers;
-  /** After so many milliseconds no further request is sent. */
+  readonly digest: DigestClient;
+  /** No request is sent after this many milliseconds. */
   readonly deadlineMs: number;
   nextCseq(): number;
-  /** Whether anybody still wants it. */
-  wanted(): boolean;
+  /** False once the registration has moved on: its outcome no longer matters. */
+  isCurrent(): boolean;
 }
 
-export type Outcome = Granted | Failed | Dropped;
+export type Outcome = Granted | Failed | Abandoned;
 
+/** Expiries in seconds. */
 export interface Granted {
   readonly kind: 'granted';
-  /** As the answer says, seconds. */
   readonly expires: number;
-  /** What was asked in the end: more than at first after a 423. */
-  readonly asked: number;
+  /** Higher than in the task after a 423. */
+  readonly requestedExpires: number;
   readonly reason: string;
-  /** When the request was sent that was granted, milliseconds since the epoch. */
+  /** When the granted request was sent, milliseconds since the epoch. */
   readonly sentAt: number;
-  /** For trunk type `reg`: all addresses of the gateway; undefined when they could not be had. */
+  /** For trunk type `reg`: all addresses of the gateway, unless its name could not be resolved. */
   readonly addresses?: readonly string[];
 }
 
 export interface Failed {
   readonly kind: 'failed';
   readonly reason: string;
-  /** Of the last answer, if there was one. */
   readonly status?: number;
-  /** Seconds. */
-  readonly retryAfter?: number;
-  /** The fault is on our side: no connection to the SIP server, no DNS. */
-  readonly ours: boolean;
+  readonly retryAfterSeconds?: number;
+  /** True when our side failed, for example the SIP server or the DNS, not the carrier. */
+  readonly ourFault: boolean;
 }
 
-/** Not finished: nobody wants it, or we may not. */
-interface Dropped {
-  readonly kind: 'dropped';
+/** Stopped because the task is no longer current, or because we no longer lead. */
+interface Abandoned {
+  readonly kind: 'abandoned';
 }
 
-const DROPPED: Dropped = { kind: 'dropped' };
+const ABANDONED: Abandoned = { kind: 'abandoned' };
 
-interface Answered {
-  readonly kind: 'answered';
+interface FinalResponse {
+  readonly kind: 'response';
   readonly response: SipResponse;
   readonly sentAt: number;
-  /** What the status alone does not tell. */
   readonly why?: string;
 }
 
-/** Where requests go, before it is resolved. */
 type Destination = Redirect;
 
-/** Never throws; what nobody foresaw is logged and a failure. */
-export async function attempt(world: AttemptWorld, task: Task): Promise<Outcome> {
+/** Carries out a task. Never throws: an unexpected error is logged and counts as a failure. */
+export async function attempt(context: AttemptContext, task: Task): Promise<Outcome> {
   try {
-    return await new Attempt(world, task).run();
+    return await new Attempt(context, task).run();
   } catch (error) {
     if (error instanceof NameError || error instanceof Unavailable)
-      return { kind: 'failed', reason: error.message, ours: error instanceof Unavailable };
+      return { kind: 'failed', reason: error.message, ourFault: error instanceof Unavailable };
     if (error instanceof SipSyntaxError)
-      return { kind: 'failed', reason: `its settings make no valid request: ${error.message}`, ours: false };
+      return { kind: 'failed', reason: `its settings make no valid request: ${error.message}`, ourFault: false };
     const why = error instanceof Error ? error.stack : String(error);
-    world.logger.error({ why, gateway: task.trunk.gatewaySid }, 'registration attempt');
-    return { kind: 'failed', reason: 'internal error', ours: true };
+    context.logger.error({ why, gateway: task.trunk.gatewaySid }, 'registration attempt');
+    return { kind: 'failed', reason: 'internal error', ourFault: true };
   }
 }
 
 class Attempt {
   readonly #end: number;
-  #asked: number;
+  #expires: number;
 
   constructor(
-    private readonly world: AttemptWorld,
+    private readonly context: AttemptContext,
     private readonly task: Task,
   ) {
-    this.#end = world.timers.monotonic() + task.deadlineMs;
-    this.#asked = task.expires;
+    this.#end = context.timers.monotonic() + task.deadlineMs;
+    this.#expires = task.expires;
   }
 
   async run(): Promise<Outcome> {
     const { trunk } = this.task;
-    const own = trunk.outboundProxy ? readProxy(trunk.outboundProxy) : { host: trunk.host, port: trunk.port };
-    const first: Destination = { uri: registrarUri(trunk), transport: trunk.transport, ...own };
-    const seen = new Set<string>();
-    const result = await this.#towards(first, seen);
+    const { host, port } = trunk.outboundProxy ? readProxy(trunk.outboundProxy) : trunk;
+    const first: Destination = { uri: registrarUri(trunk), host, port, transport: trunk.transport };
+    const tried = new Set<string>();
+    const result = await this.#try(first, tried);
     if (!('redirect' in result)) return result;
-    const second = await this.#towards(result.redirect, seen);
-    return 'redirect' in second ? NO_FURTHER : second;
+    const second = await this.#try(result.redirect, tried);
+    return 'redirect' in second ? REDIRECTED_AGAIN : second;
   }
 
-  /** Tries the targets of a destination until one has an answer of its own (RFC 3263 4.3). */
-  async #towards(destination: Destination, seen: Set<string>): Promise<Outcome | { redirect: Redirect }> {
-    const { targets, nextHops, timers } = this.world;
+  /** Tries the targets of a destination in turn until one answers (RFC 3263 4.3). */
+  async #try(destination: Destination, tried: Set<string>): Promise<Outcome | { redirect: Redirect }> {
+    const { targets, nextHops, timers } = this.context;
     const resolved = await nextHops.resolve(destination.host, destination.port, destination.transport);
-    let last: Failed = NO_FURTHER;
+    let last: Failed = REDIRECTED_AGAIN;
     for (const hop of targets.order(resolved).slice(0, MAX_TARGETS)) {
-      const key = `${destination.uri} ${nameOf(hop)}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
+      const key = `${destination.uri} ${hopKey(hop)}`;
+      if (tried.has(key)) continue;
+      tried.add(key);
       if (timers.monotonic() >= this.#end) break;
-      const result = await this.#ask(destination.uri, hop);
-      if (result.kind === 'dropped') return result;
+      const result = await this.#request(destination.uri, hop);
+      if (result.kind === 'abandoned') return result;
       if (result.kind === 'failed') {
         last = result;
         continue;
@@ -161,17 +154,23 @@ class Attempt {
     return last;
   }
 
-  /** Asks one target, as often as it wants credentials or a longer expiry. */
-  async #ask(uri: string, hop: NextHop): Promise<Answered | Failed | Dropped> {
-    const { sip, timers } = this.world;
-    const { trunk, answers, contact, tag, userAgent } = this.task;
-    answers.begin();
+  /** Sends a REGISTER to one target, again with credentials or a longer expiry when it demands them. */
+  async #request(uri: string, hop: NextHop): Promise<FinalResponse | Failed | Abandoned> {
+    const { sip, timers } = this.context;
+    const { trunk, digest, contact, tag, userAgent } = this.task;
+    digest.begin();
     let raised = false;
-    for (let round = 1; ; round++) {
-      if (!this.task.wanted() || !this.world.mayAct()) return DROPPED;
+    for (let sent = 1; ; sent++) {
+      if (!this.task.isCurrent() || !this.context.mayAct()) return ABANDONED;
       const request = composeRegister(trunk, {
-        ...{ uri, hop, contact, tag, userAgent, expires: this.#asked, cseq: this.task.nextCseq() },
-        credentials: answers.headers('REGISTER', uri),
+        uri,
+        hop,
+        contact,
+        tag,
+        userAgent,
+        expires: this.#expires,
+        cseq: this.task.nextCseq(),
+        credentials: digest.credentials('REGISTER', uri),
       });
       const sentAt = timers.now();
       const deadline = Math.max(1, Math.min(REQUEST_MS, this.#end - timers.monotonic()));
@@ -180,47 +179,47 @@ class Attempt {
         response = await sip.request(request, deadline);
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
-        return this.task.wanted() ? { kind: 'failed', reason: error.message, ours: true } : DROPPED;
+        return this.task.isCurrent() ? { kind: 'failed', reason: error.message, ourFault: true } : ABANDONED;
       }
-      if (!this.task.wanted()) return DROPPED;
-      const answer: Answered = { kind: 'answered', response, sentAt };
-      if (round === MAX_ROUNDS || timers.monotonic() >= this.#end) return answer;
+      if (!this.task.isCurrent()) return ABANDONED;
+      const final: FinalResponse = { kind: 'response', response, sentAt };
+      if (sent === MAX_REQUESTS || timers.monotonic() >= this.#end) return final;
       if (isChallenge(response.status)) {
-        const verdict = answers.challenged(
+        const outcome = digest.challenged(
           response.status,
-          headerValues(response.headers, CHALLENGES[response.status]),
+          headerValues(response.headers, CHALLENGE_HEADERS[response.status]),
         );
-        if (verdict === 'refused') return { ...answer, why: 'credentials refused' };
-        if (verdict === 'unanswerable') return { ...answer, why: 'no challenge we can answer' };
+        if (outcome === 'refused') return { ...final, why: 'credentials refused' };
+        if (outcome === 'unsupported') return { ...final, why: 'no challenge we can answer' };
       } else if (response.status === 423 && !raised) {
         const least = minExpires(response);
-        if (least === undefined || least <= this.#asked || this.#asked === 0) return answer;
-        this.#asked = least;
+        if (least === undefined || least <= this.#expires || this.#expires === 0) return final;
+        this.#expires = least;
         raised = true;
-      } else return answer;
+      } else return final;
     }
   }
 
   async #granted(
-    { response, sentAt }: Answered,
+    { response, sentAt }: FinalResponse,
     destination: Destination,
     resolved: readonly NextHop[],
-  ): Promise<Granted | Dropped> {
-    const { trunk, contact, wanted } = this.task;
-    const ephemeral = trunk.trunkType === 'reg' && this.#asked > 0;
+  ): Promise<Granted | Abandoned> {
+    const { trunk, contact, isCurrent } = this.task;
+    const ephemeral = trunk.trunkType === 'reg' && this.#expires > 0;
     const addresses = ephemeral ? await this.#gatewayAddresses(destination, resolved) : undefined;
-    if (!wanted()) return DROPPED;
+    if (!isCurrent()) return ABANDONED;
     return {
       kind: 'granted',
-      expires: grantedExpires(response, contact, this.#asked),
-      asked: this.#asked,
+      expires: grantedExpires(response, contact, this.#expires),
+      requestedExpires: this.#expires,
       reason: `${response.status} ${response.reason}`,
       sentAt,
       ...(addresses && { addresses }),
     };
   }
 
-  /** Of the gateway itself: a proxy or a redirection is not where its calls come from. */
+  /** The addresses of the gateway itself, since its calls do not come from a proxy or redirect target. */
   async #gatewayAddresses(
     { host, port }: Destination,
     resolved: readonly NextHop[],
@@ -228,19 +227,21 @@ class Attempt {
     const { trunk } = this.task;
     try {
       const isGateway = host === trunk.host && port === trunk.port;
-      const hops = isGateway ? resolved : await this.world.nextHops.resolve(trunk.host, trunk.port, trunk.transport);
+      const hops = isGateway ? resolved : await this.context.nextHops.resolve(trunk.host, trunk.port, trunk.transport);
       return [...new Set(hops.map((hop) => hop.address))].slice(0, MAX_ADDRESSES);
     } catch (error) {
       if (!(error instanceof NameError || error instanceof Unavailable)) throw error;
-      this.world.logger.warn({ why: error.message, gateway: trunk.gatewaySid, host: trunk.host }, 'gateway addresses');
+      this.context.logger.warn(
+        { why: error.message, gateway: trunk.gatewaySid, host: trunk.host },
+        'gateway addresses',
+      );
       return undefined;
     }
   }
 }
 
-const NO_FURTHER: Failed = { kind: 'failed', reason: 'redirected again', ours: false };
+const REDIRECTED_AGAIN: Failed = { kind: 'failed', reason: 'redirected again', ourFault: false };
 
-/** The failure that a final response other than 2xx means. */
 function refusal(response: SipResponse, why?: string): Failed {
   const cause = why ?? (response.local ? LOCAL[response.status] : undefined);
   const seconds = retryAfter(response);
@@ -248,8 +249,8 @@ function refusal(response: SipResponse, why?: string): Failed {
     kind: 'failed',
     reason: `${response.status} ${response.reason}${cause ? `, ${cause}` : ''}`,
     status: response.status,
-    ours: false,
-    ...(seconds !== undefined && { retryAfter: seconds }),
+    ourFault: false,
+    ...(seconds !== undefined && { retryAfterSeconds: seconds }),
   };
 }
 

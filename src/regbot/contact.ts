@@ -1,13 +1,11 @@
 import type { Trunk } from '../ports/carriers.ts';
 import { addressOn } from '../sip/hostports.ts';
-import { bracketed } from '../sip/ip.ts';
+import { bracketed, unbracketed } from '../sip/ip.ts';
 import { parseUri, type SipUri } from '../sip/uri.ts';
 
-/** What decides on the host of our Contact, besides the trunk. */
+/** Together with the trunk, determines the host of our Contact. */
 export interface ContactRules {
-  /** Our address for every trunk, whatever it says. */
   readonly contactUseIp: boolean;
-  /** What the SIP server listens on, as {@link SipClient.hostports}. */
   readonly hostports: string;
   readonly sipDomain: string | undefined;
 }
@@ -28,17 +26,17 @@ export function scheme(trunk: Trunk): 'sip' | 'sips' {
   return trunk.sips ? 'sips' : 'sip';
 }
 
-/** The user under which we register, fit for a URI. */
+/** The user part of our AOR, escaped. */
 export function userOf(trunk: Trunk): string {
   return escapeUser(trunk.fromUser || trunk.username);
 }
 
-/** Names such as `acme@example.com` are common; what is escaped already stays as it is. */
+/** User names such as `acme@example.com` are common. Existing escapes are kept. */
 function escapeUser(user: string): string {
   return user.replace(/%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-_.!~*'()&=+$,;?/%]/gu, (char) => encodeURIComponent(char));
 }
 
-/** Whether two URIs are equal by RFC 3261 19.1.4, headers of a URI aside: a Contact of ours has none. */
+/** URI comparison of RFC 3261 19.1.4, without URI headers, which our Contacts do not have. */
 export function equalUris(a: SipUri, b: SipUri): boolean {
   const x = simplified(a);
   const y = simplified(b);
@@ -50,7 +48,7 @@ export function equalUris(a: SipUri, b: SipUri): boolean {
   });
 }
 
-/** Those of which one that only one URI has makes them differ; `transport`, as it may lead elsewhere. */
+/** Parameters that must be in both URIs or in neither; we add `transport`, which can change the target. */
 const MUST_BE_IN_BOTH = new Set(['user', 'ttl', 'method', 'maddr', 'transport']);
 
 function simplified(uri: SipUri) {
@@ -64,12 +62,9 @@ function simplified(uri: SipUri) {
   };
 }
 
-/**
- * Where an outbound proxy setting points: `host`, `host:port`, or a whole URI.
- * @throws SipSyntaxError
- */
+/** Parses an outbound proxy setting: `host`, `host:port` or a URI. @throws SipSyntaxError */
 export function readProxy(text: string): { host: string; port: number | undefined } {
   const trimmed = text.trim();
   const uri = parseUri(/^sips?:/i.test(trimmed) ? trimmed : `sip:${bracketed(trimmed)}`);
-  return { host: uri.host.replace(/^\[|\]$/g, ''), port: uri.port };
+  return { host: unbracketed(uri.host), port: uri.port };
 }

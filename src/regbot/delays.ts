@@ -1,27 +1,27 @@
 import type { Failed } from './attempt.ts';
 
 const FIRST_RETRY_MS = 30_000;
-/** After a fault on our side, which is usually over soon: a reconnect, a restart. */
+/** Failures on our side, such as a reconnect or restart, are usually short. */
 const FIRST_RETRY_OURS_MS = 2_000;
 const MAX_RETRY_OURS_MS = 30_000;
-/** A carrier may ask for patience, but not for ever; nor to be asked all the time. */
+/** Bounds of a carrier's Retry-After. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 const MIN_RETRY_MS = 1_000;
 
-/** When to renew a registration, milliseconds from now: at half its life, ±10 %. @param expires seconds */
+/** Milliseconds until a registration is refreshed: half its expiry, ±10 %. @param expires seconds */
 export function refreshDelay(expires: number, random: () => number): number {
   return jittered(expires * 500, random);
 }
 
 /**
- * When to try again, milliseconds from now: at Retry-After or up to a tenth later; else 30 s, doubled each time up to
- * the given maximum, ±10 %.
- * @param failures how many there were in a row, this one included
+ * Milliseconds until the next attempt: Retry-After plus up to 10 %, else 30 s doubled per failure up to the maximum,
+ * ±10 %.
+ * @param failures in a row, including this one
  */
 export function retryDelay(failure: Failed, failures: number, maxSeconds: number, random: () => number): number {
-  if (failure.retryAfter !== undefined)
-    return clamp(failure.retryAfter * 1000, MIN_RETRY_MS, MAX_RETRY_AFTER_MS) * (1 + random() / 10);
-  const [first, longest] = failure.ours ? [FIRST_RETRY_OURS_MS, MAX_RETRY_OURS_MS] : [FIRST_RETRY_MS, Infinity];
+  if (failure.retryAfterSeconds !== undefined)
+    return clamp(failure.retryAfterSeconds * 1000, MIN_RETRY_MS, MAX_RETRY_AFTER_MS) * (1 + random() / 10);
+  const [first, longest] = failure.ourFault ? [FIRST_RETRY_OURS_MS, MAX_RETRY_OURS_MS] : [FIRST_RETRY_MS, Infinity];
   const doubled = Math.min(first * 2 ** (failures - 1), longest);
   return jittered(clamp(doubled, MIN_RETRY_MS, Math.max(maxSeconds * 1000, MIN_RETRY_MS)), random);
 }

@@ -1,3 +1,4 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
@@ -11,26 +12,23 @@ interface Holder {
   readonly gatewaySid: string;
   readonly carrierSid: string;
   readonly addresses: readonly string[];
-  /** Milliseconds since the epoch. */
   readonly expiresAt: number;
 }
 
 /**
- * Which addresses are a carrier's because a registration of trunk type `reg` lives there. Keeps the store in line with
- * what the registrations hold, and tries again where the store did not answer. Several registrations of a carrier may
- * hold one address: it goes with the last of them.
+ * The addresses from which we accept a carrier's calls while a registration of trunk type `reg` lasts. Writes changes
+ * to the store, retrying while it is unavailable. Several registrations of a carrier may hold one address, which is
+ * removed when the last one releases it.
  */
 export class EphemeralAddresses {
-  /** By gateway. */
   readonly #holders = new Map<string, Holder>();
-  /** The same by carrier, to see who else holds an address. */
   readonly #carriers = new Map<string, readonly Holder[]>();
-  /** `carrier address` that the store has to be told about. */
+  /** `carrier address` pairs to write to the store. */
   readonly #dirty = new Set<string>();
   #writing = false;
   #retry: Timer | undefined;
   #sweep: Timer | undefined;
-  /** Changes when all is forgotten, so that writes under way end. */
+  /** Incremented by {@link forget}, which ends writes in progress. */
   #epoch = 0;
 
   constructor(
@@ -39,19 +37,19 @@ export class EphemeralAddresses {
     private readonly logger: Logger,
   ) {}
 
-  /** These addresses, and no others, are held by this trunk until then, milliseconds since the epoch. */
+  /** Replaces the addresses of a trunk. @param expiresAt milliseconds since the epoch */
   hold({ gatewaySid, carrierSid }: Trunk, addresses: readonly string[], expiresAt: number): void {
     this.#put(gatewaySid, { gatewaySid, carrierSid, addresses, expiresAt });
     this.#sweep ??= this.timers.after(SWEEP_MS, () => this.#dropExpired());
     this.#write();
   }
 
-  letGo({ gatewaySid }: Trunk): void {
+  release({ gatewaySid }: Trunk): void {
     this.#put(gatewaySid, undefined);
     this.#write();
   }
 
-  /** Forgets all and leaves the store as it is: whoever leads next goes on with it. */
+  /** Forgets all addresses but leaves the store unchanged, for the next leader. */
   forget(): void {
     this.#epoch++;
     this.#holders.clear();
@@ -74,7 +72,6 @@ export class EphemeralAddresses {
     this.#setSiblings(holder.carrierSid, [...this.#siblings(holder), holder]);
   }
 
-  /** The other holders of its carrier. */
   #siblings({ carrierSid, gatewaySid }: Holder): readonly Holder[] {
     return (this.#carriers.get(carrierSid) ?? []).filter((h) => h.gatewaySid !== gatewaySid);
   }
@@ -91,32 +88,41 @@ export class EphemeralAddresses {
     this.#write();
   }
 
-  /** One after the other, so that the store never sees an older state after a newer one. */
-  async #write(): Promise<void> {
+  #write(): void {
     if (this.#writing || this.#retry) return;
     this.#writing = true;
+    background(this.logger, 'writing of ephemeral gateways', () => this.#writeDirty());
+  }
+
+  /** Writes one pair at a time, so that an older state never overwrites a newer one. */
+  async #writeDirty(): Promise<void> {
     const epoch = this.#epoch;
     for (const entry of this.#dirty) {
       this.#dirty.delete(entry);
       try {
-        await this.#tell(entry);
-        if (epoch !== this.#epoch) return;
+        await this.#writeEntry(entry);
       } catch (error) {
+        if (epoch === this.#epoch) this.#retryLater(entry);
         if (!(error instanceof Unavailable)) throw error;
-        if (epoch !== this.#epoch) return;
-        this.#dirty.add(entry);
-        this.logger.warn({ why: error.message, waiting: this.#dirty.size }, 'ephemeral gateways not written');
-        this.#retry = this.timers.after(RETRY_MS, () => {
-          this.#retry = undefined;
-          this.#write();
-        });
-        break;
+        if (epoch === this.#epoch)
+          this.logger.warn({ why: error.message, waiting: this.#dirty.size }, 'ephemeral gateways not written');
+        return;
       }
+      if (epoch !== this.#epoch) return;
     }
     this.#writing = false;
   }
 
-  #tell(entry: string): Promise<void> {
+  #retryLater(entry: string): void {
+    this.#writing = false;
+    this.#dirty.add(entry);
+    this.#retry = this.timers.after(RETRY_MS, () => {
+      this.#retry = undefined;
+      this.#write();
+    });
+  }
+
+  #writeEntry(entry: string): Promise<void> {
     const [carrierSid = '', address = ''] = entry.split(' ');
     const holders = (this.#carriers.get(carrierSid) ?? []).filter((h) => h.addresses.includes(address));
     if (holders.length === 0) return this.store.remove(address, carrierSid);

@@ -1,4 +1,5 @@
-import type { Logger } from '../lib/logger.ts';
+import { defined } from '../lib/defined.ts';
+import { type Logger, traceOf } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
@@ -7,26 +8,24 @@ import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { NextHops } from '../ports/next-hops.ts';
 import type { SipClient } from '../ports/sip-server.ts';
+import { AvoidedTargets } from './avoided-targets.ts';
 import { EphemeralAddresses } from './ephemeral.ts';
 import type { Duty } from './leader.ts';
-import { AvoidedTargets } from './next-targets.ts';
 import { Pace } from './pace.ts';
-import {
-  Registration,
-  type RegistrationEvents,
-  type RegistrationSettings,
-  type RegistrationView,
-  type RegistrationWorld,
-} from './registration.ts';
 import { type Skipped, selectTrunks } from './select.ts';
 import { StatusWriter } from './status-writer.ts';
+import {
+  TrunkRegistration,
+  type TrunkRegistrationContext,
+  type TrunkRegistrationEvents,
+  type TrunkRegistrationSettings,
+  type TrunkRegistrationView,
+} from './trunk-registration.ts';
 
-export interface FleetSettings extends RegistrationSettings {
-  /** At most so many start together … */
+export interface FleetSettings extends TrunkRegistrationSettings {
   readonly batchSize: number;
-  /** … and the next so many no sooner, milliseconds. */
   readonly batchSleepMs: number;
-  /** How often the directory is read. */
+  /** Interval at which the directory is read. */
   readonly refreshSeconds: number;
 }
 
@@ -38,39 +37,36 @@ export interface FleetOptions {
   readonly alerts: Alerts;
   readonly logger: Logger;
   readonly timers: Timers;
-  /** From 0 to below 1. */
   readonly random: () => number;
   readonly settings: FleetSettings;
-  /** Of the {@link Leader}; asked before each request. */
+  /** Whether we lead; called before each request. */
   mayAct(): boolean;
 }
 
-/** What became of {@link Fleet.refreshNow}. */
 export type Refreshed = 'done' | 'unknown trunk' | 'not leading';
 
-/** Retry of a directory that does not answer, milliseconds. */
 const READ_RETRY_MS = 5_000;
 /**
- * A disabled trunk that is still in the directory was enabled by somebody: so long after we wrote it, milliseconds, even
- * a replica shows what we wrote.
+ * A trunk that is still in the directory this long after we disabled it was enabled again: by then replicas show what
+ * we wrote.
  */
 const DISABLED_GRACE_MS = 10_000;
 
 /**
- * All registrations at carriers, as the directory wants them, while this sidecar leads. Losing the lead stops them
- * without a word to the carriers: whoever leads next registers everything again.
+ * All trunk registrations, kept in line with the directory while this sidecar leads. On losing the lead it stops
+ * without un-registering, since the next leader registers everything again.
  */
 export class Fleet implements Duty {
-  readonly #world: RegistrationWorld;
+  readonly #context: TrunkRegistrationContext;
   readonly #pace: Pace;
   readonly #ephemeral: EphemeralAddresses;
   readonly #statuses: StatusWriter;
-  /** By gateway; those that are leaving too. */
-  readonly #registrations = new Map<string, Registration>();
+  /** By gateway sid, including those being un-registered. */
+  readonly #registrations = new Map<string, TrunkRegistration>();
   #skipped: ReadonlyMap<string, Skipped> = new Map();
   #sipDomain: string | undefined;
   #timer: Timer | undefined;
-  /** Counts the times we led: a read of an earlier one is not heard. */
+  /** Incremented when the lead is gained or lost; a read started at an earlier value is ignored. */
   #term = 0;
   #leading = false;
   #reading: Promise<void> | undefined;
@@ -81,8 +77,13 @@ export class Fleet implements Duty {
     this.#ephemeral = new EphemeralAddresses(ephemeral, timers, logger);
     this.#statuses = new StatusWriter(directory, logger);
     const sipDomain = () => this.#sipDomain;
-    this.#world = {
-      ...{ sip, nextHops, timers, logger, random, mayAct: () => options.mayAct() },
+    this.#context = {
+      sip,
+      nextHops,
+      timers,
+      logger,
+      random,
+      mayAct: () => options.mayAct(),
       settings: { ...settings, userAgent: settings.userAgent || `sbc-sip-sidecar/${VERSION}` },
       targets: new AvoidedTargets(timers),
       pace: this.#pace,
@@ -96,7 +97,7 @@ export class Fleet implements Duty {
   gained(): void {
     this.#leading = true;
     this.#term++;
-    this.#read();
+    void this.#read();
   }
 
   lost(): void {
@@ -113,13 +114,13 @@ export class Fleet implements Duty {
   }
 
   /**
-   * Follows the directory now, and renews one registration now when a gateway is named.
+   * Reads the directory now, and refreshes the registration of the given gateway.
    * @throws Unavailable when the directory does not answer
    */
   async refreshNow(gatewaySid?: string): Promise<Refreshed> {
     if (!this.#leading) return 'not leading';
     const term = this.#term;
-    // One that is under way may have begun before what the caller wants to be seen.
+    // A read in progress may have started before the caller's change.
     while (this.#reading) await this.#reading;
     if (term === this.#term) await this.#read();
     if (term !== this.#term) return 'not leading';
@@ -130,8 +131,8 @@ export class Fleet implements Duty {
     return 'done';
   }
 
-  /** Every registration as it is; none while another sidecar leads. */
-  snapshot(): RegistrationView[] {
+  /** The current registrations; none while another sidecar leads. */
+  snapshot(): TrunkRegistrationView[] {
     return [...this.#registrations.values()].map((registration) => registration.view());
   }
 
@@ -140,7 +141,7 @@ export class Fleet implements Duty {
     return [...this.#skipped.values()];
   }
 
-  /** Reads, and arranges for the next time. @throws Unavailable, which is logged already */
+  /** Reads the directory and schedules the next read. A failure is logged here, so a caller may ignore it. */
   #read(): Promise<void> {
     const { settings, timers, logger } = this.options;
     const term = this.#term;
@@ -148,52 +149,52 @@ export class Fleet implements Duty {
     const again = (ms: number) => {
       if (term !== this.#term) return;
       this.#reading = undefined;
-      this.#timer = timers.after(ms, () => this.#read());
+      this.#timer = timers.after(ms, () => void this.#read());
     };
-    const follow = this.#follow();
-    this.#reading = follow.then(
+    const reading = this.#update();
+    this.#reading = reading.then(
       () => again(settings.refreshSeconds * 1000),
       (error: unknown) => {
-        if (!(error instanceof Unavailable)) throw error;
-        logger.warn({ why: error.message }, 'carriers not read, registrations go on as they are');
+        const message = 'carriers not read, registrations go on as they are';
+        if (error instanceof Unavailable) logger.warn({ why: error.message }, message);
+        else logger.error({ why: traceOf(error) }, message);
         again(Math.min(READ_RETRY_MS, settings.refreshSeconds * 1000));
       },
     );
-    return follow;
+    return reading;
   }
 
-  async #follow(): Promise<void> {
+  async #update(): Promise<void> {
     const term = this.#term;
-    const asked = this.options.timers.now();
+    const readAt = this.options.timers.now();
     const carriers = await this.options.directory.read();
-    if (term === this.#term) this.#apply(carriers, asked);
+    if (term === this.#term) this.#apply(carriers, readAt);
   }
 
-  /** Makes the registrations what the directory said at that time. */
-  #apply({ trunks, sipDomain }: Carriers, asked: number): void {
+  #apply({ trunks, sipDomain }: Carriers, readAt: number): void {
     const { logger } = this.options;
     this.#sipDomain = sipDomain;
-    const { wanted, skipped } = selectTrunks(trunks);
+    const { selected, skipped } = selectTrunks(trunks);
     for (const { carrier, gateway, host, why } of skipped.values())
       if (this.#skipped.get(gateway)?.why !== why) logger.warn({ carrier, gateway, host, why }, 'not registered');
     this.#skipped = skipped;
 
     for (const [gatewaySid, registration] of this.#registrations)
-      if (!wanted.has(gatewaySid) && !registration.leaving) registration.remove();
-    for (const [gatewaySid, trunk] of wanted) {
+      if (!selected.has(gatewaySid) && !registration.leaving) registration.remove();
+    for (const [gatewaySid, trunk] of selected) {
       const registration = this.#registrations.get(gatewaySid);
-      if (!registration) this.#registrations.set(gatewaySid, new Registration(this.#world, trunk));
-      else if (!sameTrunk(registration.trunk, trunk) || registration.leaving || wasEnabled(registration, asked))
+      if (!registration) this.#registrations.set(gatewaySid, new TrunkRegistration(this.#context, trunk));
+      else if (!sameTrunk(registration.trunk, trunk) || registration.leaving || wasEnabled(registration, readAt))
         registration.change(trunk);
     }
   }
 
-  #events(): RegistrationEvents {
+  #events(): TrunkRegistrationEvents {
     const { directory, alerts, logger } = this.options;
     return {
       status: (trunk, status) => this.#statuses.write(trunk.carrierSid, status),
-      hold: (trunk, addresses, expiresAt) => this.#ephemeral.hold(trunk, addresses, expiresAt),
-      letGo: (trunk) => this.#ephemeral.letGo(trunk),
+      holdAddresses: (trunk, addresses, expiresAt) => this.#ephemeral.hold(trunk, addresses, expiresAt),
+      releaseAddresses: (trunk) => this.#ephemeral.release(trunk),
       gone: (trunk) => void this.#registrations.delete(trunk.gatewaySid),
       disable: async (trunk) => {
         await directory.disableRegistration(trunk.carrierSid, trunk.trunkType);
@@ -203,18 +204,17 @@ export class Fleet implements Duty {
             ? `Deactivating carrier ${carrierName} (sid:${carrierSid}) due to registration errors`
             : `Disabling Outbound Registration for carrier ${carrierName} (sid:${carrierSid})`;
         logger.warn({ carrier: carrierName, gateway: trunk.gatewaySid }, message);
-        alerts.raise({ message, ...(accountSid && { accountSid }), ...(serviceProviderSid && { serviceProviderSid }) });
+        alerts.raise(defined({ message, accountSid, serviceProviderSid }));
       },
     };
   }
 }
 
-/** Whether somebody enabled what we had disabled. @param asked when the directory was, milliseconds since the epoch */
-function wasEnabled({ disabledAt }: Registration, asked: number): boolean {
-  return disabledAt !== undefined && asked >= disabledAt + DISABLED_GRACE_MS;
+/** Whether a trunk was enabled again after we disabled it. @param readAt milliseconds since the epoch */
+function wasEnabled({ disabledAt }: TrunkRegistration, readAt: number): boolean {
+  return disabledAt !== undefined && readAt >= disabledAt + DISABLED_GRACE_MS;
 }
 
-/** Optional ones are absent rather than undefined, so that names and values say it all. */
 function sameTrunk(a: Trunk, b: Trunk): boolean {
   const names = Object.keys(a) as (keyof Trunk)[];
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);

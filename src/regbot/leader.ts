@@ -1,63 +1,60 @@
-import type { Logger } from '../lib/logger.ts';
-import type { Timer, Timers } from '../lib/timers.ts';
+import { background } from '../lib/background.ts';
+import { withDeadline } from '../lib/deadline.ts';
+import { type Logger, traceOf } from '../lib/logger.ts';
+import { sleep, type Timer, type Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
 
-/** What only one sidecar of a cluster does at a time. */
+/** Work that only one sidecar of a cluster does at a time. */
 export interface Duty {
-  /** We lead now; everything starts. */
   gained(): void;
-  /** We do not lead any more; nothing is sent from here on. */
+  /** Stops the work; nothing is sent after this returns. */
   lost(): void;
 }
 
 export interface LeaderOptions {
   readonly lease: Lease;
-  /** Length of the lease, milliseconds. */
   readonly lengthMs: number;
   readonly timers: Timers;
-  /** From 0 to below 1. */
   readonly random: () => number;
   readonly logger: Logger;
-  /** Names us at the store; no other sidecar may have it. */
+  /** Identifies this sidecar at the store; must be unique. */
   readonly token: string;
 }
 
-/** How often we look whether the lease is free: by the sum with `SETTLE_MS` a clean handover takes less than 2 s. */
+/** How often we try to take the lease. Together with `SETTLE_MS` a clean handover takes less than 2 s. */
 const POLL_MS = 1_000;
-/** ±20 % of it, so that sidecars do not ask together. */
+/** ±20 %, so that sidecars do not poll in step. */
 const POLL_JITTER = 0.4;
 /**
- * How often the holder looks whether the lease is still its own, and how long a new holder waits before it acts: when the
- * store lost the lease (a flush, a failover), the old holder has noticed by then.
+ * How often the holder checks the lease, and how long a new holder waits before it acts. If the store lost the lease (a
+ * flush, a failover), the old holder has noticed by then.
  */
 const CHECK_MS = 300;
 const SETTLE_MS = 600;
-/** For one question to the store. */
 const MAX_CALL_MS = 5_000;
-/** We stop so long before the lease ends, as a part of it: clocks differ, and what is sent takes a while to leave. */
+/** Fraction of the lease by which we stop early, since clocks differ and requests take time to leave. */
 const MARGIN = 0.1;
 
 /**
- * Holds a lease when it can, and says so. The time that counts is that before the store was asked, by the monotonic clock
- * and by the wall clock both: a process that slept (SIGSTOP, a paused machine) knows on waking that its time is over.
+ * Leader election with a lease. Its end is reckoned from before the call to the store, by both the monotonic and the
+ * wall clock, so that a process that was suspended (SIGSTOP, a paused machine) knows on waking that its lease is over.
  */
 export class Leader {
   readonly #duties: Duty[] = [];
-  /** While we lead: when that ends unless renewed, by either clock. */
+  /** While we lead: when the lease ends unless renewed. */
   #until: { readonly monotonic: number; readonly wall: number } | undefined;
   #deadline: Timer | undefined;
   /** By the monotonic clock. */
   #renewedAt = 0;
-  /** The store may hold our token: we asked for it and have no answer, or led until now. */
+  /** The store may hold our token: we led until now, or our call got no answer. */
   #maybeHeld = false;
-  #stopped = false;
-  #wake: (() => void) | undefined;
+  readonly #stopping = new AbortController();
   #started = false;
 
   constructor(private readonly options: LeaderOptions) {}
 
-  /** @param duty told from now on; at once when we lead already */
+  /** Calls `duty.gained` at once if we already lead. */
   add(duty: Duty): void {
     this.#duties.push(duty);
     if (this.mayAct()) duty.gained();
@@ -66,18 +63,17 @@ export class Leader {
   start(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#run();
+    background(this.options.logger, 'keeping of the lease', () => this.#run());
   }
 
-  /** Stands down and gives the lease back. Never throws, and takes no longer than one question to the store. */
+  /** Stops leading and releases the lease. Never throws, and takes no longer than one call to the store. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     this.#lose('told to stop');
-    this.#wake?.();
     if (this.#maybeHeld) await this.#ask(() => this.options.lease.release(this.options.token));
   }
 
-  /** Whether we lead, right now: to be asked before anything is sent. */
+  /** Whether we lead right now; call it before sending anything. */
   mayAct(): boolean {
     if (!this.#until) return false;
     const { timers } = this.options;
@@ -88,32 +84,45 @@ export class Leader {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const pause = this.mayAct() ? await this.#keep() : await this.#seek();
-      if (!this.#stopped && pause > 0) await this.#pause(pause);
+      const pauseMs = await this.#check();
+      if (pauseMs > 0) await this.#pause(pauseMs);
     }
   }
 
-  /** One look as the holder. @returns when to look again, milliseconds */
+  /** @returns milliseconds until the next check; after a fault too, as there may be no other sidecar to lead */
+  async #check(): Promise<number> {
+    try {
+      return this.mayAct() ? await this.#keep() : await this.#seek();
+    } catch (error) {
+      this.options.logger.error({ why: traceOf(error) }, 'lease');
+      return POLL_MS;
+    }
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /** Checks the lease as its holder. @returns milliseconds until the next check */
   async #keep(): Promise<number> {
     const { lease, lengthMs, token, timers } = this.options;
-    const asked = timers.monotonic();
-    if (asked - this.#renewedAt >= lengthMs / 3) {
+    if (timers.monotonic() - this.#renewedAt >= lengthMs / 3) {
       const renewed = await this.#renew();
-      if (renewed === false) this.#miss();
+      if (renewed === false) this.#missing();
     } else {
       const holder = await this.#ask(() => lease.holder());
-      if (holder && holder.value !== token) this.#miss();
+      if (holder && holder.value !== token) this.#missing();
     }
     return this.#until ? CHECK_MS : 0;
   }
 
-  /** The store says that another one holds the lease, or nobody: it forgot, and we may try for it at once. */
-  #miss(): void {
+  /** The store no longer has our lease; we may try to take it at once. */
+  #missing(): void {
     this.#maybeHeld = false;
     this.#lose('the lease is not ours any more');
   }
 
-  /** One try to become the holder. @returns when to look again, milliseconds */
+  /** Tries to take the lease. @returns milliseconds until the next attempt */
   async #seek(): Promise<number> {
     const { lease, lengthMs, token, random } = this.options;
     const poll = POLL_MS * (1 - POLL_JITTER / 2 + random() * POLL_JITTER);
@@ -130,24 +139,23 @@ export class Leader {
     return this.#until ? CHECK_MS : poll;
   }
 
-  /** @returns undefined when the store did not say */
   async #renew(): Promise<boolean | undefined> {
     const { lease, lengthMs, token, timers } = this.options;
-    const asked = { monotonic: timers.monotonic(), wall: timers.now() };
+    const calledAt = { monotonic: timers.monotonic(), wall: timers.now() };
     const renewed = await this.#ask(() => lease.renew(token, lengthMs));
-    if (renewed?.value && !this.#stopped) this.#lead(asked);
+    if (renewed?.value && !this.#stopped) this.#lead(calledAt);
     return renewed?.value;
   }
 
-  #lead(asked: { monotonic: number; wall: number }): void {
+  #lead(calledAt: { monotonic: number; wall: number }): void {
     const { lengthMs, timers, logger } = this.options;
-    // Whoever slept since the last look has lost what was, though the lease may be ours again.
+    // False after a suspension: the duties must start again although the lease may be ours again.
     const led = this.mayAct();
     const length = lengthMs * (1 - MARGIN);
-    const left = asked.monotonic + length - timers.monotonic();
-    if (left <= 0 || timers.now() >= asked.wall + length) return;
-    this.#renewedAt = asked.monotonic;
-    this.#until = { monotonic: asked.monotonic + length, wall: asked.wall + length };
+    const left = calledAt.monotonic + length - timers.monotonic();
+    if (left <= 0 || timers.now() >= calledAt.wall + length) return;
+    this.#renewedAt = calledAt.monotonic;
+    this.#until = { monotonic: calledAt.monotonic + length, wall: calledAt.wall + length };
     this.#deadline?.cancel();
     this.#deadline = timers.after(left, () => this.mayAct());
     if (led) return;
@@ -163,29 +171,20 @@ export class Leader {
     for (const duty of this.#duties) duty.lost();
   }
 
-  /** @returns undefined when there was no answer, or none in time */
+  /** @returns undefined when the store did not answer in time */
   async #ask<T>(question: () => Promise<T>): Promise<{ value: T } | undefined> {
     const { timers, logger, lengthMs } = this.options;
-    const late = Promise.withResolvers<undefined>();
-    const timer = timers.after(Math.min(MAX_CALL_MS, lengthMs / 3), () => late.resolve(undefined));
+    const late = () => new Unavailable('lease', 'no answer in time');
     try {
-      return await Promise.race([question().then((value) => ({ value })), late.promise]);
+      return { value: await withDeadline(question(), Math.min(MAX_CALL_MS, lengthMs / 3), late, timers) };
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       logger.warn({ why: error.message }, 'lease');
       return undefined;
-    } finally {
-      timer.cancel();
     }
   }
 
   #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.options.timers.after(ms, resolve);
-      this.#wake = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
+    return sleep(ms, this.options.timers, this.#stopping.signal);
   }
 }

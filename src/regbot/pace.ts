@@ -1,18 +1,16 @@
 import type { Timer, Timers } from '../lib/timers.ts';
 
-/** What waits for its turn. */
 export interface Paced {
   turn(): void;
 }
 
-/** Lets what is queued proceed in the order it came, so many at a time. */
+/** Starts queued items in order, `batchSize` at a time. */
 export class Pace {
-  /** A Set: nothing waits twice. */
+  /** A Set, so that no item is queued twice. */
   readonly #queue = new Set<Paced>();
   #timer: Timer | undefined;
   #left: number;
 
-  /** @param batchSleepMs between the starts of two batches */
   constructor(
     private readonly batchSize: number,
     private readonly batchSleepMs: number,

@@ -6,15 +6,12 @@ import { SipSyntaxError } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
 import { scheme, userOf } from './contact.ts';
 
-/** All of a REGISTER that changes between two of the same trunk. */
+/** The parts of a REGISTER that differ between requests of one trunk. */
 export interface RegisterParts {
-  /** Request-URI. */
   readonly uri: string;
-  /** Ours. */
   readonly contact: string;
   readonly hop: NextHop;
   readonly cseq: number;
-  /** Of From. */
   readonly tag: string;
   /** Seconds; 0 ends the registration (RFC 3261 10.2.2). */
   readonly expires: number;
@@ -22,24 +19,24 @@ export interface RegisterParts {
   readonly credentials: Readonly<Record<string, string>>;
 }
 
-/** The Request-URI of a trunk's REGISTER (RFC 3261 10.2). @throws SipSyntaxError when its realm is no host */
+/** The Request-URI of a trunk's REGISTER (RFC 3261 10.2). @throws SipSyntaxError when its realm is not a host */
 export function registrarUri(trunk: Trunk): string {
-  return sound(`${scheme(trunk)}:${bracketed(trunk.realm)}`);
+  return valid(`${scheme(trunk)}:${bracketed(trunk.realm)}`);
 }
 
 /**
- * A REGISTER (RFC 3261 10.2).
- * @throws SipSyntaxError when a text of the trunk does not fit into a header
+ * Composes a REGISTER (RFC 3261 10.2).
+ * @throws SipSyntaxError when a setting of the trunk makes an invalid URI or header
  */
 export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundRequest {
   const { uri, contact, hop, cseq, tag, expires, userAgent, credentials } = parts;
-  const aor = sound(`sip:${userOf(trunk)}@${bracketed(trunk.fromDomain || trunk.realm)}`);
+  const aor = valid(`sip:${userOf(trunk)}@${bracketed(trunk.fromDomain || trunk.realm)}`);
   const headers = {
     'Call-ID': trunk.gatewaySid,
     CSeq: `${cseq} REGISTER`,
     From: `<${aor}>;tag=${tag}`,
     To: `<${aor}>`,
-    Contact: `<${sound(contact)}>;expires=${expires}`,
+    Contact: `<${valid(contact)}>;expires=${expires}`,
     Expires: String(expires),
     'User-Agent': userAgent,
     ...credentials,
@@ -49,7 +46,7 @@ export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundReq
   return { method: 'REGISTER', uri, nextHop: hop, headers };
 }
 
-function sound(uri: string): string {
+function valid(uri: string): string {
   parseUri(uri);
   return uri;
 }

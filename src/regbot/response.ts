@@ -1,45 +1,39 @@
 import type { Trunk } from '../ports/carriers.ts';
+import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
+import { unbracketed } from '../sip/ip.ts';
 import { headerValue, headerValues, type SipResponse } from '../sip/message.ts';
 import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { param } from '../sip/params.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { tryParse } from '../sip/syntax.ts';
 import { formatUri, parseUri } from '../sip/uri.ts';
 import { equalUris } from './contact.ts';
 
-/** A registrar lists all contacts of the AOR; more than this of one are not ours to look through. */
 const MAX_CONTACTS = 50;
-/** The largest delta-seconds (RFC 3261 20.19). */
-export const MAX_EXPIRES = 2 ** 32 - 1;
 
 /**
- * For how many seconds a 2xx to our REGISTER binds our Contact (RFC 3261 10.2.4): as its own entry says, or the only
- * entry, else Expires, else what was asked.
+ * The expiry that a 2xx grants our Contact, seconds (RFC 3261 10.2.4): of its own entry or the only one, else the
+ * Expires header, else the requested expiry.
  */
-export function grantedExpires(response: SipResponse, contact: string, asked: number): number {
+export function grantedExpires(response: SipResponse, contact: string, requested: number): number {
   const contacts = contactsOf(response);
   const ours = parseUri(contact);
   const entry = contacts.find((c) => equalUris(c.uri, ours)) ?? (contacts.length === 1 ? contacts[0] : undefined);
-  return (
-    deltaSeconds(entry && param(entry.params, 'expires')) ??
-    deltaSeconds(headerValue(response.headers, 'Expires')) ??
-    asked
-  );
+  const own = entry && param(entry.params, 'expires');
+  return parseDeltaSeconds(own) ?? parseDeltaSeconds(headerValue(response.headers, 'Expires')) ?? requested;
 }
 
-/** Seconds, of Min-Expires (RFC 3261 20.23). */
+/** Min-Expires, seconds (RFC 3261 20.23). */
 export function minExpires(response: SipResponse): number | undefined {
-  return deltaSeconds(headerValue(response.headers, 'Min-Expires'));
+  return parseDeltaSeconds(headerValue(response.headers, 'Min-Expires'));
 }
 
-/** Seconds, of Retry-After, its comment and parameters left out (RFC 3261 20.33). */
+/** Retry-After, seconds, without its comment and parameters (RFC 3261 20.33). */
 export function retryAfter(response: SipResponse): number | undefined {
-  return deltaSeconds(/^\s*\d+/.exec(headerValue(response.headers, 'Retry-After') ?? '')?.[0]);
+  return parseDeltaSeconds(/^\s*\d+/.exec(headerValue(response.headers, 'Retry-After') ?? '')?.[0]);
 }
 
-/** Where a 301 or 302 sends us. */
 export interface Redirect {
-  /** The new Request-URI. */
   readonly uri: string;
   /** IPv6 without brackets. */
   readonly host: string;
@@ -48,38 +42,27 @@ export interface Redirect {
 }
 
 /**
- * The first Contact of a redirection that we may follow (RFC 3261 8.1.3.4): a SIP or SIPS URI, over a transport of ours,
- * and none that is less safe than the trunk wants.
+ * The first Contact of a redirection that we follow (RFC 3261 8.1.3.4): a SIP or SIPS URI with a supported transport,
+ * never less secure than the trunk's.
  */
 export function redirectOf(response: SipResponse, trunk: Trunk): Redirect | undefined {
   for (const { uri } of contactsOf(response)) {
-    const named = param(uri.params, 'transport')?.toLowerCase();
-    const transport = TRANSPORTS.find((t) => t === (uri.scheme === 'sips' ? 'tls' : (named ?? trunk.transport)));
+    const requested = param(uri.params, 'transport')?.toLowerCase();
+    const transport = TRANSPORTS.find((t) => t === (uri.scheme === 'sips' ? 'tls' : (requested ?? trunk.transport)));
     if (!transport || (trunk.transport === 'tls' && transport !== 'tls') || (trunk.sips && uri.scheme !== 'sips'))
       continue;
     const { scheme, host, hostKind, port } = uri;
-    // A registrar's URI has no user (RFC 3261 10.2), and what is left of its parameters is in the route.
+    // A REGISTER's Request-URI has no user (RFC 3261 10.2); the transport goes into the route.
     const registrar = { scheme, host, hostKind, ...(port !== undefined && { port }), params: [] };
-    return { uri: formatUri(registrar), host: host.replace(/^\[|\]$/g, ''), port, transport };
+    return { uri: formatUri(registrar), host: unbracketed(host), port, transport };
   }
   return undefined;
 }
 
 const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
-/** The contacts of all lines that can be read. */
 function contactsOf(response: SipResponse): NameAddr[] {
-  return headerValues(response.headers, 'Contact').flatMap((line) => {
-    try {
-      return parseNameAddrs(line, MAX_CONTACTS);
-    } catch (error) {
-      if (error instanceof SipSyntaxError) return [];
-      throw error;
-    }
-  });
-}
-
-function deltaSeconds(text: string | undefined): number | undefined {
-  const digits = text?.trim() ?? '';
-  return /^\d+$/.test(digits) ? Math.min(Number(digits), MAX_EXPIRES) : undefined;
+  return headerValues(response.headers, 'Contact').flatMap(
+    (line) => tryParse(() => parseNameAddrs(line, MAX_CONTACTS)) ?? [],
+  );
 }

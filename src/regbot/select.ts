@@ -2,21 +2,19 @@ import type { Trunk } from '../ports/carriers.ts';
 
 /** A trunk of the directory that is not registered. */
 export interface Skipped {
-  /** Its name. */
   readonly carrier: string;
   readonly carrierSid: string;
-  /** The sid. */
   readonly gateway: string;
   readonly host: string;
   readonly why: string;
 }
 
-/** Which of the directory's trunks are to be registered, and which not; both by gateway, in the directory's order. */
+/** Splits the directory's trunks into those to register and those not, both by gateway sid in the directory's order. */
 export function selectTrunks(trunks: readonly Trunk[]): {
-  wanted: ReadonlyMap<string, Trunk>;
+  selected: ReadonlyMap<string, Trunk>;
   skipped: ReadonlyMap<string, Skipped>;
 } {
-  const wanted = new Map<string, Trunk>();
+  const selected = new Map<string, Trunk>();
   const skipped = new Map<string, Skipped>();
   const first = new Map<string, string>();
   for (const trunk of trunks) {
@@ -28,13 +26,13 @@ export function selectTrunks(trunks: readonly Trunk[]): {
       continue;
     }
     const key = JSON.stringify([host.toLowerCase(), port, transport, realm.toLowerCase(), username, password]);
-    const twin = first.get(key);
-    if (twin !== undefined) {
-      skip(`the same registration as that of gateway ${twin}`);
+    const duplicate = first.get(key);
+    if (duplicate !== undefined) {
+      skip(`the same registration as that of gateway ${duplicate}`);
       continue;
     }
     first.set(key, gatewaySid);
-    wanted.set(gatewaySid, trunk);
+    selected.set(gatewaySid, trunk);
   }
-  return { wanted, skipped };
+  return { selected, skipped };
 }

@@ -8,65 +8,83 @@ export type State =
   | 'leaving'
   | 'stopped';
 
-export type Event = 'turn' | 'granted' | 'failed' | 'refused' | 'due' | 'changed' | 'removed' | 'left' | 'stop';
-export type Action = 'enqueue' | 'attempt' | 'keep' | 'retryLater' | 'disable' | 'leave' | 'end' | 'letGo' | 'forget';
+export type Event =
+  | 'turn'
+  | 'granted'
+  /** Any other final response, or none. */
+  | 'failed'
+  /** Failed, and the number of refusals in a row has reached the threshold. */
+  | 'refused'
+  | 'due'
+  /** Its settings changed, or a refresh was requested. */
+  | 'changed'
+  /** The carrier no longer requires registration. */
+  | 'removed'
+  /** Un-registering ended, successfully or not. */
+  | 'unregistered'
+  /** We no longer lead, or the process ends. */
+  | 'stop';
+
+export type Action =
+  | 'enqueue'
+  | 'attempt'
+  | 'scheduleRefresh'
+  | 'scheduleRetry'
+  | 'disable'
+  | 'unregister'
+  | 'clearExpiry'
+  | 'releaseAddresses'
+  | 'forget';
 
 /**
- * All that can happen to a registration: state, event, then the next state and what is done on the way there. What is
- * not in the table changes nothing: an answer after the stop, a turn that nobody waits for.
- *
- *   turn     the pace lets it go on            changed  its settings did, or somebody wants it renewed now
- *   granted  a 2xx                             removed  the carrier wants no registration any more
- *   failed   anything else, or no answer       left     the un-registering is over, well or not
- *   refused  failed, as often as ends it       stop     we do not lead any more, or the process ends
- *   due      the timer: refresh, or retry
+ * The transitions of a trunk registration: the next state, then the actions. Events that are not listed are ignored.
  */
 export const TABLE: { readonly [S in State]: { readonly [E in Event]?: readonly [State, ...Action[]] } } = {
   queued: {
     turn: ['registering', 'attempt'],
     changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
+    removed: ['leaving', 'unregister'],
+    stop: ['stopped', 'clearExpiry'],
   },
   registering: {
-    granted: ['registered', 'keep'],
-    failed: ['failing', 'retryLater'],
-    refused: ['disabled', 'letGo', 'disable'],
+    granted: ['registered', 'scheduleRefresh'],
+    failed: ['failing', 'scheduleRetry'],
+    refused: ['disabled', 'releaseAddresses', 'disable'],
     changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
+    removed: ['leaving', 'unregister'],
+    stop: ['stopped', 'clearExpiry'],
   },
   registered: {
     due: ['refreshing', 'attempt'],
     changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
+    removed: ['leaving', 'unregister'],
+    stop: ['stopped', 'clearExpiry'],
   },
   refreshing: {
-    granted: ['registered', 'keep'],
-    failed: ['failing', 'retryLater'],
-    refused: ['disabled', 'letGo', 'disable'],
+    granted: ['registered', 'scheduleRefresh'],
+    failed: ['failing', 'scheduleRetry'],
+    refused: ['disabled', 'releaseAddresses', 'disable'],
     changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
+    removed: ['leaving', 'unregister'],
+    stop: ['stopped', 'clearExpiry'],
   },
   failing: {
     due: ['queued', 'enqueue'],
     changed: ['queued', 'enqueue'],
-    removed: ['leaving', 'leave'],
-    stop: ['stopped', 'end'],
+    removed: ['leaving', 'unregister'],
+    stop: ['stopped', 'clearExpiry'],
   },
   disabled: {
     due: ['disabled', 'disable'],
     changed: ['queued', 'enqueue'],
-    removed: ['stopped', 'end', 'forget'],
-    stop: ['stopped', 'end'],
+    removed: ['stopped', 'clearExpiry', 'forget'],
+    stop: ['stopped', 'clearExpiry'],
   },
   leaving: {
     turn: ['leaving', 'attempt'],
-    left: ['stopped', 'letGo', 'end', 'forget'],
+    unregistered: ['stopped', 'releaseAddresses', 'clearExpiry', 'forget'],
     changed: ['queued', 'enqueue'],
-    stop: ['stopped', 'end'],
+    stop: ['stopped', 'clearExpiry'],
   },
   stopped: {},
 };

@@ -1,18 +1,19 @@
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { CarrierDirectory, RegisterStatus } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
 
-/** Statuses on their way to the database at a time: ten thousand trunks may change together. */
+/** Concurrent writes; ten thousand trunks may change together. */
 const CONCURRENCY = 4;
 
 /**
- * Writes carriers' register_status. Of a carrier only the last one that waits is written, and never two at a time. One
- * that could not be written is left: the next one will do. An outage is a line at its start and one at its end.
+ * Writes carriers' register_status. Writes for one carrier are serialized, and only the latest pending status is kept.
+ * A failed write is not retried, since the next status replaces it. An outage is logged once at its start and at its
+ * end.
  */
 export class StatusWriter {
-  readonly #waiting = new Map<string, RegisterStatus>();
+  readonly #pending = new Map<string, RegisterStatus>();
   readonly #writing = new Set<string>();
-  /** The last write failed. */
   #failing = false;
 
   constructor(
@@ -21,22 +22,22 @@ export class StatusWriter {
   ) {}
 
   write(carrierSid: string, status: RegisterStatus): void {
-    this.#waiting.set(carrierSid, status);
+    this.#pending.set(carrierSid, status);
     this.#proceed();
   }
 
-  /** Drops what still waits. */
+  /** Drops pending writes. */
   forget(): void {
-    this.#waiting.clear();
+    this.#pending.clear();
   }
 
   #proceed(): void {
-    for (const [carrierSid, status] of this.#waiting) {
+    for (const [carrierSid, status] of this.#pending) {
       if (this.#writing.size === CONCURRENCY) return;
       if (this.#writing.has(carrierSid)) continue;
-      this.#waiting.delete(carrierSid);
+      this.#pending.delete(carrierSid);
       this.#writing.add(carrierSid);
-      this.#save(carrierSid, status);
+      background(this.logger, 'saving of register_status', () => this.#save(carrierSid, status));
     }
   }
 
@@ -51,7 +52,7 @@ export class StatusWriter {
       this.#failing = true;
     } finally {
       this.#writing.delete(carrierSid);
+      this.#proceed();
     }
-    this.#proceed();
   }
 }

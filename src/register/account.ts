@@ -6,23 +6,23 @@ import { Refusal } from './reject.ts';
 export interface AccountRules {
   readonly directory: Directory;
   readonly alerts: Alerts;
-  /** Hosted platform: unknown realms get no explanation, device limits hold. */
+  /** On a hosted platform device limits apply and unknown realms get no explanation. */
   readonly hosting: boolean;
 }
 
-/** The account that a realm belongs to, if it may be used. */
+/** Finds the active account of a realm. */
 export async function findAccount({ directory, hosting }: AccountRules, aor: Aor): Promise<Account | Refusal> {
   const account = await directory.accountByRealm(aor.realm);
   if (!account) return new Refusal(hosting ? 'UnknownRealmHosted' : 'UnknownRealm', {}, aor.realm);
   return account.isActive ? account : new Refusal('AccountInactive', {}, aor.realm);
 }
 
-/** How many AORs the account may have in a realm; undefined: as many as it likes. */
+/** The maximum number of AORs in a realm of the account; undefined: no limit. */
 export async function deviceLimit({ directory, hosting }: AccountRules, account: Account): Promise<number | undefined> {
   return hosting ? directory.deviceLimit(account) : undefined;
 }
 
-/** Refuses a new AOR when the realm is full. One that has a binding may always renew it, unless the limit is 0. */
+/** Refuses a new AOR when the realm is full. An AOR with a binding may renew it, unless the limit is 0. */
 export function checkDeviceLimit(limit: number | undefined, { bindings, aorsInRealm }: AorState): Refusal | undefined {
   if (limit === undefined) return undefined;
   if (limit > 0 && (bindings.length > 0 || aorsInRealm < limit)) return undefined;

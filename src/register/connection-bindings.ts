@@ -1,139 +1,145 @@
 import pLimit from 'p-limit';
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
-import type { Aor, Binding, LocationService } from '../ports/location.ts';
-import { joinHostPort } from '../sip/ip.ts';
+import type { Aor, Binding, BindingSource, LocationService } from '../ports/location.ts';
 import type { SipRequest } from '../sip/message.ts';
-import type { Registration } from './registration.ts';
+import { type RegisterRequest, sourceUri } from './register-request.ts';
 
 export interface ConnectionBindingsOptions {
   readonly location: LocationService;
-  /** Whether a connection from there is open. @param address IPv6 without brackets */
+  /** Whether a connection from this address and port is open. @param address IPv6 without brackets */
   readonly isOpen: (address: string, port: number) => boolean;
-  /** So long after its connection a binding goes, unless it was renewed; 0: it stays until it expires. */
+  /** Bindings are removed this long after their connection closed, unless renewed; 0: they stay until they expire. */
   readonly graceSeconds: number;
-  /** AORs that are remembered altogether; those beyond stay until they expire. */
+  /** Maximum number of AORs tracked; bindings of further ones stay until they expire. */
   readonly maxAors?: number;
   readonly timers: Timers;
   readonly logger: Logger;
 }
 
-/** The far end of a connection. */
 interface Peer {
   /** IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
 }
 
-interface Registered {
+interface Registration {
   readonly aor: Aor;
   readonly protocol: string;
-  /** Until when its bindings last, milliseconds since the epoch. */
-  readonly until: number;
+  /** When the last of its bindings expires, milliseconds since the epoch. */
+  readonly expiresAt: number;
 }
 
-/** AORs of one connection that are remembered: a phone has one, a PBX may have all its extensions. */
-const MAX_AORS = 1000;
-const MAX_AORS_IN_ALL = 200_000;
-const MAX_REMOVALS_AT_A_TIME = 50;
-const RETRY_MS = 5000;
-const MAX_TRIES = 12;
+/** By `user@realm`. */
+type Registrations = Map<string, Registration>;
 
-/** Who has registered over a connection, by name. */
-type Users = Map<string, Registered>;
+const MAX_AORS_PER_CONNECTION = 1000;
+const MAX_AORS = 200_000;
+const MAX_CONCURRENT_REMOVALS = 50;
+const RETRY_MS = 5000;
+const MAX_ATTEMPTS = 12;
 
 /**
- * The bindings that live on connections (TCP, TLS, WebSocket). Whoever registered over one cannot be called any more
- * once it has ended: after a grace period, in which phones come back by themselves, their bindings are removed.
+ * Bindings made over connections (TCP, TLS, WebSocket). A phone cannot be called once its connection has closed, so its
+ * bindings are removed after a grace period in which it may reconnect.
  *
- * Connections are told apart by their far end alone: what a phone says in its Via is not always what arrives here, as
- * when a proxy in front of us takes the TLS off.
+ * A connection is identified by its remote address and port alone. The transport in Via may differ from ours, for
+ * example when a proxy in front of us terminates TLS.
  */
 export class ConnectionBindings {
-  /** By the source of the connection, as bindings have it. */
-  readonly #open = new Map<string, Users>();
+  /** Registrations over open connections, by {@link sourceUri}. */
+  readonly #open = new Map<string, Registrations>();
   readonly #timers = new Set<Timer>();
-  readonly #turns = pLimit(MAX_REMOVALS_AT_A_TIME);
+  readonly #removals = pLimit(MAX_CONCURRENT_REMOVALS);
   readonly #maxAors: number;
-  #remembered = 0;
+  #aors = 0;
 
   constructor(private readonly options: ConnectionBindingsOptions) {
-    this.#maxAors = options.maxAors ?? MAX_AORS_IN_ALL;
+    this.#maxAors = options.maxAors ?? MAX_AORS;
   }
 
   /**
-   * A REGISTER was granted; one that came over no connection is passed over.
-   * @param bindings all that its AOR has now
+   * Call after a REGISTER was granted; one received over UDP is ignored.
+   * @param bindings all current bindings of its AOR
    */
-  carries({ source }: SipRequest, registration: Registration, bindings: readonly Binding[]): void {
+  registered({ source }: SipRequest, parsed: RegisterRequest, bindings: readonly Binding[]): void {
     if (source.transport === 'udp') return;
-    const { protocol, proxy, aor } = registration;
-    const name = `${aor.user}@${aor.realm}`;
-    const users: Users = this.#open.get(proxy) ?? new Map();
+    const { protocol, proxy, aor } = parsed;
+    const key = `${aor.user}@${aor.realm}`;
+    const registrations: Registrations = this.#open.get(proxy) ?? new Map();
     const own = bindings.filter((binding) => binding.proxy === proxy);
     if (own.length === 0) {
-      if (users.delete(name)) this.#remembered--;
-      if (users.size === 0) this.#open.delete(proxy);
+      if (registrations.delete(key)) this.#aors--;
+      if (registrations.size === 0) this.#open.delete(proxy);
       return;
     }
-    if (!users.has(name)) {
-      if (users.size >= MAX_AORS || this.#remembered >= this.#maxAors) return;
-      this.#remembered++;
+    if (!registrations.has(key)) {
+      if (registrations.size >= MAX_AORS_PER_CONNECTION || this.#aors >= this.#maxAors) return;
+      this.#aors++;
     }
-    const until = Math.max(...own.map((binding) => binding.expiryTime));
-    this.#open.set(proxy, users.set(name, { aor, protocol, until }));
-    // It ended while we were at work.
-    if (!this.options.isOpen(source.address, source.port)) this.#ended(proxy);
+    const expiresAt = Math.max(...own.map((binding) => binding.expiryTime));
+    registrations.set(key, { aor, protocol, expiresAt });
+    this.#open.set(proxy, registrations);
+    // The connection may have closed while the REGISTER was processed.
+    if (!this.options.isOpen(source.address, source.port)) this.#closed(proxy);
   }
 
-  /** Whether somebody could not be called any more if this connection were closed. */
-  needs({ address, port }: Peer): boolean {
+  /** Whether a live binding was made over this connection. */
+  inUse(peer: Peer): boolean {
     const now = this.options.timers.now();
-    return [...(this.#open.get(nameOf(address, port))?.values() ?? [])].some(({ until }) => until > now);
+    const registrations = this.#open.get(sourceUri(peer))?.values() ?? [];
+    return [...registrations].some(({ expiresAt }) => expiresAt > now);
   }
 
-  /** A connection has ended. */
-  closed({ address, port }: Peer): void {
-    // Another one from the same port, at another of our listeners, may be the one.
-    if (!this.options.isOpen(address, port)) this.#ended(nameOf(address, port));
+  /** Call when a connection has closed. */
+  closed(peer: Peer): void {
+    // A connection from the same port to another of our listeners may still be open.
+    if (!this.options.isOpen(peer.address, peer.port)) this.#closed(sourceUri(peer));
   }
 
-  #ended(proxy: string): void {
-    const users = this.#open.get(proxy);
-    if (!users) return;
+  #closed(proxy: string): void {
+    const registrations = this.#open.get(proxy);
+    if (!registrations) return;
     this.#open.delete(proxy);
     const { graceSeconds, timers } = this.options;
     if (graceSeconds === 0) {
-      this.#remembered -= users.size;
+      this.#aors -= registrations.size;
       return;
     }
     const savedUntil = timers.now();
     this.#later(graceSeconds * 1000, () => {
-      this.#remembered -= users.size;
-      // Some are back, from the very same port.
-      const back = this.#open.get(proxy);
-      for (const [name, { aor, protocol }] of users)
-        if (!back?.has(name)) void this.#turns(() => this.#remove(aor, { proxy, protocol, savedUntil }, 1));
+      this.#aors -= registrations.size;
+      // A phone may have reconnected from the same port.
+      const reconnected = this.#open.get(proxy);
+      for (const [key, { aor, protocol }] of registrations)
+        if (!reconnected?.has(key)) this.#startRemoval(aor, { proxy, protocol, savedUntil }, 1);
     });
   }
 
-  /** Nothing is removed any more. */
+  /** Cancels all pending removals. */
   stop(): void {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
-    this.#turns.clearQueue();
+    this.#removals.clearQueue();
   }
 
-  async #remove(aor: Aor, source: Parameters<LocationService['removeFrom']>[1], tries: number): Promise<void> {
+  #startRemoval(aor: Aor, source: BindingSource, attempt: number): void {
+    background(this.options.logger, 'removal of bindings of a lost connection', () =>
+      this.#removals(() => this.#remove(aor, source, attempt)),
+    );
+  }
+
+  async #remove(aor: Aor, source: BindingSource, attempt: number): Promise<void> {
     const { location, logger } = this.options;
     try {
       const removed = await location.removeFrom(aor, source);
       if (removed > 0) logger.debug({ aor, proxy: source.proxy, removed }, 'connection lost, bindings removed');
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
-      if (tries >= MAX_TRIES) logger.warn({ aor, why: error.message }, 'bindings of a lost connection stay');
-      else this.#later(RETRY_MS, () => void this.#turns(() => this.#remove(aor, source, tries + 1)));
+      if (attempt >= MAX_ATTEMPTS) logger.warn({ aor, why: error.message }, 'bindings of a lost connection stay');
+      else this.#later(RETRY_MS, () => this.#startRemoval(aor, source, attempt + 1));
     }
   }
 
@@ -144,8 +150,4 @@ export class ConnectionBindings {
     });
     this.#timers.add(timer);
   }
-}
-
-function nameOf(address: string, port: number): string {
-  return `sip:${joinHostPort(address, port)}`;
 }

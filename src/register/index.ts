@@ -1,34 +1,48 @@
 import type { Logger } from '../lib/logger.ts';
 import type { Clock } from '../lib/timers.ts';
+import type { Account } from '../ports/directory.ts';
 import { Unavailable } from '../ports/errors.ts';
+import type { AorState, Binding, UpdateOutcome } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { accept } from './accept.ts';
 import { type AccountRules, alertDeviceLimit, checkDeviceLimit, deviceLimit, findAccount } from './account.ts';
-import { type AuthenticationRules, authenticate, challenge, presentedCredentials } from './authenticate.ts';
+import {
+  type AuthenticationRules,
+  authenticate,
+  challenge,
+  type PresentedCredentials,
+  presentedCredentials,
+} from './authenticate.ts';
 import type { ConnectionBindings } from './connection-bindings.ts';
 import { isRefresh } from './refresh.ts';
-import { addsContacts, checkDomain, type RegistrationLimits, readRegistration } from './registration.ts';
+import {
+  addsBindings,
+  checkDomain,
+  type ExpiryLimits,
+  parseRegister,
+  type RegisterRequest,
+} from './register-request.ts';
 import { Refusal, reject } from './reject.ts';
 import { type SaveRules, save } from './save.ts';
 
 export type RegisterRules = AccountRules &
   AuthenticationRules &
   SaveRules & {
-    readonly limits: RegistrationLimits;
+    readonly limits: ExpiryLimits;
     readonly clock: Clock;
     readonly logger: Logger;
-    /** Where the SIP server tells when a connection ends: what came over it goes with it. */
+    /** Present where the SIP server reports closed connections. */
     readonly connections?: ConnectionBindings;
   };
 
 /**
- * What happens to a REGISTER, in the order of RFC 3261 10.3; any step may answer. Never throws: what nobody foresaw is
- * logged and answered 500.
+ * Processes a REGISTER as a registrar (RFC 3261 10.3). Never throws: an unavailable store is answered 503, an
+ * unexpected error is logged and answered 500.
  */
 export async function register(rules: RegisterRules, request: SipRequest): Promise<SipAnswer> {
   try {
-    const answer = await process(rules, request);
+    const answer = await processRegister(rules, request);
     return answer instanceof Refusal ? refuse(rules, request, answer) : answer;
   } catch (error) {
     if (error instanceof Unavailable) return refuse(rules, request, new Refusal('StoreUnavailable', {}, error.message));
@@ -37,55 +51,80 @@ export async function register(rules: RegisterRules, request: SipRequest): Promi
   }
 }
 
-async function process(rules: RegisterRules, request: SipRequest): Promise<SipAnswer | Refusal> {
-  // The domain must be a name.
-  const wrongDomain = checkDomain(request);
-  if (wrongDomain) return wrongDomain;
+async function processRegister(rules: RegisterRules, request: SipRequest): Promise<SipAnswer | Refusal> {
+  // RFC 3261 10.3 step 1: the Request-URI names a domain.
+  const badDomain = checkDomain(request);
+  if (badDomain) return badDomain;
 
-  // Read what is asked for: AOR, contacts, expiries, source.
-  const registration = readRegistration(request, rules.limits);
-  if (registration instanceof Refusal) return registration;
-  const { aor } = registration;
-  const presented = presentedCredentials(rules, request, aor);
-  if (presented instanceof Refusal) return presented;
+  // Syntax, before anything is looked up: AOR, Contacts and expiries (steps 5 to 7), credentials.
+  const parsed = parseRegister(request, rules.limits);
+  if (parsed instanceof Refusal) return parsed;
+  const { aor } = parsed;
+  const credentials = presentedCredentials(rules, request, aor);
+  if (credentials instanceof Refusal) return credentials;
 
-  // What only confirms a binding is answered without asking anyone else.
-  const state = await rules.location.lookup(aor, {
-    countRealm: rules.hosting,
-    ...(presented?.nonce.state === 'fresh' && { nonceId: presented.nonce.id }),
-  });
-  const received = rules.clock.now();
-  if (isRefresh(registration, state.bindings, received)) {
-    rules.connections?.carries(request, registration, state.bindings);
-    return accept(registration, state.bindings, received);
-  }
+  // A refresh changes no binding, so it is granted without authentication.
+  const state = await lookUp(rules, parsed, credentials);
+  const receivedAt = rules.clock.now();
+  if (isRefresh(parsed, state.bindings, receivedAt)) return grant(rules, request, parsed, state.bindings, receivedAt);
 
-  // The account exists, is active and has room.
+  // The domain belongs to an active account that has room for the AOR.
   const account = await findAccount(rules, aor);
   if (account instanceof Refusal) return account;
-  const limit = addsContacts(registration) ? await deviceLimit(rules, account) : undefined;
-  const full = checkDeviceLimit(limit, state);
-  if (full) {
-    alertDeviceLimit(rules, account, limit ?? 0);
-    return full;
+  const maxAors = addsBindings(parsed) ? await deviceLimit(rules, account) : undefined;
+  const tooManyDevices = checkDeviceLimit(maxAors, state);
+  if (tooManyDevices) {
+    alertDeviceLimit(rules, account, maxAors ?? 0);
+    return tooManyDevices;
   }
 
-  // The user is who they say.
-  const user = await authenticate(rules, request, registration, account, presented, state);
+  // Steps 3 and 4: authenticate the user, who must be allowed to register this AOR.
+  const user = await authenticate(rules, request, parsed, account, credentials, state);
   if (user instanceof Refusal) return user;
 
-  // The bindings are stored, and only then granted.
-  const now = rules.clock.now();
-  const outcome = await save(rules, registration, user, limit, now);
-  if (outcome.ok) {
-    rules.connections?.carries(request, registration, outcome.bindings);
-    return accept(registration, outcome.bindings, now);
-  }
-  switch (outcome.refusal) {
+  // Step 7: update the bindings, all or none.
+  const savedAt = rules.clock.now();
+  const outcome = await save(rules, parsed, user, maxAors, savedAt);
+  if (!outcome.ok) return updateRefusal(rules, parsed, account, maxAors ?? 0, outcome.refusal);
+
+  // Step 8: 200 with the current bindings.
+  return grant(rules, request, parsed, outcome.bindings, savedAt);
+}
+
+function lookUp(
+  { location, hosting }: RegisterRules,
+  { aor }: RegisterRequest,
+  credentials: PresentedCredentials | undefined,
+): Promise<AorState> {
+  return location.lookup(aor, {
+    countRealm: hosting,
+    ...(credentials?.nonce.state === 'fresh' && { nonceId: credentials.nonce.id }),
+  });
+}
+
+function grant(
+  { connections }: RegisterRules,
+  request: SipRequest,
+  parsed: RegisterRequest,
+  bindings: readonly Binding[],
+  now: number,
+): SipAnswer {
+  connections?.registered(request, parsed, bindings);
+  return accept(parsed, bindings, now);
+}
+
+function updateRefusal(
+  rules: RegisterRules,
+  { aor }: RegisterRequest,
+  account: Account,
+  maxAors: number,
+  reason: Extract<UpdateOutcome, { ok: false }>['refusal'],
+): Refusal {
+  switch (reason) {
     case 'replay':
       return challenge(rules, aor, true);
     case 'too-many-aors':
-      alertDeviceLimit(rules, account, limit ?? 0);
+      alertDeviceLimit(rules, account, maxAors);
       return new Refusal('TooManyDevices');
     case 'too-many-contacts':
       return new Refusal('TooManyContacts');

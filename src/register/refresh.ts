@@ -1,17 +1,21 @@
 import type { Binding } from '../ports/location.ts';
-import type { Registration } from './registration.ts';
+import type { RegisterRequest } from './register-request.ts';
 
-/** Phones behind a NAT are told to come back within this, seconds, so that its mapping stays open. */
+/** Longest expiry granted over UDP, seconds, so that the phone's REGISTERs keep its NAT mapping open. */
 export const NAT_EXPIRES = 30;
 
 /**
- * Whether a REGISTER only confirms bindings that we hold and that have more than 30 s to go: same contact, same source.
- * It is answered without authentication, since it changes nothing: who could forge it gains nothing.
+ * Whether a REGISTER only confirms existing bindings: same contact, same source, more than 30 s left. Such a request
+ * needs no authentication, because granting it changes nothing.
  * @param now milliseconds since the epoch
  */
-export function isRefresh({ wish, proxy, protocol }: Registration, bindings: readonly Binding[], now: number): boolean {
-  if (wish.kind !== 'contacts') return false;
-  return wish.contacts.every(
+export function isRefresh(
+  { operation, proxy, protocol }: RegisterRequest,
+  bindings: readonly Binding[],
+  now: number,
+): boolean {
+  if (operation.kind !== 'update') return false;
+  return operation.contacts.every(
     (contact) =>
       contact.expires > 0 &&
       bindings.some(

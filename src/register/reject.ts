@@ -2,9 +2,7 @@ import type { SipAnswer } from '../ports/sip-server.ts';
 
 interface Rejection {
   readonly status: number;
-  /** Reason phrase, where it differs from the usual one. */
   readonly phrase?: string;
-  /** Goes into the X-Reason header. */
   readonly why?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -12,7 +10,7 @@ interface Rejection {
 
 const RETRY = { 'Retry-After': '5' };
 
-/** Every way a REGISTER can be refused, and how the refusal looks. Nothing else in this folder writes a status code. */
+/** Every reason to refuse a REGISTER. No other code in this folder writes an error status. */
 const REJECTIONS = {
   DomainIsAddress: { status: 403, level: 'info' },
   InvalidAor: { status: 403, why: 'Invalid address of record', level: 'info' },
@@ -25,7 +23,6 @@ const REJECTIONS = {
   IntervalTooBrief: { status: 423, level: 'debug' },
   AccountInactive: { status: 403, why: 'Account has been deactivated', level: 'info' },
   UnknownRealm: { status: 403, why: 'Unknown or invalid realm', level: 'info' },
-  /** On a hosted platform the realm is not explained to strangers. */
   UnknownRealmHosted: { status: 403, level: 'info' },
   TooManyDevices: { status: 503, phrase: 'Max Devices Registered', level: 'info' },
   Challenge: { status: 401, level: 'debug' },
@@ -41,13 +38,12 @@ const REJECTIONS = {
 
 export type RefusalReason = keyof typeof REJECTIONS;
 
-/** A REGISTER that will not be granted: a value, so that every step can return one. */
+/** The refusal of a REGISTER. A value rather than an exception, so that any step can return one. */
 export class Refusal {
   constructor(
     readonly reason: RefusalReason,
-    /** Headers that depend on the request; they go over those of the table. */
+    /** Headers that depend on the request; they override those of the table. */
     readonly headers: SipAnswer['headers'] = {},
-    /** For the log only. */
     readonly detail?: string,
   ) {}
 
@@ -56,7 +52,7 @@ export class Refusal {
   }
 }
 
-/** The SIP answer of a refusal. */
+/** The response that a refusal is sent as. */
 export function reject(refusal: Refusal): SipAnswer {
   const { status, phrase, why, headers }: Rejection = REJECTIONS[refusal.reason];
   return {

@@ -1,7 +1,7 @@
 import type { Binding, LocationService, Update, UpdateOutcome } from '../ports/location.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import type { Authenticated } from './authenticate.ts';
-import type { AskedContact, Registration } from './registration.ts';
+import type { RegisterRequest, RequestedContact } from './register-request.ts';
 
 export interface SaveRules {
   readonly location: LocationService;
@@ -9,39 +9,40 @@ export interface SaveRules {
   readonly sipServer: Pick<SipServer, 'hostports' | 'privateAddress'>;
   /** Seconds; 0: no maximum. */
   readonly maxExpires: number;
-  /** Bindings side by side for one AOR. */
   readonly maxContacts: number;
 }
 
 /**
- * Stores, removes or only lists the bindings, as the REGISTER asks (RFC 3261 10.3 step 7).
+ * Adds, renews, removes or only lists bindings (RFC 3261 10.3 steps 6 and 7).
+ * @throws Unavailable when the store does not answer
  * @param now milliseconds since the epoch @param maxAorsInRealm undefined: no limit
  */
 export function save(
   { location, sipServer, maxExpires, maxContacts }: SaveRules,
-  registration: Registration,
+  parsed: RegisterRequest,
   { grant, maxExpires: grantedExpires, nonce }: Authenticated,
   maxAorsInRealm: number | undefined,
   now: number,
 ): Promise<UpdateOutcome> {
-  const { aor, callId, cseq, wish } = registration;
+  const { aor, callId, cseq, operation } = parsed;
   const limit = Math.min(maxExpires || Number.POSITIVE_INFINITY, grantedExpires ?? Number.POSITIVE_INFINITY);
-  const contacts = wish.kind === 'contacts' ? wish.contacts : [];
-  const wanted = contacts.filter((c) => c.expires > 0);
+  const contacts = operation.kind === 'update' ? operation.contacts : [];
+  const added = contacts.filter((c) => c.expires > 0);
+  const removed = contacts.filter((c) => c.expires === 0);
   const update: Update = {
     aor,
     callId,
     cseq,
-    // Where only one contact can be kept, it is the first one named: the phone's own preference.
-    save: (maxContacts === 1 ? wanted.slice(0, 1) : wanted).map(binding),
-    remove: wish.kind === 'remove-all' ? 'all' : contacts.filter((c) => c.expires === 0).flatMap((c) => [c.key, c.uri]),
+    // The first Contact is the phone's preferred one.
+    save: (maxContacts === 1 ? added.slice(0, 1) : added).map(binding),
+    remove: operation.kind === 'remove-all' ? 'all' : removed.flatMap((c) => [c.key, c.uri]),
     maxContacts,
     nonce,
     ...(maxAorsInRealm !== undefined && { maxAorsInRealm }),
   };
   return location.update(update);
 
-  function binding(contact: AskedContact, index: number): Binding {
+  function binding(contact: RequestedContact): Binding {
     return {
       grant,
       key: contact.key,
@@ -49,14 +50,13 @@ export function save(
       contactParams: contact.params,
       callId,
       cseq,
-      protocol: registration.protocol,
-      proxy: registration.proxy,
+      protocol: parsed.protocol,
+      proxy: parsed.proxy,
       sbcAddress: sipServer.hostports,
       privateSbcAddress: sipServer.privateAddress,
-      ...(registration.userAgent !== undefined && { userAgent: registration.userAgent }),
+      ...(parsed.userAgent !== undefined && { userAgent: parsed.userAgent }),
       expiryTime: now + Math.min(contact.expires, limit) * 1000,
-      // The first Contact is the preferred one: it counts as the newest.
-      savedAt: now - index / 1000,
+      savedAt: now,
     };
   }
 }

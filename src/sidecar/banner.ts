@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { DemoAccount } from '../adapters/sqlite/demo-account.ts';
 import type { Config } from '../config/index.ts';
 import { VERSION } from '../lib/version.ts';
+import type { DemoAccount } from '../provision/demo-account.ts';
 
 /** What a person sees first in embedded mode: what listens where, with which user to try it, and how. */
 export function banner(config: Config, hostports: string, demo: DemoAccount | undefined): string {

@@ -9,7 +9,7 @@ import { Unavailable } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
-import type { RegistrationView } from '../regbot/registration.ts';
+import type { TrunkRegistrationView } from '../regbot/trunk-registration.ts';
 import type { Outbound } from './outbound.ts';
 import type { Stores } from './stores.ts';
 
@@ -82,7 +82,7 @@ async function unknownTrunk(gateway: string | undefined, leadership: () => Promi
   return holder === null ? 'no sidecar registers at carriers now' : `another sidecar registers at carriers: ${holder}`;
 }
 
-function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: RegistrationView): TrunkRow {
+function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: TrunkRegistrationView): TrunkRow {
   return {
     ...rest,
     port: port ?? null,

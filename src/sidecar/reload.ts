@@ -35,8 +35,8 @@ export function reload({ config, stores, edge, outbound, logger }: Reloadable): 
     }
   };
   const { provision: file, tlsCerts } = config.embedded;
-  if (config.parts.directory === 'sqlite' && file)
-    step(`provisioning applied again from ${file}`, () => provision(config, stores));
+  const { provisioning } = stores;
+  if (provisioning && file) step(`provisioning applied again from ${file}`, () => provision(provisioning, file));
   if (edge && tlsCerts.length > 0) step('certificate renewed', () => edge.reloadCertificates());
   step('cached accounts forgotten', () => stores.forget());
   outbound.follow();

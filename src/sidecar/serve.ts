@@ -9,8 +9,8 @@ import { CertificateError, Edge, ListenError } from '../edge/index.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
-import { Repeats } from '../lib/once-per.ts';
-import { waitFor } from '../lib/retry.ts';
+import { OncePer } from '../lib/once-per.ts';
+import { retry } from '../lib/retry.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
@@ -66,7 +66,7 @@ async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void
   open.defer(() => admin.stop());
   const stores = openStores(config, logger, systemClock);
   open.defer(() => stores.close());
-  const demo = provision(config, stores);
+  const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
 
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
@@ -93,7 +93,8 @@ async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void
   admin.serve((request) => perform(rules, request));
   open.defer(onHangup(() => reloadOrComplain(reloadable)));
 
-  for (const { name, probe } of stores.probes) if (!(await waitFor(name, probe, logger, stop))) return;
+  for (const { name, probe } of stores.probes)
+    if (!(await retry(probe, { name, signal: stop, timers: systemTimers, logger }))) return;
   stores.start();
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
@@ -153,7 +154,7 @@ function bindingsOfConnections(
     logger,
   });
   connections.onEnded((peer) => bindings.closed(peer));
-  connections.keepWhile((peer) => bindings.needs(peer));
+  connections.keepWhile((peer) => bindings.inUse(peer));
   return bindings;
 }
 
@@ -186,7 +187,7 @@ function registerRules(
 }
 
 function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {
-  const warnings = new Repeats(STRANGER_WARNING_INTERVAL_MS, systemClock);
+  const warnings = new OncePer(STRANGER_WARNING_INTERVAL_MS, systemClock);
   return { pool, networks: platform.networks, logger, mayWarn: (address) => warnings.isDue(address) };
 }
 

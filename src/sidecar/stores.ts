@@ -19,18 +19,20 @@ import { SqliteGatewayBlacklist } from '../adapters/sqlite/gateway-blacklist.ts'
 import { SqliteLease } from '../adapters/sqlite/lease.ts';
 import { SqliteLocationService } from '../adapters/sqlite/location.ts';
 import { openSqlite } from '../adapters/sqlite/open.ts';
+import { SqliteProvisioning } from '../adapters/sqlite/provisioning.ts';
 import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret } from '../adapters/sqlite/settings.ts';
 import type { Config } from '../config/index.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Clock } from '../lib/timers.ts';
+import { type Clock, systemTimers } from '../lib/timers.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
 import type { Directory } from '../ports/directory.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
 import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { LocationService } from '../ports/location.ts';
+import type { ProvisioningStore } from '../ports/provisioning.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 
@@ -48,6 +50,8 @@ interface DatabaseStores {
   readonly directory: Directory;
   readonly carriers: CarrierDirectory;
   readonly addresses: SbcAddresses;
+  /** SQLite only. */
+  readonly provisioning?: ProvisioningStore;
 }
 
 /** What a store needs of whoever opens it. */
@@ -61,9 +65,6 @@ interface Opened {
 export interface Stores extends SharedStores, DatabaseStores, Opened {
   /** What client passwords are encrypted with and nonces are made from. */
   readonly secret: string;
-  readonly cipher: ClientPasswordCipher;
-  /** There when it is used for anything. */
-  readonly sqlite: Database | undefined;
   /** Background work; after the probes have answered. */
   start(): void;
   /** Forgets cached accounts and clients. */
@@ -93,8 +94,6 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
     directory,
     carriers: new CachedCarriers(database.carriers, times.staleMs, clock, logger),
     secret,
-    cipher,
-    sqlite,
     probes: [...shared.probes, ...database.probes],
     forget: () => directory.clear(),
     async close() {
@@ -107,8 +106,8 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
 function sharedInRedis(config: Config, logger: Logger, clock: Clock): SharedStores & Opened & Pick<Stores, 'start'> {
   const redis = connectRedis(config.redis, logger);
   const { clusterId } = config.platform;
-  const location = new RedisLocationService(redis, clock, logger);
-  const index = new RealmIndexKeeper(redis, logger);
+  const location = new RedisLocationService(redis, systemTimers, logger);
+  const index = new RealmIndexKeeper(redis, systemTimers, logger);
   return {
     location,
     pool: new RedisServerPool(redis, clusterId, clock),
@@ -186,6 +185,7 @@ function databaseInSqlite(
     directory: new SqlDirectory(db, 'SQLite', cipher, clock, logger),
     carriers: new SqlCarriers(db, kyselyOver(statuses), 'SQLite', logger),
     addresses: new SqliteSbcAddresses(sqlite),
+    provisioning: new SqliteProvisioning(sqlite, cipher),
     probes: [],
     close: async () => statuses.close(),
   };

@@ -1,4 +1,4 @@
-import { SipSyntaxError } from './syntax.ts';
+import { SipSyntaxError, TOKEN } from './syntax.ts';
 
 /** The sequence number of a request and its method (RFC 3261 20.16). */
 export interface CSeq {
@@ -6,7 +6,7 @@ export interface CSeq {
   readonly method: string;
 }
 
-const CSEQ = /^(\d+)[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)$/;
+const CSEQ = new RegExp(String.raw`^(\d+)[ \t]+(${TOKEN})$`);
 /** RFC 3261 8.1.1.5: less than 2**31. */
 const LIMIT = 2 ** 31;
 

@@ -1,16 +1,23 @@
 import { param, parseParams } from './params.ts';
-import { Cursor, SipSyntaxError } from './syntax.ts';
+import { Cursor, TOKEN, TOKEN_CHARS, tryParse } from './syntax.ts';
 
 /**
- * From and To, read only as far as a server needs that passes them on: sound or not, and the tag. Whoever wants the URI
- * takes name-addr.ts.
- *
- * name-addr or addr-spec of any scheme, with parameters (RFC 3261 20.10). Display names may hold letters beyond ASCII,
- * which the grammar wants quoted and phones do not quote. Each part ends where none of its own characters can stand, so
- * that no text makes the expression try twice.
+ * From and To as far as a server needs them that only passes them on: valid or not, and the tag. name-addr.ts reads the
+ * URI.
  */
-const NAME_ADDR =
-  /^(?:(?:"(?:[^"\\]|\\.)*"[ \t]*|[\w\-.!%*+`'~ \t\u0080-\uffff]*)<[ \t]*[A-Za-z][\w+.-]*:[^<>"\s]*[ \t]*>|[A-Za-z][\w+.-]*:[^\s;,?<>"]+)(?:[ \t]*;[ \t]*[\w\-.!%*+`'~]+(?:[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|[^\s;,"<>]+))?)*$/s;
+
+const QUOTED = String.raw`"(?:[^"\\]|\\.)*"`;
+const SCHEME = String.raw`[A-Za-z][\w+.-]*:`;
+const DISPLAY_NAME = String.raw`(?:${QUOTED}[ \t]*|[${TOKEN_CHARS} \t\u0080-\uffff]*)`;
+const PARAM = String.raw`[ \t]*;[ \t]*${TOKEN}(?:[ \t]*=[ \t]*(?:${QUOTED}|[^\s;,"<>]+))?`;
+/**
+ * name-addr or addr-spec of any scheme, with parameters (RFC 3261 20.10). Display names may have letters beyond ASCII
+ * without quotes, as many phones write them. No part can end in more than one way, so there is no backtracking.
+ */
+const NAME_ADDR = new RegExp(
+  String.raw`^(?:${DISPLAY_NAME}<[ \t]*${SCHEME}[^<>"\s]*[ \t]*>|${SCHEME}[^\s;,?<>"]+)(?:${PARAM})*$`,
+  's',
+);
 /** Everything before the header parameters. */
 const ADDRESS = /^(?:(?:"(?:[^"\\]|\\.)*"|[^"<>]*)<[^<>]*>|[^;]*)/s;
 
@@ -22,15 +29,10 @@ export function isNameAddr(value: string): boolean {
 export function tagOf(value: string): string | undefined {
   if (!value.includes(';')) return undefined;
   const address = ADDRESS.exec(value)?.[0].length ?? 0;
-  try {
-    return param(parseParams(new Cursor(value, address)), 'tag');
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return undefined;
-    throw error;
-  }
+  return tryParse(() => param(parseParams(new Cursor(value, address)), 'tag'));
 }
 
-/** The value with angle brackets around its URI, so that parameters after it belong to the header beyond doubt. */
+/** The value with angle brackets around its URI, so that the parameters after it belong to the header (RFC 3261 20.10). */
 export function withBrackets(value: string): string {
   if (value.includes('<')) return value;
   const address = ADDRESS.exec(value)?.[0] ?? value;

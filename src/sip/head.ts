@@ -1,20 +1,20 @@
 import { canonicalName } from './headers.ts';
 import type { Header } from './message.ts';
+import { isToken } from './syntax.ts';
 
-/** A message head taken apart into lines, before anyone asks what they mean. */
+/** The lines of a message head, not interpreted yet. */
 export interface Head {
   readonly startLine: string;
   readonly headers: Header[];
-  /** The first thing wrong with its lines, fit for a reason phrase; the rest was read all the same. */
+  /** The first thing wrong with its lines, as a reason phrase. The other lines were read. */
   readonly fault: string | undefined;
 }
 
-/** A bound on what one message can make us allocate; a REGISTER through five proxies has about thirty. */
+/** Bounds what one message makes us allocate; a REGISTER through five proxies has about thirty. */
 export const MAX_HEADERS = 100;
 /** Characters of one header, folds included. Digest credentials and long Path headers stay below 2 KiB. */
 export const MAX_HEADER_LENGTH = 8192;
 
-const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 /** A CR or LF outside a CRLF. */
 const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
@@ -23,13 +23,13 @@ const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 const CONTROL_UNQUOTED = /(?<!\\)[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 
 /**
- * Takes a head apart: lines end with CRLF and nothing else, a line that begins with white space continues the one
- * before it (RFC 3261 7.3.1). Never throws; what is wrong is told in `fault`.
+ * Splits a head into lines: each ends with CRLF only, and one that begins with white space continues the line before it
+ * (RFC 3261 7.3.1). Never throws; `fault` says what is wrong.
  * @param text from the first character of the start line up to the blank line, which may be missing
  */
 export function readHead(text: string): Head {
   const headers: Header[] = [];
-  // Looked for in the whole text at once, as next to no message has one.
+  // One test of the whole text, because hardly any message has one.
   const brokenLines = BARE_BREAK.test(text);
   let fault = CONTROL.test(text) && CONTROL_UNQUOTED.test(text) ? 'Control Character in Header' : undefined;
 
@@ -55,14 +55,13 @@ export function readHead(text: string): Head {
       const colon = text.indexOf(':', at);
       const name = colon < 0 || colon > end ? '' : canonicalName(text.slice(at, colon).trimEnd());
       const value = text.slice(colon + 1, end);
-      if (TOKEN.test(name)) headers.push({ name, value: (folded ? unfold(value) : value).trim() });
+      if (isToken(name)) headers.push({ name, value: (folded ? unfold(value) : value).trim() });
       else fault ??= 'Malformed Header Line';
     }
   }
   return { startLine, headers, fault };
 }
 
-/** The index of the next CRLF, or the end of the text. */
 function endOfLine(text: string, from: number): number {
   const end = text.indexOf('\r\n', from);
   return end < 0 ? text.length : end;
@@ -73,6 +72,6 @@ function isBlank(code: number): boolean {
 }
 
 function unfold(line: string): string {
-  // Looked behind, or each blank of a long run would begin a search of its own.
+  // The lookbehind keeps each blank of a long run from starting a search of its own.
   return line.replace(/(?<![ \t])[ \t]*(?:\r\n[ \t]+)+/g, ' ');
 }

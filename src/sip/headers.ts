@@ -1,6 +1,6 @@
 /**
- * The header names of RFC 3261 20 and of the extensions that a registrar meets, spelled as the registry of IANA spells
- * them. Names do not distinguish case on the wire (RFC 3261 7.3.1); inside this process they have one spelling.
+ * The header names of RFC 3261 20 and of extensions that a registrar meets, in the spelling of the IANA registry. Case
+ * does not matter on the wire (RFC 3261 7.3.1); inside this process a name has one spelling.
  */
 const KNOWN = [
   'Accept',
@@ -99,7 +99,7 @@ const COMPACT: Readonly<Record<string, string>> = {
   y: 'Identity',
 };
 
-/** Every spelling that needs no work to recognise: as registered, all lower case, compact. */
+/** Name by spelling: as registered, in lower case, compact. */
 const SPELLINGS = new Map<string, string>([
   ...KNOWN.flatMap((name): [string, string][] => [
     [name, name],
@@ -108,7 +108,7 @@ const SPELLINGS = new Map<string, string>([
   ...Object.entries(COMPACT),
 ]);
 
-/** The usual spelling of a header name, compact forms expanded; a name nobody knows stays as it was written. */
+/** The usual spelling of a header name, compact forms expanded; an unknown name stays as it was written. */
 export function canonicalName(written: string): string {
   return SPELLINGS.get(written) ?? SPELLINGS.get(written.toLowerCase()) ?? written;
 }

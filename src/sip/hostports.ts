@@ -1,8 +1,8 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { joinHostPort, normalIp } from './ip.ts';
+import { joinHostPort, normalIp, unbracketed } from './ip.ts';
 import type { OutboundTransport } from './next-hop.ts';
 
-/** What a SIP server listens on: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`, as the outside sees it and as it is here. */
+/** The listeners of a SIP server, `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`: the external addresses and the local ones. */
 export interface Hostports {
   readonly external: string;
   readonly local: string;
@@ -26,7 +26,7 @@ interface Listener {
 /** RFC 1918, and RFC 4193 for IPv6. */
 const PRIVATE = /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd])/i;
 
-/** Addresses that nobody reaches from outside, by what reserves them. */
+/** Addresses that are not reachable from the Internet, with the RFC that reserves them. */
 const NOT_PUBLIC = new BlockList();
 for (const [net, bits, family] of [
   ['0.0.0.0', 8, 'ipv4'], // RFC 1122 3.2.1.3: this host
@@ -45,8 +45,8 @@ for (const [net, bits, family] of [
   NOT_PUBLIC.addSubnet(net, bits, family);
 
 /**
- * drachtio at times reports an empty or partial list when it has just restarted: a list that lacks what the last one
- * had, and has nothing new, does not replace it.
+ * drachtio sometimes reports an empty or partial list right after a restart: a list that lacks entries of the last one
+ * and has no new ones does not replace it.
  */
 export function completeHostports(last: Hostports | undefined, reported: Hostports): Hostports {
   if (!last) return reported;
@@ -75,8 +75,8 @@ export function privateSipAddress(
 }
 
 /**
- * The addresses of a list that are public, each with its first UDP, TLS and WSS ports. Where there is no UDP, the TCP
- * port stands for it, or else SIP's own.
+ * The public addresses of a list, each with its first UDP, TLS and WSS ports. Without UDP, `port` is that of TCP, or else
+ * 5060.
  */
 export function publicAddresses(hostports: string): SbcAddress[] {
   const byIp = Map.groupBy(parseHostports(hostports).filter(isPublic), ({ address }) => address);
@@ -109,7 +109,7 @@ function isPublic({ address }: Listener): boolean {
 function parseHostports(text: string): Listener[] {
   return text.split(',').flatMap((entry) => {
     const [, proto, host, port] = /^([a-z]+)\/(.+):(\d+)$/.exec(entry.trim()) ?? [];
-    const address = normalIp(host?.replace(/^\[|\]$/g, '') ?? '');
+    const address = normalIp(unbracketed(host ?? ''));
     return proto !== undefined && address !== undefined ? [{ proto, address, port: Number(port) }] : [];
   });
 }

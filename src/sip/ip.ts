@@ -1,7 +1,7 @@
 import { isIP, isIPv6 } from 'node:net';
 
 /**
- * The one way in which we write an address: IPv6 compressed and in lower case (RFC 5952), IPv4 inside IPv6 as IPv4.
+ * The normal form of an address: IPv6 compressed and in lower case (RFC 5952), IPv4-mapped IPv6 as IPv4.
  * @returns undefined when it is no IP address
  */
 export function normalIp(text: string): string | undefined {
@@ -21,6 +21,11 @@ export function bracketed(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
 }
 
+/** The inverse of {@link bracketed}: a host without the brackets of an IPv6 address. */
+export function unbracketed(host: string): string {
+  return host.replace(/^\[|\]$/g, '');
+}
+
 export function isLoopback(ip: string): boolean {
   return ip.startsWith('127.') || ip === '::1';
 }
@@ -31,7 +36,7 @@ export function joinHostPort(ip: string, port: number): string {
 }
 
 /**
- * The address of what a person or a neighbour wrote as `ip`, `[ip]`, `ip:port` or `[ip]:port`, in its normal form.
+ * The address in `ip`, `[ip]`, `ip:port` or `[ip]:port`, in its normal form.
  * @returns undefined when there is none
  */
 export function ipOf(text: string): string | undefined {

@@ -101,8 +101,13 @@ export function combinedHeader(headers: readonly Header[], name: string): string
 /** One header line. @throws Error when the value would end its line, or the name is no token */
 export function headerLine(name: string, value: string): string {
   if (!TOKEN.test(name)) throw new Error(`not a header name: ${JSON.stringify(name)}`);
-  if (/[\r\n\0]/.test(value)) throw new Error(`line break in the value of ${name}`);
+  if (!isSingleLine(value)) throw new Error(`line break in the value of ${name}`);
   return `${name}: ${value}\r\n`;
+}
+
+/** Whether a text holds nothing that ends a line; a NUL does for some parsers. */
+export function isSingleLine(text: string): boolean {
+  return !/[\r\n\0]/.test(text);
 }
 
 const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;

@@ -1,12 +1,12 @@
 import { type Param, parseParams } from './params.ts';
-import { Cursor } from './syntax.ts';
+import { Cursor, TOKEN } from './syntax.ts';
 import { parseUri, type SipUri } from './uri.ts';
 
-/** What From, To, Contact and Route carry: a URI, perhaps a name before it and parameters after it (RFC 3261 20.10). */
+/** The value of From, To, Contact and Route: a URI, an optional name before it, parameters after it (RFC 3261 20.10). */
 export interface NameAddr {
   readonly displayName?: string;
   readonly uri: SipUri;
-  /** The URI exactly as it was written. */
+  /** The URI as it was written. */
   readonly uriText: string;
   readonly params: readonly Param[];
 }
@@ -14,7 +14,7 @@ export interface NameAddr {
 const BRACKETED = /<[^<>"]*>/y;
 /** Without brackets a URI ends at the first `;`, `,` or `?` (RFC 3261 20.10). */
 const BARE = /[^\s;,?<>"]+/y;
-const DISPLAY_TOKENS = /[A-Za-z0-9\-.!%*_+`'~]+(?:[ \t\r\n]+[A-Za-z0-9\-.!%*_+`'~]+)*(?=[ \t\r\n]*<)/y;
+const DISPLAY_TOKENS = new RegExp(String.raw`${TOKEN}(?:[ \t\r\n]+${TOKEN})*(?=[ \t\r\n]*<)`, 'y');
 
 /** Parses a header value that holds exactly one name-addr or addr-spec (From, To). @throws SipSyntaxError */
 export function parseNameAddr(value: string): NameAddr {

@@ -10,18 +10,13 @@ export interface NextHop {
   readonly transport: OutboundTransport;
 }
 
-/**
- * Where a request goes next, RFC 3263 4, as far as it can be told without asking anybody. The transport is given, so
- * NAPTR records (4.1) have nothing to add.
- */
-
-/** What to do next to find the addresses of a host. */
+/** What to do next to find the addresses of a host (RFC 3263 4). The transport is given, so NAPTR (4.1) is not needed. */
 export type Step =
   /** Nothing: the host is an address. */
   | { readonly kind: 'hop'; readonly hop: NextHop }
   /** Ask for the addresses of the host. */
   | { readonly kind: 'addresses'; readonly port: number }
-  /** Ask for the SRV records of `service`; should there be none, for the addresses of the host, with `port`. */
+  /** Ask for the SRV records of `service`, and if there are none for the addresses of the host, with `port`. */
   | { readonly kind: 'services'; readonly service: string; readonly port: number };
 
 /** An SRV record, RFC 2782. */
@@ -29,7 +24,7 @@ export interface Service {
   readonly priority: number;
   readonly weight: number;
   readonly port: number;
-  /** A DNS name; `.`, or nothing, says that the service is not to be had here. */
+  /** A DNS name; `.` or '' means that the domain does not offer the service. */
   readonly target: string;
 }
 
@@ -45,7 +40,7 @@ export function defaultPort(transport: OutboundTransport): number {
 export function firstStep(host: string, port: number | undefined, transport: OutboundTransport): Step {
   const portOrDefault = port ?? defaultPort(transport);
   if (isIP(host) !== 0) return { kind: 'hop', hop: { address: host, port: portOrDefault, transport } };
-  // A name of one label is in no public zone: the machine's own configuration knows it, which has no SRV records.
+  // A name of one label is not in a public zone but in the machine's own configuration, which has no SRV records.
   if (port !== undefined || !host.includes('.')) return { kind: 'addresses', port: portOrDefault };
   return { kind: 'services', service: `${SERVICES[transport]}.${host}`, port: portOrDefault };
 }
@@ -56,14 +51,14 @@ export function isServiceDenied(services: readonly Service[]): boolean {
 }
 
 /**
- * The order in which to try the targets of SRV records (RFC 2782): the lowest priority first; among equals by lot, with
- * chances as their weights, a weight of 0 having next to none as long as there are others.
+ * The order in which to try the targets of SRV records (RFC 2782): the lowest priority first; among equals at random, in
+ * proportion to their weights.
  * @param random a number of [0, 1)
  */
 export function orderServices(services: readonly Service[], random: () => number): Service[] {
   const byPriority = Map.groupBy(services, ({ priority }) => priority);
   const priorities = [...byPriority.keys()].sort((a, b) => a - b);
-  return priorities.flatMap((priority) => byLot(byPriority.get(priority) ?? [], random));
+  return priorities.flatMap((priority) => byWeight(byPriority.get(priority) ?? [], random));
 }
 
 /**
@@ -71,16 +66,16 @@ export function orderServices(services: readonly Service[], random: () => number
  * choose a uniform random number between 0 and the sum computed (inclusive), and select the RR whose running sum value is
  * the first in the selected order which is greater than or equal to the random number selected." And so on with the rest.
  */
-function byLot(services: readonly Service[], random: () => number): Service[] {
+function byWeight(services: readonly Service[], random: () => number): Service[] {
   const left = [...services].sort((a, b) => Number(a.weight > 0) - Number(b.weight > 0));
   const ordered: Service[] = [];
   let sum = left.reduce((total, { weight }) => total + weight, 0);
   while (left.length > 0) {
-    const lot = Math.floor(random() * (sum + 1));
+    const drawn = Math.floor(random() * (sum + 1));
     let running = 0;
     const index = left.findIndex(({ weight }) => {
       running += weight;
-      return running >= lot;
+      return running >= drawn;
     });
     const [chosen] = left.splice(index, 1);
     if (!chosen) break;
@@ -90,7 +85,7 @@ function byLot(services: readonly Service[], random: () => number): Service[] {
   return ordered;
 }
 
-/** Two lists as one: the first of each, then the second of each, so that a limit cuts off the end of both. */
+/** Two lists as one: the first of each, then the second of each, so that a limit cuts both. */
 export function interleave<T>(first: readonly T[], second: readonly T[]): T[] {
   const both: T[] = [];
   for (let i = 0; i < Math.max(first.length, second.length); i++) {

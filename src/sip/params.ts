@@ -1,4 +1,4 @@
-import { type Cursor, quote } from './syntax.ts';
+import { type Cursor, quote, TOKEN_CHARS } from './syntax.ts';
 
 /** One `;name=value`. `quoted` remembers how the value was written, so that it is written back the same way. */
 export interface Param {
@@ -8,9 +8,9 @@ export interface Param {
   readonly quoted?: true;
 }
 
-/** More than any real header carries; a bound on what one header can make us allocate. */
+/** Bounds what one header makes us allocate; real ones have fewer. */
 const MAX_PARAMS = 32;
-const HOST_OR_TOKEN = /[A-Za-z0-9\-.!%*_+`'~[\]:]+/y;
+const HOST_OR_TOKEN = new RegExp(`[${TOKEN_CHARS}[\\]:]+`, 'y');
 
 /**
  * Reads `*( SEMI generic-param )` (RFC 3261 25.1) from the cursor on.

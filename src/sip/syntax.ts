@@ -1,12 +1,33 @@
-/** Raised by every parser in this folder, and nothing else is: text that is not what the grammar asks for. */
+/** The only error that the parsers of this folder throw: the text does not follow the grammar. */
 export class SipSyntaxError extends Error {
   override readonly name = 'SipSyntaxError';
 }
 
-const TOKEN = /[A-Za-z0-9\-.!%*_+`'~]+/y;
+/** What `parse` returns, or undefined when it throws {@link SipSyntaxError}. Other errors pass. */
+export function tryParse<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof SipSyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The characters of a token (RFC 3261 25.1), to put first inside the brackets of a character class. */
+export const TOKEN_CHARS = "-A-Za-z0-9.!%*_+`'~";
+/** A token (RFC 3261 25.1), as the source of a regular expression. */
+export const TOKEN = `[${TOKEN_CHARS}]+`;
+
+const NEXT_TOKEN = new RegExp(TOKEN, 'y');
+const WHOLE_TOKEN = new RegExp(`^${TOKEN}$`);
+
+/** Whether the whole text is one token (RFC 3261 25.1), such as a header name. */
+export function isToken(text: string): boolean {
+  return WHOLE_TOKEN.test(text);
+}
 
 /**
- * A cursor over one header value. Header values reach the parsers unfolded or not: LWS (RFC 3261 25.1) covers both.
+ * A cursor over one header value, unfolded or not: LWS (RFC 3261 25.1) covers both.
  */
 export class Cursor {
   constructor(
@@ -23,7 +44,7 @@ export class Cursor {
     return this.text.charAt(this.at);
   }
 
-  /** Matches a sticky expression at the cursor and moves past it; undefined, without moving, when it does not match. */
+  /** Matches a sticky expression at the cursor and moves past the match; undefined, without a move, when there is none. */
   match(sticky: RegExp): string | undefined {
     sticky.lastIndex = this.at;
     const found = sticky.exec(this.text);
@@ -32,7 +53,7 @@ export class Cursor {
     return found[0];
   }
 
-  /** LWS, by hand: it is looked for around every separator. */
+  /** LWS, without an expression: this runs around every separator. */
   skipSpace(): void {
     for (;;) {
       const code = this.text.charCodeAt(this.at);
@@ -41,7 +62,7 @@ export class Cursor {
     }
   }
 
-  /** Takes the given character, white space on either side of it included (SEMI, EQUAL, COMMA … of RFC 3261 25.1). */
+  /** Takes the character and the white space around it (SEMI, EQUAL, COMMA … of RFC 3261 25.1). */
   take(char: string): boolean {
     const start = this.at;
     this.skipSpace();
@@ -55,7 +76,7 @@ export class Cursor {
   }
 
   token(what: string): string {
-    return this.match(TOKEN) ?? this.fail(`${what} expected`);
+    return this.match(NEXT_TOKEN) ?? this.fail(`${what} expected`);
   }
 
   /** A quoted string, unescaped and without its quotes; the cursor stands on the opening quote. */

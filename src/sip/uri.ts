@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { unbracketed } from './ip.ts';
 import { formatParams, type Param } from './params.ts';
 import { SipSyntaxError } from './syntax.ts';
 
@@ -73,9 +74,9 @@ export function formatUri(uri: SipUri): string {
 }
 
 /**
- * One text for all spellings of a URI that RFC 3261 19.1.4 calls equal, as far as that can be a text: escapes decoded
- * where they were not needed, case folded where it does not count, parameters in order. Stricter than the RFC in one
- * point: a parameter that only one of two URIs carries makes them differ.
+ * One text for all spellings of a URI that RFC 3261 19.1.4 calls equal: needless escapes decoded, case folded where it
+ * does not count, parameters sorted. Stricter than the RFC in one point: a parameter of only one of two URIs makes them
+ * differ.
  */
 export function canonicalUri(uri: SipUri): string {
   const params = uri.params.map((p) => ({ ...p, ...(p.value !== undefined && { value: p.value.toLowerCase() }) }));
@@ -89,7 +90,7 @@ export function unescapeUser(user: string): string | undefined {
   try {
     return decodeURIComponent(user);
   } catch {
-    return undefined; // decodeURIComponent throws nothing but "no UTF-8 here"
+    return undefined; // decodeURIComponent throws URIError only
   }
 }
 
@@ -104,7 +105,7 @@ function parseUserinfo(text: string): { user: string; password?: string } {
 }
 
 function kindOfHost(host: string): SipUri['hostKind'] | undefined {
-  if (host.startsWith('[')) return isIPv6(host.slice(1, -1)) ? 'ipv6' : undefined;
+  if (host.startsWith('[')) return isIPv6(unbracketed(host)) ? 'ipv6' : undefined;
   if (isIPv4(host)) return 'ipv4';
   return host.length <= 253 && DOMAIN.test(host) ? 'name' : undefined;
 }

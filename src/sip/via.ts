@@ -1,24 +1,26 @@
 import { formatParams, type Param, param, parseParams } from './params.ts';
-import { Cursor } from './syntax.ts';
+import { Cursor, TOKEN } from './syntax.ts';
 
-/** One value of a Via header (RFC 3261 20.42): a hop that the request took, and where its response goes back to. */
+/** One value of a Via header (RFC 3261 20.42): a hop of the request, to which its response goes back. */
 export interface Via {
   /** `UDP`, `TCP`, `TLS`, `WS` …, in upper case. */
   readonly protocol: string;
   /** The host of sent-by as written; an IPv6 address in its brackets. */
   readonly host: string;
-  /** The port of sent-by; without one it is the default of the protocol. */
+  /** The port of sent-by; the default of the protocol without one. */
   readonly port?: number;
   readonly params: readonly Param[];
 }
 
-/** RFC 3261 8.1.1.7: a branch that begins so is unique, and names its transaction alone. */
+/** RFC 3261 8.1.1.7: a branch that begins so identifies its transaction. */
 export const MAGIC_COOKIE = 'z9hG4bK';
 
-/** More hops than any request takes; Max-Forwards starts at 70. */
+/** Max-Forwards starts at 70. */
 const MAX_VIAS = 70;
-const SENT_PROTOCOL_AND_BY =
-  /SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:\s*:\s*(\d{1,5})(?!\d))?/iy;
+const SENT_PROTOCOL_AND_BY = new RegExp(
+  String.raw`SIP\s*/\s*2\.0\s*/\s*(${TOKEN})\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:\s*:\s*(\d{1,5})(?!\d))?`,
+  'iy',
+);
 
 /** Parses one header line, which may hold several values. @throws SipSyntaxError */
 export function parseVias(value: string): [Via, ...Via[]] {
@@ -45,13 +47,13 @@ export function branchOf({ params }: Via): string {
 
 /**
  * Writes the source of a request into its top Via. `received` is added when it differs from sent-by (RFC 3261 18.2.1)
- * or when the client asked for `rport` (RFC 3581 4). `rport` is filled in for everyone, asked or not, because answers
- * go back to where requests came from: most phones stand behind a NAT and half of them do not ask.
+ * or when the client asked for `rport` (RFC 3581 4). `rport` is always filled in, because responses go back to the source
+ * of the request: most phones are behind a NAT and half of them do not ask for it.
  */
 export function withSource(via: Via, address: string, port: number): Via {
   const asked = param(via.params, 'rport') === '';
   const differs = via.host !== address && via.host !== `[${address}]`;
-  // What the client itself claims to be its source counts for nothing.
+  // The client's own claims about its source are dropped.
   const params = via.params.flatMap((p): Param[] => {
     if (p.name === 'received') return [];
     if (p.name === 'rport') return [{ name: 'rport', value: String(port) }];

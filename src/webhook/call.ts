@@ -9,32 +9,28 @@ export interface WebhookCall {
 }
 
 export type CallResult =
-  /** `body` is undefined when it was over the limit. */
-  | { readonly kind: 'answered'; readonly status: number; readonly body: string | undefined }
+  /** `body` is undefined when it was too long. */
+  | { readonly kind: 'response'; readonly status: number; readonly body: string | undefined }
   | { readonly kind: 'unreachable'; readonly why: string };
 
-/** A reply says a handful of things about one user. */
+/** Bytes; a reply holds a few fields about one user. */
 const MAX_BODY = 64 * 1024;
-/** Idle connections kept for one host. */
 const MAX_FREE_SOCKETS = 32;
 
-// fetch() shares 256 connections among all hosts, so a few slow customers could starve the others; agents do not.
+// Not fetch(), which shares 256 connections among all hosts: a few slow customers could starve the others.
 const agents = {
   'http:': new http.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS }),
   'https:': new https.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS }),
 };
 
-/** One HTTP request; redirects are not followed. Resolves in any case, at the latest when the signal aborts it. */
+/** Makes one HTTP request without following redirects. Never rejects; resolves at the latest when aborted. */
 export function callWebhook({ url, method, headers, body }: WebhookCall, signal: AbortSignal): Promise<CallResult> {
   return new Promise((resolve) => {
     const unreachable = (error: Error) =>
       resolve({ kind: 'unreachable', why: signal.aborted ? 'timed out' : error.message });
     if (signal.aborted) return unreachable(new Error('timed out'));
-    const options = {
-      method,
-      headers: { ...headers, ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }) },
-      signal,
-    };
+    const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
+    const options = { method, headers: { ...headers, ...length }, signal };
     const request =
       url.protocol === 'https:'
         ? https.request(url, { ...options, agent: agents['https:'] })
@@ -43,16 +39,16 @@ export function callWebhook({ url, method, headers, body }: WebhookCall, signal:
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
-      const answered = (text: string | undefined) =>
-        resolve({ kind: 'answered', status: response.statusCode ?? 0, body: text });
+      const finish = (text: string | undefined) =>
+        resolve({ kind: 'response', status: response.statusCode ?? 0, body: text });
       response.on('error', unreachable);
       response.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (size <= MAX_BODY) return void chunks.push(chunk);
-        answered(undefined);
+        finish(undefined);
         request.destroy();
       });
-      response.on('end', () => answered(Buffer.concat(chunks).toString()));
+      response.on('end', () => finish(Buffer.concat(chunks).toString()));
       response.on('close', () => unreachable(new Error('connection closed')));
     });
     request.end(body);

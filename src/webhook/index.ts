@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Credentials } from '../digest/credentials.ts';
+import { defined } from '../lib/defined.ts';
 import type { Clock } from '../lib/timers.ts';
 import type { Alert, Alerts } from '../ports/alerts.ts';
 import type { Account, Webhook } from '../ports/directory.ts';
@@ -11,44 +12,41 @@ import { grantOf, parseReply, passedOnHeaders } from './reply.ts';
 import { signature } from './signature.ts';
 
 export interface WebhookOptions {
-  /** Milliseconds for a whole call, waiting for its turn included. */
+  /** For a whole call, including the time it waits. */
   readonly timeoutMs: number;
-  /** Calls at a time, for each account: a slow customer takes no one else's turn. */
+  /** Concurrent calls per account, so that a slow customer does not delay others. */
   readonly concurrency: number;
   readonly userAgent?: string;
   readonly alerts: Alerts;
   readonly clock: Clock;
 }
 
-/** Accounts whose calls are counted; beyond it the ones idle longest are forgotten, which only loosens their limit. */
+/** Accounts whose calls are limited; beyond this the least recently used starts again with a new limit. */
 const MAX_ACCOUNTS = 10_000;
-/** Calls of one account that may wait for each one that may run. More would time out before their turn. */
+/** Waiting calls per concurrent call; further ones would time out while waiting. */
 const WAITING_PER_RUNNING = 10;
 
-/** What the customer's web server says. */
 export type Verdict =
   /** `maxExpires` in seconds. */
   | { readonly kind: 'granted'; readonly grant: Grant; readonly maxExpires?: number }
-  /** `spammer`: the customer wants the source to be known for one. Headers are fit to go into the answer. */
+  /** `spammer`: the customer reports the source as a spammer. `headers` are safe to put into the 403. */
   | {
       readonly kind: 'denied';
       readonly spammer: boolean;
       readonly headers: Record<string, string>;
       readonly why: string;
     }
-  /** A status of 4xx. */
   | { readonly kind: 'refused'; readonly why: string }
-  /** No answer, or one that says neither yes nor no. */
   | { readonly kind: 'failed'; readonly why: string };
 
-/** Asks a customer's web server who may register: the registration webhook. */
+/** Authenticates users with the registration webhook of a customer's web server. */
 export class WebhookAuthenticator {
-  readonly #turns = new LRUCache<string, LimitFunction>({ max: MAX_ACCOUNTS });
+  readonly #limits = new LRUCache<string, LimitFunction>({ max: MAX_ACCOUNTS });
 
   constructor(private readonly options: WebhookOptions) {}
 
-  /** Never throws: every bad answer is a verdict. Bad ones raise an alert. @param expires as asked for, seconds */
-  async ask(
+  /** Never throws: a failure is a verdict too, and raises an alert. @param expires requested, seconds */
+  async authenticate(
     webhook: Webhook,
     account: Account,
     request: SipRequest,
@@ -57,7 +55,7 @@ export class WebhookAuthenticator {
   ): Promise<Verdict> {
     const call = this.#call(webhook, request, credentials, expires);
     const result: CallResult = call
-      ? await this.#inTurn(account.sid, (signal) => callWebhook(call, signal))
+      ? await this.#limited(account.sid, (signal) => callWebhook(call, signal))
       : { kind: 'unreachable', why: 'its URL is not an HTTP URL' };
     if (result.kind === 'unreachable') {
       this.#alert(account, 'webhook-connection-failure', `failed to connect to ${webhook.url}`);
@@ -71,7 +69,7 @@ export class WebhookAuthenticator {
       return { kind: status >= 400 && status < 500 ? 'refused' : 'failed', why };
     }
     if (reply.status.toLowerCase() === 'ok')
-      return { kind: 'granted', grant: grantOf(reply), ...(reply.expires && { maxExpires: reply.expires }) };
+      return defined({ kind: 'granted', grant: grantOf(reply), maxExpires: reply.expires || undefined });
     return {
       kind: 'denied',
       spammer: reply.blacklist === true,
@@ -80,25 +78,27 @@ export class WebhookAuthenticator {
     };
   }
 
-  async #inTurn(sid: string, call: (signal: AbortSignal) => Promise<CallResult>): Promise<CallResult> {
+  async #limited(sid: string, call: (signal: AbortSignal) => Promise<CallResult>): Promise<CallResult> {
     const { concurrency, timeoutMs } = this.options;
-    const turn = this.#turns.get(sid) ?? pLimit(concurrency);
-    this.#turns.set(sid, turn);
-    if (turn.pendingCount >= concurrency * WAITING_PER_RUNNING)
+    const limit = this.#limits.get(sid) ?? pLimit(concurrency);
+    this.#limits.set(sid, limit);
+    if (limit.pendingCount >= concurrency * WAITING_PER_RUNNING)
       return { kind: 'unreachable', why: 'too many calls wait for this webhook' };
     const signal = AbortSignal.timeout(timeoutMs);
-    return turn(() => call(signal));
+    return limit(() => call(signal));
   }
 
   #call(webhook: Webhook, request: SipRequest, credentials: Credentials, expires: number): WebhookCall | undefined {
     const url = URL.parse(webhook.url);
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return undefined;
     const post = webhook.method === 'POST';
-    const fields = {
+    const { qop } = credentials;
+    // In the order in which customers have always received them.
+    const fields = defined({
       source_address: request.source.address,
       source_port: request.source.port,
       method: request.method,
-      ...(post && { headers: headersForWebhook(request) }),
+      headers: post ? headersForWebhook(request) : undefined,
       expires,
       scheme: 'digest',
       username: credentials.username,
@@ -106,44 +106,43 @@ export class WebhookAuthenticator {
       nonce: credentials.nonce,
       uri: credentials.uri,
       response: credentials.response,
-      ...(credentials.qop && { qop: 'auth', nc: credentials.qop.nc, cnonce: credentials.qop.cnonce }),
-      ...(credentials.opaque !== undefined && { opaque: credentials.opaque }),
+      qop: qop ? 'auth' : undefined,
+      nc: qop?.nc,
+      cnonce: qop?.cnonce,
+      opaque: credentials.opaque,
       algorithm: credentials.algorithm ?? 'MD5',
-    };
+    });
     if (!post) for (const [name, value] of Object.entries(fields)) url.searchParams.append(name, String(value));
-    // The signature of a GET covers the JSON text "null": a customer's check that works today must go on working.
+    // For compatibility, the signature of a GET covers the JSON text `"null"`.
     const body = JSON.stringify(post ? fields : 'null');
-    const { username, password, secret } = webhook;
-    return {
+    return defined({
       url,
       method: webhook.method,
-      headers: {
-        'Content-Type': 'application/json',
-        ...(username &&
-          password && { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }),
-        ...(secret && { 'Jambonz-Signature': signature(secret, body, this.options.clock) }),
-        ...(this.options.userAgent !== undefined && { 'User-Agent': this.options.userAgent }),
-      },
-      ...(post && { body }),
-    };
+      headers: this.#headers(webhook, body),
+      body: post ? body : undefined,
+    });
+  }
+
+  #headers({ username, password, secret }: Webhook, body: string): Record<string, string> {
+    const headers: Record<string, string> = { 'Content-Type': 'application/json' };
+    if (username && password)
+      headers.Authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    if (secret) headers['Jambonz-Signature'] = signature(secret, body, this.options.clock);
+    if (this.options.userAgent !== undefined) headers['User-Agent'] = this.options.userAgent;
+    return headers;
   }
 
   #alert({ sid, serviceProviderSid }: Account, type: NonNullable<Alert['type']>, message: string): void {
-    this.options.alerts.raise({
-      type,
-      accountSid: sid,
-      ...(serviceProviderSid !== undefined && { serviceProviderSid }),
-      message,
-    });
+    this.options.alerts.raise(defined({ type, accountSid: sid, serviceProviderSid, message }));
   }
 }
 
-/** Spelled as customers have always had them: in lower case but for extension headers; lists joined by commas. */
+/** Header names as customers have always received them: in lower case except extension headers. */
 function headersForWebhook({ headers }: SipRequest): Record<string, string> {
   const all: Record<string, string> = {};
   for (const { name, value } of headers) {
-    const spelled = /^(X-|P-(?!Asserted)|Diversion$)/.test(name) ? name : name.toLowerCase();
-    all[spelled] = spelled in all ? `${all[spelled]},${value}` : value;
+    const key = /^(X-|P-(?!Asserted)|Diversion$)/.test(name) ? name : name.toLowerCase();
+    all[key] = key in all ? `${all[key]},${value}` : value;
   }
   return all;
 }

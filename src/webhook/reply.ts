@@ -1,10 +1,13 @@
 import * as v from 'valibot';
+import { defined } from '../lib/defined.ts';
+import { parseJson } from '../lib/json.ts';
 import type { Grant } from '../ports/location.ts';
+import { isToken } from '../sip/syntax.ts';
 
-/** Of call hooks, which are stored with every binding. */
+/** Characters; call hooks are stored with every binding. */
 const MAX_HOOK = 4096;
 const MAX_HEADERS = 20;
-const MAX_HEADER = 1024;
+const MAX_HEADER_VALUE = 1024;
 
 const flag = v.optional(v.pipe(v.unknown(), v.transform(Boolean)));
 const hook = v.optional(
@@ -13,7 +16,7 @@ const hook = v.optional(
     v.check((hook) => JSON.stringify(hook).length <= MAX_HOOK, 'too long'),
   ),
 );
-/** Customers write numbers as texts too. */
+/** Some customers send numbers as strings. */
 const seconds = v.pipe(v.union([v.number(), v.string()]), v.transform(Number), v.integer(), v.minValue(0));
 
 const replySchema = v.object({
@@ -29,44 +32,56 @@ const replySchema = v.object({
   headers: v.nullish(v.record(v.string(), v.unknown())),
 });
 
-/** What a registration webhook may answer. */
 export type Reply = v.InferOutput<typeof replySchema>;
 
-/** Headers that a SIP stack writes itself, or that would change what the 403 means (RFC 3261 20). */
+/** Headers that a SIP stack sets itself, or that would change the meaning of a 403 (RFC 3261 20), in lower case. */
 const STACK_HEADERS = new Set([
-  ...['via', 'v', 'from', 'f', 'to', 't', 'call-id', 'i', 'cseq', 'content-length', 'l', 'content-type', 'c'],
-  ...['contact', 'm', 'max-forwards', 'record-route', 'route', 'www-authenticate', 'proxy-authenticate', 'require'],
+  'via',
+  'v',
+  'from',
+  'f',
+  'to',
+  't',
+  'call-id',
+  'i',
+  'cseq',
+  'content-length',
+  'l',
+  'content-type',
+  'c',
+  'contact',
+  'm',
+  'max-forwards',
+  'record-route',
+  'route',
+  'www-authenticate',
+  'proxy-authenticate',
+  'require',
 ]);
 
-/** undefined when the body is no JSON, no reply, or has no status. */
+/** @returns undefined when the body is not a valid reply */
 export function parseReply(body: string): Reply | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(body);
-  } catch {
-    return undefined; // JSON.parse throws nothing but "no JSON"
-  }
-  const parsed = v.safeParse(replySchema, json);
+  const parsed = v.safeParse(replySchema, parseJson(body));
   return parsed.success ? parsed.output : undefined;
 }
 
 export function grantOf(reply: Reply): Grant {
-  return {
-    ...(reply.call_hook ? { callHook: reply.call_hook } : {}),
-    ...(reply.call_status_hook ? { callStatusHook: reply.call_status_hook } : {}),
+  return defined({
+    callHook: reply.call_hook || undefined,
+    callStatusHook: reply.call_status_hook || undefined,
     allowDirectAppCalling: reply.allow_direct_app_calling ?? false,
     allowDirectQueueCalling: reply.allow_direct_queue_calling ?? false,
     allowDirectUserCalling: reply.allow_direct_user_calling ?? false,
-  };
+  });
 }
 
-/** The reply's headers as far as they may go into a 403: none of the stack's, and nothing that could end a line. */
+/** The reply's headers that may go into the 403: none of the SIP stack's, and none with line breaks. */
 export function passedOnHeaders({ headers }: Reply): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers ?? {}).slice(0, MAX_HEADERS)) {
     const text = typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
-    if (text === undefined || text.length > MAX_HEADER || /[\p{Cc}]/u.test(text)) continue;
-    if (/^[A-Za-z0-9\-.!%*_+`'~]+$/.test(name) && !STACK_HEADERS.has(name.toLowerCase())) passed[name] = text;
+    if (text === undefined || text.length > MAX_HEADER_VALUE || /[\p{Cc}]/u.test(text)) continue;
+    if (isToken(name) && !STACK_HEADERS.has(name.toLowerCase())) passed[name] = text;
   }
   return passed;
 }

@@ -11,23 +11,28 @@ function start() {
   const timers = new ManualTimers();
   const logger = new RecordingLogger();
   const announced: { addresses: readonly SbcAddress[]; deadSeconds: number }[] = [];
-  const world = { hostports: 'udp/10.0.0.1:5060,udp/203.0.113.1:5060', down: false };
+  const sip = { hostports: 'udp/10.0.0.1:5060,udp/203.0.113.1:5060' };
   const store = {
+    down: false,
     gate: Promise.resolve(),
     async announce(addresses: readonly SbcAddress[], deadSeconds: number) {
-      if (world.down) throw new Unavailable('MySQL', 'gone');
+      if (store.down) throw new Unavailable('MySQL', 'gone');
       announced.push({ addresses, deadSeconds });
       await store.gate;
     },
   };
   const announcer = new AddressAnnouncer({
-    ...{ addresses: store, hostports: () => world.hostports, keepAliveMs: KEEP_ALIVE_MS, deadSeconds: 3600 },
-    ...{ timers, logger },
+    addresses: store,
+    hostports: () => sip.hostports,
+    keepAliveMs: KEEP_ALIVE_MS,
+    deadSeconds: 3600,
+    timers,
+    logger,
   });
-  return { announcer, timers, logger, announced, world, store };
+  return { announcer, timers, logger, announced, sip, store };
 }
 
-test('announces the public addresses at connect and then again and again', async () => {
+test('public addresses are announced at connect and then at each interval', async () => {
   const { announcer, timers, announced } = start();
   await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toEqual([]);
@@ -37,32 +42,32 @@ test('announces the public addresses at connect and then again and again', async
   expect(announced).toHaveLength(4);
 });
 
-test('every reconnect announces, but there is one interval', async () => {
-  const { announcer, timers, announced, world } = start();
+test('each reconnect announces, without a second interval', async () => {
+  const { announcer, timers, announced, sip } = start();
   for (let i = 0; i < 5; i++) await announcer.connected();
   expect(announced).toHaveLength(5);
   expect(timers.pending).toBe(1);
-  world.hostports = 'udp/198.51.100.1:5060';
+  sip.hostports = 'udp/198.51.100.1:5060';
   await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toHaveLength(6);
   expect(announced[5]?.addresses).toEqual([{ ip: '198.51.100.1', port: 5060 }]);
 });
 
-test('an outage is logged and got over; an unknown list is not announced', async () => {
-  const { announcer, timers, logger, announced, world } = start();
-  world.down = true;
+test('a failed announcement is logged and retried; nothing is announced while the addresses are unknown', async () => {
+  const { announcer, timers, logger, announced, sip, store } = start();
+  store.down = true;
   await announcer.connected();
   expect(logger.lines.map((line) => line.level)).toEqual(['warn']);
-  world.down = false;
-  world.hostports = '';
+  store.down = false;
+  sip.hostports = '';
   await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toEqual([]);
-  world.hostports = 'udp/203.0.113.1:5060';
+  sip.hostports = 'udp/203.0.113.1:5060';
   await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toHaveLength(1);
 });
 
-test('however many reconnects while the store is slow, one announcement follows', async () => {
+test('reconnects during an announcement cause only one more', async () => {
   const { announcer, announced, store } = start();
   const gate = Promise.withResolvers<void>();
   store.gate = gate.promise;
@@ -72,7 +77,7 @@ test('however many reconnects while the store is slow, one announcement follows'
   expect(announced).toHaveLength(2);
 });
 
-test('after stop nothing is announced; what is under way is waited for', async () => {
+test('stop waits for the announcement in progress, after which nothing is announced', async () => {
   const { announcer, timers, announced, store } = start();
   const gate = Promise.withResolvers<void>();
   store.gate = gate.promise;

@@ -8,10 +8,10 @@ import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 function start(changes: Partial<AdminRules> = {}) {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
   const pool = new SqliteServerPool(database, clock);
@@ -26,39 +26,44 @@ function start(changes: Partial<AdminRules> = {}) {
     },
   });
   const rules: AdminRules = {
-    ...{ pool, settings, silentMs: 60_000, now: () => clock.now() },
+    pool,
+    settings,
+    silentMs: 60_000,
+    now: () => clock.now(),
     outbound: outboundView(IDLE, new SqliteLease(database, 'test', clock), clock),
     reload: () => 'reloaded',
-    status: () => Promise.reject(new Error('not asked for here')),
+    status: () => Promise.reject(new Error('not part of this test')),
     ...changes,
   };
-  const ask = (request: unknown) => perform(rules, request);
+  const send = (request: unknown) => perform(rules, request);
   const checkIn = (member: string, calls: number) => pool.checkIn({ kind: 'feature', member, open: true, calls });
-  return { ask, checkIn, clock, pool, level: () => level };
+  return { send, checkIn, clock, pool, level: () => level };
 }
 
 describe('feature servers', () => {
-  test('drain and undrain say what is drained now', async () => {
-    const { ask, checkIn } = start();
+  test('drain and undrain answer with all drained servers', async () => {
+    const { send, checkIn } = start();
     await checkIn('10.0.0.1:5060', 3);
-    expect(await ask({ action: 'fs-drain', server: '10.0.0.1:5060' })).toEqual({
-      ...{ success: true, action: 'drain', server: '10.0.0.1' },
+    expect(await send({ action: 'fs-drain', server: '10.0.0.1:5060' })).toEqual({
+      success: true,
+      action: 'drain',
+      server: '10.0.0.1',
       drained: ['10.0.0.1'],
     });
-    expect(await ask({ action: 'fs-available' })).toEqual({ success: true, available: [] });
-    expect(await ask({ action: 'fs-drained' })).toEqual({ success: true, drained: ['10.0.0.1'] });
-    expect(await ask({ action: 'fs-undrain', server: '10.0.0.1' })).toMatchObject({ action: 'undrain', drained: [] });
-    expect(await ask({ action: 'fs-available' })).toEqual({ success: true, available: ['10.0.0.1:5060'] });
+    expect(await send({ action: 'fs-available' })).toEqual({ success: true, available: [] });
+    expect(await send({ action: 'fs-drained' })).toEqual({ success: true, drained: ['10.0.0.1'] });
+    expect(await send({ action: 'fs-undrain', server: '10.0.0.1' })).toMatchObject({ action: 'undrain', drained: [] });
+    expect(await send({ action: 'fs-available' })).toEqual({ success: true, available: ['10.0.0.1:5060'] });
   });
 
-  test('the list has active, drained and orphaned ones', async () => {
-    const { ask, checkIn, clock } = start();
+  test('the list contains active, drained and orphaned servers', async () => {
+    const { send, checkIn, clock } = start();
     await checkIn('10.0.0.1:5060', 3);
     await checkIn('10.0.0.2:5060', 0);
-    await ask({ action: 'fs-drain', server: '10.0.0.2' });
-    await ask({ action: 'fs-drain', server: '[2001:DB8::9]' });
+    await send({ action: 'fs-drain', server: '10.0.0.2' });
+    await send({ action: 'fs-drain', server: '[2001:DB8::9]' });
     const now = clock.now();
-    expect(await ask({ action: 'fs-list' })).toEqual({
+    expect(await send({ action: 'fs-list' })).toEqual({
       success: true,
       servers: [
         { server: '10.0.0.1:5060', status: 'active', calls: 3, lastCheckIn: now, serviceUrl: null },
@@ -76,17 +81,17 @@ describe('feature servers', () => {
     ['', 'Invalid IP address: '],
     [undefined, 'Invalid IP address: '],
     [{ ip: 1 }, 'Invalid IP address: '],
-  ])('%p is no server', async (server, error) => {
-    const { ask, pool } = start();
-    expect(await ask({ action: 'fs-drain', server })).toEqual({ success: false, error });
-    expect(await ask({ action: 'fs-undrain', server })).toEqual({ success: false, error });
+  ])('%p is refused as a server', async (server, error) => {
+    const { send, pool } = start();
+    expect(await send({ action: 'fs-drain', server })).toEqual({ success: false, error });
+    expect(await send({ action: 'fs-undrain', server })).toEqual({ success: false, error });
     expect((await pool.featureServers()).drained).toEqual([]);
   });
 
-  test('a store that is away is said', async () => {
+  test('an unavailable store is a refusal with its message', async () => {
     const away = { drain: () => Promise.reject(new Unavailable('Redis', 'gone')) } as Partial<ServerPool> as ServerPool;
-    const { ask } = start({ pool: away });
-    expect(await ask({ action: 'fs-drain', server: '10.0.0.1' })).toEqual({ success: false, error: 'Redis: gone' });
+    const { send } = start({ pool: away });
+    expect(await send({ action: 'fs-drain', server: '10.0.0.1' })).toEqual({ success: false, error: 'Redis: gone' });
   });
 });
 
@@ -97,51 +102,57 @@ const IDLE: OutboundState = {
   token: 'sbc-1/7/abc',
 };
 
-describe('the outbound side, while this sidecar does not lead', () => {
-  test('has nothing to show', async () => {
-    const { ask, clock } = start();
-    const nobody = { success: true, leading: false, holder: null, now: clock.now() };
-    expect(await ask({ action: 'trunk-list' })).toEqual({ ...nobody, trunks: [], skipped: [] });
-    expect(await ask({ action: 'gateway-list' })).toEqual({ ...nobody, gateways: [] });
+describe('trunks and gateways of a sidecar that is not the leader', () => {
+  test('the lists are empty', async () => {
+    const { send, clock } = start();
+    const noLeader = { success: true, leading: false, holder: null, now: clock.now() };
+    expect(await send({ action: 'trunk-list' })).toEqual({ ...noLeader, trunks: [], skipped: [] });
+    expect(await send({ action: 'gateway-list' })).toEqual({ ...noLeader, gateways: [] });
   });
 
   test.each([[{ action: 'trunk-show', gateway: 'x' }], [{ action: 'trunk-refresh' }]])(
-    '%p says why',
+    '%p is refused with the reason',
     async (request) => {
       const error = 'no sidecar registers at carriers now';
-      expect(await start().ask(request)).toEqual({ success: false, error });
+      expect(await start().send(request)).toEqual({ success: false, error });
     },
   );
 });
 
 describe('settings', () => {
-  test('known ones take effect, unknown ones are stored and marked', async () => {
-    const { ask, level } = start();
-    expect(await ask({ action: 'set', key: 'logLevel', value: 'debug' })).toEqual({
-      ...{ success: true, key: 'logLevel', value: 'debug', effect: true },
+  test('known settings take effect, unknown ones are stored without effect', async () => {
+    const { send, level } = start();
+    expect(await send({ action: 'set', key: 'logLevel', value: 'debug' })).toEqual({
+      success: true,
+      key: 'logLevel',
+      value: 'debug',
+      effect: true,
     });
     expect(level()).toBe('debug');
-    expect(await ask({ action: 'set', key: 'logLevel', value: 'loud' })).toEqual({
-      ...{ success: false, error: 'logLevel must be debug' },
+    expect(await send({ action: 'set', key: 'logLevel', value: 'loud' })).toEqual({
+      success: false,
+      error: 'logLevel must be debug',
     });
-    expect(await ask({ action: 'set', key: 'colour', value: 'blue' })).toMatchObject({ success: true, effect: false });
-    expect(await ask({ action: 'get', key: 'colour' })).toEqual({ success: true, key: 'colour', value: 'blue' });
-    expect(await ask({ action: 'get', key: 'logLevel' })).toMatchObject({ value: 'debug' });
-    expect(await ask({ action: 'list' })).toEqual({ success: true, config: { logLevel: 'debug', colour: 'blue' } });
+    expect(await send({ action: 'set', key: 'colour', value: 'blue' })).toMatchObject({ success: true, effect: false });
+    expect(await send({ action: 'get', key: 'colour' })).toEqual({ success: true, key: 'colour', value: 'blue' });
+    expect(await send({ action: 'get', key: 'logLevel' })).toMatchObject({ value: 'debug' });
+    expect(await send({ action: 'list' })).toEqual({ success: true, config: { logLevel: 'debug', colour: 'blue' } });
   });
 
-  test('lists grow and shrink', async () => {
-    const { ask } = start();
-    await ask({ action: 'set', key: 'friends', value: 'a, b' });
-    expect(await ask({ action: 'add', key: 'friends', item: 'c' })).toMatchObject({
-      ...{ array: ['a', 'b', 'c'], added: true },
+  test('add and remove change a list', async () => {
+    const { send } = start();
+    await send({ action: 'set', key: 'friends', value: 'a, b' });
+    expect(await send({ action: 'add', key: 'friends', item: 'c' })).toMatchObject({
+      array: ['a', 'b', 'c'],
+      added: true,
     });
-    expect(await ask({ action: 'add', key: 'friends', item: 'c' })).toMatchObject({ added: false });
-    expect(await ask({ action: 'remove', key: 'friends', item: 'a' })).toMatchObject({
-      ...{ array: ['b', 'c'], removed: true },
+    expect(await send({ action: 'add', key: 'friends', item: 'c' })).toMatchObject({ added: false });
+    expect(await send({ action: 'remove', key: 'friends', item: 'a' })).toMatchObject({
+      array: ['b', 'c'],
+      removed: true,
     });
-    expect(await ask({ action: 'remove', key: 'friends', item: 'a' })).toMatchObject({ removed: false });
-    expect(await ask({ action: 'get', key: 'friends' })).toMatchObject({ value: ['b', 'c'] });
+    expect(await send({ action: 'remove', key: 'friends', item: 'a' })).toMatchObject({ removed: false });
+    expect(await send({ action: 'get', key: 'friends' })).toMatchObject({ value: ['b', 'c'] });
   });
 
   test.each([
@@ -150,20 +161,22 @@ describe('settings', () => {
     [{ action: 'get', key: 5 }, 'key expected'],
     [{ action: 'get', key: 'x'.repeat(257) }, 'key is longer than 256 characters'],
     [{ action: 'add', key: 'x' }, 'value expected'],
+    [{ action: 'trunk-show' }, 'gateway expected'],
+    [{ action: 'trunk-refresh', gateway: '' }, 'gateway expected'],
   ])('%p is refused', async (request, error) => {
-    const { ask } = start();
-    expect(await ask(request)).toEqual({ success: false, error });
-    expect(await ask({ action: 'list' })).toMatchObject({ config: { logLevel: 'info' } });
+    const { send } = start();
+    expect(await send(request)).toEqual({ success: false, error });
+    expect(await send({ action: 'list' })).toMatchObject({ config: { logLevel: 'info' } });
   });
 
-  test('names of object members are keys like others', async () => {
-    const { ask } = start();
-    expect(await ask({ action: 'get', key: 'constructor' })).toEqual({ success: true, key: 'constructor' });
-    expect(await ask({ action: 'set', key: '__proto__', value: 1 })).toMatchObject({ effect: false });
-    expect(await ask({ action: 'get', key: '__proto__' })).toMatchObject({ value: 1 });
+  test('names of built-in object members are ordinary keys', async () => {
+    const { send } = start();
+    expect(await send({ action: 'get', key: 'constructor' })).toEqual({ success: true, key: 'constructor' });
+    expect(await send({ action: 'set', key: '__proto__', value: 1 })).toMatchObject({ effect: false });
+    expect(await send({ action: 'get', key: '__proto__' })).toMatchObject({ value: 1 });
   });
 
-  test('they are bounded', async () => {
+  test('the number of settings and of list items is limited', async () => {
     const settings = new Settings({});
     for (let i = 0; i < 1000; i++) settings.set(`key${i}`, i);
     expect(() => settings.set('one more', 1)).toThrow(SettingError);
@@ -184,16 +197,17 @@ describe('requests', () => {
     [{ action: 'fs-explode' }],
     [{ action: 1 }],
   ])('%p is an unknown action', async (request) => {
-    expect(await start().ask(request)).toEqual({ success: false, error: 'Unknown action' });
+    expect(await start().send(request)).toEqual({ success: false, error: 'Unknown action' });
   });
 
-  test('a reload that cannot be done says why', async () => {
-    expect(await start().ask({ action: 'reload' })).toEqual({ success: true, message: 'reloaded' });
+  test('a refused reload answers with the reason', async () => {
+    expect(await start().send({ action: 'reload' })).toEqual({ success: true, message: 'reloaded' });
     const reload = () => {
       throw new Refused('accounts.toml:3: nonsense');
     };
-    expect(await start({ reload }).ask({ action: 'reload' })).toEqual({
-      ...{ success: false, error: 'accounts.toml:3: nonsense' },
+    expect(await start({ reload }).send({ action: 'reload' })).toEqual({
+      success: false,
+      error: 'accounts.toml:3: nonsense',
     });
   });
 });

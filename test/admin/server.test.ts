@@ -3,7 +3,7 @@ import { existsSync, lstatSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { AdminSocketError, claimAdminSocket } from '../../src/admin/server.ts';
-import { AdminClient } from '../support/admin.ts';
+import { RawAdminClient } from '../support/admin.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { RecordingLogger } from '../support/logger.ts';
@@ -26,20 +26,20 @@ async function start(perform: (request: unknown) => Promise<object> = echo, path
 }
 
 describe('the admin socket', () => {
-  test('can be opened by its owner only, and is gone after the end', async () => {
+  test('can be opened by its owner only, and is removed on stop', async () => {
     const { path, stop } = await start();
     expect(lstatSync(path).mode & 0o777).toBe(0o600);
     await stop();
     expect(existsSync(path)).toBe(false);
   });
 
-  test('answers in order, also lines that come together or in pieces', async () => {
+  test('answers in order, however lines are split into chunks', async () => {
     const gate = Promise.withResolvers<void>();
     const { path } = await start(async (request) => {
       if (request === 1) await gate.promise;
       return { request };
     });
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write('1\n2\n');
     client.write('"thr');
     gate.resolve();
@@ -48,11 +48,11 @@ describe('the admin socket', () => {
     expect(answers.map((a) => a.request)).toEqual([1, 2, 'three', 4]);
   });
 
-  test('serves several clients at once; half a line holds nobody up', async () => {
+  test('serves several clients at once; an incomplete line delays no other client', async () => {
     const { path } = await start();
-    const stalled = await AdminClient.open(path);
+    const stalled = await RawAdminClient.open(path);
     stalled.write('{"action":');
-    const others = await Promise.all([1, 2, 3].map(() => AdminClient.open(path)));
+    const others = await Promise.all([1, 2, 3].map(() => RawAdminClient.open(path)));
     const answers = await Promise.all(others.map((client, i) => client.ask({ i })));
     expect(answers.map((a) => a.request)).toEqual([{ i: 0 }, { i: 1 }, { i: 2 }]);
     stalled.write('"late"}\n');
@@ -61,54 +61,54 @@ describe('the admin socket', () => {
 
   test.each([
     ['invalid JSON', 'drain everything\n', 'Invalid command'],
-    ['binary junk', Uint8Array.from([0, 255, 254, 10, 1, 2, 10]), 'Invalid command'],
-    ['a line that is too long', `"${'x'.repeat(MAX_LINE_BYTES)}"\n`, `line over ${MAX_LINE_BYTES} bytes`],
-    ['a line that does not end', 'x'.repeat(MAX_LINE_BYTES + 1), `line over ${MAX_LINE_BYTES} bytes`],
+    ['binary data', Uint8Array.from([0, 255, 254, 10, 1, 2, 10]), 'Invalid command'],
+    ['a line over the maximum', `"${'x'.repeat(MAX_LINE_BYTES)}"\n`, `line over ${MAX_LINE_BYTES} bytes`],
+    ['an endless line', 'x'.repeat(MAX_LINE_BYTES + 1), `line over ${MAX_LINE_BYTES} bytes`],
   ])('%s is answered with an error and the connection closed', async (_what, data, error) => {
     const { path } = await start();
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write(data);
     expect(await client.answer()).toEqual({ success: false, error });
     await within(client.closed, 5000, 'close');
-    expect((await (await AdminClient.open(path)).ask({})).success).toBe(true);
+    expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
-  test('a line of just the bound is taken', async () => {
+  test('a line of the maximum length is accepted', async () => {
     const { path } = await start(async (request) => ({ length: String(request).length }));
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write(`"${'x'.repeat(MAX_LINE_BYTES - 2)}"\n`);
     expect(await client.answer()).toEqual({ length: MAX_LINE_BYTES - 2 });
   });
 
-  test('a fault of ours is logged and answered, and harms no other client', async () => {
+  test('an internal error is logged and answered, and affects no other client', async () => {
     const { path, logger } = await start(async (request) => {
       if (request === 'fault') throw new Error('unforeseen');
       return { success: true };
     });
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     client.write('"fault"\n');
     expect(await client.answer()).toEqual({ success: false, error: 'internal error, see the log' });
     expect(logger.lines).toEqual([expect.objectContaining({ level: 'error', message: 'admin request failed' })]);
-    expect((await (await AdminClient.open(path)).ask({})).success).toBe(true);
+    expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
-  test('a client beyond the bound takes the place of the oldest', async () => {
+  test('a client over the limit replaces the oldest', async () => {
     const { path } = await start();
-    const clients: AdminClient[] = [];
+    const clients: RawAdminClient[] = [];
     for (let i = 0; i < 64; i++) {
-      const client = await AdminClient.open(path);
+      const client = await RawAdminClient.open(path);
       await client.ask({});
       clients.push(client);
     }
-    const next = await AdminClient.open(path);
+    const next = await RawAdminClient.open(path);
     expect((await next.ask({})).success).toBe(true);
     await within(clients[0]?.closed ?? Promise.reject(), 5000, 'close of the oldest');
     expect((await clients[1]?.ask({}))?.success).toBe(true);
   });
 });
 
-describe('a socket file that is there already', () => {
-  test('is replaced when its process is dead', async () => {
+describe('an existing socket file', () => {
+  test('is replaced when its process has died', async () => {
     const path = newPath();
     const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`;
     const other = spawnProcess(process.execPath, ['-e', script]);
@@ -118,18 +118,18 @@ describe('a socket file that is there already', () => {
     expect(existsSync(path)).toBe(true);
     const { logger } = await start(echo, path);
     expect(logger.lines[0]?.message).toBe('replaced an admin socket that a dead process left');
-    expect((await (await AdminClient.open(path)).ask({})).success).toBe(true);
+    expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
-  test('is left alone when somebody listens, who is named', async () => {
+  test('is kept when a process listens; the error has its pid', async () => {
     const { path } = await start(async () => ({ success: true, pid: 4711 }));
     const second = claimAdminSocket(path, new RecordingLogger());
     expect(second).rejects.toThrow(new AdminSocketError(`admin socket ${path} is in use by pid 4711`));
     await second.catch(() => {});
-    expect((await (await AdminClient.open(path)).ask({})).pid).toBe(4711);
+    expect((await (await RawAdminClient.open(path)).ask({})).pid).toBe(4711);
   });
 
-  test('is left alone when it is no socket', async () => {
+  test('is kept when it is not a socket', async () => {
     const path = newPath();
     writeFileSync(path, 'precious');
     const failed = claimAdminSocket(path, new RecordingLogger());
@@ -138,7 +138,7 @@ describe('a socket file that is there already', () => {
     expect(await Bun.file(path).text()).toBe('precious');
   });
 
-  test('a path that cannot be used is said', async () => {
+  test('an unusable path is an error with the path', async () => {
     const failed = claimAdminSocket('/nonexistent/admin.sock', new RecordingLogger());
     expect(failed).rejects.toThrow('admin socket /nonexistent/admin.sock: ');
     await failed.catch(() => {});
@@ -148,7 +148,7 @@ describe('a socket file that is there already', () => {
     const path = newPath();
     const server = await claimAdminSocket(path, new RecordingLogger());
     onCleanup(() => server.stop());
-    const client = await AdminClient.open(path);
+    const client = await RawAdminClient.open(path);
     const answer = client.ask({ action: 'status' });
     server.serve(echo);
     expect(await answer).toEqual({ success: true, request: { action: 'status' } });

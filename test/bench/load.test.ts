@@ -29,7 +29,7 @@ async function setUp(registrarOptions: Partial<RegistrarOptions> = {}, loadOptio
 
 const run: RunOptions = { work: 'full', seconds: 0.3, rate: 100, concurrency: 4 };
 
-test('a full registration is challenged, answered rightly and never taken for a refresh', async () => {
+test('a full registration is challenged and has a new Contact and Call-ID', async () => {
   const { registrar, load } = await setUp();
   const counts = await load.run(run);
   expect(counts).toMatchObject({ started: 30, done: 30, wrong: 0, unanswered: 0, skipped: 0, requests: 60 });
@@ -40,7 +40,7 @@ test('a full registration is challenged, answered rightly and never taken for a 
   expect(registrar.bindings.size).toBe(20);
 });
 
-test('users are spread over sources with addresses of their own, and each keeps to its own', async () => {
+test('users are spread over sources with separate addresses, and each keeps its source', async () => {
   const { registrar, load } = await setUp();
   await load.run(run);
   const sources = new Set(registrar.requests.map((r) => r.source));
@@ -83,7 +83,7 @@ test('a refresh that is challenged is a wrong answer', async () => {
   expect(counts).toMatchObject({ started: 30, done: 0, wrong: 30 });
 });
 
-test('users that cannot be registered end the enrolment with the reason', async () => {
+test('enrolment fails with the reason when a user cannot be registered', async () => {
   const { load } = await setUp({}, { passwordPattern: 'guess%d' });
   await expect(load.enrol(1)).rejects.toThrow('only 0 of 20 users could be registered: authorized REGISTER: 403');
 });
@@ -98,16 +98,16 @@ test('a unit of unregister registers and removes, both challenged', async () => 
 test.each<[string, NonNullable<RegistrarOptions['listed']>]>([
   ['without a Contact', () => ''],
   ['with a Contact that has no time left', (contact) => `Contact: ${contact};expires=0\r\nExpires: 600\r\n`],
-  ['with a Contact that has no expiry anywhere', (contact) => `Contact: ${contact}\r\n`],
-  ['with the Contact of another', () => 'Contact: <sip:user1@192.0.2.1>;expires=600\r\n'],
-])('a 200 %s registers nobody', async (_, listed) => {
+  ['with a Contact that has no expiry', (contact) => `Contact: ${contact}\r\n`],
+  ['with the Contact of another user', () => 'Contact: <sip:user1@192.0.2.1>;expires=600\r\n'],
+])('a 200 %s is a wrong answer', async (_, listed) => {
   const { load } = await setUp({ listed });
   const counts = await load.run({ ...run, rate: 20 });
   expect(counts).toMatchObject({ started: 6, done: 0, wrong: 6 });
   expect([...counts.samples]).toEqual(['authorized REGISTER: 200, but the Contact is not bound']);
 });
 
-test('a Contact among others counts, its time may stand in the Expires header, and expires=0 says it is gone', async () => {
+test('a Contact is found among others; its expiry may be in the Expires header, and expires=0 means removed', async () => {
   const listed = (contact: string, expires: number) =>
     `Contact: <sip:a@b>;expires=0, ${contact}${expires ? '' : ';expires=0'}, <sip:c@d>;expires=9\r\nExpires: 600\r\n`;
   const { load } = await setUp({ listed });
@@ -121,13 +121,13 @@ test('a Contact that stays after its removal is a wrong answer', async () => {
   expect([...counts.samples]).toEqual(['authorized REGISTER: 200, but the Contact is still bound']);
 });
 
-test('options is one request', async () => {
+test('a unit of options is one request', async () => {
   const { registrar, load } = await setUp();
   expect(await load.run({ ...run, work: 'options' })).toMatchObject({ started: 30, done: 30, wrong: 0, requests: 30 });
   expect(registrar.requests.every((r) => r.method === 'OPTIONS')).toBe(true);
 });
 
-test('the closed loop keeps so many in flight and ends with its window', async () => {
+test('the closed loop keeps its concurrency in flight and ends with its window', async () => {
   const { load } = await setUp();
   const counts = await load.run({ ...run, rate: 0, concurrency: 4 });
   expect(counts.started).toBeGreaterThan(30);
@@ -135,7 +135,7 @@ test('the closed loop keeps so many in flight and ends with its window', async (
   expect(counts.latency.percentile(0.5)).toBeLessThanOrEqual(counts.latency.percentile(1));
 });
 
-test('a lost request is sent again after T1, byte for byte, and is no loss to the run', async () => {
+test('a lost request is retransmitted unchanged after T1, and its unit is done', async () => {
   const { registrar, load } = await setUp({ silent: (r, copies) => r.authorization !== undefined && copies === 1 });
   const counts = await load.run({ ...run, rate: 20 });
   expect(counts).toMatchObject({ started: 6, done: 6, retransmissions: 6, requests: 12, unanswered: 0 });
@@ -144,7 +144,7 @@ test('a lost request is sent again after T1, byte for byte, and is no loss to th
   expect(counts.latency.percentile(0)).toBeGreaterThanOrEqual(500);
 });
 
-test('what is never answered is unanswered, and the run does not count', async () => {
+test('a unit without an answer is unanswered, and the run does not count', async () => {
   const { load } = await setUp({ silent: () => true });
   const counts = await load.run({ ...run, rate: 20, drainMs: 100 });
   expect(counts).toMatchObject({ started: 6, done: 0, unanswered: 6 });
@@ -152,13 +152,13 @@ test('what is never answered is unanswered, and the run does not count', async (
   expect(await load.run({ ...run, rate: 0, drainMs: 100 })).toMatchObject({ started: 4, done: 0, unanswered: 4 });
 });
 
-test('units that find no idle user are not begun, and the run does not count', async () => {
+test('a unit that finds no idle user is skipped', async () => {
   const { load } = await setUp({ silent: () => true }, { users: 2 });
   const counts = await load.run({ ...run, rate: 20, drainMs: 100, work: 'options' });
   expect(counts).toMatchObject({ started: 2, skipped: 4 });
 });
 
-test('a target that nobody listens at is survived: every unit is unanswered', async () => {
+test('every unit is unanswered when nothing listens at the target', async () => {
   const { registrar, load } = await setUp();
   registrar.stop();
   const counts = await load.run({ ...run, drainMs: 100 });

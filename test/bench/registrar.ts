@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** A REGISTER or OPTIONS as the registrar below got it. */
+/** A REGISTER or OPTIONS that the registrar received. */
 export interface Received {
   readonly text: string;
   readonly method: string;
@@ -13,17 +13,17 @@ export interface Received {
 
 export interface RegistrarOptions {
   readonly password: (user: string) => string;
-  /** Whether to keep silent about a datagram; `copies` counts how often it came, this time included. */
+  /** Whether to drop a request; `copies` counts its transmissions, this one included. */
   readonly silent?: (request: Received, copies: number) => boolean;
-  /** An extra header line or several, without CRLF, put before our challenge. */
+  /** Header lines before the challenge, without the last CRLF. */
   readonly otherChallenge?: string;
-  /** The header lines of a 200 that name the Contact, CRLFs included; by default those a registrar should send. */
+  /** The header lines of a 200 for a Contact, CRLFs included. */
   readonly listed?: (contact: string, expires: number) => string;
 }
 
 /**
- * A registrar just big enough to judge the generator: it challenges everything but a refresh of a Contact it holds,
- * and works the digest out with node:crypto, independently of the generator's own code.
+ * A small registrar to test the generator. It challenges everything but a refresh of a Contact it has, and computes the
+ * digest independently of the generator, with node:crypto.
  */
 export class TestRegistrar {
   readonly requests: Received[] = [];
@@ -98,7 +98,7 @@ export class TestRegistrar {
     const param = (name: string) => new RegExp(`[ ,]${name}=(?:"([^"]*)"|([^,]+))`).exec(line)?.slice(1).join('') ?? '';
     const md5 = (text: string) => createHash('md5').update(text).digest('hex');
     const [user, realm, nonce, uri] = ['username', 'realm', 'nonce', 'uri'].map(param);
-    // A nonce answers once, so a phone that used one twice would be refused.
+    // A nonce is good for one request.
     if (!this.#nonces.delete(nonce ?? '') || param('opaque') !== 'o,p' || realm !== 'sidecar.test') return false;
     const a1 = md5(`${user}:${realm}:${this.options.password(user ?? '')}`);
     const a2 = md5(`REGISTER:${uri}`);

@@ -9,7 +9,7 @@ class Request implements Waiting<Request> {
   constructor(readonly name: string) {}
 }
 
-/** Lets time pass in steps of 100 ms and notes what happened when. */
+/** Expires the timers every 100 ms; returns what happened when. */
 function watch(timers: RetransmissionTimers<Request>, until: number, from = 0) {
   const seen: string[] = [];
   for (let now = from; now <= until; now += 100) {
@@ -22,7 +22,7 @@ function watch(timers: RetransmissionTimers<Request>, until: number, from = 0) {
   return seen;
 }
 
-test('a request is repeated as timer E says and given up when timer F fires', () => {
+test('a request is retransmitted by timer E and given up when timer F fires', () => {
   const timers = new RetransmissionTimers<Request>();
   timers.start(new Request('a'), 0);
   expect(watch(timers, 60_000)).toEqual([
@@ -31,7 +31,7 @@ test('a request is repeated as timer E says and given up when timer F fires', ()
   ]);
 });
 
-test('an answered request is left alone, wherever in its list it stands', () => {
+test('a stopped request is not retransmitted, whatever its place in the list', () => {
   for (const answered of [0, 1, 2]) {
     const timers = new RetransmissionTimers<Request>();
     const requests = [new Request('a'), new Request('b'), new Request('c')];
@@ -45,7 +45,7 @@ test('an answered request is left alone, wherever in its list it stands', () => 
   }
 });
 
-test('stopping twice does no harm, and a started request begins anew', () => {
+test('stop may be called twice, and start begins anew', () => {
   const timers = new RetransmissionTimers<Request>();
   const request = new Request('a');
   timers.start(request, 0);

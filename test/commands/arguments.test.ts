@@ -11,14 +11,14 @@ const DEFINITIONS = {
 const read = (...argv: string[]): Readonly<Record<string, unknown>> => readArguments('drain', DEFINITIONS, argv);
 
 describe('arguments', () => {
-  test('flags and words in any order', () => {
+  test('flags and positional arguments in any order', () => {
     const all = { ip: '10.0.0.1', port: '5060', wait: true, timeout: '10m' };
     expect(read('10.0.0.1', '--wait', '5060', '--timeout', '10m')).toMatchObject(all);
     expect(read('--timeout=10m', '10.0.0.1', '5060', '--wait')).toMatchObject(all);
     expect(read('x')).toEqual({ _: ['x'], ip: 'x' });
   });
 
-  test('values may hold =, be empty, or look like a flag when assigned or after --', () => {
+  test('values may contain =, be empty, or look like a flag when assigned or after --', () => {
     expect(read('x', '--timeout=a=b').timeout).toBe('a=b');
     expect(read('x', '--timeout=').timeout).toBe('');
     expect(read('x', '--timeout=-5').timeout).toBe('-5');
@@ -55,7 +55,7 @@ test.each([
   ['10 m', undefined],
   ['10M', undefined],
   ['1234567', undefined],
-])('%p as a duration: %p ms', (text, ms) => {
+])('the duration %p is %p ms', (text, ms) => {
   expect(readDuration(text)).toBe(ms);
 });
 
@@ -66,6 +66,6 @@ test.each([
   [3_599_000, '59 min'],
   [11_520_000, '3 h 12 min'],
   [187_200_000, '2 d 4 h'],
-])('%p ms for people: %s', (ms, text) => {
+])('%p ms is shown as %s', (ms, text) => {
   expect(duration(ms)).toBe(text);
 });

@@ -5,22 +5,22 @@ import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 
 const END_DEADLINE_MS = 10_000;
 
-/** Starts the compiled binary as a client of this socket. */
+/** Starts the compiled binary with this admin socket. */
 export async function start(socket: string, args: readonly string[], env: Record<string, string> = {}) {
-  return keep(spawnProcess(await sidecarBinary(), args, { env: { SBC_SOCKET_PATH: socket, ...env } }));
+  return killAtEnd(spawnProcess(await sidecarBinary(), args, { env: { SBC_SOCKET_PATH: socket, ...env } }));
 }
 
-/** The same on a terminal: what is printed is then what the terminal gets, stderr included. */
+/** {@link start} on a terminal: stdout is all output of the terminal, stderr included. */
 export async function startOnTerminal(socket: string, args: readonly string[], env: Record<string, string> = {}) {
-  // Without a shell between, the only child of script is the command.
-  const command = ['exec', await sidecarBinary(), ...args].join(' ');
+  // exec makes the command the only child of script.
+  const shellCommand = ['exec', await sidecarBinary(), ...args].join(' ');
   const options = { env: { SBC_SOCKET_PATH: socket, TERM: 'xterm', ...env } };
-  return keep(spawnProcess('script', ['-qec', command, '/dev/null'], options));
+  return killAtEnd(spawnProcess('script', ['-qec', shellCommand, '/dev/null'], options));
 }
 
-export async function ended(process: SpawnedProcess) {
-  const { code } = await within(process.exited, END_DEADLINE_MS, 'end of the command');
-  return { code, stdout: process.stdout.join('\n'), stderr: process.stderr.join('\n') };
+export async function ended(command: SpawnedProcess) {
+  const { code } = await within(command.exited, END_DEADLINE_MS, 'end of the command');
+  return { code, stdout: command.stdout.join('\n'), stderr: command.stderr.join('\n') };
 }
 
 export async function run(socket: string, args: readonly string[], env: Record<string, string> = {}) {
@@ -31,7 +31,7 @@ export async function runOnTerminal(socket: string, args: readonly string[], env
   return ended(await startOnTerminal(socket, args, env));
 }
 
-function keep(process: SpawnedProcess): SpawnedProcess {
-  onCleanup(() => process.kill('SIGKILL'));
-  return process;
+function killAtEnd(command: SpawnedProcess): SpawnedProcess {
+  onCleanup(() => command.kill('SIGKILL'));
+  return command;
 }

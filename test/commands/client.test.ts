@@ -4,13 +4,12 @@ import { run, runOnTerminal } from './cli.ts';
 
 const peer = await AdminPeer.start();
 
-/** The command against a sidecar that answers this. */
 async function answered(answer: object | string, ...args: string[]) {
   peer.reply = () => answer;
   return run(peer.path, args);
 }
 
-describe('what scripts look for', () => {
+describe('output that scripts parse', () => {
   test.each([
     [
       'fs drain 10.0.0.1',
@@ -41,7 +40,7 @@ describe('what scripts look for', () => {
     expect(JSON.parse(json.stdout)).toEqual({ success: true, ...answer });
   });
 
-  test('the requests are those of the protocol, values of set always text', async () => {
+  test('requests follow the protocol; set sends its value as text', async () => {
     const count = peer.asked.length;
     await answered({ success: true, key: 'k', value: '5', effect: true }, 'set', 'k', '5');
     await answered({ success: true, action: 'drain', server: 'x', drained: [] }, 'fs', 'drain', 'x');
@@ -51,7 +50,7 @@ describe('what scripts look for', () => {
     ]);
   });
 
-  test('the table of servers, in columns', async () => {
+  test('fs list is a table with aligned columns', async () => {
     const list = serverList(
       { calls: 12, lastCheckIn: 1_000_000, serviceUrl: 'http://10.0.0.1:3000' },
       { server: '[2001:db8::1]:5060', status: 'drained', calls: null, lastCheckIn: 1_012_000 - 3_600_000 * 30 },
@@ -98,16 +97,17 @@ describe('what scripts look for', () => {
     const status = statusOf({
       sip: { server: 'embedded', connected: true, hostports: 'udp/192.0.2.1:5060' },
       edge: {
-        ...{
-          connections: 12,
-          requestsUnderWay: 1,
-          keptBytes: 0,
-          serverTransactions: 34,
-          clientTransactions: 2,
-          requests: 1234,
-          retransmissions: 5,
-        },
-        ...{ refused: 3, responses: 6, malformed: 4, dropped: 1 },
+        connections: 12,
+        requestsUnderWay: 1,
+        keptBytes: 0,
+        serverTransactions: 34,
+        clientTransactions: 2,
+        requests: 1234,
+        retransmissions: 5,
+        refused: 3,
+        responses: 6,
+        malformed: 4,
+        dropped: 1,
       },
     });
     expect((await answered(status, 'status')).stdout.split('\n').slice(4, 10)).toEqual([
@@ -120,7 +120,7 @@ describe('what scripts look for', () => {
     ]);
   });
 
-  test('a setting that does nothing is noted, one that is not there is an error', async () => {
+  test('set notes a key without effect; get of an unset key is an error', async () => {
     expect(await answered({ success: true, key: 'x', value: '1', effect: false }, 'set', 'x', '1')).toEqual({
       code: 0,
       stdout: '✓ x = "1"',
@@ -133,8 +133,8 @@ describe('what scripts look for', () => {
   });
 });
 
-describe('what goes wrong', () => {
-  test('refused: exit 1 and the message as it is', async () => {
+describe('errors', () => {
+  test('refusal: exit 1 and the sidecar’s message', async () => {
     const refusal = { success: false, error: 'Invalid IP address: 10.1' };
     const text = await answered(refusal, 'fs', 'drain', '10.1');
     expect(text).toEqual({ code: 1, stdout: '', stderr: 'Invalid IP address: 10.1' });
@@ -143,10 +143,10 @@ describe('what goes wrong', () => {
   });
 
   test.each([
-    ['junk', 'SSH-2.0-OpenSSH\r\n'],
+    ['another protocol', 'SSH-2.0-OpenSSH\r\n'],
     ['another shape', '{"success":true,"servers":{}}\n'],
     ['nothing', ''],
-  ])('%s for an answer: exit 1', async (_, answer) => {
+  ])('%s as the answer: exit 1', async (_, answer) => {
     const { code, stdout, stderr } = await answered(answer, 'fs', 'list');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^the sidecar/);
@@ -184,7 +184,7 @@ describe('what goes wrong', () => {
     expect(performance.now() - began).toBeGreaterThan(4900);
   });
 
-  test('no sidecar: exit 4, where it was looked for and what to do', async () => {
+  test('no sidecar: exit 4, the path of the socket and a hint', async () => {
     const { code, stdout, stderr } = await run('/nowhere/admin.sock', ['fs', 'drain', '10.0.0.1', '--wait']);
     expect({ code, stdout }).toEqual({ code: 4, stdout: '' });
     expect(stderr).toBe(
@@ -196,7 +196,7 @@ describe('what goes wrong', () => {
 describe('the terminal', () => {
   const list = serverList({ serviceUrl: 'http://x/' }, { server: '10.0.0.2:5060', status: 'drained' });
 
-  test('has colours and symbols; NO_COLOR, pipes and --json have none', async () => {
+  test('gets colours and symbols; NO_COLOR, pipes and --json get none', async () => {
     peer.reply = () => list;
     const { code, stdout } = await runOnTerminal(peer.path, ['fs', 'list']);
     expect(code).toBe(0);
@@ -210,7 +210,7 @@ describe('the terminal', () => {
     expect((await runOnTerminal(peer.path, ['fs', 'list', '--json'])).stdout).toBe(JSON.stringify(list));
   });
 
-  test('never gets control characters from the network', async () => {
+  test('never gets control characters from answers', async () => {
     const evil = '\x1b]0;owned\x07\u009b2J\u202eevil\nline';
     const everything = [
       [serverList({ server: evil, serviceUrl: evil }), 'fs', 'list'],

@@ -13,7 +13,7 @@ async function script(shell: string): Promise<string> {
   return fileWith(`completion.${shell}`, `${stdout}\n`);
 }
 
-test('bash offers commands, flags, and files', async () => {
+test('bash completes commands, flags and files', async () => {
   const file = await script('bash');
   const offered = (line: string) => bashOffers(file, `sbc-sip-sidecar ${line}`);
   expect(await offered('')).toEqual([...COMMANDS, '--help']);
@@ -31,13 +31,15 @@ test('bash offers commands, flags, and files', async () => {
   expect(await offered(`serve --data ${begun}`)).toEqual([]);
 });
 
-test('fish offers commands, flags, and files', async () => {
+test('fish completes commands, flags and files', async () => {
   const file = await script('fish');
   const words = async (line: string) =>
     (await fishOffers(file, `sbc-sip-sidecar ${line}`)).map((offer) => offer.split('\t')[0]);
   expect(await words('')).toEqual(COMMANDS.toSorted());
   expect(await words('fs d')).toEqual(['drain', 'drained']);
-  expect(await fishOffers(file, 'sbc-sip-sidecar completion z')).toEqual(['zsh\tThe same for zsh']);
+  expect(await fishOffers(file, 'sbc-sip-sidecar completion z')).toEqual([
+    'zsh\tPrint a script that completes commands and flags in zsh',
+  ]);
   expect(await words('fs drain 10.0.0.1 --')).toEqual(['--help', '--json', '--timeout', '--wait']);
   expect(await words('fs drain 10.0.0.1 --timeout ')).toEqual([]);
   expect(await words('trunk ')).toEqual(['list', 'refresh', 'show']);
@@ -46,7 +48,7 @@ test('fish offers commands, flags, and files', async () => {
   expect(await words(`serve --provision ${toml.slice(0, -4)}`)).toEqual([toml]);
 });
 
-test('zsh offers commands, flags, and files', async () => {
+test('zsh completes commands, flags and files', async () => {
   const expected: Record<string, string[]> = {
     '': COMMANDS.toSorted(),
     'fs d': ['drain', 'drained'],
@@ -62,17 +64,17 @@ test('zsh offers commands, flags, and files', async () => {
   expect(await zshOffers(await script('zsh'), lines)).toEqual(Object.values(expected));
 });
 
-test('zsh finds the script in $fpath too', async () => {
+test('zsh loads the script from $fpath', async () => {
   expect(await zshOffers(await script('zsh'), ['sbc-sip-sidecar fs un'], 'fpath')).toEqual([['undrain']]);
 });
 
 describe.each(['bash', 'zsh', 'fish'])('%s', (shell) => {
-  test('names every command', async () => {
+  test('the script contains every command', async () => {
     const text = await Bun.file(await script(shell)).text();
     for (const word of [...COMMANDS, 'undrain', 'watch', 'timeout', 'refresh']) expect(text).toContain(word);
   });
 
-  test('can read its script', async () => {
+  test('the script has no syntax errors', async () => {
     const check = spawnProcess(shell, ['-n', await script(shell)]);
     expect(await ended(check)).toEqual({ code: 0, stdout: '', stderr: '' });
   });

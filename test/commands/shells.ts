@@ -4,7 +4,6 @@ import { temporaryDirectory } from '../support/cleanup.ts';
 import { spawnProcess } from '../support/process.ts';
 import { ended } from './cli.ts';
 
-/** What bash offers at the end of this line, in its order. */
 export async function bashOffers(script: string, line: string): Promise<string[]> {
   const words = line.split(' ');
   const asked = `source ${script}; COMP_WORDS=(${words.map((w) => `'${w}'`).join(' ')}); COMP_CWORD=${words.length - 1}
@@ -14,7 +13,7 @@ _sbc_sip_sidecar && printf '%s\\n' "\${COMPREPLY[@]}"; complete -p sbc-sip-sidec
   return stdout === '' ? [] : stdout.split('\n');
 }
 
-/** What fish offers at the end of this line, with descriptions after a tab, in order of the alphabet. */
+/** Fish's completions at the end of this line, each with a tab and its description, sorted. */
 export async function fishOffers(script: string, line: string): Promise<string[]> {
   const asked = `source ${script}; complete -C '${line}'`;
   const env = { HOME: temporaryDirectory('fish') };
@@ -23,12 +22,12 @@ export async function fishOffers(script: string, line: string): Promise<string[]
   return stdout === '' ? [] : stdout.split('\n');
 }
 
-/** Between what is offered for one line and the next; no command is called so. */
-const NEXT = '//';
+/** Separates the completions of two lines. */
+const SEPARATOR = '//';
 
 /**
- * The start of a zsh that completes lines, writes down what every function of the completion offers for them, and ends.
- * Completion works at a prompt only, on a terminal.
+ * Makes zsh complete each line of $ASKED, append all completions to $OFFERED, and exit. zsh completes only at a prompt on
+ * a terminal.
  */
 const ZSHRC = `
 autoload -Uz compinit
@@ -45,7 +44,7 @@ zle-line-init() {
   for BUFFER in "\${(@f)ASKED}"; do
     CURSOR=$#BUFFER
     zle offer
-    print -r -- ${NEXT} >>$OFFERED
+    print -r -- ${SEPARATOR} >>$OFFERED
   done
   exit 0
 }
@@ -53,9 +52,8 @@ zle -N zle-line-init
 `;
 
 /**
- * What zsh offers at the end of each line, in order of the alphabet, where there is a file `accounts.toml` and a
- * directory `accounts`.
- * @param how the script is sourced, or found in $fpath, where its name must be that of its function
+ * Zsh's completions at the end of each line, sorted, in a directory with a file `accounts.toml` and a directory `accounts`.
+ * @param how whether the script is sourced or loaded from $fpath
  */
 export async function zshOffers(
   script: string,
@@ -75,7 +73,7 @@ export async function zshOffers(
     code: 0,
     complaints: null,
   });
-  const answers = (await Bun.file(offered).text()).split(`${NEXT}\n`).slice(0, -1);
-  // Some functions ask more than once, and offer nothing at times.
+  const answers = (await Bun.file(offered).text()).split(`${SEPARATOR}\n`).slice(0, -1);
+  // Completion functions may run compadd several times with the same or no words.
   return answers.map((words) => [...new Set(words.split('\n').filter((word) => word !== ''))].toSorted());
 }

@@ -7,7 +7,7 @@ import { ended, start, startOnTerminal } from './cli.ts';
 const DEADLINE_MS = 10_000;
 const list = serverList({ calls: 1 }, { server: '10.0.0.2:5060', status: 'drained' });
 
-test('in a pipe: the table every second, a blank line between, until SIGINT; a sidecar that is away is shown', async () => {
+test('in a pipe: a table every second and a blank line between, until SIGINT; a lost sidecar is shown as an error', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await start(peer.path, ['fs', 'watch']);
   await watch.line(/10\.0\.0\.2/, DEADLINE_MS);
@@ -24,7 +24,7 @@ test('in a pipe: the table every second, a blank line between, until SIGINT; a s
   expect(stdout).not.toContain('\x1b');
 });
 
-test('--json: one document a line', async () => {
+test('--json: one document per line', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await start(peer.path, ['fs', 'watch', '--json']);
   await watch.line(/"success":true/, DEADLINE_MS);
@@ -39,10 +39,10 @@ test('--json: one document a line', async () => {
   expect(documents.at(-1)).toMatchObject({ success: false, error: expect.stringContaining('no sidecar at') });
 });
 
-test('on a terminal: in place, and the cursor is back after Ctrl-C', async () => {
+test('on a terminal: redraws in place, and Ctrl-C restores the cursor', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await startOnTerminal(peer.path, ['fs', 'watch']);
-  // The first frame comes after a cleared screen, the second one after the end of the first.
+  // The second frame follows directly on the end of the first.
   await watch.line(/\[J.\[HFeature servers:/, DEADLINE_MS);
   for (const pid of await childrenOf(watch.pid)) process.kill(pid, 'SIGINT');
   const { code, stdout } = await ended(watch);
@@ -53,14 +53,14 @@ test('on a terminal: in place, and the cursor is back after Ctrl-C', async () =>
   expect(stdout).toEndWith('\x1b[J\x1b[?7h\x1b[?25h');
 });
 
-test('a reader that had enough ends it quietly', async () => {
+test('ends without an error when the reader closes the pipe', async () => {
   const peer = await AdminPeer.start(() => list);
   const command = `"${await sidecarBinary()}" fs watch | head -n 1; echo "\${PIPESTATUS[0]}"`;
   const shell = spawnProcess('bash', ['-c', command], { env: { SBC_SOCKET_PATH: peer.path } });
   expect(await ended(shell)).toEqual({ code: 0, stdout: 'Feature servers:\n0', stderr: '' });
 });
 
-test('SIGINT ends it also while the sidecar does not answer', async () => {
+test('SIGINT ends it while a request is pending', async () => {
   const peer = await AdminPeer.start();
   const watch = await start(peer.path, ['fs', 'watch']);
   await peer.requests(1);

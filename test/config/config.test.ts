@@ -25,14 +25,14 @@ function problems(env: Record<string, string>): readonly string[] {
 }
 
 describe('configuration', () => {
-  test('in production names everything that is missing at once', () => {
+  test('in production, reports all missing variables at once', () => {
     const missing = problems({});
     for (const name of Object.keys(PRODUCTION)) expect(missing.join('\n')).toContain(`${name} `);
     expect(missing).toHaveLength(10);
     expect(problems(PRODUCTION)).toEqual([]);
   });
 
-  test('embedded needs nothing', () => {
+  test('embedded mode requires no variables', () => {
     const config = readConfig({ SIDECAR_EMBEDDED: '1' });
     expect(config.parts).toEqual({ sip: 'edge', store: 'sqlite', directory: 'sqlite' });
     expect(config.encryptionSecret).toBeUndefined();
@@ -49,11 +49,11 @@ describe('configuration', () => {
       { sip: 'edge', store: 'redis', directory: 'sqlite' },
     ],
   ];
-  test.each(mixed)('embedded beside %o takes that part from outside', (env, parts) => {
+  test.each(mixed)('embedded mode with %o replaces that part', (env, parts) => {
     expect(readConfig({ SIDECAR_EMBEDDED: '1', ...env }).parts).toEqual(parts as never);
   });
 
-  test('tls and wss need a certificate and its key', () => {
+  test('tls and wss require a certificate and its key', () => {
     for (const proto of ['tls', 'wss']) {
       const env = { SIDECAR_EMBEDDED: '1', SIDECAR_SIP: `ws/127.0.0.1:0,${proto}/[::1]:0` };
       expect(problems(env)).toEqual([
@@ -69,7 +69,7 @@ describe('configuration', () => {
     expect(problems({ ...PRODUCTION, SIDECAR_SIP: 'tls/127.0.0.1:0' })).toEqual([]);
   });
 
-  test('a part from outside must be given whole', () => {
+  test('an external service requires all of its variables', () => {
     expect(problems({ SIDECAR_EMBEDDED: '1', DRACHTIO_HOST: 'h' })).toEqual([
       'DRACHTIO_PORT is missing',
       'DRACHTIO_SECRET is missing',
@@ -104,24 +104,24 @@ describe('configuration', () => {
     ['STATS_SAMPLE_RATE', '2', /from 0 to 1/],
     ['SIDECAR_EXTERNAL_IP', 'example.com', /must be an IP address/],
   ];
-  test.each(wrong)('%s=%s is an error that says what it should be', (name, value, message) => {
+  test.each(wrong)('%s=%s is an error that says what is expected', (name, value, message) => {
     const found = problems({ ...PRODUCTION, JAMBONES_REDIS_SENTINEL_MASTER_NAME: 'm', [name]: value });
     expect(found).toHaveLength(1);
     expect(found[0]).toStartWith(name);
     expect(found[0]).toMatch(message);
   });
 
-  test('no secret is in a message', () => {
+  test('messages contain no secrets', () => {
     const env = { ...PRODUCTION, DRACHTIO_PORT: 'x', ENCRYPTION_SECRET: 'hush', JAMBONES_MYSQL_PASSWORD: 'hush' };
     expect(problems(env).join()).not.toContain('hush');
   });
 
-  test('a minimum above the maximum makes no sense', () => {
+  test('a minimum above the maximum is an error', () => {
     const env = { JAMBONES_REGISTER_MIN_EXPIRES: '100', JAMBONES_REGISTER_MAX_EXPIRES: '60' };
     expect(problems({ ...PRODUCTION, ...env })).toHaveLength(1);
   });
 
-  test('JWT_SECRET still serves, with a warning; ENCRYPTION_SECRET wins', () => {
+  test('JWT_SECRET is accepted with a warning; ENCRYPTION_SECRET has precedence', () => {
     const { ENCRYPTION_SECRET: _, ...rest } = PRODUCTION;
     const old = readConfig({ ...rest, JWT_SECRET: 'j' });
     expect(old.encryptionSecret).toBe('j');
@@ -131,13 +131,13 @@ describe('configuration', () => {
     expect(both.warnings).toEqual([]);
   });
 
-  test('cannot be changed', () => {
+  test('is frozen', () => {
     const config = readConfig(PRODUCTION);
     expect(Object.isFrozen(config)).toBe(true);
     expect(Object.isFrozen(config.register)).toBe(true);
   });
 
-  test('networks contain what they should, IPv6 too', () => {
+  test('the default networks contain the private IPv4 and IPv6 addresses', () => {
     const { networks } = readConfig(PRODUCTION).platform;
     const inside = (address: string) => networks.some((n) => n.contains(address));
     for (const address of ['10.1.2.3', '127.0.0.1', '192.168.255.255', '172.31.0.1', '::1', 'fd00::1'])

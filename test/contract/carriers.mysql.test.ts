@@ -14,7 +14,7 @@ afterAll(() => db.destroy());
 
 carriersContract('MySQL', db);
 
-test('writes go to the writer when there is one', async () => {
+test('writes use the writer connection if one is configured', async () => {
   const server = await sharedMariadb();
   const reader = {
     SIDECAR_EMBEDDED: '1',
@@ -34,12 +34,12 @@ test('writes go to the writer when there is one', async () => {
       JAMBONES_MYSQL_WRITE_DATABASE: server.database,
     }).mysql;
   expect(openMysqlWriter(readConfig(reader).mysql)).toBeUndefined();
-  const nobody = openMysqlWriter(config(await freePort()));
+  const unreachable = openMysqlWriter(config(await freePort()));
   const writer = openMysqlWriter(config(server.port));
-  if (!writer || !nobody) throw new Error('no writer');
-  const carriers = new SqlCarriers(db, nobody.db, 'MySQL', new RecordingLogger());
+  if (!writer || !unreachable) throw new Error('no writer');
+  const carriers = new SqlCarriers(db, unreachable.db, 'MySQL', new RecordingLogger());
   await expect(carriers.disablePing('some')).rejects.toThrow(Unavailable);
-  await new SqlCarriers(nobody.db, writer.db, 'MySQL', new RecordingLogger()).disablePing('some');
+  await new SqlCarriers(unreachable.db, writer.db, 'MySQL', new RecordingLogger()).disablePing('some');
   await carriers.read();
-  for (const { pool } of [writer, nobody]) await pool.promise().end();
+  for (const { pool } of [writer, unreachable]) await pool.promise().end();
 });

@@ -15,7 +15,7 @@ function open() {
 
 carriersContract('SQLite', kyselyOver(open()));
 
-test('a database that does not answer is Unavailable, for reads and for writes', async () => {
+test('reads and writes of a closed database are Unavailable', async () => {
   const database = open();
   const db = kyselyOver(database);
   const carriers = new SqlCarriers(db, db, 'SQLite', new RecordingLogger());

@@ -32,13 +32,13 @@ const GATEWAY = {
   protocol: 'udp',
 } satisfies Partial<Tables['sip_gateways']>;
 
-/** What the directory of carriers promises, on every database it runs on. Others' rows may be there. */
+/** Runs on every database. The tables may have rows of other tests. */
 export function carriersContract(service: string, db: Kysely<Tables>): void {
   describe(`carriers on ${service}`, () => {
-    const made: string[] = [];
+    const carrierSids: string[] = [];
     afterAll(async () => {
-      await db.deleteFrom('sip_gateways').where('voip_carrier_sid', 'in', made).execute();
-      await db.deleteFrom('voip_carriers').where('voip_carrier_sid', 'in', made).execute();
+      await db.deleteFrom('sip_gateways').where('voip_carrier_sid', 'in', carrierSids).execute();
+      await db.deleteFrom('voip_carriers').where('voip_carrier_sid', 'in', carrierSids).execute();
     });
 
     function start() {
@@ -53,8 +53,14 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       await db
         .insertInto('accounts')
         .values({
-          ...{ account_sid, name: 'a', sip_realm, service_provider_sid: null, registration_hook_sid: null },
-          ...{ is_active: isActive, webhook_secret: null, device_to_call_ratio: 5 },
+          account_sid,
+          name: 'a',
+          sip_realm,
+          service_provider_sid: null,
+          registration_hook_sid: null,
+          is_active: isActive,
+          webhook_secret: null,
+          device_to_call_ratio: 5,
         })
         .execute();
       return { account_sid, sip_realm };
@@ -62,7 +68,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
 
     async function addCarrier(changes: Partial<Tables['voip_carriers']> = {}) {
       const voip_carrier_sid = crypto.randomUUID();
-      made.push(voip_carrier_sid);
+      carrierSids.push(voip_carrier_sid);
       await db
         .insertInto('voip_carriers')
         .values({ ...CARRIER, voip_carrier_sid, name: 'Carrier', ...changes })
@@ -79,7 +85,6 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       return sip_gateway_sid;
     }
 
-    /** What is read of one carrier. */
     async function read(carrierSid: string, from = directory) {
       const { trunks, pinged } = await from.read();
       return {
@@ -90,41 +95,68 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
     const row = (sid: string) =>
       db.selectFrom('voip_carriers').selectAll().where('voip_carrier_sid', '=', sid).executeTakeFirstOrThrow();
 
-    test('a trunk has all that its rows say', async () => {
+    test('maps all columns of a trunk', async () => {
       const { account_sid, sip_realm } = await addAccount(1);
       const service_provider_sid = crypto.randomUUID();
       const carrierSid = await addCarrier({
-        ...{ account_sid, service_provider_sid, name: 'Full', register_sip_realm: 'realm.test', trunk_type: 'reg' },
-        ...{ register_from_user: 'from', register_from_domain: 'from.test', register_public_ip_in_contact: 1 },
-        ...{ outbound_sip_proxy: 'proxy.test:5070' },
+        account_sid,
+        service_provider_sid,
+        name: 'Full',
+        register_sip_realm: 'realm.test',
+        trunk_type: 'reg',
+        register_from_user: 'from',
+        register_from_domain: 'from.test',
+        register_public_ip_in_contact: 1,
+        outbound_sip_proxy: 'proxy.test:5070',
       });
       const gatewaySid = await addGateway(carrierSid, { port: 5061, protocol: 'tls', use_sips_scheme: 1 });
       expect(await read(carrierSid)).toEqual({
         pinged: [],
         trunks: [
           {
-            ...{ gatewaySid, carrierSid, carrierName: 'Full', accountSid: account_sid },
-            ...{ serviceProviderSid: service_provider_sid, host: 'sip.carrier.test', port: 5061, transport: 'tls' },
-            ...{ sips: true, trunkType: 'reg', username: 'me', password: 'secret', realm: 'realm.test' },
-            ...{ fromUser: 'from', fromDomain: 'from.test', outboundProxy: 'proxy.test:5070' },
-            ...{ publicIpInContact: true, accountRealm: sip_realm },
+            gatewaySid,
+            carrierSid,
+            carrierName: 'Full',
+            accountSid: account_sid,
+            serviceProviderSid: service_provider_sid,
+            host: 'sip.carrier.test',
+            port: 5061,
+            transport: 'tls',
+            sips: true,
+            trunkType: 'reg',
+            username: 'me',
+            password: 'secret',
+            realm: 'realm.test',
+            fromUser: 'from',
+            fromDomain: 'from.test',
+            outboundProxy: 'proxy.test:5070',
+            publicIpInContact: true,
+            accountRealm: sip_realm,
           },
         ],
       });
     });
 
-    test('what rows do not say is absent; the gateway’s host stands in for the realm', async () => {
+    test('empty columns are absent; the realm defaults to the gateway’s host', async () => {
       const carrierSid = await addCarrier({ register_password: '', register_from_user: ' ', trunk_type: 'auth' });
       const gatewaySid = await addGateway(carrierSid, { ipv4: ' 192.0.2.1 ' });
       expect((await read(carrierSid)).trunks).toEqual([
         {
-          ...{ gatewaySid, carrierSid, carrierName: 'Carrier', host: '192.0.2.1', transport: 'udp', sips: false },
-          ...{ trunkType: 'auth', username: 'me', realm: '192.0.2.1', publicIpInContact: false },
+          gatewaySid,
+          carrierSid,
+          carrierName: 'Carrier',
+          host: '192.0.2.1',
+          transport: 'udp',
+          sips: false,
+          trunkType: 'auth',
+          username: 'me',
+          realm: '192.0.2.1',
+          publicIpInContact: false,
         },
       ]);
     });
 
-    test('tls/srtp is tls; sips needs tls', async () => {
+    test('tls/srtp means tls; sips applies to tls only', async () => {
       const carrierSid = await addCarrier();
       await addGateway(carrierSid, { protocol: 'tls/srtp', use_sips_scheme: 1 });
       await addGateway(carrierSid, { protocol: 'tcp', use_sips_scheme: 1 });
@@ -132,7 +164,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       expect(trunks.map(({ transport, sips }) => `${transport} ${sips}`).sort()).toEqual(['tcp false', 'tls true']);
     });
 
-    test('only outbound and active gateways count, of active carriers', async () => {
+    test('reads only active outbound gateways of active carriers', async () => {
       const carrierSid = await addCarrier();
       await addGateway(carrierSid, { outbound: 0, send_options_ping: 1 });
       await addGateway(carrierSid, { is_active: 0, send_options_ping: 1 });
@@ -142,20 +174,20 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       expect(await read(inactive)).toEqual({ trunks: [], pinged: [] });
     });
 
-    test('carriers of accounts that are not active do not count; those without account do', async () => {
-      const carrier = async (account_sid: string | null) => {
+    test('skips carriers of inactive or unknown accounts and reads those without an account', async () => {
+      const countRead = async (account_sid: string | null) => {
         const sid = await addCarrier({ account_sid });
         await addGateway(sid, { send_options_ping: 1 });
         const { trunks, pinged } = await read(sid);
         return [trunks.length, pinged.length];
       };
-      expect(await carrier((await addAccount(0)).account_sid)).toEqual([0, 0]);
-      expect(await carrier((await addAccount(1)).account_sid)).toEqual([1, 1]);
-      expect(await carrier(crypto.randomUUID())).toEqual([0, 0]);
-      expect(await carrier(null)).toEqual([1, 1]);
+      expect(await countRead((await addAccount(0)).account_sid)).toEqual([0, 0]);
+      expect(await countRead((await addAccount(1)).account_sid)).toEqual([1, 1]);
+      expect(await countRead(crypto.randomUUID())).toEqual([0, 0]);
+      expect(await countRead(null)).toEqual([1, 1]);
     });
 
-    test('gateways are pinged that ask for it, with registration or without', async () => {
+    test('pings gateways that have it enabled, whether or not the carrier requires registration', async () => {
       const carrierSid = await addCarrier({ requires_register: 0, register_username: null, register_password: null });
       await addGateway(carrierSid);
       const gatewaySid = await addGateway(carrierSid, { ipv4: '[2001:db8::1]', port: 0, send_options_ping: 1 });
@@ -167,7 +199,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       });
     });
 
-    test('a row that makes no sense is left out and said so once, and the others are there', async () => {
+    test('skips an unusable row, logs it once and reads the others', async () => {
       const { logger, directory: own } = start();
       const carrierSid = await addCarrier();
       const bad = await addGateway(carrierSid, { ipv4: 'not a host' });
@@ -176,13 +208,12 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       const good = await addGateway(carrierSid);
       for (let i = 0; i < 2; i++) expect((await read(carrierSid, own)).trunks.map((t) => t.gatewaySid)).toEqual([good]);
       expect(await read(nameless, own)).toMatchObject({ trunks: [], pinged: [{ gatewaySid: noUser }] });
-      const complaints = () =>
-        logger.lines.flatMap(({ fields }) => ('gatewaySid' in fields ? [fields.gatewaySid] : [])).sort();
-      expect(complaints().filter((sid) => sid === bad || sid === noUser)).toEqual([bad, noUser].sort());
+      const logged = logger.lines.flatMap(({ fields }) => ('gatewaySid' in fields ? [fields.gatewaySid] : [])).sort();
+      expect(logged.filter((sid) => sid === bad || sid === noUser)).toEqual([bad, noUser].sort());
       await db.deleteFrom('sip_gateways').where('sip_gateway_sid', 'in', [bad, noUser]).execute();
     });
 
-    test('the domain of the system comes along', async () => {
+    test('reads the SIP domain of the system', async () => {
       const carrierSid = await addCarrier();
       await db.deleteFrom('system_information').execute();
       expect(await directory.read()).not.toHaveProperty('sipDomain');
@@ -196,7 +227,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       await db.deleteFrom('voip_carriers').where('voip_carrier_sid', '=', carrierSid).execute();
     });
 
-    test('the register status is saved as JSON of at most 4096 characters', async () => {
+    test('saves the register status as JSON of at most 4096 characters', async () => {
       const carrierSid = await addCarrier();
       const status = { cseq: '2 REGISTER', callId: 'call', timestamp: '2026-01-01T00:00:00.000Z', expires: 600 };
       await directory.saveRegisterStatus(carrierSid, { status: 'ok', reason: '200 OK', ...status });
@@ -219,7 +250,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       expect(JSON.parse(await saved())).toMatchObject({ status: 'fail', reason: 'r' });
     });
 
-    test('a registration is switched off: trunk type reg by making it inactive, others by requiring none', async () => {
+    test('disabling a registration deactivates a carrier of type reg and clears requires_register of the others', async () => {
       const flags = async (sid: string) => {
         const { is_active, requires_register } = await row(sid);
         return { is_active, requires_register };
@@ -232,17 +263,17 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       expect(await flags(other)).toEqual({ is_active: 1, requires_register: 1 });
     });
 
-    test('pings are switched off', async () => {
+    test('disables the pings of one gateway', async () => {
       const carrierSid = await addCarrier();
-      const off = await addGateway(carrierSid, { send_options_ping: 1 });
-      const stays = await addGateway(carrierSid, { send_options_ping: 1 });
-      await directory.disablePing(off);
-      expect((await read(carrierSid)).pinged.map((g) => g.gatewaySid)).toEqual([stays]);
+      const disabled = await addGateway(carrierSid, { send_options_ping: 1 });
+      const other = await addGateway(carrierSid, { send_options_ping: 1 });
+      await directory.disablePing(disabled);
+      expect((await read(carrierSid)).pinged.map((g) => g.gatewaySid)).toEqual([other]);
     });
 
-    test('ten thousand carriers are read in two queries and half a second, and each saves its status', async () => {
+    test('reads ten thousand carriers in two queries and saves the status of a thousand at once', async () => {
       const sids = Array.from({ length: 10_000 }, () => crypto.randomUUID());
-      made.push(...sids);
+      carrierSids.push(...sids);
       for (let i = 0; i < sids.length; i += 500) {
         const some = sids.slice(i, i + 500);
         await db
@@ -264,19 +295,11 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
         },
         transformResult: async ({ result }) => result,
       });
-      const fast = new SqlCarriers(counted, db, service, new RecordingLogger());
-      const { trunks, pinged } = await fast.read();
+      const counting = new SqlCarriers(counted, db, service, new RecordingLogger());
+      const { trunks, pinged } = await counting.read();
       expect(trunks.length).toBeGreaterThanOrEqual(10_000);
       expect(pinged.length).toBeGreaterThanOrEqual(10_000);
       expect(queries).toBe(2);
-      const took = [];
-      for (let i = 0; i < 3; i++) {
-        const begin = performance.now();
-        await fast.read();
-        took.push(performance.now() - begin);
-      }
-      // The best of three: the machine may be busy with other things.
-      expect(Math.min(...took)).toBeLessThan(500);
 
       const status = { status: 'ok', reason: '200 OK', timestamp: '2026-01-01T00:00:00.000Z' } as const;
       await Promise.all(sids.slice(0, 1000).map((sid) => directory.saveRegisterStatus(sid, status)));

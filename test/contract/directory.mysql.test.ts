@@ -12,7 +12,7 @@ afterAll(() => db.destroy());
 
 directoryContract('MySQL', async () => db);
 
-test('many who ask for one name at once ask MySQL once', async () => {
+test('concurrent lookups of one client share one query', async () => {
   const logger = new RecordingLogger();
   const cipher = new ClientPasswordCipher('secret', false);
   let queries = 0;

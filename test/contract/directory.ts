@@ -3,17 +3,16 @@ import type { Kysely } from 'kysely';
 import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import type { Tables } from '../../src/adapters/sql/tables.ts';
-import { ManualClock } from '../support/clock.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers } from '../support/timers.ts';
 
-/** What the directory promises, on every database it runs on. */
 export function directoryContract(service: string, open: () => Promise<Kysely<Tables>>): void {
   describe(`directory on ${service}`, () => {
     const cipher = new ClientPasswordCipher('secret', false);
 
     async function start() {
       const db = await open();
-      const clock = new ManualClock(Date.UTC(2026, 5, 1));
+      const clock = new ManualTimers(Date.UTC(2026, 5, 1));
       const logger = new RecordingLogger();
       const directory = new SqlDirectory(db, service, cipher, clock, logger);
       const realm = `${crypto.randomUUID()}.example.com`;
@@ -52,13 +51,13 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
         .execute();
     }
 
-    test('finds an account by its realm, in any case', async () => {
+    test('finds an account by its realm, ignoring case', async () => {
       const { directory, realm, account } = await start();
       expect(await directory.accountByRealm(realm)).toEqual(account);
       expect(await directory.accountByRealm(realm.toUpperCase())).toEqual(account);
     });
 
-    test('finds it by a realm one label longer, if that has more than two', async () => {
+    test('finds an account by a subdomain of its realm, one label deep', async () => {
       const { directory, realm, account } = await start();
       expect(await directory.accountByRealm(`sbc.${realm}`)).toEqual(account);
       expect(await directory.accountByRealm(`a.sbc.${realm}`)).toBeUndefined();
@@ -66,13 +65,13 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       expect(await directory.accountByRealm('two.labels')).toBeUndefined();
     });
 
-    test('says whether it is active', async () => {
+    test('reads whether the account is active', async () => {
       const { db, directory, realm, sid } = await start();
       await db.updateTable('accounts').set({ is_active: 0 }).where('account_sid', '=', sid).execute();
       expect(await directory.accountByRealm(realm)).toMatchObject({ isActive: false });
     });
 
-    test('gives the webhook with the account’s secret', async () => {
+    test('reads the webhook with the account’s secret', async () => {
       const { db, directory, realm, sid } = await start();
       const hook = { webhook_sid: crypto.randomUUID(), url: 'https://example.com/auth', method: 'GET' };
       await db
@@ -103,7 +102,7 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       expect(await directory.client(crypto.randomUUID(), 'john')).toBeUndefined();
     });
 
-    test('a password that cannot be decrypted is none, and said so without showing it', async () => {
+    test('leaves out a password that cannot be decrypted and logs it without the value', async () => {
       const { db, directory, sid, logger } = await start();
       await addClient(db, sid, {
         username: 'other',
@@ -116,7 +115,7 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       expect(JSON.stringify(logger.lines)).not.toContain('in clear');
     });
 
-    test('sums up what an account has paid for', async () => {
+    test('computes the device limit from the current subscriptions', async () => {
       const { db, directory, sid, account } = await start();
       const [calls, devices, api] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
       await db

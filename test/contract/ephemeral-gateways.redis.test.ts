@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisEphemeralGateways } from '../../src/adapters/redis/ephemeral-gateways.ts';
-import { ManualClock } from '../support/clock.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { ephemeralGatewaysContract, newIp } from './ephemeral-gateways.ts';
 
 const server = await sharedRedis();
@@ -18,8 +18,8 @@ ephemeralGatewaysContract(
   },
 );
 
-test('the key outlives its longest field, also when a shorter one is set later', async () => {
-  const clock = new ManualClock(Date.now());
+test('the key outlives its longest field, even when a shorter one is set later', async () => {
+  const clock = new ManualTimers(Date.now());
   const gateways = new RedisEphemeralGateways(redis, clock);
   const ip = newIp();
   await gateways.set(ip, 'long', clock.now() + 86_400_000);
@@ -27,14 +27,14 @@ test('the key outlives its longest field, also when a shorter one is set later',
   expect(await redis.ttl(`eph-gw-ip:${ip}`)).toBeWithin(86_401, 86_500);
 });
 
-test('what others wrote stays as long as it is good', async () => {
-  const clock = new ManualClock(Date.now());
+test('keeps fields of other programs until they expire', async () => {
+  const clock = new ManualTimers(Date.now());
   const now = Math.floor(clock.now() / 1000);
   const ip = newIp();
   const key = `eph-gw-ip:${ip}`;
-  await redis.hset(key, { good: now + 7000, over: now - 1, strange: 'x' });
+  await redis.hset(key, { current: now + 7000, expired: now - 1, malformed: 'x' });
   await redis.expire(key, 10);
   await new RedisEphemeralGateways(redis, clock).set(ip, 'ours', clock.now() + 30_000);
-  expect(Object.keys(await redis.hgetall(key)).sort()).toEqual(['good', 'ours', 'strange']);
+  expect(Object.keys(await redis.hgetall(key)).sort()).toEqual(['current', 'malformed', 'ours']);
   expect(await redis.ttl(key)).toBeWithin(7001, 7100);
 });

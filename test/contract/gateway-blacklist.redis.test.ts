@@ -14,7 +14,7 @@ gatewayBlacklistContract('Redis', blacklist, async (sid) => {
   return ttl === -2 ? undefined : ttl;
 });
 
-test('it is the key that call routing looks for', async () => {
+test('sets the key that call routing reads', async () => {
   const sid = crypto.randomUUID();
   await blacklist.add(sid, 300);
   expect(await redis.get(`blacklist-sip-gateway:${sid}`)).toBe('1');

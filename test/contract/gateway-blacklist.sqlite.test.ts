@@ -2,12 +2,12 @@ import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { SqliteGatewayBlacklist } from '../../src/adapters/sqlite/gateway-blacklist.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { gatewayBlacklistContract } from './gateway-blacklist.ts';
 
 const database = new Database(':memory:', { strict: true });
 database.run(SCHEMA);
-const clock = new ManualClock();
+const clock = new ManualTimers();
 const blacklist = new SqliteGatewayBlacklist(database, clock);
 const expiryOf = (sid: string) =>
   database
@@ -19,7 +19,7 @@ gatewayBlacklistContract('SQLite', blacklist, async (sid) => {
   return expiry === undefined ? undefined : (expiry - clock.now()) / 1000;
 });
 
-test('those whose time is over are swept', async () => {
+test('adding a gateway deletes expired ones', async () => {
   const sid = crypto.randomUUID();
   await blacklist.add(sid, 1);
   clock.advance(1000);

@@ -1,17 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import type { GatewayBlacklist } from '../../src/ports/gateway-blacklist.ts';
 
-/**
- * What every blacklist promises; each adapter runs these tests.
- * @param secondsLeft how long a gateway stays on it; undefined when it is not on it
- */
+/** @param secondsLeft remaining time of a blacklisted gateway; undefined when it is not blacklisted */
 export function gatewayBlacklistContract(
   name: string,
   blacklist: GatewayBlacklist,
   secondsLeft: (gatewaySid: string) => Promise<number | undefined>,
 ): void {
   describe(`gateway blacklist on ${name}`, () => {
-    test('a gateway is on it for so long, and longer when added again', async () => {
+    test('blacklists a gateway for the given time, and adding it again restarts the time', async () => {
       const sid = crypto.randomUUID();
       await blacklist.add(sid, 300);
       expect(await secondsLeft(sid)).toBeWithin(295, 301);
@@ -19,7 +16,7 @@ export function gatewayBlacklistContract(
       expect(await secondsLeft(sid)).toBeWithin(595, 601);
     });
 
-    test('it is taken off, also twice', async () => {
+    test('removes one gateway; removing it twice is harmless', async () => {
       const [sid, other] = [crypto.randomUUID(), crypto.randomUUID()];
       await blacklist.add(sid, 300);
       await blacklist.add(other, 300);

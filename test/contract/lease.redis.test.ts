@@ -12,13 +12,13 @@ afterAll(() => redis.disconnect());
 leaseContract('Redis', (clusterId) => ({
   open: () => new RedisLease(redis, clusterId),
   async expire() {
-    // Redis tells nobody when a key ends, but each look ends one whose time is over.
+    // Redis deletes an expired key when it is read.
     while ((await redis.pttl(`${clusterId}:regbot-token`)) !== -2);
   },
   flush: () => redis.del(`${clusterId}:regbot-token`),
 }));
 
-test('it is the key that earlier sidecars take, for the length asked', async () => {
+test('uses the key of earlier jambonz sidecars, with the given length', async () => {
   const clusterId = crypto.randomUUID();
   const lease = new RedisLease(redis, clusterId);
   await lease.take('mine', 30_000);
@@ -28,10 +28,10 @@ test('it is the key that earlier sidecars take, for the length asked', async () 
   expect(await redis.pttl(`${clusterId}:regbot-token`)).toBeWithin(55_000, 60_001);
 });
 
-test('without Redis it is Unavailable', async () => {
-  const gone = redis.duplicate({ lazyConnect: true });
-  gone.disconnect();
-  const lease = new RedisLease(gone, 'c');
+test('is Unavailable without Redis', async () => {
+  const disconnected = redis.duplicate({ lazyConnect: true });
+  disconnected.disconnect();
+  const lease = new RedisLease(disconnected, 'c');
   await expect(lease.take('a', 1000)).rejects.toThrow(Unavailable);
   await expect(lease.renew('a', 1000)).rejects.toThrow(Unavailable);
   await expect(lease.holder()).rejects.toThrow(Unavailable);

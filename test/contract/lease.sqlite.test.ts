@@ -2,7 +2,7 @@ import { afterAll } from 'bun:test';
 import { SqliteLease } from '../../src/adapters/sqlite/lease.ts';
 import { openSqlite } from '../../src/adapters/sqlite/open.ts';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/cleanup.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { leaseContract } from './lease.ts';
 
 const directory = temporaryDirectory('lease');
@@ -15,7 +15,7 @@ afterAll(() => {
 });
 
 leaseContract('SQLite', (clusterId) => {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   let opened = 0;
   return {
     open: () => new SqliteLease(opened++ % 2 === 0 ? first : second, clusterId, clock),

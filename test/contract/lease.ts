@@ -2,17 +2,17 @@ import { describe, expect, test } from 'bun:test';
 import type { Lease } from '../../src/ports/lease.ts';
 
 export interface LeaseBench {
-  /** A view of one and the same lease, as another process would have it. */
+  /** Opens the same lease as another process would. */
   readonly open: () => Lease;
-  /** Lets the lease's time pass, whatever it was. Resolves when it has. */
+  /** Resolves once the lease has expired. */
   readonly expire: () => Promise<void>;
-  /** The store loses all it held. */
+  /** Deletes all data of the store. */
   readonly flush: () => Promise<unknown>;
 }
 
 const LENGTH_MS = 30_000;
 
-/** What every lease promises; each adapter runs these tests. `make` gives a lease that nobody has ever held. */
+/** @param make creates a lease that has never been held */
 export function leaseContract(name: string, make: (clusterId: string) => LeaseBench): void {
   describe(`lease on ${name}`, () => {
     const start = () => {
@@ -21,7 +21,7 @@ export function leaseContract(name: string, make: (clusterId: string) => LeaseBe
       return { ...bench, clusterId, lease: bench.open() };
     };
 
-    test('one takes it and holds it; another does not', async () => {
+    test('has one holder at a time', async () => {
       const { lease, open } = start();
       expect(await lease.holder()).toBeUndefined();
       expect(await lease.take('a', LENGTH_MS)).toBe(true);
@@ -33,7 +33,7 @@ export function leaseContract(name: string, make: (clusterId: string) => LeaseBe
       expect(await lease.renew('a', LENGTH_MS)).toBe(true);
     });
 
-    test('of many that race one wins', async () => {
+    test('exactly one of many concurrent attempts takes it', async () => {
       const { open } = start();
       const racers = Array.from({ length: 20 }, (_, i) => ({ token: `t${i}`, lease: open() }));
       const taken = await Promise.all(racers.map(({ token, lease }) => lease.take(token, LENGTH_MS)));
@@ -42,7 +42,7 @@ export function leaseContract(name: string, make: (clusterId: string) => LeaseBe
       expect(await winner?.lease.holder()).toBe(winner?.token as string);
     });
 
-    test('given back it is free at once', async () => {
+    test('can be taken again as soon as it is released', async () => {
       const { lease, open } = start();
       await lease.take('a', LENGTH_MS);
       await lease.release('a');
@@ -51,7 +51,7 @@ export function leaseContract(name: string, make: (clusterId: string) => LeaseBe
       expect(await open().take('b', LENGTH_MS)).toBe(true);
     });
 
-    test('not renewed it ends, and the one that had it notices', async () => {
+    test('expires unless renewed, and the former holder cannot renew it', async () => {
       const { lease, open, expire } = start();
       await lease.take('a', 50);
       await expire();
@@ -63,7 +63,7 @@ export function leaseContract(name: string, make: (clusterId: string) => LeaseBe
       expect(await lease.holder()).toBe('b');
     });
 
-    test('a store that lost everything gives it to whoever comes first', async () => {
+    test('is free again after the store has lost its data', async () => {
       const { lease, open, flush } = start();
       await lease.take('a', LENGTH_MS);
       await flush();
@@ -71,7 +71,7 @@ export function leaseContract(name: string, make: (clusterId: string) => LeaseBe
       expect(await open().take('b', LENGTH_MS)).toBe(true);
     });
 
-    test('clusters have one each', async () => {
+    test('each cluster has its own', async () => {
       const [one, other] = [start(), start()];
       expect(await one.lease.take('a', LENGTH_MS)).toBe(true);
       expect(await other.lease.take('b', LENGTH_MS)).toBe(true);

@@ -1,13 +1,18 @@
 import { describe, expect, test } from 'bun:test';
 import type { Aor, Binding, LocationService, Update } from '../../src/ports/location.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
-/** What every location service promises; each adapter runs these tests. Realms are new in each test, stores need not be. */
-export function locationServiceContract(name: string, open: (clock: ManualClock) => Promise<LocationService>): void {
+export interface LocationServiceBench {
+  readonly location: LocationService;
+  /** The contact that calls to the AOR go to. */
+  callTarget(aor: Aor): Promise<string | undefined>;
+}
+
+export function locationServiceContract(name: string, open: (timers: ManualTimers) => LocationServiceBench): void {
   describe(`location service on ${name}`, () => {
     async function start() {
-      const clock = new ManualClock(Date.now());
-      const location = await open(clock);
+      const clock = new ManualTimers(Date.now());
+      const { location, callTarget } = open(clock);
       const realm = `r${crypto.randomUUID()}.example.com`;
       const alice: Aor = { user: 'alice', realm };
       let calls = 0;
@@ -26,7 +31,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
         savedAt: clock.now(),
         ...changes,
       });
-      /** An update with a Call-ID of its own, so that order plays no part unless the test wants it to. */
+      /** An update with a new Call-ID, so that its CSeq is never too low. */
       const update = (changes: Partial<Update> = {}): Update => ({
         aor: alice,
         callId: `call${++calls}`,
@@ -39,10 +44,16 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       const contacts = async (aor = alice) =>
         (await location.lookup(aor, { countRealm: false })).bindings.map((b) => b.contact);
       const count = async () => (await location.lookup(alice, { countRealm: true })).aorsInRealm;
-      return { clock, location, realm, alice, binding, update, contacts, count };
+      const expectOrder = async (order: string[]) => {
+        expect(await contacts()).toEqual(order);
+        expect(await callTarget(alice)).toBe(order[0]);
+        const listed = await location.update(update());
+        expect(listed.ok && listed.bindings.map((b) => b.contact)).toEqual(order);
+      };
+      return { clock, location, realm, alice, binding, update, contacts, count, expectOrder };
     }
 
-    test('removes what came from one source, and only that', async () => {
+    test('removes only the bindings from one source', async () => {
       const { location, alice, binding, update, contacts, clock, count } = await start();
       const lost = { proxy: 'sip:192.0.2.1:40000', protocol: 'tcp' };
       const from = (contact: string, changes: Partial<Binding>) => binding(contact, { ...lost, ...changes });
@@ -61,10 +72,10 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect((await contacts()).sort()).toEqual(['sip:alice@back', 'sip:alice@datagrams', 'sip:alice@elsewhere']);
       expect(await location.removeFrom(alice, { ...lost, savedUntil: clock.now() })).toBe(0);
       expect(await count()).toBe(1);
-      expect(await location.removeFrom({ ...alice, user: 'nobody' }, { ...lost, savedUntil: clock.now() })).toBe(0);
+      expect(await location.removeFrom({ ...alice, user: 'unknown' }, { ...lost, savedUntil: clock.now() })).toBe(0);
     });
 
-    test('an AOR whose last binding went with its connection is no longer counted', async () => {
+    test('does not count an AOR whose last binding was removed with its connection', async () => {
       const { location, alice, binding, update, contacts, clock, count } = await start();
       await location.update(update({ save: [binding('sip:alice@gone', { protocol: 'ws' })] }));
       const source = { proxy: 'sip:192.0.2.1:5060', protocol: 'ws', savedUntil: clock.now() };
@@ -73,7 +84,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await count()).toBe(0);
     });
 
-    test('gives back what was saved, whole', async () => {
+    test('returns every field of a saved binding', async () => {
       const { location, alice, binding, update } = await start();
       const saved = binding('sip:alice@192.0.2.1', {
         contactParams: ';+sip.instance="<urn:uuid:1>"',
@@ -94,7 +105,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       });
     });
 
-    test('knows nothing of who never registered', async () => {
+    test('has no bindings for an unknown AOR', async () => {
       const { location, alice } = await start();
       expect(await location.lookup(alice, { countRealm: true, nonceId: 'never-used' })).toEqual({
         bindings: [],
@@ -103,7 +114,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       });
     });
 
-    test('forgets a binding when its time is over', async () => {
+    test('a binding is live until it expires', async () => {
       const { clock, location, binding, update, contacts, count } = await start();
       await location.update(update({ save: [binding('sip:a@192.0.2.1')] }));
       clock.advance(599_999);
@@ -114,7 +125,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await count()).toBe(0);
     });
 
-    test('keeps one longer than 2^31 ms, and the longest there is', async () => {
+    test('accepts the longest expiry, 2^32-1 seconds', async () => {
       const { clock, location, binding, update, contacts } = await start();
       const expiryTime = clock.now() + (2 ** 32 - 1) * 1000;
       const outcome = await location.update(update({ save: [binding('sip:a@192.0.2.1', { expiryTime })] }));
@@ -122,7 +133,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
     });
 
-    test('with one contact allowed lets the newest replace any other', async () => {
+    test('a new binding replaces all others if one contact is allowed', async () => {
       const { clock, location, binding, update, contacts } = await start();
       await location.update(update({ save: [binding('sip:a@192.0.2.1')] }));
       clock.advance(10);
@@ -130,7 +141,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await contacts()).toEqual(['sip:a@192.0.2.2']);
     });
 
-    test('keeps several side by side, newest first, and renews one in place', async () => {
+    test('keeps several bindings, newest first, and renews one in place', async () => {
       const { clock, location, binding, update, contacts } = await start();
       for (const contact of ['sip:a@192.0.2.1', 'sip:a@192.0.2.2', 'sip:a@192.0.2.1']) {
         await location.update(update({ save: [binding(contact)], maxContacts: 3 }));
@@ -139,18 +150,18 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await contacts()).toEqual(['sip:a@192.0.2.1', 'sip:a@192.0.2.2']);
     });
 
-    test('refuses one contact too many and keeps what there was', async () => {
-      const { clock, location, binding, update, contacts } = await start();
-      const both = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2', { savedAt: clock.now() - 0.001 })];
+    test('refuses a contact above the maximum and changes nothing', async () => {
+      const { location, binding, update, contacts } = await start();
+      const both = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2')];
       await location.update(update({ save: both, maxContacts: 2 }));
       const third = update({ save: [binding('sip:a@192.0.2.3')], maxContacts: 2 });
       expect(await location.update(third)).toEqual({ ok: false, refusal: 'too-many-contacts' });
       expect(await contacts()).toEqual(['sip:a@192.0.2.1', 'sip:a@192.0.2.2']);
     });
 
-    test('removes by key, and all', async () => {
-      const { clock, location, binding, update, contacts, count } = await start();
-      const three = [1, 2, 3].map((n) => binding(`sip:a@192.0.2.${n}`, { savedAt: clock.now() - n / 1000 }));
+    test('removes bindings by key, or all', async () => {
+      const { location, binding, update, contacts, count } = await start();
+      const three = [1, 2, 3].map((n) => binding(`sip:a@192.0.2.${n}`));
       await location.update(update({ save: three, maxContacts: 3 }));
       const outcome = await location.update(update({ remove: ['sip:a@192.0.2.1', 'sip:a@192.0.2.9'] }));
       expect(outcome).toMatchObject({ ok: true, bindings: [{ key: 'sip:a@192.0.2.2' }, { key: 'sip:a@192.0.2.3' }] });
@@ -160,14 +171,80 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await count()).toBe(0);
     });
 
-    test('an update that changes nothing lists what is there', async () => {
+    const [a, b, c, d] = ['sip:a@192.0.2.1', 'sip:b@192.0.2.2', 'sip:c@192.0.2.3', 'sip:d@192.0.2.4'];
+    const orders = [
+      [a, b],
+      [b, a],
+      [a, b, c],
+      [a, c, b],
+      [b, a, c],
+      [b, c, a],
+      [c, a, b],
+      [c, b, a],
+    ];
+
+    test.each(orders.map((order) => [order]))('contacts of one REGISTER keep their order: %j', async (order) => {
+      const { location, update, binding, expectOrder } = await start();
+      const outcome = await location.update(update({ save: order.map((each) => binding(each)), maxContacts: 5 }));
+      expect(outcome.ok && outcome.bindings.map((each) => each.contact)).toEqual(order);
+      await expectOrder(order);
+    });
+
+    test.each(orders.map((order) => [order]))(
+      'the next contact becomes the first when the first is removed: %j',
+      async (order) => {
+        const { clock, location, update, binding, expectOrder } = await start();
+        await location.update(update({ save: order.map((each) => binding(each)), maxContacts: 5 }));
+        clock.advance(10);
+        await location.update(update({ save: [binding(d)], maxContacts: 5 }));
+        const left = [d, ...order];
+        while (left.length > 0) {
+          await expectOrder(left);
+          await location.update(update({ remove: left.splice(0, 1) }));
+        }
+        await expectOrder([]);
+      },
+    );
+
+    test.each(orders.map((order) => [order]))(
+      'the next contact becomes the first when the first expires: %j',
+      async (order) => {
+        const { clock, location, update, binding, expectOrder } = await start();
+        const expiring = (contact: string, seconds: number) =>
+          binding(contact, { expiryTime: clock.now() + seconds * 1000 });
+        const save = order.map((contact, i) => expiring(contact, 120 + 60 * i));
+        await location.update(update({ save, maxContacts: 5 }));
+        await location.update(update({ save: [{ ...expiring(d, 60), savedAt: clock.now() + 1 }], maxContacts: 5 }));
+        for (const left = [d, ...order]; left.length > 0; left.shift()) {
+          await expectOrder(left);
+          clock.advance(60_000);
+        }
+      },
+    );
+
+    test('a contact that is renewed alone becomes the first', async () => {
+      const { clock, location, update, binding, expectOrder } = await start();
+      await location.update(update({ save: [a, b, c].map((each) => binding(each)), maxContacts: 3 }));
+      clock.advance(10);
+      await location.update(update({ save: [binding(c)], maxContacts: 3 }));
+      await expectOrder([c, a, b]);
+    });
+
+    test('a binding with an earlier savedAt, from a clock that is behind, does not become the first', async () => {
+      const { clock, location, update, binding, expectOrder } = await start();
+      await location.update(update({ save: [binding(a, { savedAt: clock.now() + 100 })], maxContacts: 2 }));
+      await location.update(update({ save: [binding(b)], maxContacts: 2 }));
+      await expectOrder([a, b]);
+    });
+
+    test('an update without changes lists the bindings', async () => {
       const { location, binding, update } = await start();
       const saved = binding('sip:a@192.0.2.1');
       await location.update(update({ save: [saved] }));
       expect(await location.update(update())).toEqual({ ok: true, bindings: [saved] });
     });
 
-    test('the newest expiring lets the next newest stand', async () => {
+    test('an older binding outlives a newer one that expires first', async () => {
       const { clock, location, binding, update, contacts, count } = await start();
       await location.update(update({ save: [binding('sip:a@192.0.2.1')], maxContacts: 2 }));
       clock.advance(10);
@@ -179,24 +256,24 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await count()).toBe(1);
     });
 
-    const orders: [string, (saved: Binding) => Partial<Update>][] = [
+    const lateRequests: [string, (saved: Binding) => Partial<Update>][] = [
       ['renewal', (saved) => ({ save: [saved] })],
       ['removal', (saved) => ({ remove: [saved.key] })],
       ['removal of all', () => ({ remove: 'all' })],
     ];
-    test.each(orders)('refuses a late %s: same Call-ID, CSeq not above', async (_, changing) => {
+    test.each(lateRequests)('refuses a late %s: same Call-ID, CSeq not higher', async (_, changesOf) => {
       const { location, binding, update, contacts } = await start();
       const saved = binding('sip:a@192.0.2.1', { cseq: 10 });
       await location.update(update({ save: [saved], callId: 'call', cseq: 10 }));
-      const change = changing(saved);
-      const late = { ok: false, refusal: 'out-of-order' } as const;
-      expect(await location.update(update({ ...change, callId: 'call', cseq: 10 }))).toEqual(late);
-      expect(await location.update(update({ ...change, callId: 'call', cseq: 9 }))).toEqual(late);
+      const changes = changesOf(saved);
+      const refused = { ok: false, refusal: 'out-of-order' } as const;
+      expect(await location.update(update({ ...changes, callId: 'call', cseq: 10 }))).toEqual(refused);
+      expect(await location.update(update({ ...changes, callId: 'call', cseq: 9 }))).toEqual(refused);
       expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
-      expect(await location.update(update({ ...change, callId: 'call', cseq: 11 }))).toMatchObject({ ok: true });
+      expect(await location.update(update({ ...changes, callId: 'call', cseq: 11 }))).toMatchObject({ ok: true });
     });
 
-    test('a nonce-count must be above the last; one that was refused is not spent', async () => {
+    test('a nonce-count must be higher than the last; a refused update does not use it', async () => {
       const { clock, location, alice, binding, update } = await start();
       const id = crypto.randomUUID();
       const nonce = (count: number) => ({ id, count, expiresAt: clock.now() + 300_000 });
@@ -213,14 +290,14 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await location.update(update({ nonce: nonce(2 ** 32 - 1) }))).toEqual(replay);
     });
 
-    test('of many that spend one nonce-count at once, one succeeds', async () => {
+    test('exactly one of many concurrent uses of a nonce-count succeeds', async () => {
       const { clock, location, update } = await start();
       const nonce = { id: crypto.randomUUID(), count: 1, expiresAt: clock.now() + 300_000 };
       const outcomes = await Promise.all(Array.from({ length: 20 }, () => location.update(update({ nonce }))));
       expect(outcomes.filter((o) => o.ok)).toHaveLength(1);
     });
 
-    test('counts the AORs of a realm, not their bindings, and none of another realm', async () => {
+    test('counts the AORs of a realm, not their bindings', async () => {
       const { location, realm, alice, binding, update, count } = await start();
       const two = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2')];
       await location.update(update({ save: two, maxContacts: 2 }));
@@ -231,7 +308,7 @@ export function locationServiceContract(name: string, open: (clock: ManualClock)
       expect(await count()).toBe(1);
     });
 
-    test('a full realm takes no new AOR, however many try at once; a known one renews', async () => {
+    test('a full realm refuses new AORs, concurrent ones too, and renews known ones', async () => {
       const { location, realm, binding, update, count } = await start();
       const save = [binding('sip:a@192.0.2.1')];
       const tries = Array.from({ length: 12 }, (_, i) =>

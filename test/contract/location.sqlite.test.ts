@@ -1,23 +1,90 @@
+import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { openSqlite } from '../../src/adapters/sqlite/open.ts';
-import { ManualClock } from '../support/clock.ts';
+import { removeTemporaryDirectory, temporaryDirectory } from '../support/cleanup.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { locationServiceContract } from './location-service.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'sidecar-'));
+const directory = temporaryDirectory('location');
 const database = openSqlite(directory);
 afterAll(() => {
   database.close(true);
-  rmSync(directory, { recursive: true });
+  removeTemporaryDirectory(directory);
 });
 
-locationServiceContract('SQLite', async (clock) => new SqliteLocationService(database, clock));
+locationServiceContract('SQLite', (clock) => {
+  const location = new SqliteLocationService(database, clock);
+  return {
+    location,
+    callTarget: async (aor) => (await location.lookup(aor, { countRealm: false })).bindings[0]?.contact,
+  };
+});
 
-test('what expired while nobody was there is forgotten at once', () => {
-  const clock = new ManualClock(Date.now());
+/** The tables of bindings in our first version. */
+const FIRST_SCHEMA = `
+CREATE TABLE bindings (aor TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (aor, key)) WITHOUT ROWID;
+CREATE TABLE aors (aor TEXT PRIMARY KEY, realm TEXT NOT NULL, expiry INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX aors_expiry ON aors (expiry);
+CREATE TABLE realms (realm TEXT PRIMARY KEY, aors INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE nonces (id TEXT PRIMARY KEY, count INTEGER NOT NULL, expiry INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX nonces_expiry ON nonces (expiry);
+`;
+
+test('opens a database of our first version, with bindings in the order of their fractional savedAt', async () => {
+  const clock = new ManualTimers();
+  const expiryTime = clock.now() + 600_000;
+  const earlier = temporaryDirectory('location-earlier');
+  const [a, b, c, d] = ['sip:a@192.0.2.1', 'sip:b@192.0.2.2', 'sip:c@192.0.2.3', 'sip:d@192.0.2.4'];
+  const preferred = [c, a, b];
+  const before = new Database(join(earlier, 'sidecar.db'), { create: true, strict: true });
+  before.run(FIRST_SCHEMA);
+  for (const [i, contact] of preferred.entries()) {
+    const stored = {
+      contact,
+      sbcAddress: 'udp/10.0.0.5:5060',
+      privateSbcAddress: '10.0.0.5:5060',
+      protocol: 'udp',
+      proxy: 'sip:192.0.2.7:5060',
+      allow_direct_app_calling: true,
+      allow_direct_queue_calling: true,
+      allow_direct_user_calling: true,
+      expiryTime,
+      key: contact,
+      contactParams: '',
+      callId: 'earlier',
+      cseq: 1,
+      savedAt: clock.now() - i / 1000,
+    };
+    before.run('INSERT INTO bindings VALUES (?, ?, ?)', ['alice@example.com', contact, JSON.stringify(stored)]);
+  }
+  before.run("INSERT INTO aors VALUES ('alice@example.com', 'example.com', ?)", [expiryTime]);
+  before.run("INSERT INTO realms VALUES ('example.com', 1)");
+  before.close();
+
+  const database = openSqlite(earlier);
+  const location = new SqliteLocationService(database, clock);
+  const alice = { user: 'alice', realm: 'example.com' };
+  const { bindings, aorsInRealm } = await location.lookup(alice, { countRealm: true });
+  expect(bindings.map((each) => each.contact)).toEqual(preferred);
+  expect(aorsInRealm).toBe(1);
+
+  clock.advance(1000);
+  const [renewed] = bindings.slice(-1);
+  if (!renewed) throw new Error('no binding');
+  const save = [renewed, { ...renewed, key: d, contact: d }].map((each) => ({ ...each, savedAt: clock.now() }));
+  const outcome = await location.update({ aor: alice, callId: 'later', cseq: 1, save, remove: [], maxContacts: 5 });
+  expect(outcome.ok && outcome.bindings.map((each) => each.contact)).toEqual([b, d, c, a]);
+  const after = await location.lookup(alice, { countRealm: true });
+  expect(after.bindings.map((each) => each.contact)).toEqual([b, d, c, a]);
+  expect(after.aorsInRealm).toBe(1);
+  database.close();
+  removeTemporaryDirectory(earlier);
+});
+
+test('sweepAll deletes everything that has expired', () => {
+  const clock = new ManualTimers(Date.now());
   for (let i = 0; i < 250; i++) {
     database.run('INSERT INTO aors VALUES (?, ?, ?)', [`u${i}@gone.example.com`, 'gone.example.com', clock.now() - 1]);
     database.run("INSERT INTO bindings VALUES (?, 'k', '{}')", [`u${i}@gone.example.com`]);

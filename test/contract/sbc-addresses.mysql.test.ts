@@ -21,7 +21,7 @@ sbcAddressesContract(
       .execute(),
 );
 
-test('times are the server’s own, whatever its time zone', async () => {
+test('times are those of the MySQL server, whatever its time zone', async () => {
   const ip = newIp();
   await new MysqlSbcAddresses(db).announce([{ ip, port: 5060 }], 3600);
   const row = await db
@@ -32,8 +32,8 @@ test('times are the server’s own, whatever its time zone', async () => {
   expect(Number(row.age)).toBeLessThan(60);
 });
 
-test('a server that is gone is Unavailable', async () => {
-  const { db: gone, pool } = await openSharedMysql();
+test('is Unavailable without MySQL', async () => {
+  const { db: closed, pool } = await openSharedMysql();
   await pool.promise().end();
-  await expect(new MysqlSbcAddresses(gone).announce([], 3600)).rejects.toThrow(Unavailable);
+  await expect(new MysqlSbcAddresses(closed).announce([], 3600)).rejects.toThrow(Unavailable);
 });

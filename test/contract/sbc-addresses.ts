@@ -6,10 +6,7 @@ import { newIp } from './ephemeral-gateways.ts';
 
 const HOUR = 3600;
 
-/**
- * What every store of SBC addresses promises; each adapter runs these tests.
- * @param age makes the rows of an address so many seconds old; null: their time is not known
- */
+/** @param age sets the age of an IP's rows in seconds; null clears last_updated */
 export function sbcAddressesContract(
   service: string,
   open: () => SbcAddresses,
@@ -27,7 +24,7 @@ export function sbcAddressesContract(
     const lastUpdated = async (ip: string) =>
       (await db.selectFrom('sbc_addresses').select('last_updated').where('ipv4', '=', ip).execute())[0]?.last_updated;
 
-    test('an address is put in with its ports', async () => {
+    test('inserts an address with its ports', async () => {
       const [full, bare] = [newIp(), newIp()];
       await addresses.announce(
         [
@@ -40,7 +37,7 @@ export function sbcAddressesContract(
       expect(await rows(bare)).toMatchObject([{ ipv4: bare, port: 5070, tls_port: null, wss_port: null }]);
     });
 
-    test('announced again it is the same row, with the ports and the time of now', async () => {
+    test('announcing an address again updates the ports and time of its row', async () => {
       const ip = newIp();
       await addresses.announce([{ ip, port: 5060, tlsPort: 5061 }], HOUR);
       const [before] = await rows(ip);
@@ -53,7 +50,7 @@ export function sbcAddressesContract(
       expect(await lastUpdated(ip)).not.toEqual(old ?? null);
     });
 
-    test('a row that an earlier sidecar made is renewed, with what it says otherwise', async () => {
+    test('renews a row of an earlier jambonz sidecar and keeps its other columns', async () => {
       const ip = newIp();
       const old = { sbc_address_sid: crypto.randomUUID(), service_provider_sid: crypto.randomUUID() };
       await db
@@ -66,19 +63,19 @@ export function sbcAddressesContract(
       expect(row?.last_updated).not.toBeNull();
     });
 
-    test('the dead go, the living stay', async () => {
-      const [dead, unknown, living, own] = [newIp(), newIp(), newIp(), newIp()];
-      const all = [dead, unknown, living].map((ip) => ({ ip, port: 5060 }));
+    test('deletes rows that are too old or have no time', async () => {
+      const [dead, undated, alive, own] = [newIp(), newIp(), newIp(), newIp()];
+      const all = [dead, undated, alive].map((ip) => ({ ip, port: 5060 }));
       await addresses.announce(all, HOUR);
       await age(dead, HOUR + 5);
-      await age(unknown, null);
-      await age(living, HOUR - 60);
+      await age(undated, null);
+      await age(alive, HOUR - 60);
       await addresses.announce([{ ip: own, port: 5060 }], HOUR);
-      const left = await Promise.all([dead, unknown, living, own].map(async (ip) => (await rows(ip)).length));
-      expect(left).toEqual([0, 0, 1, 1]);
+      const counts = await Promise.all([dead, undated, alive, own].map(async (ip) => (await rows(ip)).length));
+      expect(counts).toEqual([0, 0, 1, 1]);
     });
 
-    test('many who announce one address at once make one row of it', async () => {
+    test('concurrent announcements of one address make one row', async () => {
       const ips = [newIp(), newIp()];
       const all = ips.map((ip) => ({ ip, port: 5060 }));
       const sidecars = Array.from({ length: 4 }, open);

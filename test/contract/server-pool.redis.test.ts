@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
-import { ManualClock } from '../support/clock.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { serverPoolContract } from './server-pool.ts';
 
 const server = await sharedRedis();
@@ -13,10 +13,10 @@ const SILENT_MS = 60_000;
 
 serverPoolContract('Redis', (clock) => new RedisServerPool(redis, crypto.randomUUID(), clock));
 
-describe('what the neighbours find in Redis', () => {
+describe('the sets that other services read', () => {
   function start() {
     const cluster = crypto.randomUUID();
-    const clock = new ManualClock(Date.now());
+    const clock = new ManualTimers(Date.now());
     const pool = new RedisServerPool(redis, cluster, clock);
     const checkIn = (member: string, serviceUrl?: string, open = true) =>
       pool.checkIn({ kind: 'feature', member, open, ...(serviceUrl && { serviceUrl }) });
@@ -24,7 +24,7 @@ describe('what the neighbours find in Redis', () => {
     return { cluster, clock, pool, checkIn, set };
   }
 
-  test('the sets have the names and members they read', async () => {
+  test('have the documented names and members', async () => {
     const { pool, checkIn, set } = start();
     await checkIn('10.0.0.1:5060', 'http://10.0.0.1:3000');
     await pool.checkIn({ kind: 'rtp', member: '10.0.0.8', open: true });
@@ -43,7 +43,7 @@ describe('what the neighbours find in Redis', () => {
     expect(await set('fs-service-url')).toEqual([]);
   });
 
-  test('a service URL stays while another server that takes calls has it', async () => {
+  test('keep a service URL while another active server has it', async () => {
     const { pool, checkIn, set } = start();
     const shared = 'http://api.example.com';
     await checkIn('10.0.0.1:5060', shared);
@@ -54,7 +54,7 @@ describe('what the neighbours find in Redis', () => {
     expect(await set('fs-service-url')).toEqual(['http://10.0.0.2:3000']);
   });
 
-  test('members and URLs that somebody else put there get one interval to show up', async () => {
+  test('keep members and URLs of other programs for one interval without a check-in', async () => {
     const { cluster, clock, pool, checkIn, set } = start();
     await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060', '10.0.0.2:5060');
     await redis.sadd(`${cluster}:fs-service-url`, 'http://10.0.0.1:3000', 'http://10.0.0.2:3000');
@@ -69,7 +69,7 @@ describe('what the neighbours find in Redis', () => {
     expect(await redis.exists(`sidecar:${cluster}:fs-stray-urls`)).toBe(0);
   });
 
-  test('draining takes out URLs whose server has not checked in with us yet', async () => {
+  test('lose the URLs of a drained server that has not checked in yet', async () => {
     const { cluster, pool, set } = start();
     await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060', '[2001:db8::1]:5060');
     await redis.sadd(`${cluster}:fs-service-url`, 'http://10.0.0.1:3000', 'http://[2001:db8::1]:3000', 'http://b:3000');
@@ -80,7 +80,7 @@ describe('what the neighbours find in Redis', () => {
     expect(await set('active-fs')).toEqual([]);
   });
 
-  test('a server that took itself out of the set is neither active nor drained', async () => {
+  test('may be left by a server itself, which is then neither active nor drained', async () => {
     const { cluster, pool, checkIn } = start();
     await checkIn('10.0.0.1:5060');
     await redis.srem(`${cluster}:active-fs`, '10.0.0.1:5060');

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const SILENT_MS = 60_000;
 
-/** What every server pool promises; each adapter runs these tests on a pool that is empty. */
-export function serverPoolContract(name: string, open: (clock: ManualClock) => ServerPool): void {
+/** @param open opens an empty pool */
+export function serverPoolContract(name: string, open: (clock: ManualTimers) => ServerPool): void {
   describe(`server pool on ${name}`, () => {
     function start() {
-      const clock = new ManualClock(Date.now());
+      const clock = new ManualTimers(Date.now());
       const pool = open(clock);
       const checkIn = (member: string, changes: { open?: boolean; calls?: number; serviceUrl?: string } = {}) =>
         pool.checkIn({ kind: 'feature', member, open: true, ...changes });
@@ -27,7 +27,7 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect(await active()).toEqual(['10.0.0.2:5060']);
     });
 
-    test('keeps what a server says of itself', async () => {
+    test('stores calls and URL of the last check-in', async () => {
       const { clock, pool, checkIn } = start();
       await checkIn('10.0.0.1:5060', { calls: 3, serviceUrl: 'http://10.0.0.1:3000' });
       clock.advance(1000);
@@ -35,15 +35,19 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect(await pool.featureServers()).toEqual({
         servers: [
           {
-            ...{ member: '10.0.0.1:5060', ip: '10.0.0.1', active: true, calls: 0 },
-            ...{ serviceUrl: 'http://10.0.0.1:3001', lastCheckIn: clock.now() },
+            member: '10.0.0.1:5060',
+            ip: '10.0.0.1',
+            active: true,
+            calls: 0,
+            serviceUrl: 'http://10.0.0.1:3001',
+            lastCheckIn: clock.now(),
           },
         ],
         drained: [],
       });
     });
 
-    test('a drained server is out at once, whatever it says, and back at once', async () => {
+    test('draining deactivates all servers of an IP at once, undraining reactivates them at once', async () => {
       const { pool, checkIn, active } = start();
       await checkIn('10.0.0.1:5060');
       await checkIn('10.0.0.1:5070');
@@ -58,7 +62,7 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect(await active()).toEqual(['10.0.0.10:5060', '10.0.0.1:5060', '10.0.0.1:5070'].sort());
     });
 
-    test('drain and undrain twice are the same as once', async () => {
+    test('drain and undrain are idempotent', async () => {
       const { pool, checkIn, active } = start();
       await checkIn('10.0.0.1:5060');
       await pool.drain('10.0.0.1');
@@ -69,7 +73,7 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect(await active()).toEqual(['10.0.0.1:5060']);
     });
 
-    test('what was never seen can be drained', async () => {
+    test('an IP without servers can be drained', async () => {
       const { pool, checkIn, active } = start();
       expect(await pool.drain('10.0.0.7')).toEqual(['10.0.0.7']);
       expect(await pool.drain('10.0.0.6')).toEqual(['10.0.0.6', '10.0.0.7']);
@@ -78,7 +82,7 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect((await pool.featureServers()).drained).toEqual(['10.0.0.6', '10.0.0.7']);
     });
 
-    test('undrain does not bring back a server that has fallen silent', async () => {
+    test('undrain does not reactivate a silent server', async () => {
       const { clock, pool, checkIn, active } = start();
       await checkIn('10.0.0.1:5060');
       await pool.drain('10.0.0.1');
@@ -88,7 +92,7 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect(await checkIn('10.0.0.1:5060')).toEqual({ members: 1, change: 'joined' });
     });
 
-    test('IPv6 servers are drained by their address', async () => {
+    test('IPv6 servers are drained by IP', async () => {
       const { pool, checkIn, active } = start();
       await checkIn('[2001:db8::1]:5060');
       await checkIn('[2001:db8::11]:5060');
@@ -98,7 +102,7 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect(await active()).toEqual(['[2001:db8::11]:5060', '[2001:db8::1]:5060'].sort());
     });
 
-    test('the silent ones leave, those heard of stay', async () => {
+    test('servers without a check-in expire', async () => {
       const { clock, pool, checkIn, rtp, active } = start();
       await checkIn('10.0.0.1:5060');
       await checkIn('10.0.0.2:5060');
@@ -113,12 +117,11 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       expect(await pool.expire('feature', SILENT_MS)).toEqual([]);
       expect(await active()).toEqual(['10.0.0.2:5060']);
       expect((await pool.featureServers()).servers).toHaveLength(1);
-      // Each kind has its own members.
       expect(await pool.rtpServers()).toBe(1);
       expect(await pool.expire('rtp', SILENT_MS)).toEqual(['10.0.0.8']);
     });
 
-    test('a sidecar whose clock is behind does not make a server silent', async () => {
+    test('a check-in at a sidecar whose clock is behind does not move the time back', async () => {
       const { clock, pool, checkIn } = start();
       await checkIn('10.0.0.1:5060', { calls: 1 });
       clock.advance(-5000);
@@ -129,7 +132,7 @@ export function serverPoolContract(name: string, open: (clock: ManualClock) => S
       ]);
     });
 
-    test('RTP servers are counted by their address, and nobody drains them', async () => {
+    test('RTP servers are counted by IP and cannot be drained', async () => {
       const { pool, rtp } = start();
       await pool.drain('10.0.0.8');
       expect(await rtp('10.0.0.8')).toEqual({ members: 1, change: 'joined' });

@@ -253,7 +253,7 @@ export function sipServerContract(open: OpenSipServer): void {
       ['a line break in a value', options(HERE, { 'X-A': 'a\r\nVia: b' })],
       ['a line feed in a value', options(HERE, { 'X-A': 'a\nVia: b' })],
       ['a line break in a name', options(HERE, { 'X-A: b\r\nX-B': 'c' })],
-      ['a header of 12 000 bytes', options(HERE, { 'X-A': 'ü'.repeat(6000) })],
+      ['a header of 12 000 bytes', options(HERE, { 'X-A': 'x'.repeat(12_000) })],
       ['an address family without a listener', options({ ...HERE, address: '::1', transport: 'tcp' })],
       ['a malformed From', options(HERE, { From: '<<<bad' })],
     ])('is not sent with %s', async (_, request) => {

@@ -7,8 +7,8 @@ import { quote, SipSyntaxError } from '../../src/sip/syntax.ts';
 const FULL =
   'Digest username="bob", realm="biloxi.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", uri="sip:bob@biloxi.com", qop=auth, nc=00000001, cnonce="0a4f113b", response="89eb0059246c02b2f6ee02c7961d5ea3", opaque="5ccc"';
 
-describe('Authorization', () => {
-  test('is read with its parameters in any order, quoted or not', () => {
+describe('an Authorization header', () => {
+  test('may have its parameters in any order, quoted or not', () => {
     const expected = credentialsFor('biloxi.com', parseAuthHeader(FULL));
     expect(expected).toMatchObject({
       username: 'bob',
@@ -22,7 +22,7 @@ describe('Authorization', () => {
     for (const text of others) expect(credentialsFor('biloxi.com', parseAuthHeader(text))).toEqual(expected);
   });
 
-  test('of several schemes and realms is taken apart', () => {
+  test('may hold credentials for several schemes and realms', () => {
     const header = `Basic realm=x, Digest realm="other.com", username="a", ${FULL}`;
     expect(parseAuthHeader(header).map((v) => [v.scheme, v.params.get('realm')])).toEqual([
       ['basic', 'x'],
@@ -31,7 +31,7 @@ describe('Authorization', () => {
     ]);
   });
 
-  test('keeps commas, equals signs and escapes inside quotes', () => {
+  test('may have commas, equals signs and escapes inside quotes', () => {
     const [value] = parseAuthHeader('Digest username="a, b=\\"c\\\\", realm="r"');
     expect(value?.params.get('username')).toBe('a, b="c\\');
   });
@@ -50,11 +50,11 @@ describe('Authorization', () => {
     expect(credentialsFor('biloxi.com', parseAuthHeader(FULL.replace('nc=00000001', nc)))).toBe('malformed');
   });
 
-  test('of auth-int, which was not offered, is malformed', () => {
+  test('with qop auth-int, which we do not offer, is malformed', () => {
     expect(credentialsFor('biloxi.com', parseAuthHeader(FULL.replace('qop=auth', 'qop=auth-int')))).toBe('malformed');
   });
 
-  test('throws its own error or nothing, whatever it is given', () => {
+  test('raises no error but SipSyntaxError, whatever its text', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -73,7 +73,7 @@ describe('Authorization', () => {
     );
   });
 
-  test('gives back what was quoted', () => {
+  test('may hold any text in a quoted string', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (username) => {
         const [value] = parseAuthHeader(`Digest username=${quote(username)}, realm="r"`);
@@ -84,7 +84,6 @@ describe('Authorization', () => {
 });
 
 describe('the response', () => {
-  // RFC 7616 3.9.1, for the HTTP request of that example.
   const example = {
     username: 'Mufasa',
     realm: 'http-auth@example.org',
@@ -94,21 +93,21 @@ describe('the response', () => {
     qop: { nc: '00000001', count: 1, cnonce: 'f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ' },
   };
 
-  test('is that of RFC 7616 3.9.1', () => {
+  test('matches the example of RFC 7616 3.9.1', () => {
     expect(digestResponse('MD5', example, 'Circle of Life', 'GET')).toBe('8ca523f5e9506fed4657c9700eebdbec');
     expect(digestResponse('SHA-256', example, 'Circle of Life', 'GET')).toBe(
       '753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1',
     );
   });
 
-  test('matches in any case of its hex digits, and never without a password', () => {
+  test('may be in upper case, and never matches without a password', () => {
     const response = digestResponse('MD5', example, '', 'GET');
     expect(responseMatches('MD5', { ...example, response: response.toUpperCase() }, '', 'GET')).toBe(true);
     expect(responseMatches('MD5', { ...example, response }, undefined, 'GET')).toBe(false);
     expect(responseMatches('MD5', { ...example, response: 'short' }, '', 'GET')).toBe(false);
   });
 
-  test('is MD5 when no algorithm is named, and none when an unknown one is', () => {
+  test('is MD5 when no algorithm is named, and an unknown algorithm is not supported', () => {
     expect(algorithmOf(example)).toBe('MD5');
     expect(algorithmOf({ ...example, algorithm: 'sha-512-256' })).toBe('SHA-512-256');
     expect(algorithmOf({ ...example, algorithm: 'MD5-sess' })).toBeUndefined();

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { Nonces } from '../../src/digest/nonce.ts';
-import { ManualClock } from '../support/clock.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const REALM = 'example.com';
 
 function make(secret = 'secret') {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   return { clock, nonces: new Nonces(secret, 300_000, clock) };
 }
 
 describe('nonces', () => {
-  test('are known again by every sidecar with the secret, until their time is over', () => {
+  test('are valid at every sidecar with the secret until they expire', () => {
     const { clock, nonces } = make();
     const nonce = nonces.create(REALM);
     const elsewhere = new Nonces('secret', 300_000, clock);
@@ -22,14 +22,14 @@ describe('nonces', () => {
     expect(elsewhere.check(nonce, REALM)).toEqual({ state: 'expired' });
   });
 
-  test('are foreign in another realm and under another secret', () => {
+  test('are foreign in another realm and with another secret', () => {
     const { nonces } = make();
     const nonce = nonces.create(REALM);
     expect(nonces.check(nonce, 'other.example.com')).toEqual({ state: 'foreign' });
     expect(make('other').nonces.check(nonce, REALM)).toEqual({ state: 'foreign' });
   });
 
-  test('differ, and so do the names under which their uses are counted', () => {
+  test('are unique, and so are their ids', () => {
     const { nonces } = make();
     const made = Array.from({ length: 1000 }, () => nonces.create(REALM));
     const ids = made.map((nonce) => nonces.check(nonce, REALM)).map((s) => (s.state === 'fresh' ? s.id : ''));
@@ -37,7 +37,7 @@ describe('nonces', () => {
     expect(new Set(ids).size).toBe(1000);
   });
 
-  test('cannot be forged: any change to one makes it foreign', () => {
+  test('are foreign after any change', () => {
     const { nonces } = make();
     fc.assert(
       fc.property(fc.nat({ max: 42 }), fc.constantFrom(...'ABCXYZabcxyz0189-_=+/. '), (at, char) => {
@@ -50,7 +50,7 @@ describe('nonces', () => {
     );
   });
 
-  test('nothing else is one', () => {
+  test('any other text is foreign', () => {
     const { nonces } = make();
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 100 }), (text) => {

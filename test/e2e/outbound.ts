@@ -1,4 +1,4 @@
-import { ask } from '../../src/admin/client.ts';
+import { requestOnce } from '../../src/admin/client.ts';
 import type { GatewayRow, TrunkRow } from '../../src/admin/protocol.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -16,12 +16,12 @@ interface Sidecar {
 
 /** All that a sidecar registers. */
 export async function trunksOf({ socketPath }: Sidecar): Promise<readonly TrunkRow[]> {
-  return (await ask('trunk-list', {}, { socketPath })).trunks;
+  return (await requestOnce('trunk-list', {}, { socketPath })).trunks;
 }
 
 /** Whether it is the one that registers. */
 export async function isLeading({ socketPath }: Sidecar): Promise<boolean> {
-  return (await ask('trunk-list', {}, { socketPath })).leading;
+  return (await requestOnce('trunk-list', {}, { socketPath })).leading;
 }
 
 /** Resolves when a sidecar is the one that registers. */
@@ -40,7 +40,7 @@ export function trunk(
   const isWanted = typeof wanted === 'string' ? (row: TrunkRow) => row.state === wanted : wanted;
   let last: TrunkRow | undefined;
   const probe = async () => {
-    last = (await ask('trunk-list', {}, { socketPath })).trunks.find((row) => row.gateway === gateway);
+    last = (await requestOnce('trunk-list', {}, { socketPath })).trunks.find((row) => row.gateway === gateway);
     return last && isWanted(last) ? last : undefined;
   };
   return eventually('trunk', probe, { describe: () => last, ...(deadlineMs !== undefined && { deadlineMs }) });
@@ -56,14 +56,14 @@ export async function noTrunk(sidecar: Sidecar, gateway: string): Promise<void> 
 
 /** Reads the carriers again. */
 export async function refresh({ socketPath }: Sidecar, gateway?: string): Promise<void> {
-  await ask('trunk-refresh', gateway === undefined ? {} : { gateway }, { socketPath });
+  await requestOnce('trunk-refresh', gateway === undefined ? {} : { gateway }, { socketPath });
 }
 
 /** A pinged gateway as soon as it is in this state. */
 export function pinged({ socketPath }: Sidecar, gateway: string, state: GatewayRow['state'], deadlineMs?: number) {
   let last: GatewayRow | undefined;
   const probe = async () => {
-    last = (await ask('gateway-list', {}, { socketPath })).gateways.find((row) => row.gateway === gateway);
+    last = (await requestOnce('gateway-list', {}, { socketPath })).gateways.find((row) => row.gateway === gateway);
     return last?.state === state ? last : undefined;
   };
   return eventually(`gateway ${state}`, probe, {

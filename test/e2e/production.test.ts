@@ -1,72 +1,191 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { ask } from '../../src/admin/client.ts';
-import { portOf, request, UdpPeer } from '../edge/support.ts';
-import { sidecarBinary } from '../support/binary.ts';
-import { type Carrier, insertCarrier, removeCarriers } from '../support/carriers.ts';
-import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
-import { within } from '../support/deadline.ts';
-import { DrachtioDouble } from '../support/drachtio/index.ts';
+import { afterEach, describe, expect, test } from 'bun:test';
+import { requestOnce } from '../../src/admin/client.ts';
+import { request, UdpPeer } from '../edge/support.ts';
+import { insertCarrier, removeCarriers } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
-import { RecordingLogger } from '../support/logger.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
-import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import { SipPeer } from '../support/sip-peer.ts';
-import { SipPhone } from '../support/sip-phone.ts';
+import { registerOnce, SipPhone } from '../support/sip-phone.ts';
 import { Registrar } from '../support/sip-registrar.ts';
-import { QUICK, trunk } from './outbound.ts';
-import { outsideStores } from './sidecar.ts';
+import { noTrunk, QUICK, trunk } from './outbound.ts';
+import { openProduction, START_MS } from './production.ts';
 
-const START_MS = 15_000;
-const SECRET = 'cymru';
-const REALM = 'production.example.com';
-const LISTEN = (['udp', 'tcp'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
-
-let redis: RedisServer;
-let drachtio: DrachtioDouble;
-let sidecar: SpawnedProcess;
-let socketPath: string;
-let carrier: Carrier;
-let registrar: Registrar;
-let carrierPeer: SipPeer;
-
-/** The compiled binary beside a drachtio server, Redis and MariaDB, with one user and one carrier. */
-beforeAll(async () => {
-  const mysql = await sharedMariadb();
-  redis = await startRedis();
-  const accountSid = await insertAccount({ realm: REALM });
+async function user(realm: string) {
+  const accountSid = await insertAccount({ realm });
   await insertClient({ accountSid, username: 'alice', password: 'wonderland', secret: 's' });
-  registrar = new Registrar({ password: () => 'secret', realm: 'carrier.test', grant: () => 600 });
-  carrierPeer = await SipPeer.start(registrar.script, '127.0.0.9');
-  carrier = await insertCarrier(
-    { requires_register: 1, register_username: 'us', register_password: 'secret', register_sip_realm: 'carrier.test' },
-    { ipv4: carrierPeer.host, port: carrierPeer.port },
-  );
-  drachtio = await DrachtioDouble.start({ listen: LISTEN, secret: SECRET, logger: new RecordingLogger() });
-  const cwd = temporaryDirectory('production');
-  socketPath = `${cwd}/admin.sock`;
-  sidecar = spawnProcess(await sidecarBinary(), ['serve'], {
-    cwd,
-    env: {
-      ...outsideStores(redis, mysql, 's'),
-      ...QUICK,
-      DRACHTIO_HOST: '127.0.0.1',
-      DRACHTIO_PORT: String(drachtio.controlPort),
-      DRACHTIO_SECRET: SECRET,
-      JAMBONES_TIME_SERIES_HOST: 'none',
-      SBC_SOCKET_PATH: socketPath,
-    },
-  });
-  onCleanup(() => sidecar.kill('SIGKILL'));
-  await sidecar.line(/"ready"/, START_MS);
-});
-
-afterAll(async () => {
-  await drachtio.stop();
-  await removeCarriers();
-});
-
-function server() {
-  return { host: '127.0.0.1', port: portOf(drachtio.layer, 'udp') };
+  return { user: 'alice', password: 'wonderland', realm };
 }
+
+/** The binary, ready, beside a drachtio server, Redis and MariaDB. */
+async function startProduction(more: Record<string, string> = {}) {
+  const production = await openProduction(more);
+  const drachtio = await production.startDrachtio();
+  const sidecar = await production.startSidecar();
+  await sidecar.line(/"ready"/, START_MS);
+  return { ...production, ...drachtio, sidecar };
+}
+
+describe('beside a drachtio server', () => {
+  test('a phone registers, refreshes and unregisters', async () => {
+    const alice = await user('phone.example.com');
+    await using production = await startProduction();
+    const { redis, server, sip } = production;
+    const phone = await SipPhone.open(sip, alice);
+    const registered = await phone.register();
+    expect(registered.status).toBe(200);
+    expect(registered.header('Contact')).toBe(`<${phone.contact}>;expires=30`);
+    const stored = async () => JSON.parse((await redis.client.get('user:alice@phone.example.com')) ?? 'null');
+    expect(await stored()).toMatchObject({
+      contact: phone.contact,
+      protocol: 'udp',
+      sbcAddress: server.layer.hostports,
+      privateSbcAddress: /tcp\/(127\.0\.0\.1:\d+)/.exec(server.layer.hostports)?.[1],
+    });
+
+    // A refresh from the same source is granted without a challenge.
+    expect((await phone.send({})).status).toBe(200);
+
+    const unregistered = await phone.register({ expires: 0 });
+    expect(unregistered.status).toBe(200);
+    expect(unregistered.header('Contact')).toBeUndefined();
+    expect(await stored()).toBeNull();
+    phone.close();
+  });
+
+  test('a wrong password is refused', async () => {
+    const alice = await user('wrong.example.com');
+    await using production = await startProduction();
+    const { sip } = production;
+    const refused = await registerOnce(sip, { ...alice, password: 'guess' });
+    expect(refused.status).toBe(403);
+    expect(refused.header('X-Reason')).toBe('Invalid credentials');
+  });
+
+  test('a feature server checks in, is drained and comes back', async () => {
+    await using production = await startProduction();
+    const { redis, sip, socketPath } = production;
+    using featureServer = await UdpPeer.open();
+    const member = `127.0.0.1:${featureServer.port}`;
+    const checkIn = async () => {
+      const extra = 'X-FS-Status: open\r\nX-FS-Calls: 3\r\n';
+      featureServer.send(request('OPTIONS', `UDP ${member}`, { extra }), sip.port);
+      return featureServer.next('an answer to the check-in');
+    };
+    const active = () => redis.client.smembers('default:active-fs');
+    expect(await checkIn()).toMatch(/^SIP\/2\.0 200 OK\r\n(.*\r\n)*X-Members: 1\r\n/);
+    expect(await active()).toEqual([member]);
+    await requestOnce('fs-drain', { server: '127.0.0.1' }, { socketPath });
+    expect(await checkIn()).toContain('X-Members: 0\r\n');
+    expect(await active()).toEqual([]);
+    await requestOnce('fs-undrain', { server: '127.0.0.1' }, { socketPath });
+    expect(await active()).toEqual([member]);
+  });
+
+  describe('a trunk', () => {
+    afterEach(removeCarriers);
+
+    test('is registered, refreshed, and un-registered when its carrier goes', async () => {
+      const registrar = new Registrar({ password: () => 'pass', realm: 'carrier.test', grant: () => 2 });
+      const peer = await SipPeer.start(registrar.script, '127.0.0.9');
+      const carrier = await insertCarrier({ register_sip_realm: 'carrier.test' }, { ipv4: peer.host, port: peer.port });
+      const [gateway = ''] = carrier.gateways;
+      await using production = await startProduction(QUICK);
+      await trunk(production, gateway, 'registered');
+      expect(await carrier.status()).toMatchObject({ status: 'ok', reason: '200 OK' });
+      const cseqs = () => peer.requests.map((sent) => Number.parseInt(sent.header('CSeq') ?? '', 10));
+      const first = peer.requests.length;
+      await eventually('a refresh', async () => peer.requests.length > first + 1 || undefined);
+      expect(cseqs()).toEqual(cseqs().toSorted((a, b) => a - b));
+
+      await carrier.remove();
+      await noTrunk(production, gateway);
+      await peer.next((sent) => sent.header('Expires') === '0');
+    });
+  });
+
+  test('waits for what is not there yet, then serves; no outage ends it', async () => {
+    const alice = await user('patient.example.com');
+    await using production = await openProduction({ JAMBONES_MYSQL_REFRESH_TTL: '0' });
+    const { redis, mysql, startSidecar, startDrachtio } = production;
+    await redis.stop();
+    const sidecar = await startSidecar();
+    await sidecar.line(/waiting for Redis/, 10_000);
+    await redis.start();
+    await sidecar.line(/drachtio connection/, 10_000);
+    const { server, sip } = await startDrachtio();
+    await sidecar.line(/"ready"/, 15_000);
+    expect((await registerOnce(sip, alice)).status).toBe(200);
+    expect(JSON.parse((await redis.client.get('user:alice@patient.example.com')) ?? '{}')).toMatchObject({
+      protocol: 'udp',
+      sbcAddress: server.layer.hostports,
+    });
+
+    await redis.stop();
+    const refused = await registerOnce(sip, alice);
+    expect(refused.status).toBe(503);
+    expect(refused.header('Retry-After')).toBe('5');
+    await redis.start();
+    await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
+    expect((await registerOnce(sip, alice)).status).toBe(200);
+
+    // A Redis that hangs is as bad as one that is gone, and noticed in time for the phone.
+    await redis.kill('SIGSTOP');
+    expect((await registerOnce(sip, alice)).status).toBe(503);
+    await redis.kill('SIGCONT');
+    await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
+    expect((await registerOnce(sip, alice)).status).toBe(200);
+
+    if (mysql.own) {
+      await mysql.stop();
+      // Known rows serve on when they are no longer current, unknown names cannot be looked up.
+      expect((await registerOnce(sip, alice)).status).toBe(200);
+      expect((await registerOnce(sip, { ...alice, realm: 'other.example.com' })).status).toBe(503);
+      await mysql.start();
+    }
+
+    sidecar.kill('SIGTERM');
+    expect((await sidecar.exited).code).toBe(0);
+    const log = sidecar.lines.join('\n');
+    for (const secret of ['redis-secret', 'wonderland', 'cymru']) expect(log).not.toContain(secret);
+  });
+
+  test('finds a drachtio server that restarted', async () => {
+    const alice = await user('restart.example.com');
+    await using production = await openProduction();
+    const { startSidecar, startDrachtio } = production;
+    const before = await startDrachtio();
+    const sidecar = await startSidecar();
+    await sidecar.line(/"ready"/, 15_000);
+    expect((await registerOnce(before.sip, alice)).status).toBe(200);
+    await before.server.stop();
+    await sidecar.line(/drachtio connection closed/, 5000);
+    const seen = sidecar.lines.length;
+    const after = await startDrachtio();
+    await sidecar.line(/drachtio connected/, 10_000, seen);
+    expect((await registerOnce(after.sip, alice)).status).toBe(200);
+    sidecar.kill('SIGTERM');
+    expect((await sidecar.exited).code).toBe(0);
+  });
+
+  test('says why when the secret is wrong, and asks again slowly', async () => {
+    await using production = await openProduction({ DRACHTIO_SECRET: 'wrong' });
+    const { startSidecar, startDrachtio } = production;
+    await startDrachtio();
+    const sidecar = await startSidecar();
+    await sidecar.line(/refused our secret/, 10_000);
+    sidecar.kill('SIGTERM');
+    expect((await sidecar.exited).code).toBe(0);
+    expect(sidecar.lines.filter((line) => line.includes('refused our secret'))).toHaveLength(1);
+    expect(sidecar.lines.join('\n')).not.toContain('"wrong"');
+  });
+
+  test('a second signal ends it at once', async () => {
+    await using production = await openProduction();
+    const { startSidecar } = production;
+    const sidecar = await startSidecar();
+    await sidecar.line(/drachtio connection/, 10_000);
+    sidecar.kill('SIGTERM');
+    sidecar.kill('SIGTERM');
+    expect([0, 1]).toContain((await sidecar.exited).code ?? -1);
+  });
+});

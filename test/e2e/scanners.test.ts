@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { rssMb } from '../../bench/soak/samples.ts';
+import { rssMb } from '../../bench/lib/proc.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { freePort } from '../support/net.ts';
@@ -32,7 +32,7 @@ let scans = 0;
 async function scan(command: 'svmap' | 'svwar' | 'svcrack', ...args: string[]): Promise<string> {
   // They keep notes in their home, and all of them would like to have port 5060.
   const own = ['-b', '127.0.0.1', '-x', '127.0.0.1', '-P', String(await freePort()), '-p', String(sidecar.sip.port)];
-  const before = rssMb(sidecar.process.pid);
+  const before = rssMb({ name: 'sidecar', pid: sidecar.process.pid });
   const scanner = spawnProcess(command, [...own, ...args], { env: { HOME: temporaryDirectory('sipvicious') } });
   let going = true;
   void scanner.exited.then(() => {
@@ -51,7 +51,7 @@ async function scan(command: 'svmap' | 'svwar' | 'svcrack', ...args: string[]): 
     scanner.kill('SIGKILL');
     phone.close();
   }
-  expect(rssMb(sidecar.process.pid)).toBeLessThan(before + TOLERATED_MB);
+  expect(rssMb({ name: 'sidecar', pid: sidecar.process.pid })).toBeLessThan(before + TOLERATED_MB);
   return scanner.lines.join('\n');
 }
 

@@ -4,7 +4,7 @@ import { MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
 import { StreamFramer } from '../../src/edge/transports/framing.ts';
 import { request } from './support.ts';
 
-/** Everything that a framer makes of those pieces. */
+/** Everything that a framer reports for those pieces. */
 function framed(...pieces: (string | Buffer)[]): string[] {
   const seen: string[] = [];
   const framer = new StreamFramer({
@@ -12,7 +12,7 @@ function framed(...pieces: (string | Buffer)[]): string[] {
     malformed: (error, fatal) => seen.push(`${error.status} ${error.message}${fatal ? ' fatal' : ''}`),
     keepAlive: () => seen.push('ping'),
   });
-  for (const piece of pieces) framer.push(Buffer.from(piece as string));
+  for (const piece of pieces) framer.push(typeof piece === 'string' ? Buffer.from(piece) : piece);
   seen.push(framer.halfOpen ? 'half open' : 'done');
   return seen;
 }
@@ -30,13 +30,13 @@ describe('framing', () => {
     'done',
   ];
 
-  test('in one piece, byte by byte, and cut in two anywhere', () => {
+  test('messages and keep-alives are found in one piece, byte by byte, and cut in two anywhere', () => {
     expect(framed(stream)).toEqual(expected);
     expect(framed(...Array.from(stream, (byte) => Buffer.of(byte)))).toEqual(expected);
     for (let i = 1; i < stream.length; i++) expect(framed(stream.subarray(0, i), stream.subarray(i))).toEqual(expected);
   });
 
-  test('cut anywhere, any number of times', () => {
+  test('they are found however often the stream is cut', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(stream.length), { maxLength: 20 }), (cuts) => {
         const at = [0, ...cuts.toSorted((a, b) => a - b), stream.length];
@@ -45,23 +45,31 @@ describe('framing', () => {
     );
   });
 
-  test('a message that is refused does not cost the ones after it, if its end can be told', () => {
+  test('a malformed message whose end is known costs none of those after it', () => {
     const bad = second.replace('Call-ID', 'Call ID');
     expect(framed(bad + first)).toEqual(['400 Malformed Header Line', `first  ${first.length}`, 'done']);
     expect(framed(bad.slice(0, -4), bad.slice(-4) + first)).toHaveLength(3);
   });
 
   test.each([
-    ['no Content-Length', first.replace(/Content-Length: 0\r\n/, ''), '400 Missing Content-Length fatal'],
-    ['two of them', first.replace('Content-Length', 'l: 5\r\nContent-Length'), '400 Multiple Content-Length fatal'],
-    ['a negative one', first.replace('Content-Length: 0', 'l: -1'), '400 Malformed Content-Length fatal'],
-    ['a body too long', first.replace('Content-Length: 0', 'l: 65536'), '413 Message Too Large fatal'],
-    ['a head too long', `X: ${'x'.repeat(MAX_MESSAGE_BYTES)}`, '413 Message Too Large fatal'],
-  ])('the stream has no meaning after %s', (_what, bad, why) => {
+    [
+      'a message without Content-Length',
+      first.replace(/Content-Length: 0\r\n/, ''),
+      '400 Missing Content-Length fatal',
+    ],
+    [
+      'a second Content-Length',
+      first.replace('Content-Length', 'l: 5\r\nContent-Length'),
+      '400 Multiple Content-Length fatal',
+    ],
+    ['a negative Content-Length', first.replace('Content-Length: 0', 'l: -1'), '400 Malformed Content-Length fatal'],
+    ['a body that is too long', first.replace('Content-Length: 0', 'l: 65536'), '413 Message Too Large fatal'],
+    ['a head that is too long', `X: ${'x'.repeat(MAX_MESSAGE_BYTES)}`, '413 Message Too Large fatal'],
+  ])('nothing is read after %s', (_what, bad, why) => {
     expect(framed(bad, first)).toEqual([why, 'half open']);
   });
 
-  test('whatever comes, it neither throws nor hangs', () => {
+  test('no stream makes it throw or hang', () => {
     const piece = fc.oneof(
       fc.constantFrom(first, second, '\r\n', '\r', '\n', 'Content-Length: 7\r\n', '\r\n\r\n', 'SIP/2.0 200 OK\r\n'),
       fc.string({ maxLength: 40 }),

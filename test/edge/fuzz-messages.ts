@@ -73,7 +73,8 @@ export const sipMessage: fc.Arbitrary<string> = fc
   .record({
     method,
     uri: fc.oneof({ weight: 8, arbitrary: uri }, otherUri),
-    status: fc.option(fc.integer({ min: 100, max: 699 }), { freq: 5 }),
+    /** Of a response; null for a request, as most are. */
+    status: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, fc.integer({ min: 100, max: 699 })),
     vias: fc.array(header('Via', 'v', via), { minLength: 1, maxLength: 4 }),
     from: header('From', 'f', address),
     to: header('To', 't', address),
@@ -152,6 +153,18 @@ const change: fc.Arbitrary<Change> = fc.record({
 export const spoiltMessage: fc.Arbitrary<Buffer> = fc
   .tuple(sipMessage, fc.array(change, { maxLength: 6 }))
   .map(([text, changes]) => changes.reduce(apply, Buffer.from(text)));
+
+const MAX_VALUE_LENGTH = 200;
+
+/** The lines of a message as short headers, sound or not: their names and values may hold anything but CRLF. */
+export function headersIn(message: Buffer): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const line of message.toString().split('\r\n').slice(1)) {
+    const [name = '', ...value] = line.split(':');
+    if (line !== '') headers[name.trim()] = value.join(':').trim().slice(0, MAX_VALUE_LENGTH);
+  }
+  return headers;
+}
 
 function apply(bytes: Buffer, { kind, at, size, poison }: Change): Buffer {
   const from = Math.floor(at * bytes.length);

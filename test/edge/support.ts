@@ -135,6 +135,14 @@ export class UdpPeer {
   }
 }
 
+/** Resolves when every datagram that was sent before has been read. */
+export async function datagramsRead(): Promise<void> {
+  using one = await UdpPeer.open();
+  using other = await UdpPeer.open();
+  other.send('marker', one.port);
+  await one.next();
+}
+
 /** A SIP peer on a TCP connection: what it receives is cut into messages (none of them has a body) and CRLFs. */
 export class TcpPeer {
   readonly inbox = new Inbox<string>();

@@ -119,7 +119,7 @@ test('the response is computed as in RFC 7616 section 3.9.1', async () => {
   expect(await (await post(sha256)).json()).toEqual({ status: 'ok' });
 });
 
-test('an unknown user gets the same answer as a wrong password, also with an empty one', async () => {
+test('an unknown user gets the same reply as a wrong password, even with an empty password', async () => {
   expect(await (await post(call('', { username: 'nobody', headers: {} }))).json()).toEqual(refused);
   expect(await (await post(call('wonder', { realm: 'other.test' }))).json()).toEqual(refused);
   expect(await (await post({ ...call('wonder'), response: undefined })).json()).toEqual(refused);
@@ -134,7 +134,7 @@ test('unsupported algorithms and qops fail', async () => {
   }
 });
 
-test('a user registers no phone but their own', async () => {
+test('a user may register only their own AOR', async () => {
   const to = async (value: string) => (await post(call('wonder', { headers: { To: value } }))).json();
   for (const own of [
     'sip:alice@sidecar.test',
@@ -160,7 +160,7 @@ test('GET brings the fields in the query', async () => {
   expect((await get(fields, sign('null'))).status).toBe(403);
 });
 
-test('what is not signed, wrongly signed or signed too long ago is refused with 403', async () => {
+test('a call with a missing, wrong or old signature is refused with 403', async () => {
   const body = JSON.stringify(call('wonder'));
   for (const signature of [
     '',
@@ -177,7 +177,7 @@ test('what is not signed, wrongly signed or signed too long ago is refused with 
   expect(server?.requests).toHaveLength(1);
 });
 
-test('the signature covers the bytes of the body, not only what they decode to', async () => {
+test('the signature covers the raw bytes of the body', async () => {
   const { url } = start();
   const bytes = new TextEncoder().encode(JSON.stringify(call('wonder', { nonce: 'é' })));
   const headers = { 'Jambonz-Signature': sign(bytes) };
@@ -186,14 +186,14 @@ test('the signature covers the bytes of the body, not only what they decode to',
   expect((await fetch(url, { method: 'POST', body: other, headers })).status).toBe(403);
 });
 
-test('Basic authentication is asked for when it is configured', async () => {
+test('Basic authentication is required when configured', async () => {
   start({ basicAuth: { username: 'jambonz', password: 'pa:ss' } });
   expect((await post(call('wonder'))).status).toBe(401);
   expect((await post(call('wonder'), { Authorization: `Basic ${btoa('jambonz:pa:sS')}` })).status).toBe(401);
   expect((await post(call('wonder'), { Authorization: `Basic ${btoa('jambonz:pa:ss')}` })).status).toBe(200);
 });
 
-test('what is no call of the webhook gets a 4xx', async () => {
+test('a request that is not a webhook call gets a 4xx', async () => {
   const { url } = start();
   expect((await post('not json')).status).toBe(400);
   expect((await post('[]')).status).toBe(400);
@@ -204,7 +204,7 @@ test('what is no call of the webhook gets a 4xx', async () => {
   expect(await (await post(call('wonder', { method: 'INVITE' }))).json()).toMatchObject({ status: 'fail' });
 });
 
-test('the calls seen are kept, the latest thousand', async () => {
+test('the latest thousand calls are kept', async () => {
   const { requests } = start();
   for (let i = 0; i < 1001; i++) await post(call('wonder', { source_port: i }));
   expect(requests).toHaveLength(1000);
@@ -235,7 +235,7 @@ test('as a program it reads the users from a file', async () => {
   }
 });
 
-test('as a program it takes its secrets from the environment and says where it listens', async () => {
+test('as a program it takes its secrets from the environment and prints where it listens', async () => {
   const without = run({});
   expect(await without.exited).toBe(2);
   expect(await without.stderr.text()).toStartWith('WEBHOOK_SECRET is not set');

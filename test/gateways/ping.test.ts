@@ -12,7 +12,7 @@ describe('the OPTIONS', () => {
     return sent[0]?.request;
   }
 
-  test('goes to the gateway’s address, from ours on that transport', async () => {
+  test('goes to the gateway, from our address on that transport', async () => {
     expect(await requestTo({})).toEqual({
       method: 'OPTIONS',
       uri: 'sip:192.0.2.1',
@@ -36,11 +36,11 @@ describe('the OPTIONS', () => {
       { address: '192.0.2.1', port: 5061, transport: 'tls' },
     ],
     [{ host: '2001:db8::1' }, 'sip:[2001:db8::1]', { address: '2001:db8::1', port: 5060, transport: 'udp' }],
-  ] satisfies [Partial<Gateway>, string, NextHop][])('%p: %s', async (changes, uri, nextHop) => {
+  ] satisfies [Partial<Gateway>, string, NextHop][])('to %p has the Request-URI %s', async (changes, uri, nextHop) => {
     expect(await requestTo(changes)).toMatchObject({ uri, nextHop });
   });
 
-  test('goes to the next address when one does not answer', async () => {
+  test('goes to the next address when one does not answer, up to three', async () => {
     const { pinger, interval, sent, peers, names, state, alerts } = startPinger();
     names.set('sip.test', ['192.0.2.11', '192.0.2.12', '192.0.2.13', '192.0.2.14']);
     pinger.update([gateway(1, { host: 'sip.test' })]);
@@ -56,7 +56,7 @@ describe('the OPTIONS', () => {
     expect(alerts[0]?.message).toEndWith('500 Reason 500');
   });
 
-  test('a name without address is the gateway’s failure, a DNS that does not answer is not', async () => {
+  test('is not sent for a name without address, which is the gateway’s failure; a DNS outage is not', async () => {
     const { pinger, interval, names, state, alerts } = startPinger();
     names.set('none.test', []).set('later.test', 'offline');
     pinger.update([gateway(1, { host: 'none.test' }), gateway(2, { host: 'later.test' })]);

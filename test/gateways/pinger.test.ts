@@ -5,7 +5,7 @@ const many = (count: number) =>
   Array.from({ length: count }, (_, i) => gateway(i, { host: `10.0.${i >> 8}.${i & 255}` }));
 
 describe('pings', () => {
-  test('every gateway once an interval, spread over it', async () => {
+  test('go to every gateway once an interval, spread evenly', async () => {
     let n = 0;
     const { pinger, timers, interval, sent } = startPinger({ random: () => ((n++ % 100) + 0.5) / 100 });
     const begin = timers.now();
@@ -19,7 +19,7 @@ describe('pings', () => {
     for (const some of perTenSeconds.values()) expect(some.length).toBeWithin(16, 18);
   });
 
-  test('only while started; a second start changes nothing', async () => {
+  test('are sent only while started', async () => {
     const { pinger, timers, interval, sent } = startPinger();
     pinger.update([gateway(1)]);
     await interval();
@@ -34,7 +34,7 @@ describe('pings', () => {
     expect(sent).toHaveLength(1);
   });
 
-  test('at most 50 in flight, and those that are down leave room for the others', async () => {
+  test('are limited to 50 in flight, of which 25 to gateways that are down', async () => {
     const { pinger, interval, peers, held, flight, sent } = startPinger();
     const gateways = many(200);
     for (const { host } of gateways.slice(0, 150)) peers.set(host, 'silent');
@@ -42,7 +42,7 @@ describe('pings', () => {
     pinger.start();
     await interval();
     expect(flight.now).toBe(50);
-    // One after the other fails, until all silent ones are known to be down and are asked again.
+    // Time out one by one until all silent gateways are down and pinged again.
     for (let i = 0; i < 150; i++) {
       held.shift()?.(408);
       await interval();
@@ -51,11 +51,11 @@ describe('pings', () => {
     await interval();
     expect(flight.most).toBe(50);
     expect(flight.now).toBe(25);
-    const lively = sent.slice(before).filter(({ request }) => Number(request.uri.split('.').at(-1)) >= 150);
-    expect(lively).toHaveLength(50);
+    const toLiveOnes = sent.slice(before).filter(({ request }) => Number(request.uri.split('.').at(-1)) >= 150);
+    expect(toLiveOnes).toHaveLength(50);
   });
 
-  test('what a gateway says after the pinger was stopped counts for nothing', async () => {
+  test('answered after the pinger was stopped are ignored', async () => {
     const { pinger, interval, peers, held, state, listed, timers } = startPinger();
     peers.set('192.0.2.1', 'silent');
     pinger.update([gateway(1)]);
@@ -71,7 +71,7 @@ describe('pings', () => {
 });
 
 describe('a gateway that fails', () => {
-  test('is down, blacklisted and told of once; renewed as long as it is down; off when it is up', async () => {
+  test('is blacklisted until it is up again, with one alert', async () => {
     const { pinger, timers, interval, peers, listed, writes, alerts, state } = startPinger();
     pinger.update([gateway(1, { accountSid: 'account', serviceProviderSid: 'sp', port: 5070, transport: 'tcp' })]);
     pinger.start();
@@ -104,7 +104,7 @@ describe('a gateway that fails', () => {
     expect(alerts[1]?.message).toEndWith('failed: no answer (408 Reason 408)');
   });
 
-  test('is down only after so many misses in a row', async () => {
+  test('is down only after the configured number of failures in a row', async () => {
     const { pinger, interval, peers, state, alerts } = startPinger({ failureThreshold: 3 });
     pinger.update([gateway(1)]);
     pinger.start();
@@ -119,7 +119,7 @@ describe('a gateway that fails', () => {
     expect(alerts).toHaveLength(1);
   });
 
-  test('is blacklisted as soon as the store is back', async () => {
+  test('is blacklisted, or taken off, once the store is available again', async () => {
     const { pinger, timers, interval, peers, listed, down } = startPinger();
     peers.set('192.0.2.1', 503);
     down.blacklist = true;
@@ -139,7 +139,7 @@ describe('a gateway that fails', () => {
     expect(listed.size).toBe(0);
   });
 
-  test('it is not its failure when our own SIP server is away', async () => {
+  test('is not assumed when our own SIP server is unavailable', async () => {
     const { pinger, interval, peers, state, alerts, writes } = startPinger();
     pinger.update([gateway(1), gateway(2)]);
     pinger.start();
@@ -157,8 +157,8 @@ describe('a gateway that fails', () => {
   });
 });
 
-describe('another holder', () => {
-  test('clears what the one before blacklisted, when the gateway is up', async () => {
+describe('another sidecar that takes over', () => {
+  test('takes a gateway off the blacklist when it is up', async () => {
     const { pinger, interval, listed } = startPinger();
     listed.set('gw1', 300);
     pinger.update([gateway(1)]);
@@ -167,7 +167,7 @@ describe('another holder', () => {
     expect(listed.size).toBe(0);
   });
 
-  test('finds the key of one that is still down, and renews it', async () => {
+  test('renews the blacklist entry of a gateway that is still down', async () => {
     const { pinger, timers, interval, listed, peers, writes, state } = startPinger();
     peers.set('192.0.2.1', 503);
     pinger.update([gateway(1)]);
@@ -185,8 +185,8 @@ describe('another holder', () => {
   });
 });
 
-describe('an answer that is to end the pings', () => {
-  test('ends them, with an alert that names the carrier and its sid', async () => {
+describe('a response code that switches pings off', () => {
+  test('stops them, with an alert that names the carrier and its sid', async () => {
     const { pinger, interval, peers, disabled, alerts, listed, sent, timers } = startPinger({
       removeCodes: [403, 503],
     });
@@ -203,18 +203,18 @@ describe('an answer that is to end the pings', () => {
     );
     expect(listed.size).toBe(0);
     expect(pinger.snapshot()).toEqual([]);
-    // The list that comes next may have been read before.
+    // The next list may have been read before.
     pinger.update([gateway(1)]);
     expect(pinger.snapshot()).toEqual([]);
     await interval();
     expect(sent).toHaveLength(2);
     expect(timers.pending).toBe(0);
-    // The one after that was not: someone switched them on again.
+    // A later list shows that they were switched on again.
     pinger.update([gateway(1)]);
     expect(pinger.snapshot()).toHaveLength(1);
   });
 
-  test('is what a gateway says itself, not what our SIP server makes', async () => {
+  test('counts only when the gateway itself sent it', async () => {
     const { pinger, interval, peers, disabled, state } = startPinger({ removeCodes: [408, 503] });
     peers.set('192.0.2.1', 'local 408').set('192.0.2.2', 'local 503');
     pinger.update([gateway(1), gateway(2)]);
@@ -224,7 +224,7 @@ describe('an answer that is to end the pings', () => {
     expect([state(1), state(2)]).toEqual(['down', 'down']);
   });
 
-  test('is another occasion when the database is away', async () => {
+  test('is applied at the next ping when the database is unavailable', async () => {
     const { pinger, interval, peers, disabled, down, state, alerts } = startPinger({ removeCodes: [403] });
     peers.set('192.0.2.1', 403);
     down.carriers = true;
@@ -240,8 +240,8 @@ describe('an answer that is to end the pings', () => {
   });
 });
 
-describe('a new list', () => {
-  test('begins what is new, keeps what is the same, and takes what is gone off the blacklist', async () => {
+describe('an updated list of gateways', () => {
+  test('adds new ones, keeps the state of known ones, and takes removed ones off the blacklist', async () => {
     const { pinger, timers, interval, peers, listed, state, sent } = startPinger();
     peers.set('192.0.2.1', 503).set('192.0.2.2', 503);
     pinger.update([gateway(1), gateway(2)]);
@@ -258,7 +258,7 @@ describe('a new list', () => {
     expect([state(1), state(2), state(3)]).toEqual([undefined, 'down', 'up']);
   });
 
-  test('a gateway with another address begins anew', async () => {
+  test('resets a gateway whose address changed', async () => {
     const { pinger, timers, interval, peers, listed, state } = startPinger();
     peers.set('192.0.2.1', 503);
     pinger.update([gateway(1)]);
@@ -272,7 +272,7 @@ describe('a new list', () => {
     expect(state(1)).toBe('up');
   });
 
-  test('without a ping running, changes nothing in the store', async () => {
+  test('changes nothing in the store while not started', async () => {
     const { pinger, timers, writes } = startPinger();
     pinger.update([gateway(1)]);
     pinger.update([]);
@@ -282,7 +282,7 @@ describe('a new list', () => {
   });
 });
 
-test('the snapshot says what is known', async () => {
+test('the snapshot shows state, last response and last error of each gateway', async () => {
   const { pinger, timers, interval, peers } = startPinger();
   const begin = timers.now();
   pinger.update([gateway(1)]);
@@ -293,8 +293,8 @@ test('the snapshot says what is known', async () => {
   expect(pinger.snapshot()).toEqual([{ ...up, lastAnswer: '200 Reason 200', lastAnswerAt: begin + 30_000 }]);
   peers.set('192.0.2.1', 'local 503');
   await interval();
-  const what = 'not reached (503 Reason 503)';
+  const lastAnswer = 'not reached (503 Reason 503)';
   expect(pinger.snapshot()).toEqual([
-    { ...up, state: 'down', since: begin + 90_000, lastAnswer: what, lastAnswerAt: begin + 90_000, lastError: what },
+    { ...up, state: 'down', since: begin + 90_000, lastAnswer, lastAnswerAt: begin + 90_000, lastError: lastAnswer },
   ]);
 });

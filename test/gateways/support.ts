@@ -9,7 +9,7 @@ import type { NextHop } from '../../src/sip/next-hop.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 
-/** What a peer does with a request: a status of its own, one of the SIP server's, or an outage of that server. */
+/** How a gateway reacts: its own status, one made by the SIP server, an outage of that server, or a held response. */
 export type Behaviour = number | `local ${number}` | 'offline' | 'silent';
 
 export const INTERVAL_MS = 60_000;
@@ -26,21 +26,21 @@ export function gateway(n: number, changes: Partial<Gateway> = {}): Gateway {
   };
 }
 
-/** A pinger over ports that live in this process. Peers answer 200 unless `peers` says otherwise, by address. */
+/** A pinger whose ports are in memory. Gateways answer 200 unless `peers` sets another behaviour, by address. */
 export function startPinger(changes: Partial<PingerOptions> = {}) {
   const timers = new ManualTimers();
   const logger = new RecordingLogger();
   const alerts: Alert[] = [];
   const peers = new Map<string, Behaviour>();
   const sent: { request: OutboundRequest; at: number }[] = [];
-  /** Names → addresses; what is not in it is itself an address. */
+  /** DNS: name → addresses. Other hosts resolve to themselves. */
   const names = new Map<string, readonly string[] | 'offline'>();
-  /** On the blacklist, with their seconds. Undefined while the store is down. */
+  /** The blacklist: sid → TTL in seconds. */
   const listed = new Map<string, number>();
   const writes: string[] = [];
   const disabled: string[] = [];
   const down = { blacklist: false, carriers: false };
-  /** Answers that silent peers hold back. */
+  /** Complete the pending requests to silent peers. */
   const held: ((status: number) => void)[] = [];
   const flight = { now: 0, most: 0 };
 
@@ -111,7 +111,20 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
   const state = (n: number) => pinger.snapshot().find((h) => h.gateway.gatewaySid === `gw${n}`)?.state;
   const interval = () => timers.advanceAsync(INTERVAL_MS);
   return {
-    ...{ pinger, timers, logger, alerts, peers, sent, names, listed, writes, disabled, down, held, flight },
-    ...{ state, interval },
+    pinger,
+    timers,
+    logger,
+    alerts,
+    peers,
+    sent,
+    names,
+    listed,
+    writes,
+    disabled,
+    down,
+    held,
+    flight,
+    state,
+    interval,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { SystemTimers } from '../../src/lib/timers.ts';
+import { SystemTimers, sleep } from '../../src/lib/timers.ts';
 import { ManualTimers } from '../support/timers.ts';
 
 describe('system timers', () => {
@@ -58,6 +58,30 @@ describe('manual timers', () => {
     ]);
     timers.advance(1);
     expect(calls.at(-1)).toEqual(['c', 30]);
+    expect(timers.pending).toBe(0);
+  });
+});
+
+describe('sleep', () => {
+  test('ends after its time', async () => {
+    const timers = new ManualTimers();
+    let over = false;
+    const slept = sleep(1000, timers).then(() => {
+      over = true;
+    });
+    await timers.advanceAsync(999);
+    expect(over).toBe(false);
+    await timers.advanceAsync(1);
+    await slept;
+  });
+
+  test('ends at the signal, and does not begin after it', async () => {
+    const timers = new ManualTimers();
+    const controller = new AbortController();
+    const slept = sleep(1000, timers, controller.signal);
+    controller.abort();
+    await slept;
+    await sleep(1000, timers, controller.signal);
     expect(timers.pending).toBe(0);
   });
 });

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
-import { applyProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { ProvisionError, parseProvisioning } from '../../src/provision/file.ts';
 import { openCore } from '../support/core.ts';
 
@@ -46,13 +45,13 @@ options_ping = true
 `;
 
 function open(toml: string) {
-  const { database, cipher, logger } = openCore({}, toml);
+  const { database, provisioning, logger } = openCore({}, toml);
   const db = kyselyOver(database);
   const directory = new SqlCarriers(db, db, 'SQLite', logger);
   return {
     database,
     directory,
-    apply: (text: string) => applyProvisioning(database, cipher, parseProvisioning(text, 'p.toml')),
+    apply: (text: string) => provisioning.apply(parseProvisioning(text, 'p.toml')),
     sids: () =>
       database
         .query(
@@ -63,29 +62,45 @@ function open(toml: string) {
 }
 
 describe('provisioned carriers', () => {
-  test('are what the outbound side reads', async () => {
+  test('are read by the outbound side', async () => {
     const { directory } = open(FULL);
     const { trunks, pinged } = await directory.read();
     const byName = (name: string) => trunks.filter((t) => t.carrierName === name);
     expect(trunks).toHaveLength(2);
     expect(byName('upstream')).toMatchObject([
       {
-        ...{ host: 'sip.carrier.test', port: 5060, transport: 'udp', sips: false, trunkType: 'static_ip' },
-        ...{ username: 'me', password: 'secret', realm: 'sip.carrier.test', publicIpInContact: false },
+        host: 'sip.carrier.test',
+        port: 5060,
+        transport: 'udp',
+        sips: false,
+        trunkType: 'static_ip',
+        username: 'me',
+        password: 'secret',
+        realm: 'sip.carrier.test',
+        publicIpInContact: false,
       },
     ]);
     expect(byName('upstream')[0]).not.toHaveProperty('accountSid');
     expect(byName('full')).toMatchObject([
       {
-        ...{ host: 'tls.carrier.test', transport: 'tls', sips: true, trunkType: 'reg', username: 'u', password: 'p' },
-        ...{ realm: 'tls.carrier.test', fromUser: 'from', fromDomain: 'from.test', outboundProxy: 'proxy.test:5070' },
-        ...{ publicIpInContact: true, accountRealm: 'customer.test' },
+        host: 'tls.carrier.test',
+        transport: 'tls',
+        sips: true,
+        trunkType: 'reg',
+        username: 'u',
+        password: 'p',
+        realm: 'tls.carrier.test',
+        fromUser: 'from',
+        fromDomain: 'from.test',
+        outboundProxy: 'proxy.test:5070',
+        publicIpInContact: true,
+        accountRealm: 'customer.test',
       },
     ]);
     expect(pinged.map((g) => g.host)).toEqual(['sip.carrier.test']);
   });
 
-  test('keep sids and register status when the file is applied again', async () => {
+  test('keep their sids and register status when the file is applied again', async () => {
     const { directory, database, apply, sids } = open(FULL);
     const before = sids();
     const [trunk] = (await directory.read()).trunks;
@@ -105,7 +120,7 @@ describe('provisioned carriers', () => {
     expect(trunks.map((t) => t.password)).toEqual(['changed', 'changed']);
   });
 
-  test('go when the file no longer names them, and so do gateways', () => {
+  test('are deleted when the file no longer names them, and so are gateways', () => {
     const { database, apply, sids } = open(FULL);
     apply('[[carrier]]\nname = "full"\n[[carrier.gateway]]\nhost = "tls.carrier.test"\nprotocol = "tls/srtp"');
     expect(sids()).toMatchObject([{ name: 'full' }]);
@@ -117,7 +132,11 @@ describe('provisioned carriers', () => {
 });
 
 const bad: [string, string, RegExp][] = [
-  ['two of one name', '[[carrier]]\nname = "a"\n[[carrier]]\nname = "a"', /^p\.toml:4: carrier\[2\]\.name is taken$/],
+  [
+    'a name that is taken',
+    '[[carrier]]\nname = "a"\n[[carrier]]\nname = "a"',
+    /^p\.toml:4: carrier\[2\]\.name is taken$/,
+  ],
   [
     'an unknown account',
     '[[carrier]]\nname = "a"\naccount = "nowhere.test"',
@@ -134,7 +153,7 @@ const bad: [string, string, RegExp][] = [
     /:1: carrier\[1\] is of trunk type reg and/,
   ],
   [
-    'a strange trunk type',
+    'an unknown trunk type',
     '[[carrier]]\nname = "a"\ntrunk_type = "x"',
     /:3: carrier\[1\]\.trunk_type must be static_ip, auth or reg$/,
   ],

@@ -2,15 +2,15 @@ import { describe, expect, test } from 'bun:test';
 import { contactUri, equalUris, readProxy } from '../../src/regbot/contact.ts';
 import { SipSyntaxError } from '../../src/sip/syntax.ts';
 import { parseUri } from '../../src/sip/uri.ts';
-import { TRUNK } from './world.ts';
+import { TRUNK } from './support.ts';
 
-describe('equal URIs, by the examples of RFC 3261 19.1.4', () => {
+describe('URI comparison, by the examples of RFC 3261 19.1.4', () => {
   test.each([
     ['sip:%61lice@atlanta.com;transport=TCP', 'sip:alice@AtLanTa.CoM;Transport=tcp'],
     ['sip:carol@chicago.com', 'sip:carol@chicago.com;newparam=5'],
     ['sip:carol@chicago.com', 'sip:carol@chicago.com;security=on'],
     ['sip:biloxi.com;transport=tcp;method=REGISTER', 'sip:biloxi.com;method=REGISTER;transport=tcp'],
-  ])('%s is %s', (a, b) => expect(equalUris(parseUri(a), parseUri(b))).toBe(true));
+  ])('%s equals %s', (a, b) => expect(equalUris(parseUri(a), parseUri(b))).toBe(true));
 
   test.each([
     ['SIP:ALICE@AtLanTa.CoM;Transport=udp', 'sip:alice@AtLanTa.CoM;Transport=UDP'],
@@ -22,7 +22,7 @@ describe('equal URIs, by the examples of RFC 3261 19.1.4', () => {
     ['sip:a@b', 'sips:a@b'],
     ['sip:a@b', 'sip:a@b;user=phone'],
     ['sip:b', 'sip:a@b'],
-  ])('%s is not %s', (a, b) => {
+  ])('%s does not equal %s', (a, b) => {
     expect(equalUris(parseUri(a), parseUri(b))).toBe(false);
     expect(equalUris(parseUri(b), parseUri(a))).toBe(false);
   });
@@ -44,21 +44,21 @@ describe('our address in Contact', () => {
     '[::1]',
     '[fd00::1]',
     '[fe80::1]',
-  ])('is rather not %s', (address) => {
+  ])('is a public one rather than %s, but of the same transport', (address) => {
     expect(host(`tcp/${address}:5060,tcp/198.51.100.1:5070`)).toBe('198.51.100.1:5070');
     expect(host(`tcp/${address}:5060,udp/198.51.100.1:5070`)).toBe(`${address}:5060`);
   });
 
   test('may be IPv6', () => expect(host('tcp/10.0.0.1:5060,tcp/[2001:db8::1]:5060')).toBe('[2001:db8::1]:5060'));
 
-  test('is UDP’s without one of that transport, and the account’s realm without any', () => {
+  test('is that for UDP when there is none for the transport, else the account’s realm', () => {
     expect(host('udp/10.0.0.1:5060,udp/198.51.100.1:5060')).toBe('198.51.100.1:5060');
     expect(host('ws/198.51.100.1:8080')).toBe(TRUNK.accountRealm);
     expect(host('')).toBe(TRUNK.accountRealm);
   });
 });
 
-describe('an outbound proxy', () => {
+describe('an outbound proxy setting', () => {
   test.each([
     ['proxy.example', 'proxy.example', undefined],
     [' proxy.example:5080 ', 'proxy.example', 5080],
@@ -66,9 +66,9 @@ describe('an outbound proxy', () => {
     ['2001:db8::1', '2001:db8::1', undefined],
     ['[2001:db8::1]:5080', '2001:db8::1', 5080],
     ['sip:proxy.example;lr', 'proxy.example', undefined],
-  ])('%s', (text, host, port) => expect(readProxy(text)).toEqual({ host, port }));
+  ])('%s is valid', (text, host, port) => expect(readProxy(text)).toEqual({ host, port }));
 
-  test.each(['a b', 'proxy:x', 'http://proxy', ''])('%j is none', (text) =>
+  test.each(['a b', 'proxy:x', 'http://proxy', ''])('%j is invalid', (text) =>
     expect(() => readProxy(text)).toThrow(SipSyntaxError),
   );
 });

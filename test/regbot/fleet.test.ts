@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import type { Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
-import { challenge, makeFleet, response, TRUNK } from './world.ts';
+import { challenge, makeFleet, response, TRUNK } from './support.ts';
 
 const SECOND = 1000;
 const REG: Trunk = { ...TRUNK, trunkType: 'reg' };
@@ -12,8 +12,8 @@ function trunk(n: number, changes: Partial<Trunk> = {}): Trunk {
   return { ...TRUNK, gatewaySid: `gw-${n}`, carrierSid: `carrier-${n}`, username: `user${n}`, ...changes };
 }
 
-describe('the fleet follows the directory', () => {
-  test('once a cycle: new ones start, changed ones restart, removed ones leave, the rest is left alone', async () => {
+describe('the directory', () => {
+  test('is read once a cycle: new trunks register, changed ones register again, removed ones un-register', async () => {
     const { sip, lead, timers, directory, fleet } = makeFleet([trunk(1), trunk(2), trunk(3)]);
     await lead();
     expect(sip.take()).toHaveLength(3);
@@ -35,7 +35,7 @@ describe('the fleet follows the directory', () => {
     expect(directory.reads).toBe(2);
   });
 
-  test('at once when told to', async () => {
+  test('is read at once on request', async () => {
     const { sip, lead, change, fleet } = makeFleet([]);
     await lead();
     await change(trunk(1));
@@ -44,7 +44,7 @@ describe('the fleet follows the directory', () => {
     expect(sip.take()).toHaveLength(0);
   });
 
-  test('and renews the one that was named', async () => {
+  test('is read and one registration refreshed on request', async () => {
     const { sip, lead, fleet, timers } = makeFleet([trunk(1), trunk(2)]);
     await lead();
     sip.take();
@@ -56,7 +56,7 @@ describe('the fleet follows the directory', () => {
     expect(await fleet.refreshNow('gw-2')).toBe('not leading');
   });
 
-  test('and not by an older reading that comes late', async () => {
+  test('is read again when a read in progress may be outdated', async () => {
     const { lead, fleet, directory, timers } = makeFleet([trunk(1)]);
     const late = Promise.withResolvers<void>();
     const read = directory.read.bind(directory);
@@ -76,7 +76,7 @@ describe('the fleet follows the directory', () => {
     expect(fleet.snapshot().map((v) => v.gateway)).toEqual(['gw-2']);
   });
 
-  test('while it does not answer all goes on, and it is asked again soon', async () => {
+  test('is read again soon when unavailable, and registrations go on', async () => {
     const { sip, lead, timers, directory, fleet, logger } = makeFleet([trunk(1)]);
     directory.down = true;
     await lead();
@@ -93,7 +93,29 @@ describe('the fleet follows the directory', () => {
     expect(logger.lines.some((l) => l.message === 'register_status not saved')).toBe(true);
   });
 
-  test('two that are the same are registered once, those without a password never, with one line each', async () => {
+  test('a fault of ours in reading or writing is logged as an error, and all goes on', async () => {
+    const reg = trunk(1, { trunkType: 'reg' });
+    const { lead, timers, directory, fleet, logger, ephemeral, state } = makeFleet([reg]);
+    directory.fault = new TypeError('a fault of ours');
+    state.ephemeralFault = new TypeError('another one');
+    await lead();
+    await timers.advanceAsync(10 * SECOND);
+    expect(directory.reads).toBe(3);
+    directory.fault = undefined;
+    await timers.advanceAsync(5 * SECOND);
+    expect(fleet.snapshot()[0]?.state).toBe('registered');
+    expect(ephemeral.size).toBe(0);
+    state.ephemeralFault = undefined;
+    await timers.advanceAsync(5 * SECOND);
+    expect(ephemeral.size).toBe(1);
+    const errors = logger.lines.filter((l) => l.level === 'error').map((l) => l.message);
+    expect(errors).toEqual([
+      ...Array.from({ length: 3 }, () => 'carriers not read, registrations go on as they are'),
+      'writing of ephemeral gateways failed',
+    ]);
+  });
+
+  test('may list duplicates and trunks without a password: they are skipped and logged once', async () => {
     const twin = trunk(2, { username: 'user1', host: 'GW.carrier.example' });
     const { sip, lead, timers, fleet, logger, change } = makeFleet([trunk(1), twin, trunk(3, { password: '' })]);
     await lead();
@@ -117,7 +139,7 @@ describe('the fleet follows the directory', () => {
     ]);
   });
 
-  test('no password and no credentials are in what it shows or logs', async () => {
+  test('holds passwords that are neither shown nor logged', async () => {
     const { sip, lead, fleet, logger } = makeFleet([
       trunk(1, { password: 'geheim' }),
       trunk(2, { password: 'geheim' }),
@@ -135,23 +157,23 @@ describe('a removed trunk', () => {
     await lead();
     const [, before] = sip.take();
     await change();
-    const [bye] = sip.take();
-    expect(bye?.headers).toMatchObject({
+    const [unregister] = sip.take();
+    expect(unregister?.headers).toMatchObject({
       'Call-ID': 'gw-1',
       Expires: '0',
       Contact: before?.headers.Contact?.replace('3600', '0'),
       Authorization: expect.stringContaining('nc=00000002'),
     });
-    expect(Number.parseInt(bye?.headers.CSeq ?? '', 10)).toBeGreaterThan(
+    expect(Number.parseInt(unregister?.headers.CSeq ?? '', 10)).toBeGreaterThan(
       Number.parseInt(before?.headers.CSeq ?? '', 10),
     );
-    expect(bye?.deadlineMs).toBe(5000);
+    expect(unregister?.deadlineMs).toBe(5000);
     expect(fleet.snapshot()).toEqual([]);
   });
 
-  test('that never was registered is only forgotten', async () => {
+  test('that was never registered is dropped silently', async () => {
     const { sip, lead, change, fleet } = makeFleet();
-    sip.answer = () => response(403);
+    sip.respond = () => response(403);
     await lead();
     sip.take();
     await change();
@@ -159,36 +181,36 @@ describe('a removed trunk', () => {
     expect(fleet.snapshot()).toEqual([]);
   });
 
-  test('whose request is under way is un-registered after it, and its answer changes nothing', async () => {
+  test('whose REGISTER is pending is un-registered, and the late response is ignored', async () => {
     const { sip, lead, change, fleet, directory } = makeFleet();
-    const answer = Promise.withResolvers<SipResponse>();
-    sip.script(answer.promise);
+    const late = Promise.withResolvers<SipResponse>();
+    sip.script(late.promise);
     await lead();
     await change();
     expect(sip.take().map((s) => s.headers.Expires)).toEqual(['3600', '0']);
-    answer.resolve(response(200));
-    await answer.promise;
+    late.resolve(response(200));
+    await late.promise;
     expect(fleet.snapshot()).toEqual([]);
     expect(directory.statuses).toEqual([]);
   });
 
-  test('that cannot be un-registered is forgotten all the same', async () => {
+  test('that cannot be un-registered is dropped anyway', async () => {
     const { sip, lead, change, fleet } = makeFleet([REG]);
     await lead();
-    sip.answer = () => new Unavailable('drachtio', 'not connected');
+    sip.respond = () => new Unavailable('drachtio', 'not connected');
     await change();
     expect(fleet.snapshot()).toEqual([]);
   });
 
-  test('that comes back while it leaves is registered after all', async () => {
+  test('that is added again while un-registering is registered again', async () => {
     const { sip, lead, change, fleet, timers } = makeFleet();
     await lead();
-    const answer = Promise.withResolvers<SipResponse>();
-    sip.script(answer.promise);
+    const late = Promise.withResolvers<SipResponse>();
+    sip.script(late.promise);
     await change();
     expect(fleet.snapshot()[0]?.state).toBe('leaving');
     await change(TRUNK);
-    answer.resolve(response(200));
+    late.resolve(response(200));
     await timers.advanceAsync(SECOND);
     expect(sip.take().map((s) => s.headers.Expires)).toEqual(['3600', '0', '3600']);
     expect(fleet.snapshot()[0]?.state).toBe('registered');
@@ -196,15 +218,15 @@ describe('a removed trunk', () => {
 });
 
 describe('leadership', () => {
-  test('lost: not a word to the carriers, nothing heard, nothing left to wait for', async () => {
+  test('lost: nothing is sent, late responses are ignored, no timer is left', async () => {
     const { sip, lead, fleet, timers, directory, ephemeral } = makeFleet([REG, trunk(2), trunk(3)]);
-    const answer = Promise.withResolvers<SipResponse>();
-    sip.answer = ({ headers }) => (headers['Call-ID'] === 'gw-3' ? answer.promise : response(200));
+    const late = Promise.withResolvers<SipResponse>();
+    sip.respond = ({ headers }) => (headers['Call-ID'] === 'gw-3' ? late.promise : response(200));
     await lead();
     sip.take();
     directory.statuses.length = 0;
     fleet.lost();
-    answer.resolve(response(401, challenge('n')));
+    late.resolve(response(401, challenge('n')));
     await timers.advanceAsync(7200 * SECOND);
     expect(sip.sent).toEqual([]);
     expect(directory.statuses).toEqual([]);
@@ -213,7 +235,7 @@ describe('leadership', () => {
     expect(timers.pending).toBe(0);
   });
 
-  test('gained again: everything starts again', async () => {
+  test('gained again: everything registers again', async () => {
     const { sip, lead, fleet } = makeFleet([trunk(1), trunk(2)]);
     await lead();
     fleet.lost();
@@ -222,7 +244,7 @@ describe('leadership', () => {
     expect(sip.take()).toHaveLength(2);
   });
 
-  test('a read that began before the loss is not heard after it', async () => {
+  test('a read that started before the loss is ignored', async () => {
     const { sip, fleet, timers } = makeFleet([trunk(1)]);
     fleet.gained();
     fleet.lost();
@@ -230,7 +252,7 @@ describe('leadership', () => {
     expect(sip.sent).toEqual([]);
   });
 
-  test('lost while a name is looked up: a failure of the DNS is not heard', async () => {
+  test('lost during a DNS lookup: its failure is ignored', async () => {
     const { lead, fleet, dns, directory, timers } = makeFleet();
     const failure = Promise.withResolvers<Error>();
     dns.set(TRUNK.host, failure.promise);
@@ -242,9 +264,9 @@ describe('leadership', () => {
     expect(timers.pending).toBe(0);
   });
 
-  test('is asked for before each request, the second one with credentials too', async () => {
+  test('is checked before each request, also before the one with credentials', async () => {
     const { sip, lead, state, timers } = makeFleet();
-    sip.answer = () => {
+    sip.respond = () => {
       state.mayAct = false;
       return response(401, challenge('n'));
     };
@@ -254,8 +276,8 @@ describe('leadership', () => {
   });
 });
 
-describe('pace', () => {
-  test('ten thousand trunks: at most ten in 250 ms, all of them in due time, each once', async () => {
+describe('the pace', () => {
+  test('lets ten thousand trunks register once each, at most ten per 250 ms', async () => {
     const trunks = Array.from({ length: 10_000 }, (_, n) => trunk(n));
     const { sip, lead, timers, fleet } = makeFleet(trunks, {}, Math.random);
     await lead();
@@ -267,13 +289,13 @@ describe('pace', () => {
     expect(fleet.snapshot().every((v) => v.state === 'registered')).toBe(true);
   });
 
-  test('holds for retries after an outage too, not for refreshes', async () => {
+  test('applies to retries after an outage, not to refreshes', async () => {
     const trunks = Array.from({ length: 100 }, (_, n) => trunk(n));
     const { sip, lead, timers } = makeFleet(trunks, { batchSize: 2, batchSleepMs: 1000 }, Math.random);
-    sip.answer = () => new Unavailable('drachtio', 'not connected');
+    sip.respond = () => new Unavailable('drachtio', 'not connected');
     await lead();
     await timers.advanceAsync(300 * SECOND);
-    sip.answer = () => response(200, { Expires: '60' });
+    sip.respond = () => response(200, { Expires: '60' });
     sip.take();
     await timers.advanceAsync(100 * SECOND);
     const first = new Map<string | undefined, number>();
@@ -289,7 +311,7 @@ test('a registration with its nonce, timer and addresses takes less than 3 KB', 
   const trunks = Array.from({ length: count }, (_, n) => trunk(n, { trunkType: 'reg' }));
   const { sip, lead, timers, fleet, directory } = makeFleet(trunks, { batchSize: 1000 });
   let nonces = 0;
-  sip.answer = ({ headers }) => (headers.Authorization ? response(200) : response(401, challenge(`n${++nonces}`)));
+  sip.respond = ({ headers }) => (headers.Authorization ? response(200) : response(401, challenge(`n${++nonces}`)));
   const used = () => {
     sip.take();
     directory.statuses.length = 0;
@@ -305,7 +327,7 @@ test('a registration with its nonce, timer and addresses takes less than 3 KB', 
 });
 
 describe('trunk type reg', () => {
-  test('every address of the gateway is the carrier’s until the registration ends', async () => {
+  test('every address of the gateway is the carrier’s until the registration expires', async () => {
     const { lead, dns, ephemeral, timers } = makeFleet([REG]);
     dns.set(REG.host, ['192.0.2.1', '192.0.2.2']);
     await lead();
@@ -316,14 +338,14 @@ describe('trunk type reg', () => {
     ]);
   });
 
-  test('the gateway’s, also when requests go to a proxy', async () => {
+  test('the addresses are the gateway’s even when requests go to a proxy', async () => {
     const { lead, dns, ephemeral } = makeFleet([{ ...REG, outboundProxy: 'proxy.example' }]);
     dns.set('proxy.example', ['192.0.2.99']);
     await lead();
     expect([...ephemeral.keys()]).toEqual(['192.0.2.1 carrier-1']);
   });
 
-  test('an address that no longer resolves goes with the refresh', async () => {
+  test('an address that no longer resolves is removed at the refresh', async () => {
     const { lead, dns, ephemeral, timers } = makeFleet([REG]);
     await lead();
     dns.set(REG.host, ['192.0.2.2']);
@@ -331,27 +353,27 @@ describe('trunk type reg', () => {
     expect([...ephemeral]).toEqual([['192.0.2.2 carrier-1', timers.now() + 3600 * SECOND]]);
   });
 
-  test('kept over a failed refresh until the old registration ends, then removed', async () => {
+  test('an address is kept after a failed refresh until the registration expires', async () => {
     const { sip, lead, ephemeral, timers } = makeFleet([REG]);
     await lead();
-    sip.answer = () => response(500);
+    sip.respond = () => response(500);
     await timers.advanceAsync(3599 * SECOND);
     expect(ephemeral.size).toBe(1);
     await timers.advanceAsync(2 * SECOND);
     expect(ephemeral.size).toBe(0);
   });
 
-  test('kept while the settings change, even when the new ones are refused; gone when the type changes', async () => {
+  test('an address is kept when settings change, but not when the trunk type does', async () => {
     const { sip, lead, change, ephemeral } = makeFleet([REG]);
     await lead();
-    sip.answer = () => response(403);
+    sip.respond = () => response(403);
     await change({ ...REG, password: 'new' });
     expect(ephemeral.size).toBe(1);
     await change(TRUNK);
     expect(ephemeral.size).toBe(0);
   });
 
-  test('removed with the trunk, but for what another one of the carrier holds', async () => {
+  test('an address is removed with the last of the carrier’s trunks that holds it', async () => {
     const sibling: Trunk = { ...REG, gatewaySid: 'gw-2', port: 5070 };
     const { lead, change, ephemeral, timers } = makeFleet([REG, sibling]);
     await lead();
@@ -363,7 +385,7 @@ describe('trunk type reg', () => {
     expect(ephemeral.size).toBe(0);
   });
 
-  test('a store that does not answer is told as soon as it does', async () => {
+  test('addresses are written once the store is available again', async () => {
     const { lead, ephemeral, timers, state, logger } = makeFleet([REG]);
     state.ephemeralDown = true;
     await lead();
@@ -374,7 +396,7 @@ describe('trunk type reg', () => {
     expect(logger.lines.filter((l) => l.message === 'ephemeral gateways not written').length).toBeGreaterThan(1);
   });
 
-  test('other trunk types have none', async () => {
+  test('other trunk types have no addresses', async () => {
     const { lead, ephemeral } = makeFleet([TRUNK]);
     await lead();
     expect(ephemeral.size).toBe(0);

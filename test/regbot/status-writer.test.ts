@@ -22,7 +22,7 @@ function make() {
   return { writer, writes, logger, status, seen: () => writes.map((w) => `${w.sid} ${w.reason}`) };
 }
 
-test('of a carrier one at a time, and of those that wait only the last', async () => {
+test('writes for a carrier one at a time, and only the latest pending status', async () => {
   const { writer, writes, status, seen } = make();
   for (const reason of ['1', '2', '3']) writer.write('a', status(reason));
   expect(seen()).toEqual(['a 1']);
@@ -31,7 +31,7 @@ test('of a carrier one at a time, and of those that wait only the last', async (
   expect(seen()).toEqual(['a 1', 'a 3']);
 });
 
-test('no more than four at a time', async () => {
+test('writes for at most four carriers at a time', async () => {
   const { writer, writes, status, seen } = make();
   for (const sid of 'abcdef') writer.write(sid, status('1'));
   expect(seen()).toHaveLength(4);
@@ -40,7 +40,7 @@ test('no more than four at a time', async () => {
   expect(seen().slice(4)).toEqual(['e 1']);
 });
 
-test('one that fails is logged, and does not hold up the next', async () => {
+test('logs a failed write and goes on with the next', async () => {
   const { writer, writes, status, seen, logger } = make();
   writer.write('a', status('1'));
   writes[0]?.done.reject(new Unavailable('MySQL', 'no connection'));
@@ -50,7 +50,17 @@ test('one that fails is logged, and does not hold up the next', async () => {
   expect(seen()).toEqual(['a 1', 'a 2']);
 });
 
-test('an outage is a line at its start and one at its end, however many writes it takes', async () => {
+test('a fault of ours is logged as an error, and does not hold up those that wait', async () => {
+  const { writer, writes, status, seen, logger } = make();
+  writer.write('a', status('1'));
+  writer.write('a', status('2'));
+  writes[0]?.done.reject(new TypeError('a fault of ours'));
+  await settle();
+  expect(logger.lines.map((l) => l.level)).toEqual(['error']);
+  expect(seen()).toEqual(['a 1', 'a 2']);
+});
+
+test('logs an outage once at its start and once at its end', async () => {
   const { writer, writes, status, logger } = make();
   for (const sid of 'abc') writer.write(sid, status('1'));
   for (const { done } of writes) done.reject(new Unavailable('MySQL', 'no connection'));
@@ -64,7 +74,7 @@ test('an outage is a line at its start and one at its end, however many writes i
   ]);
 });
 
-test('what waits can be dropped', async () => {
+test('drops pending writes on request', async () => {
   const { writer, writes, status, seen } = make();
   writer.write('a', status('1'));
   writer.write('a', status('2'));

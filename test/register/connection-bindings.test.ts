@@ -17,8 +17,8 @@ function start(graceSeconds = GRACE_MS / 1000, maxAors = 1000) {
   const { rules, clock } = openCore();
   const timers = new ManualTimers(clock.now());
   const logger = new RecordingLogger();
-  const gone = new Set<number>();
-  const isOpen = (_address: string, port: number) => !gone.has(port);
+  const closedPorts = new Set<number>();
+  const isOpen = (_address: string, port: number) => !closedPorts.has(port);
   const connections = new ConnectionBindings({
     location: rules.location,
     isOpen,
@@ -28,11 +28,11 @@ function start(graceSeconds = GRACE_MS / 1000, maxAors = 1000) {
     logger,
   });
   const close = (connection: typeof CONNECTION) => {
-    gone.add(connection.port);
+    closedPorts.add(connection.port);
     connections.closed(connection);
   };
-  const withThem = { ...rules, connections };
-  const phone = new Phone(withThem, 'alice', 'wonderland');
+  const withConnections = { ...rules, connections };
+  const phone = new Phone(withConnections, 'alice', 'wonderland');
   const contacts = async () => headerOf(await phone.register({ contact: null, via: TCP }), 'Contact');
   const pass = async (ms: number) => {
     clock.advance(ms);
@@ -41,11 +41,11 @@ function start(graceSeconds = GRACE_MS / 1000, maxAors = 1000) {
     await new Promise((resolve) => setImmediate(resolve));
     await settle();
   };
-  return { rules: withThem, clock, timers, logger, gone, close, connections, phone, contacts, pass };
+  return { rules: withConnections, clock, timers, logger, closedPorts, close, connections, phone, contacts, pass };
 }
 
-describe('when its connection has ended, a binding', () => {
-  test('goes after the grace period, not before', async () => {
+describe('when its connection closes, a binding', () => {
+  test('is removed after the grace period, not before', async () => {
     const { close, phone, contacts, pass } = start();
     expect((await phone.register({ via: TCP })).status).toBe(200);
     close(CONNECTION);
@@ -55,7 +55,7 @@ describe('when its connection has ended, a binding', () => {
     expect(await contacts()).toBeUndefined();
   });
 
-  test('stays when the phone has come back from elsewhere', async () => {
+  test('stays when the phone has registered from another port', async () => {
     const { close, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
     close(CONNECTION);
@@ -64,15 +64,14 @@ describe('when its connection has ended, a binding', () => {
     expect(await contacts()).toContain('alice@192.0.2.7');
   });
 
-  test('stays when it is back on the very same port, even if it only refreshed', async () => {
-    const { close, gone, phone, contacts, pass } = start();
+  test('stays when the phone reconnects from the same port, even if it only refreshes', async () => {
+    const { close, closedPorts, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
     close(CONNECTION);
-    gone.clear();
+    closedPorts.clear();
     expect((await phone.send({ via: TCP })).status).toBe(200);
     await pass(GRACE_MS);
     expect(await contacts()).toContain('alice@192.0.2.7');
-    // And goes with that connection.
     close(CONNECTION);
     await pass(GRACE_MS);
     expect(await contacts()).toBeUndefined();
@@ -81,7 +80,7 @@ describe('when its connection has ended, a binding', () => {
   test.each([
     ['another port', { ...CONNECTION, port: 5061 }],
     ['another address', { ...CONNECTION, address: '192.0.2.8' }],
-  ])('stays when it was %s', async (_what, other) => {
+  ])('stays when the connection was from %s', async (_what, other) => {
     const { close, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
     close(other);
@@ -89,7 +88,7 @@ describe('when its connection has ended, a binding', () => {
     expect(await contacts()).toContain('alice@192.0.2.7');
   });
 
-  test('stays as long as there is another connection from the same port', async () => {
+  test('stays while another connection from the same port is open', async () => {
     const { close, connections, phone, contacts, pass } = start();
     await phone.register({ via: TCP });
     connections.closed(CONNECTION);
@@ -100,7 +99,7 @@ describe('when its connection has ended, a binding', () => {
     expect(await contacts()).toBeUndefined();
   });
 
-  test('goes whatever the phone says in its Via: a proxy may have taken the TLS off', async () => {
+  test('is removed whatever the transport in Via, because a proxy may have terminated TLS', async () => {
     const { close, phone, contacts, pass } = start();
     const via = 'SIP/2.0/WSS 192.0.2.7;branch=z9hG4bK1';
     await phone.register({ via });
@@ -109,21 +108,20 @@ describe('when its connection has ended, a binding', () => {
     expect(await contacts()).toBeUndefined();
   });
 
-  test('goes though the connection ended before it was stored', async () => {
+  test('is removed even if the connection closed before it was stored', async () => {
     const { close, connections, phone, contacts, pass, timers } = start();
     close(CONNECTION);
     expect((await phone.register({ via: TCP })).status).toBe(200);
-    expect(connections.needs(CONNECTION)).toBe(false);
+    expect(connections.inUse(CONNECTION)).toBe(false);
     await pass(GRACE_MS - 1);
     expect(await contacts()).toContain('alice@192.0.2.7');
-    // The phone comes again, and is cut off again.
     expect((await phone.send({ via: TCP })).status).toBe(200);
     await pass(GRACE_MS);
     expect(await contacts()).toBeUndefined();
     expect(timers.pending).toBe(0);
   });
 
-  test('stays with a grace of 0, until it expires', async () => {
+  test('stays until it expires when the grace period is 0', async () => {
     const { close, phone, contacts, pass, timers } = start(0);
     await phone.register({ via: TCP });
     close(CONNECTION);
@@ -132,7 +130,7 @@ describe('when its connection has ended, a binding', () => {
     expect(timers.pending).toBe(0);
   });
 
-  test('of each user on it goes', async () => {
+  test('is removed for each user of the connection', async () => {
     const { close, phone, pass, rules, contacts } = start();
     await phone.register({ via: TCP });
     const bob = new Phone(rules, 'bob', 'builder');
@@ -144,32 +142,32 @@ describe('when its connection has ended, a binding', () => {
   });
 });
 
-test('a connection is needed as long as somebody is registered over it', async () => {
+test('a connection is in use until the bindings made over it expire', async () => {
   const { close, connections, phone, pass } = start();
-  expect(connections.needs(CONNECTION)).toBe(false);
+  expect(connections.inUse(CONNECTION)).toBe(false);
   await phone.register({ via: TCP, expires: '3600' });
-  expect(connections.needs(CONNECTION)).toBe(true);
-  expect(connections.needs({ ...CONNECTION, port: 5061 })).toBe(false);
+  expect(connections.inUse(CONNECTION)).toBe(true);
+  expect(connections.inUse({ ...CONNECTION, port: 5061 })).toBe(false);
   await pass(3_599_000);
-  expect(connections.needs(CONNECTION)).toBe(true);
+  expect(connections.inUse(CONNECTION)).toBe(true);
   await pass(1000);
-  expect(connections.needs(CONNECTION)).toBe(false);
+  expect(connections.inUse(CONNECTION)).toBe(false);
   await phone.register({ via: TCP, expires: '3600' });
   close(CONNECTION);
-  expect(connections.needs(CONNECTION)).toBe(false);
+  expect(connections.inUse(CONNECTION)).toBe(false);
 });
 
-test('a connection is needed no more once its phone has unregistered, or has been put off by another', async () => {
+test('a connection is no longer in use once its phone has unregistered', async () => {
   const { connections, phone } = start();
   await phone.register({ via: TCP });
   await phone.register({ via: TCP, expires: '0' });
-  expect(connections.needs(CONNECTION)).toBe(false);
+  expect(connections.inUse(CONNECTION)).toBe(false);
   await phone.register({ via: TCP });
   await phone.register({ via: TCP, contact: '*', expires: '0' });
-  expect(connections.needs(CONNECTION)).toBe(false);
+  expect(connections.inUse(CONNECTION)).toBe(false);
 });
 
-test('the transport counts that carried it, whatever its Via says', async () => {
+test('the actual transport counts, not the one in Via', async () => {
   const { close, phone, contacts, pass, connections } = start();
   close(CONNECTION);
   await phone.register({ via: TCP, transport: 'udp' });
@@ -177,26 +175,26 @@ test('the transport counts that carried it, whatever its Via says', async () => 
   expect(await contacts()).toContain('alice@192.0.2.7');
   const { close: closeOther, phone: other, connections: others } = start();
   await other.register({ transport: 'tls' });
-  expect(connections.needs(CONNECTION)).toBe(false);
-  expect(others.needs(CONNECTION)).toBe(true);
+  expect(connections.inUse(CONNECTION)).toBe(false);
+  expect(others.inUse(CONNECTION)).toBe(true);
   closeOther(CONNECTION);
-  expect(others.needs(CONNECTION)).toBe(false);
+  expect(others.inUse(CONNECTION)).toBe(false);
 });
 
-test('a phone that comes back twice and only refreshes keeps its binding', async () => {
-  const { close, gone, phone, contacts, pass } = start();
+test('a phone that reconnects twice and only refreshes keeps its binding', async () => {
+  const { close, closedPorts, phone, contacts, pass } = start();
   await phone.register({ via: TCP });
   for (let i = 0; i < 2; i++) {
     close(CONNECTION);
     await pass(GRACE_MS / 4);
-    gone.clear();
+    closedPorts.clear();
     expect((await phone.send({ via: TCP })).status).toBe(200);
   }
   await pass(GRACE_MS * 2);
   expect(await contacts()).toContain('alice@192.0.2.7');
 });
 
-test('an unregistered phone leaves nothing to remove', async () => {
+test('nothing is scheduled for a phone that has unregistered', async () => {
   const { close, phone, timers } = start();
   await phone.register({ via: TCP, expires: '0' });
   close(CONNECTION);
@@ -204,70 +202,70 @@ test('an unregistered phone leaves nothing to remove', async () => {
 });
 
 test.each([0, GRACE_MS / 1000])(
-  'a place in memory is free again after a grace of %d s, or an unregistration',
+  'an AOR no longer counts towards the limit after a grace period of %d s or an unregistration',
   async (grace) => {
-    const { close, gone, phone, pass, rules, connections } = start(grace, 1);
+    const { close, closedPorts, phone, pass, rules, connections } = start(grace, 1);
     const bob = new Phone(rules, 'bob', 'builder', undefined, { address: '192.0.2.7', port: 5062 });
     const BOBS = { ...CONNECTION, port: 5062 };
     for (let i = 0; i < 2; i++) {
       await phone.register({ via: TCP });
       await bob.register({ via: TCP });
-      expect([connections.needs(CONNECTION), connections.needs(BOBS)]).toEqual([true, false]);
+      expect([connections.inUse(CONNECTION), connections.inUse(BOBS)]).toEqual([true, false]);
       close(CONNECTION);
       await pass(GRACE_MS);
-      gone.clear();
+      closedPorts.clear();
     }
     await phone.register({ via: TCP });
     await phone.register({ via: TCP, expires: '0' });
     await bob.register({ via: TCP });
-    expect(connections.needs(BOBS)).toBe(true);
+    expect(connections.inUse(BOBS)).toBe(true);
   },
 );
 
-test('a store that is away is asked again, and not for ever', async () => {
-  const asked: [Aor, BindingSource][] = [];
-  let away = true;
+test('a removal is retried while the store is unavailable, but not for ever', async () => {
+  const removals: [Aor, BindingSource][] = [];
+  let unavailable = true;
   const { rules, clock } = openCore();
   const location = {
     lookup: rules.location.lookup.bind(rules.location),
     update: rules.location.update.bind(rules.location),
     removeFrom: async (aor: Aor, source: BindingSource) => {
-      asked.push([aor, source]);
-      if (away) throw new Unavailable('Redis', 'gone');
+      removals.push([aor, source]);
+      if (unavailable) throw new Unavailable('Redis', 'gone');
       return 1;
     },
   };
   const timers = new ManualTimers(clock.now());
   const logger = new RecordingLogger();
-  const gone = new Set<number>();
-  const isOpen = (_address: string, port: number) => !gone.has(port);
+  const closedPorts = new Set<number>();
+  const isOpen = (_address: string, port: number) => !closedPorts.has(port);
   const connections = new ConnectionBindings({ location, isOpen, graceSeconds: 10, timers, logger });
   const phone = new Phone({ ...rules, location, connections }, 'alice', 'wonderland');
   const lose = async () => {
     await register({ ...rules, location, connections }, phone.request({ via: TCP }));
     await phone.register({ via: TCP });
-    gone.add(CONNECTION.port);
+    closedPorts.add(CONNECTION.port);
     connections.closed(CONNECTION);
-    gone.clear();
+    closedPorts.clear();
     await timers.advanceAsync(10_000);
   };
 
   await lose();
-  expect(asked).toHaveLength(1);
-  away = false;
+  expect(removals).toHaveLength(1);
+  unavailable = false;
   await timers.advanceAsync(5000);
-  expect(asked).toHaveLength(2);
+  expect(removals).toHaveLength(2);
   expect(timers.pending).toBe(0);
 
-  away = true;
+  unavailable = true;
   await lose();
   await timers.advanceAsync(3_600_000);
-  expect(asked).toHaveLength(2 + 12);
+  expect(removals).toHaveLength(2 + 12);
   expect(logger.lines.map((l) => l.message)).toContain('bindings of a lost connection stay');
 
   await lose();
   connections.stop();
-  const before = asked.length;
+  const before = removals.length;
   await timers.advanceAsync(3_600_000);
-  expect(asked).toHaveLength(before);
+  expect(removals).toHaveLength(before);
 });

@@ -7,8 +7,8 @@ function alice(core: ReturnType<typeof openCore>) {
   return new Phone(core.rules, 'alice', 'wonderland');
 }
 
-describe('a REGISTER that is right', () => {
-  test('is challenged, then granted with its Contact, Expires and Date', async () => {
+describe('registering', () => {
+  test('a REGISTER is challenged, then granted with Contact, Expires and Date', async () => {
     const phone = alice(openCore());
     const challenged = await phone.send();
     expect(challenged.status).toBe(401);
@@ -20,7 +20,7 @@ describe('a REGISTER that is right', () => {
     expect(headerOf(granted, 'Date')).toBe('Thu, 01 Jan 2026 00:00:00 GMT');
   });
 
-  test('is stored with the granted time, whatever a phone behind UDP is told', async () => {
+  test('over UDP the binding lasts as long as requested, although the 200 grants 30 s', async () => {
     const core = openCore();
     await alice(core).register({ expires: '600' });
     const { bindings } = await core.rules.location.lookup(
@@ -40,12 +40,12 @@ describe('a REGISTER that is right', () => {
     ]);
   });
 
-  test('over TCP is told the whole time', async () => {
+  test('over TCP the 200 grants the whole time', async () => {
     const answer = await alice(openCore()).register({ via: 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1', expires: '600' });
     expect(headerOf(answer, 'Expires')).toBe('600');
   });
 
-  test('without any expiry gets the default, with one on its Contact that one', async () => {
+  test('the expires parameter of the Contact counts; without any expiry the default does', async () => {
     const core = openCore();
     const via = 'SIP/2.0/TLS 192.0.2.7;branch=z9hG4bK1';
     expect(headerOf(await alice(core).register({ via, expires: null }), 'Expires')).toBe('3600');
@@ -54,7 +54,7 @@ describe('a REGISTER that is right', () => {
     expect(headerOf(answer, 'Contact')).toBe('<sip:alice@192.0.2.8>;+sip.instance="<urn:uuid:1>";q=0.5;expires=77');
   });
 
-  test('for longer than the maximum gets the maximum; for more than 2^32-1 s that', async () => {
+  test('the granted expiry is at most the configured maximum, and at most 2^32-1', async () => {
     const via = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
     const limited = alice(openCore({ maxExpires: 900 }));
     expect(headerOf(await limited.register({ via, expires: '7200' }), 'Expires')).toBe('900');
@@ -64,7 +64,7 @@ describe('a REGISTER that is right', () => {
 });
 
 describe('a refresh', () => {
-  test('with more than 30 s left is granted without authentication', async () => {
+  test('is granted without authentication while more than 30 s are left', async () => {
     const core = openCore();
     const phone = alice(core);
     await phone.register();
@@ -74,7 +74,7 @@ describe('a refresh', () => {
     expect((await phone.send()).status).toBe(401);
   });
 
-  test('over TCP is told the time left, never more than the store holds', async () => {
+  test('over TCP is granted the time that the stored binding has left', async () => {
     const core = openCore();
     const phone = alice(core);
     const via = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
@@ -90,18 +90,18 @@ describe('a refresh', () => {
     ['another transport', { via: 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1' }],
     ['an expiry of 0', { expires: '0' }],
   ];
-  test.each(changes)('with %s is none', async (_, change) => {
+  test.each(changes)('with %s must be authenticated', async (_, change) => {
     const phone = alice(openCore());
     await phone.register();
     expect((await phone.send(change)).status).toBe(401);
   });
 });
 
-describe('a REGISTER that asks for nonsense', () => {
+describe('an invalid REGISTER', () => {
   const cases: [string, Asked, number, string | undefined][] = [
     ['an IPv4 address as domain', { uri: 'sip:192.0.2.1' }, 403, undefined],
     ['an IPv6 address as domain', { uri: 'sip:[2001:db8::1]' }, 403, undefined],
-    ['a domain that is none', { uri: 'sip:example..com' }, 403, undefined],
+    ['an invalid domain', { uri: 'sip:example..com' }, 403, undefined],
     ['an IPv4 address in its AOR', { to: '<sip:alice@192.0.2.1>' }, 403, undefined],
     ['an AOR without a user', { to: '<sip:sip.example.com>' }, 403, 'Invalid address of record'],
     ['an AOR with two @', { to: '<sip:alice@home@sip.example.com>' }, 403, 'Invalid address of record'],
@@ -112,15 +112,15 @@ describe('a REGISTER that asks for nonsense', () => {
       403,
       'Invalid address of record',
     ],
-    ['an AOR that is no SIP URI', { to: '<tel:+15551234>' }, 403, 'Invalid address of record'],
-    ['a Contact that is no SIP URI', { contact: '<mailto:alice@example.com>' }, 400, 'Malformed Contact'],
-    ['an expiry in words', { expires: 'soon' }, 400, 'Malformed Expires'],
+    ['an AOR that is not a SIP URI', { to: '<tel:+15551234>' }, 403, 'Invalid address of record'],
+    ['a Contact that is not a SIP URI', { contact: '<mailto:alice@example.com>' }, 400, 'Malformed Contact'],
+    ['an expiry that is not a number', { expires: 'soon' }, 400, 'Malformed Expires'],
     ['a negative expiry', { expires: '-1' }, 400, 'Malformed Expires'],
     ['a negative expiry on a Contact', { contact: '<sip:a@192.0.2.7>;expires=-5' }, 400, 'Malformed Expires'],
     ['* for an hour', { contact: '*', expires: '3600' }, 400, 'Contact * needs Expires 0 and no other Contact'],
     ['* without an expiry', { contact: '*', expires: null }, 400, 'Contact * needs Expires 0 and no other Contact'],
     [
-      '* beside another',
+      '* next to another Contact',
       { contact: '*, <sip:a@192.0.2.7>', expires: '0' },
       400,
       'Contact * needs Expires 0 and no other Contact',
@@ -132,13 +132,13 @@ describe('a REGISTER that asks for nonsense', () => {
       'Malformed Authorization',
     ],
   ];
-  test.each(cases)('%s: %#', async (_, asked, status, why) => {
+  test.each(cases)('with %s is refused: %#', async (_, asked, status, why) => {
     const answer = await alice(openCore()).send(asked);
     expect(answer.status).toBe(status);
     expect(headerOf(answer, 'X-Reason')).toBe(why);
   });
 
-  test('too short an interval is told the shortest', async () => {
+  test('an expiry below the minimum is answered 423 with Min-Expires', async () => {
     const phone = alice(openCore({ limits: { defaultExpires: 3600, minExpires: 60 } }));
     const answer = await phone.send({ expires: '59' });
     expect(answer).toMatchObject({ status: 423, headers: { 'Min-Expires': '60' } });
@@ -148,7 +148,7 @@ describe('a REGISTER that asks for nonsense', () => {
 });
 
 describe('accounts', () => {
-  test('a deactivated one and an unknown realm are refused without a challenge', async () => {
+  test('an inactive account and an unknown realm are refused without a challenge', async () => {
     const { rules } = openCore();
     const closed = await new Phone(rules, 'alice', 'x', 'closed.example.com').send();
     expect(closed).toEqual({ status: 403, headers: { 'X-Reason': 'Account has been deactivated' } });
@@ -161,13 +161,13 @@ describe('accounts', () => {
     expect(await new Phone(rules, 'alice', 'x', 'nowhere.example.net').send()).toEqual({ status: 403, headers: {} });
   });
 
-  test('a realm of more than two labels may be one below the account’s', async () => {
+  test('a realm of more than two labels may be a subdomain of the account’s', async () => {
     const { rules } = openCore();
     const phone = new Phone(rules, 'alice', 'wonderland', 'sbc1.sip.example.com');
     expect((await phone.register()).status).toBe(200);
   });
 
-  test('the domain counts in any case', async () => {
+  test('the case of the domain does not matter', async () => {
     const { rules } = openCore();
     const phone = new Phone(rules, 'alice', 'wonderland', 'SIP.Example.COM');
     expect((await phone.register()).status).toBe(200);
@@ -193,7 +193,7 @@ describe('device limits', () => {
     return core;
   }
 
-  test('a new AOR over the limit is refused with an alert, a known one renews', async () => {
+  test('a new AOR over the limit is refused with an alert, a bound one may renew', async () => {
     const core = hosted(1);
     const first = alice(core);
     expect((await first.register()).status).toBe(200);
@@ -209,7 +209,7 @@ describe('device limits', () => {
     expect((await first.register()).status).toBe(200);
   });
 
-  test('two that pass the first look together do not both get in', async () => {
+  test('two concurrent registrations do not exceed the limit', async () => {
     const core = hosted(1);
     const phones = [alice(core), new Phone(core.rules, 'bob', 'builder')];
     const challenged = await Promise.all(phones.map((p) => p.send()));
@@ -219,7 +219,7 @@ describe('device limits', () => {
     expect(answers.map((a) => a.status).sort()).toEqual([200, 503]);
   });
 
-  test('a limit of 0 refuses every one; unregistering is never refused', async () => {
+  test('a limit of 0 refuses every registration, but no unregistration', async () => {
     const core = hosted(0);
     expect((await alice(core).send()).status).toBe(503);
     expect((await alice(core).register({ expires: '0' })).status).toBe(200);
@@ -227,7 +227,7 @@ describe('device limits', () => {
 });
 
 describe('credentials', () => {
-  test('a wrong password, an unknown user and an inactive one get the same answer', async () => {
+  test('a wrong password, an unknown user and an inactive user get the same response', async () => {
     const { rules } = openCore();
     const wrong = await new Phone(rules, 'alice', 'sandwich').register();
     const unknown = await new Phone(rules, 'nobody', 'x').register();
@@ -237,19 +237,19 @@ describe('credentials', () => {
     expect(inactive).toEqual(wrong);
   });
 
-  test('nobody registers another’s AOR, unless that is allowed', async () => {
+  test('a user cannot register another’s AOR unless that is allowed', async () => {
     const asked = { to: '<sip:bob@sip.example.com>' };
     expect((await alice(openCore()).register(asked)).status).toBe(403);
     expect((await alice(openCore({ allowAuthUser: true })).register(asked)).status).toBe(200);
   });
 
-  test('of another realm are as good as none', async () => {
+  test('for another realm are ignored', async () => {
     const { rules } = openCore();
     const authorization = new Phone(rules, 'alice', 'wonderland', 'other.example.com').credentials('abc');
     expect((await alice(openCore()).send({ authorization })).status).toBe(401);
   });
 
-  test('among several the ones of our realm count', async () => {
+  test('for our realm are found among several', async () => {
     const core = openCore();
     const phone = alice(core);
     const other = new Phone(core.rules, 'x', 'y', 'other.example.com').credentials('abc');
@@ -257,7 +257,7 @@ describe('credentials', () => {
     expect((await phone.send({ authorization })).status).toBe(200);
   });
 
-  test('a captured header is worth nothing', async () => {
+  test('a captured Authorization header cannot be replayed', async () => {
     const core = openCore();
     const phone = alice(core);
     const authorization = phone.answer(await phone.send());
@@ -270,7 +270,7 @@ describe('credentials', () => {
     expect((await phone.send({ authorization, ...thief })).status).toBe(401);
   });
 
-  test('the next nonce-count is, a lower one is not', async () => {
+  test('a higher nonce-count is accepted, a lower one is challenged', async () => {
     const phone = alice(openCore());
     const challenged = await phone.send();
     const again = { expires: '0' };
@@ -285,14 +285,14 @@ describe('credentials', () => {
     );
   });
 
-  test('without qop (RFC 2069) a nonce is good once', async () => {
+  test('without qop (RFC 2069) a nonce is valid once', async () => {
     const phone = alice(openCore());
     const authorization = phone.answer(await phone.send(), { qop: 'none' });
     expect((await phone.send({ authorization, expires: '0' })).status).toBe(200);
     expect((await phone.send({ authorization, expires: '0' })).status).toBe(401);
   });
 
-  test('with a nonce too old are challenged again, stale only if they were right', async () => {
+  test('with an expired nonce are challenged again, as stale only if the password is right', async () => {
     const core = openCore();
     const phone = alice(core);
     const challenged = await phone.send();
@@ -305,7 +305,7 @@ describe('credentials', () => {
     expect(headerOf(wrong, 'WWW-Authenticate')).not.toContain('stale');
   });
 
-  test('with a nonce of someone else’s making are challenged', async () => {
+  test('with a nonce that we did not issue are challenged', async () => {
     const phone = alice(openCore());
     const answer = await phone.send({
       authorization: phone.credentials('MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI'),
@@ -313,7 +313,7 @@ describe('credentials', () => {
     expect(answer.status).toBe(401);
   });
 
-  test('several algorithms are offered in order; a weaker one than offered is not taken', async () => {
+  test('algorithms are offered in order of preference, and one that was not offered is challenged', async () => {
     const core = openCore({ algorithms: ['SHA-256', 'SHA-512-256'] });
     const phone = alice(core);
     const challenged = await phone.send();
@@ -330,14 +330,14 @@ describe('several contacts', () => {
   const home = '<sip:alice@192.0.2.7:5060>';
   const mobile = '<sip:alice@198.51.100.9:5060>';
 
-  test('by default the newest replaces the one before', async () => {
+  test('by default the newest replaces the previous one', async () => {
     const phone = alice(openCore());
     await phone.register({ contact: home });
     const answer = await phone.register({ contact: mobile, callId: 'mobile' });
     expect(headerOf(answer, 'Contact')).toBe(`${mobile};expires=30`);
   });
 
-  test('of one REGISTER the first is kept where only one can be', async () => {
+  test('in one REGISTER: the first is kept when only one may be', async () => {
     const answer = await alice(openCore()).register({ contact: `${home}, ${mobile}` });
     expect(headerOf(answer, 'Contact')).toBe(`${home};expires=30`);
   });
@@ -353,14 +353,14 @@ describe('several contacts', () => {
     expect(third).toMatchObject({ status: 403, headers: { 'X-Reason': 'Too many contacts' } });
   });
 
-  test('one of a REGISTER may go while another comes', async () => {
+  test('one REGISTER may remove one and add another', async () => {
     const phone = alice(openCore({ maxContacts: 2 }));
     await phone.register({ contact: home });
     const answer = await phone.register({ contact: `${home};expires=0, ${mobile}` });
     expect(headerOf(answer, 'Contact')).toBe(`${mobile};expires=30`);
   });
 
-  test('a phone that moved is known by its instance', async () => {
+  test('a phone that moved is recognized by its instance', async () => {
     const phone = alice(openCore({ maxContacts: 2 }));
     await phone.register({ contact: `${home};+sip.instance="<urn:uuid:1>";reg-id=1` });
     const answer = await phone.register({ contact: `${mobile};+sip.instance="<urn:uuid:1>";reg-id=1` });
@@ -377,7 +377,7 @@ describe('queries and removals', () => {
     expect(headerOf(answer, 'Contact')).toBe(`${phone.contact};expires=30`);
   });
 
-  test('a removal is authenticated and leaves nothing; of nothing too', async () => {
+  test('a removal is authenticated, and succeeds even when there is no binding', async () => {
     const phone = alice(openCore());
     await phone.register();
     expect((await phone.send({ expires: '0' })).status).toBe(401);
@@ -388,7 +388,7 @@ describe('queries and removals', () => {
     expect(headerOf(await phone.register({ contact: null }), 'Contact')).toBeUndefined();
   });
 
-  test('* removes all', async () => {
+  test('Contact: * removes all bindings', async () => {
     const phone = alice(openCore({ maxContacts: 3 }));
     await phone.register({ contact: '<sip:alice@192.0.2.1>, <sip:alice@192.0.2.2>' });
     const answer = await phone.register({ contact: '*', expires: '0' });
@@ -397,8 +397,8 @@ describe('queries and removals', () => {
   });
 });
 
-describe('order and faults', () => {
-  test('a REGISTER of the same Call-ID and an older CSeq changes nothing', async () => {
+describe('ordering and failures', () => {
+  test('a REGISTER with the same Call-ID and an older CSeq changes nothing', async () => {
     const phone = alice(openCore());
     await phone.register({ cseq: '20 REGISTER' });
     const late = await phone.register({ cseq: '19 REGISTER', expires: '0' });
@@ -407,7 +407,7 @@ describe('order and faults', () => {
     expect((await phone.register({ cseq: '1 REGISTER', callId: 'rebooted', expires: '0' })).status).toBe(200);
   });
 
-  test('a store that does not answer is a 503, never a 200', async () => {
+  test('a REGISTER that cannot be stored is answered 503, never 200', async () => {
     const core = openCore();
     const phone = alice(core);
     const challenged = await phone.send();
@@ -418,7 +418,7 @@ describe('order and faults', () => {
     expect((await phone.send({ authorization: phone.answer(challenged) })).status).toBe(200);
   });
 
-  test('a directory that does not answer is a 503', async () => {
+  test('a REGISTER whose account cannot be looked up is answered 503', async () => {
     const core = openCore();
     const directory = {
       ...core.rules.directory,
@@ -428,7 +428,7 @@ describe('order and faults', () => {
     expect(answer).toEqual({ status: 503, headers: { 'Retry-After': '5' } });
   });
 
-  test('what nobody foresaw is a 500 with the Call-ID in the log', async () => {
+  test('an unexpected error is answered 500 and logged with the Call-ID', async () => {
     const core = openCore();
     const rules = {
       ...core.rules,

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { ipOf, joinHostPort, normalIp } from '../../src/sip/ip.ts';
+import { bracketed, ipOf, joinHostPort, normalIp, unbracketed } from '../../src/sip/ip.ts';
 
 test.each([
   ['10.0.0.1', '10.0.0.1'],
@@ -39,4 +39,13 @@ test.each([
 test('an address and a port are joined so that they can be told apart again', () => {
   expect(joinHostPort('10.0.0.1', 5060)).toBe('10.0.0.1:5060');
   expect(joinHostPort('2001:db8::1', 5060)).toBe('[2001:db8::1]:5060');
+});
+
+test.each([
+  ['::1', '[::1]'],
+  ['10.0.0.1', '10.0.0.1'],
+  ['example.com', 'example.com'],
+])('the host %p is written %p in a URI, and read back', (host, written) => {
+  expect(bracketed(host)).toBe(written);
+  expect(unbracketed(written)).toBe(host);
 });

@@ -5,7 +5,7 @@ import { within } from './deadline.ts';
 const DEADLINE_MS = 5000;
 
 /** A client of the admin socket that can also misbehave. */
-export class AdminClient {
+export class RawAdminClient {
   #text = '';
   readonly #lines: string[] = [];
   readonly #waiting: ((line: string) => void)[] = [];
@@ -27,10 +27,10 @@ export class AdminClient {
     this.closed = once(socket, 'close');
   }
 
-  static async open(path: string): Promise<AdminClient> {
+  static async open(path: string): Promise<RawAdminClient> {
     const socket = connect(path);
     await within(once(socket, 'connect'), DEADLINE_MS, 'admin socket');
-    return new AdminClient(socket);
+    return new RawAdminClient(socket);
   }
 
   write(data: string | Uint8Array): void {

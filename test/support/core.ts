@@ -4,15 +4,15 @@ import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts'
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
-import { applyProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
+import { SqliteProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { Nonces } from '../../src/digest/nonce.ts';
 import type { Alert } from '../../src/ports/alerts.ts';
 import { parseProvisioning } from '../../src/provision/file.ts';
 import type { RegisterRules } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
-import { ManualClock } from './clock.ts';
 import { RecordingLogger } from './logger.ts';
+import { ManualTimers } from './timers.ts';
 
 const ACCOUNTS = `
 [[account]]
@@ -33,15 +33,16 @@ realm = "closed.example.com"
 active = false
 `;
 
-/** The register pipeline on SQLite in memory, with a clock that tests move. */
+/** The register pipeline on SQLite in memory, with a manual clock. */
 export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const logger = new RecordingLogger();
   const alerts: Alert[] = [];
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
   const cipher = new ClientPasswordCipher('secret', false);
-  applyProvisioning(database, cipher, parseProvisioning(toml, 'test.toml'));
+  const provisioning = new SqliteProvisioning(database, cipher);
+  provisioning.apply(parseProvisioning(toml, 'test.toml'));
   const directory = new CachedDirectory(
     new SqlDirectory(kyselyOver(database), 'SQLite', cipher, clock, logger),
     { refreshMs: 30_000, staleMs: 3_600_000 },
@@ -66,5 +67,5 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     limits: { defaultExpires: 3600, minExpires: 0 },
     ...changes,
   };
-  return { rules, clock, logger, alerts, database, cipher };
+  return { rules, clock, logger, alerts, database, provisioning };
 }

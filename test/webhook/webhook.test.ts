@@ -29,11 +29,11 @@ function phone(core: ReturnType<typeof openCore>, user = 'carol', password = 'si
 
 const tcp = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
 
-describe('a customer’s webhook', () => {
+describe('a webhook', () => {
   for (const method of ['POST', 'GET'] as const)
-    test(`grants by ${method}, with its shorter expiry and its hooks`, async () => {
+    test(`called by ${method} grants a registration with its own expiry and call hooks`, async () => {
       const core = openCore({}, account(customer.url, `method = "${method}"`));
-      // The customer checks how old a signature is.
+      // The server checks the age of the signature.
       core.clock.advance(Date.now() - core.clock.now());
       const answer = await phone(core).register({ via: tcp, expires: '600' });
       expect(answer).toMatchObject({ status: 200, headers: { Expires: '120' } });
@@ -61,7 +61,7 @@ describe('a customer’s webhook', () => {
       else expect(fields).not.toHaveProperty('headers');
     });
 
-  test('refuses a wrong password with the usual answer', async () => {
+  test('that denies a wrong password makes the usual 403', async () => {
     const core = openCore({}, account(customer.url));
     core.clock.advance(Date.now() - core.clock.now());
     const answer = await phone(core, 'carol', 'wrong').register();
@@ -69,31 +69,31 @@ describe('a customer’s webhook', () => {
     expect(core.alerts).toEqual([]);
   });
 
-  test('is not asked about a nonce that was used or is too old', async () => {
+  test('is not called for a nonce that was used or has expired', async () => {
     const core = openCore({}, account(customer.url));
     core.clock.advance(Date.now() - core.clock.now());
     const carol = phone(core);
     const challenged = await carol.send();
     const authorization = carol.answer(challenged);
     expect((await carol.send({ authorization })).status).toBe(200);
-    const asked = customer.requests.length;
+    const calls = customer.requests.length;
     const elsewhere: Asked = { authorization, contact: '<sip:thief@198.51.100.1>', callId: 'thief' };
     expect((await carol.send(elsewhere)).status).toBe(401);
     core.clock.advance(300_001);
     const old = await carol.send({ authorization: carol.answer(challenged), callId: 'old', expires: '0' });
     expect(headerOf(old, 'WWW-Authenticate')).toContain('stale=true');
-    expect(customer.requests.length).toBe(asked);
+    expect(customer.requests.length).toBe(calls);
   });
 });
 
-/** A customer's server that answers everything with one response. */
+/** Starts a web server that gives the same response to every request. @returns its URL */
 function answering(response: () => Response | Promise<Response>) {
   const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: response });
   afterAll(() => server.stop(true));
   return server.url.href;
 }
 
-describe('a webhook that misbehaves', () => {
+describe('a webhook response', () => {
   const ok = (more: object) => () => Response.json({ status: 'OK', ...more });
   const cases: [string, () => Response | Promise<Response>, number, string | undefined][] = [
     ['400', () => new Response('no', { status: 400 }), 403, 'returned 400'],
@@ -101,13 +101,13 @@ describe('a webhook that misbehaves', () => {
     ['500', () => new Response('oops', { status: 500 }), 503, 'returned 500'],
     ['204', () => new Response(null, { status: 204 }), 503, 'returned 204'],
     ['302', () => new Response(null, { status: 302, headers: { Location: '/' } }), 503, 'returned 302'],
-    ['no JSON', () => new Response('<html>'), 503, 'returned 200'],
+    ['a body that is not JSON', () => new Response('<html>'), 503, 'returned 200'],
     ['an array', () => Response.json([]), 503, 'returned 200'],
     ['no status', () => Response.json({ expires: 60 }), 503, 'returned 200'],
     ['a status of another type', () => Response.json({ status: 1 }), 503, 'returned 200'],
-    ['an expiry in words', ok({ expires: 'soon' }), 503, 'returned 200'],
+    ['an expiry that is not a number', ok({ expires: 'soon' }), 503, 'returned 200'],
     ['a hook of 5 kB', ok({ call_hook: 'x'.repeat(5000) }), 503, 'returned 200'],
-    ['over 64 KiB', ok({ msg: 'x'.repeat(65_536) }), 503, 'returned 200'],
+    ['a body over 64 KiB', ok({ msg: 'x'.repeat(65_536) }), 503, 'returned 200'],
     [
       'an endless body',
       () => new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(65_536)) })),
@@ -116,7 +116,7 @@ describe('a webhook that misbehaves', () => {
     ],
     ['an unknown verdict', () => Response.json({ status: 'maybe' }), 403, undefined],
   ];
-  test.each(cases)('%s', async (_, response, status, alert) => {
+  test.each(cases)('with %s decides the status of the REGISTER', async (_, response, status, alert) => {
     const core = openCore({}, account(answering(response)));
     const answer = await phone(core).register();
     expect(answer.status).toBe(status);
@@ -125,7 +125,7 @@ describe('a webhook that misbehaves', () => {
     else expect(core.alerts).toMatchObject([{ type: 'webhook-failure', message: expect.stringContaining(alert) }]);
   });
 
-  test('one that nobody listens to', async () => {
+  test('that never comes, because the server is down, makes a 503 and an alert', async () => {
     const core = openCore({}, account('http://127.0.0.1:1/auth'));
     expect(await phone(core).register()).toMatchObject({ status: 503, headers: { 'Retry-After': '5' } });
     expect(core.alerts).toEqual([
@@ -137,7 +137,7 @@ describe('a webhook that misbehaves', () => {
     ]);
   });
 
-  test('one that accepts and says nothing is given up in time; one that hangs up too', async () => {
+  test('that never comes, because the server hangs or closes the connection, makes a 503 and an alert', async () => {
     for (const reaction of ['silence', 'hang up'] as const) {
       const server = createServer((socket) => {
         if (reaction === 'hang up') socket.on('data', () => socket.destroy());
@@ -158,7 +158,7 @@ describe('a webhook that misbehaves', () => {
     }
   });
 
-  test('a refusal keeps its own headers but none of the stack’s, and no line breaks', async () => {
+  test('may add headers to the 403, but none of the SIP stack’s and none with line breaks', async () => {
     const headers = {
       'X-Hint': 'try harder',
       Via: 'SIP/2.0/UDP evil',
@@ -171,23 +171,23 @@ describe('a webhook that misbehaves', () => {
     expect(answer.headers).toEqual({ 'X-Reason': 'Invalid credentials', 'X-Hint': 'try harder' });
   });
 
-  test('a spammer is told so', async () => {
+  test('may report the source as a spammer', async () => {
     const core = openCore({}, account(answering(() => Response.json({ status: 'fail', blacklist: true }))));
     const answer = await phone(core).register();
     expect(headerOf(answer, 'X-Reason')).toBe('detected potential spammer from 192.0.2.7:5060');
   });
 
-  test('numbers as text and flags as 0 and 1 are understood; 0 seconds mean the webhook does not care', async () => {
+  test('may have numbers as strings and flags as 0 and 1; an expiry of 0 sets no limit', async () => {
     const reply = () =>
       Response.json({ status: 'ok', expires: '90', allow_direct_app_calling: 1, allow_direct_user_calling: 0 });
     const core = openCore({}, account(answering(reply)));
     expect(headerOf(await phone(core).register({ via: tcp }), 'Expires')).toBe('90');
-    const careless = openCore({}, account(answering(() => Response.json({ status: 'ok', expires: 0 }))));
-    expect(headerOf(await phone(careless).register({ via: tcp }), 'Expires')).toBe('600');
+    const unlimited = openCore({}, account(answering(() => Response.json({ status: 'ok', expires: 0 }))));
+    expect(headerOf(await phone(unlimited).register({ via: tcp }), 'Expires')).toBe('600');
   });
 });
 
-test('a slow webhook slows nobody else', async () => {
+test('a slow webhook does not delay other accounts', async () => {
   const waiting = Promise.withResolvers<void>();
   let called = 0;
   const slow = answering(() => {
@@ -210,7 +210,7 @@ test('a slow webhook slows nobody else', async () => {
   expect(fast.status).toBe(200);
   expect(called).toBeLessThanOrEqual(concurrency);
 
-  // Of the sixty, four run and forty wait; the others were told at once to come back.
+  // Of the sixty, four run and forty wait; the others are refused at once.
   const refused = (await Promise.all(stuck.slice(-10))).map((a) => a.status);
   expect(refused).toEqual(Array(10).fill(503));
   waiting.resolve();

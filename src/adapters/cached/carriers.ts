@@ -4,16 +4,16 @@ import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../po
 import { Unavailable } from '../../ports/errors.ts';
 
 /**
- * Carriers that are remembered: what was read last serves on while the database is down, so that whoever takes over the
- * registrations then knows which.
+ * Serves the carriers read last while the database is down, so that a sidecar that takes over the registrations meanwhile
+ * knows which to keep.
  */
 export class CachedCarriers implements CarrierDirectory {
   #last: { readonly carriers: Carriers; readonly at: number } | undefined;
-  #away = false;
+  #isDown = false;
 
   constructor(
     private readonly carriers: CarrierDirectory,
-    /** For how long they serve on, milliseconds. */
+    /** How long they are served, counted from when they were read, milliseconds. */
     private readonly staleMs: number,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -23,13 +23,13 @@ export class CachedCarriers implements CarrierDirectory {
     try {
       const carriers = await this.carriers.read();
       this.#last = { carriers, at: this.clock.now() };
-      this.#away = false;
+      this.#isDown = false;
       return carriers;
     } catch (error) {
       const last = this.#last;
       if (!(error instanceof Unavailable) || !last || this.clock.now() - last.at > this.staleMs) throw error;
-      if (!this.#away) this.logger.warn({ why: error.message }, 'carriers not read, those read last serve on');
-      this.#away = true;
+      if (!this.#isDown) this.logger.warn({ why: error.message }, 'carriers not read, those read last serve on');
+      this.#isDown = true;
       return last.carriers;
     }
   }
@@ -40,16 +40,16 @@ export class CachedCarriers implements CarrierDirectory {
 
   async disableRegistration(carrierSid: string, trunkType: Trunk['trunkType']): Promise<void> {
     await this.carriers.disableRegistration(carrierSid, trunkType);
-    this.#forget(({ trunks, ...rest }) => ({ ...rest, trunks: trunks.filter((t) => t.carrierSid !== carrierSid) }));
+    this.#update(({ trunks, ...rest }) => ({ ...rest, trunks: trunks.filter((t) => t.carrierSid !== carrierSid) }));
   }
 
   async disablePing(gatewaySid: string): Promise<void> {
     await this.carriers.disablePing(gatewaySid);
-    this.#forget(({ pinged, ...rest }) => ({ ...rest, pinged: pinged.filter((g) => g.gatewaySid !== gatewaySid) }));
+    this.#update(({ pinged, ...rest }) => ({ ...rest, pinged: pinged.filter((g) => g.gatewaySid !== gatewaySid) }));
   }
 
-  /** What we have switched off must not come back because it was read before. */
-  #forget(change: (carriers: Carriers) => Carriers): void {
+  /** Keeps what was switched off from coming back out of the cache. */
+  #update(change: (carriers: Carriers) => Carriers): void {
     if (this.#last) this.#last = { ...this.#last, carriers: change(this.#last.carriers) };
   }
 }

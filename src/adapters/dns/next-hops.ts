@@ -1,36 +1,40 @@
 import { isIP } from 'node:net';
 import pLimit from 'p-limit';
+import { withDeadline } from '../../lib/deadline.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { Clock } from '../../lib/timers.ts';
+import type { Timers } from '../../lib/timers.ts';
 import { NameError, type NextHops } from '../../ports/next-hops.ts';
 import type { NextHop, OutboundTransport } from '../../sip/next-hop.ts';
 import { firstStep, isServiceDenied, orderServices, type Service } from '../../sip/next-hop.ts';
 import { AnswerCache } from './cache.ts';
-import { inTime } from './in-time.ts';
-import { askAddresses, askServices, type DnsOptions } from './questions.ts';
+import { askAddresses, askServices, type DnsOptions, lateAnswer } from './questions.ts';
 
 /** How long a caller waits at most; each question has a shorter deadline of its own. */
 const DEADLINE_MS = 5000;
-/** More places than that are not tried for one request: at 32 s for each that is silent, nobody would wait. */
+/** More targets are not tried for one request: a silent one takes 32 s. */
 const MAX_HOPS = 16;
 /** Questions at a time: each has a socket of its own, and datagrams beyond some 250 at once overflow a usual buffer. */
 const MAX_QUESTIONS = 100;
 
 export interface NextHopsOptions extends DnsOptions {
-  /** A number of [0, 1), for the lots of RFC 2782. */
+  /** From 0 to below 1, for the choice by weight (RFC 2782). */
   readonly random?: () => number;
 }
 
-/** RFC 3263 on the DNS, with a memory that goes by its TTLs. */
+/** RFC 3263 by the DNS, with a cache that follows its TTLs. */
 export class DnsNextHops implements NextHops {
   readonly #addresses: AnswerCache<string>;
   readonly #services: AnswerCache<Service>;
   readonly #random: () => number;
 
-  constructor(clock: Clock, logger: Logger, { random = Math.random, ...options }: NextHopsOptions = {}) {
-    const some = pLimit(MAX_QUESTIONS);
-    this.#addresses = new AnswerCache((name) => some(() => askAddresses(name, options)), clock, logger);
-    this.#services = new AnswerCache((name) => some(() => askServices(name, options)), clock, logger);
+  constructor(
+    private readonly timers: Timers,
+    logger: Logger,
+    { random = Math.random, ...options }: NextHopsOptions = {},
+  ) {
+    const turns = pLimit(MAX_QUESTIONS);
+    this.#addresses = new AnswerCache((name) => turns(() => askAddresses(name, timers, options)), timers, logger);
+    this.#services = new AnswerCache((name) => turns(() => askServices(name, timers, options)), timers, logger);
     this.#random = random;
   }
 
@@ -40,7 +44,7 @@ export class DnsNextHops implements NextHops {
     if (name === '') throw new NameError('an empty name has no address');
     const step = firstStep(name, port, transport);
     if (step.kind === 'hop') return [step.hop];
-    return inTime(this.#hops(name, step, transport), DEADLINE_MS, name);
+    return withDeadline(this.#hops(name, step, transport), DEADLINE_MS, () => lateAnswer(name), this.timers);
   }
 
   async #hops(
@@ -59,7 +63,7 @@ export class DnsNextHops implements NextHops {
     );
     const hops = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
     if (hops.length > 0) return withoutRepeats(hops).slice(0, MAX_HOPS);
-    // A target that could not be looked up may have addresses: only when all were is it known that there is none.
+    // That there is no address is known only when every target was looked up.
     const failure = found.find((one) => one.status === 'rejected');
     throw failure ? failure.reason : new NameError(`${name} has no address`);
   }
@@ -67,12 +71,12 @@ export class DnsNextHops implements NextHops {
   async #addressesOf(target: string): Promise<readonly string[]> {
     const name = target.toLowerCase().replace(/\.$/, '');
     if (name === '') return [];
-    // RFC 2782 wants a name here, but some write an address.
+    // RFC 2782 wants a name here; some zones have an address.
     return isIP(name) === 0 ? this.#addresses.get(name) : [name];
   }
 }
 
-/** Two names are often one machine, and there is no sense in trying it twice. */
+/** Two names are often one machine. */
 function withoutRepeats(hops: readonly NextHop[]): NextHop[] {
   return [...new Map(hops.map((hop) => [`${hop.address} ${hop.port}`, hop])).values()];
 }

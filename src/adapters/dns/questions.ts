@@ -1,75 +1,76 @@
 import { lookup, Resolver } from 'node:dns/promises';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import { Unavailable } from '../../ports/errors.ts';
 import { interleave, type Service } from '../../sip/next-hop.ts';
 
-/** What the DNS said, and for how long it may be believed. No records: there are none of that kind. */
+/** The records of a name, none if it has none of that kind, and how long they are valid. */
 export interface Answer<T> {
   readonly records: readonly T[];
   readonly ttlMs: number;
 }
 
 export interface DnsOptions {
-  /** Name servers as `address:port`; those of /etc/resolv.conf unless given. */
+  /** Name servers as `address:port`; by default those of /etc/resolv.conf. */
   readonly servers?: readonly string[];
-  /** The addresses that this machine knows for a name; getaddrinfo unless given. Throws when it knows none. */
+  /** The machine's own addresses for a name, by default getaddrinfo. Throws when there are none. */
   readonly hosts?: (name: string) => Promise<readonly string[]>;
 }
 
-/** For one question, so that SRV records and the addresses of their targets are had within five seconds. */
+/** For one question, so that SRV records and the addresses of their targets take less than five seconds. */
 const QUESTION_MS = 2400;
-/** An unanswered datagram is sent again after this; c-ares doubles it for the third time, which is too late for us. */
+/** Until an unanswered datagram is sent again. c-ares doubles it before a third try, which would be too late. */
 const RESEND_MS = 1000;
 const TRIES = 2;
-/** When one family of addresses is here, the other is not waited for any longer: some servers never answer for AAAA. */
+/** How long to wait for the other family after addresses of one: some servers never answer for AAAA. */
 const OTHER_FAMILY_MS = 300;
-/** `resolveSrv` does not tell the TTL. A carrier that moves its service lowers it to about this beforehand. */
+/** `resolveSrv` does not return the TTL. A carrier lowers it to about this before it moves its service. */
 const SERVICES_TTL_MS = 60_000;
-/** Nor has /etc/hosts one; this is about how often a person who has edited it would look again. */
+/** /etc/hosts has no TTL; a person who has edited it would look again after about this long. */
 const HOSTS_TTL_MS = 30_000;
 
 /**
- * Asks for the addresses of a name: A and AAAA, taking turns, A first. What is not in the DNS may be in /etc/hosts or in
- * a search domain: getaddrinfo knows, and it alone is asked for names of one label. It is not asked when the DNS does not
- * answer: it would only wait for the DNS too, on one of the few threads that there are.
+ * Asks for the addresses of a name: A and AAAA, interleaved, A first. A name that is not in the DNS may be in /etc/hosts
+ * or a search domain, so getaddrinfo is asked then, and alone for names of one label. It is not asked when the DNS does
+ * not answer: it would wait for the DNS too, on one of few threads.
  * @throws Unavailable
  */
-export async function askAddresses(name: string, options: DnsOptions): Promise<Answer<string>> {
+export async function askAddresses(name: string, timers: Timers, options: DnsOptions): Promise<Answer<string>> {
   if (!name.includes('.')) return askHosts(name, options);
-  const answer = await ask(options, async (resolver) => {
-    let timer: NodeJS.Timeout | undefined;
+  const answer = await ask(timers, options, async (resolver) => {
+    let timer: Timer | undefined;
     const hurry = (records: Answer<string>) => {
-      if (records.records.length > 0) timer ??= setTimeout(() => resolver.cancel(), OTHER_FAMILY_MS);
+      if (records.records.length > 0) timer ??= timers.after(OTHER_FAMILY_MS, () => resolver.cancel());
       return records;
     };
     const [v4, v6] = await Promise.allSettled([
       recordsOf(name, resolver.resolve4(name, { ttl: true })).then(hurry),
       recordsOf(name, resolver.resolve6(name, { ttl: true })).then(hurry),
     ]);
-    clearTimeout(timer);
+    timer?.cancel();
     return bothFamilies(v4, v6);
   });
   return answer.records.length > 0 ? answer : askHosts(name, options);
 }
 
 /** Asks for SRV records. @throws Unavailable */
-export async function askServices(name: string, options: DnsOptions): Promise<Answer<Service>> {
-  const records = await ask(options, (resolver) => noneIfUnknown(name, resolver.resolveSrv(name)));
+export async function askServices(name: string, timers: Timers, options: DnsOptions): Promise<Answer<Service>> {
+  const records = await ask(timers, options, (resolver) => noneIfUnknown(name, resolver.resolveSrv(name)));
   const services = records.map(({ name: target, ...rest }) => ({ ...rest, target }));
   return { records: services, ttlMs: SERVICES_TTL_MS };
 }
 
 /**
- * A resolver for one question: it reads /etc/resolv.conf as it is now, can be cancelled without harm to others, and has no
- * cache of its own, which would not go by our clock. It costs 0.1 ms.
+ * Asks with a resolver of its own: it reads the current /etc/resolv.conf, can be cancelled alone, and has no cache, which
+ * would not follow our clock. It costs 0.1 ms.
  */
-async function ask<T>(options: DnsOptions, question: (resolver: Resolver) => Promise<T>): Promise<T> {
+async function ask<T>(timers: Timers, options: DnsOptions, question: (resolver: Resolver) => Promise<T>): Promise<T> {
   const resolver = new Resolver({ timeout: RESEND_MS, tries: TRIES });
   if (options.servers) resolver.setServers(options.servers);
-  const timer = setTimeout(() => resolver.cancel(), QUESTION_MS);
+  const timer = timers.after(QUESTION_MS, () => resolver.cancel());
   try {
     return await question(resolver);
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
 
@@ -78,7 +79,7 @@ async function recordsOf(name: string, question: Promise<{ address: string; ttl:
   return { records: records.map((r) => r.address), ttlMs: 1000 * Math.min(...records.map((r) => r.ttl)) };
 }
 
-/** A "no" or a failure for one family does not matter when there are addresses of the other. */
+/** The failure of one family does not matter when there are addresses of the other. */
 function bothFamilies(...families: readonly PromiseSettledResult<Answer<string>>[]): Answer<string> {
   const answers = families.flatMap((family) => (family.status === 'fulfilled' ? [family.value] : []));
   const failure = families.find((family) => family.status === 'rejected');
@@ -98,7 +99,7 @@ async function getAddressInfo(name: string): Promise<readonly string[]> {
   return interleave(of(4), of(6));
 }
 
-/** Bun says ENOTFOUND for a name that does not exist and for one that has no such records; Node has ENODATA for those. */
+/** For a name without records of the kind asked Bun says ENOTFOUND and Node ENODATA. */
 const UNKNOWN = new Set<unknown>(['ENOTFOUND', 'ENODATA']);
 
 async function noneIfUnknown<T>(name: string, question: Promise<readonly T[]>): Promise<readonly T[]> {
@@ -107,6 +108,10 @@ async function noneIfUnknown<T>(name: string, question: Promise<readonly T[]>): 
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : String(error);
     if (UNKNOWN.has(code)) return [];
-    throw new Unavailable('DNS', `${name}: ${code === 'ECANCELLED' ? 'no answer in time' : code}`);
+    throw code === 'ECANCELLED' ? lateAnswer(name) : new Unavailable('DNS', `${name}: ${code}`);
   }
+}
+
+export function lateAnswer(name: string): Unavailable {
+  return new Unavailable('DNS', `${name}: no answer in time`);
 }

@@ -5,41 +5,37 @@ import type { Config } from '../../config/index.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { Unavailable } from '../../ports/errors.ts';
 
-/** Reply mapping is a type parameter of Redis, not an option to carry around. */
 type Options = Omit<RedisOptions, 'replyMapping'>;
 
-/** Redis answers within this, or its connection is given up and what waits for it refused; milliseconds. */
+/** Without an answer for this long the connection is closed and pending commands fail, milliseconds. */
 const ANSWER_TIMEOUT_MS = 2000;
 const CONNECT_TIMEOUT_MS = 3000;
 const MAX_RECONNECT_DELAY_MS = 2000;
 
-/**
- * Opens the connection that Config describes: one server, or the master that the sentinels name. It reconnects for
- * ever; meanwhile commands fail at once.
- */
+/** Connects to the server, or to the master named by the sentinels. Reconnects for ever; meanwhile commands fail. */
 export function connectRedis(config: Config['redis'], logger: Logger): Redis {
   const redis = new Redis(optionsFor(config));
-  // An ioredis error carries the command that failed, AUTH among them: its message is all that may be logged.
+  // Log the message only: an ioredis error contains the failed command, which may be AUTH.
   redis.on('error', (error: Error) => logger.warn({ why: error.message }, 'Redis connection'));
   redis.on('ready', () => logger.info({}, 'Redis connected'));
   return redis;
 }
 
-/** Resolves when Redis answers; rejects when it cannot be reached now. */
+/** Resolves when Redis answers; rejects when the connection attempt under way fails. */
 export async function untilReady(redis: Redis): Promise<void> {
   if (redis.status === 'connecting' || redis.status === 'connect') await once(redis, 'ready');
   await ask(() => redis.ping());
 }
 
-/** Replies that say "not now" rather than "that was wrong". */
-const NOT_NOW = /^(LOADING|READONLY|MASTERDOWN|OOM|NOREPLICAS|MISCONF|BUSY|NOAUTH|WRONGPASS|CLUSTERDOWN)\b/;
+/** Error replies that mean the server is unavailable rather than the command wrong. */
+const UNAVAILABLE = /^(LOADING|READONLY|MASTERDOWN|OOM|NOREPLICAS|MISCONF|BUSY|NOAUTH|WRONGPASS|CLUSTERDOWN)\b/;
 
-/** Runs commands; throws {@link Unavailable} when Redis did not answer them. */
+/** Runs commands. @throws Unavailable when Redis cannot execute them now */
 export async function ask<T>(commands: () => Promise<T>): Promise<T> {
   try {
     return await commands();
   } catch (error) {
-    if (!(error instanceof Error) || (error.name === 'ReplyError' && !NOT_NOW.test(error.message))) throw error;
+    if (!(error instanceof Error) || (error.name === 'ReplyError' && !UNAVAILABLE.test(error.message))) throw error;
     throw new Unavailable('Redis', error.message);
   }
 }
@@ -48,7 +44,7 @@ function optionsFor(config: Config['redis']): Options {
   const common: Options = {
     ...(config.username && { username: config.username }),
     ...(config.password && { password: config.password }),
-    // One timer for the connection; a timer for each command would cost more than the command.
+    // One timer per connection: a timer per command would cost more than the command.
     socketTimeout: ANSWER_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,

@@ -6,14 +6,10 @@ import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
 
-/** The key outlives its longest field by so many seconds: Redis' clock need not be ours. */
+/** How long the key outlives its longest field, for clock skew between Redis and us. */
 const MARGIN_SECONDS = 60;
 
-/**
- * Sets a field, drops those whose time is over and lets the key live as long as the longest one needs. A field that is
- * no number is not ours to judge, and goes with the key.
- * KEYS hash. ARGV field, its expiry, now, margin, all in seconds.
- */
+/** Leaves fields alone that are no numbers. KEYS hash. ARGV field, its expiry, now, margin; times in seconds. */
 const set = new Script(`
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 local now, last = tonumber(ARGV[3]), 0
@@ -26,7 +22,6 @@ end
 if last > 0 then redis.call('EXPIREAT', KEYS[1], string.format('%.0f', last + tonumber(ARGV[4]))) end
 `);
 
-/** The addresses that call routing looks up: one hash each, of carriers and expiries. */
 export class RedisEphemeralGateways implements EphemeralGateways {
   constructor(
     private readonly redis: Redis,
@@ -34,7 +29,8 @@ export class RedisEphemeralGateways implements EphemeralGateways {
   ) {}
 
   async set(ip: string, carrierSid: string, expiresAt: number): Promise<void> {
-    const [expiry, now] = [Math.ceil(expiresAt / 1000), Math.floor(this.clock.now() / 1000)];
+    const expiry = Math.ceil(expiresAt / 1000);
+    const now = Math.floor(this.clock.now() / 1000);
     await ask(() =>
       set.run(this.redis, [keys.ephemeralGateway(ipOf(ip) ?? ip)], [carrierSid, expiry, now, MARGIN_SECONDS]),
     );

@@ -3,7 +3,6 @@ import type { GatewayBlacklist } from '../../ports/gateway-blacklist.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 
-/** The keys whose existence makes call routing skip a gateway. */
 export class RedisGatewayBlacklist implements GatewayBlacklist {
   constructor(private readonly redis: Redis) {}
 

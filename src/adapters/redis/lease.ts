@@ -4,18 +4,17 @@ import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
 
-/** KEYS lease. ARGV token, length in ms. Returns 1 when it was ours and is for that long. */
+/** KEYS lease. ARGV token, length in ms. Returns 1 when the token held the lease. */
 const renew = new Script(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `);
 
-/** KEYS lease. ARGV token. */
 const release = new Script(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 `);
 
-/** The lease as a key that Redis forgets when it is not renewed; earlier sidecars take and respect the same one. */
+/** The lease as a key with a TTL, which earlier jambonz sidecars take and respect too. */
 export class RedisLease implements Lease {
   readonly #key: string;
 

@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
+import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { Clock } from '../../lib/timers.ts';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import type { Aor, AorState, BindingSource, LocationService, Update, UpdateOutcome } from '../../ports/location.ts';
-import { bindingToJson, liveBindings } from '../binding-json.ts';
+import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
@@ -13,22 +14,21 @@ const update = new Script(UPDATE);
 const promote = new Script(PROMOTE);
 const removeFrom = new Script(REMOVE_FROM);
 
-/** How often bindings whose turn has come are looked for, milliseconds; for so long an AOR may have no newest one. */
+/** The longest that `user:<aor>` may be missing while other bindings are live, milliseconds. */
 const PROMOTE_INTERVAL_MS = 1000;
 const PROMOTE_BATCH = 200;
 
-/** The bindings in Redis, where call routing finds them. */
 export class RedisLocationService implements LocationService {
-  #promoting: ReturnType<typeof setInterval> | undefined;
+  #promotion: Timer | undefined;
 
   constructor(
     private readonly redis: Redis,
-    private readonly clock: Clock,
+    private readonly timers: Timers,
     private readonly logger: Logger,
   ) {}
 
   async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
-    const now = this.clock.now();
+    const now = this.timers.now();
     const reply = await ask(() =>
       lookup.run(
         this.redis,
@@ -43,10 +43,7 @@ export class RedisLocationService implements LocationService {
     );
     const [aorsInRealm, lastNonceCount, ...bindings] = texts(reply);
     return {
-      bindings: liveBindings(
-        bindings.filter((json) => json !== ''),
-        now,
-      ),
+      bindings: liveBindings(bindings, now).map(({ binding }) => binding),
       aorsInRealm: Number(aorsInRealm),
       lastNonceCount: Number(lastNonceCount),
     };
@@ -54,16 +51,23 @@ export class RedisLocationService implements LocationService {
 
   async update(change: Update): Promise<UpdateOutcome> {
     const { aor, nonce, remove } = change;
-    const now = this.clock.now();
+    const now = this.timers.now();
     const removals = remove === 'all' ? ['all'] : [remove.length, ...remove];
-    const saves = change.save.flatMap((b) => [b.key, b.expiryTime, bindingToJson(b)]);
+    const saves = rankBindings(change.save).map(bindingToJson);
     const reply = await ask(() =>
       update.run(
         this.redis,
         [...bindingKeys(aor), nonce ? keys.nonce(nonce.id) : ''],
         [
-          ...[now, aor.realm, `${aor.user}@${aor.realm}`, change.callId, change.cseq, change.maxContacts],
-          ...[change.maxAorsInRealm ?? '', nonce?.count ?? '', nonce ? Math.max(1, nonce.expiresAt - now) : ''],
+          now,
+          aor.realm,
+          nameOf(aor),
+          change.callId,
+          change.cseq,
+          change.maxContacts,
+          change.maxAorsInRealm ?? '',
+          nonce?.count ?? '',
+          nonce ? Math.max(1, nonce.expiresAt - now) : '',
           ...removals,
           ...saves,
         ],
@@ -72,7 +76,7 @@ export class RedisLocationService implements LocationService {
     const [verdict, ...bindings] = texts(reply);
     switch (verdict) {
       case 'ok':
-        return { ok: true, bindings: liveBindings(bindings, now) };
+        return { ok: true, bindings: liveBindings(bindings, now).map(({ binding }) => binding) };
       case 'replay':
       case 'out-of-order':
       case 'too-many-contacts':
@@ -84,41 +88,51 @@ export class RedisLocationService implements LocationService {
   }
 
   async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
-    const name = `${aor.user}@${aor.realm}`;
-    const args = [this.clock.now(), aor.realm, name, proxy, protocol, savedUntil];
+    const args = [this.timers.now(), aor.realm, nameOf(aor), proxy, protocol, savedUntil];
     return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor), args)));
   }
 
-  /** Lets the next newest binding of an AOR take the place of one that expired, until {@link stop}. */
+  /** Starts to promote the next binding of an AOR whenever the newest expires. */
   start(): void {
-    this.#promoting ??= setInterval(() => void this.promoteDue(), PROMOTE_INTERVAL_MS);
+    if (!this.#promotion) this.#schedulePromotion();
   }
 
   stop(): void {
-    clearInterval(this.#promoting);
-    this.#promoting = undefined;
+    this.#promotion?.cancel();
+    this.#promotion = undefined;
   }
 
-  /** One round of what {@link start} repeats. Logs an outage and leaves the rest to the next round. */
+  #schedulePromotion(): void {
+    this.#promotion = this.timers.after(PROMOTE_INTERVAL_MS, () => {
+      this.#schedulePromotion();
+      background(this.logger, 'promotion of bindings', () => this.promoteDue());
+    });
+  }
+
+  /** Runs one round of promotions. Logs an outage and leaves the rest to the next round. */
   async promoteDue(): Promise<void> {
-    const now = this.clock.now();
+    const now = this.timers.now();
     try {
       const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
-      await ask(() => Promise.all(due.map((text) => this.#promote(text, now))));
+      await ask(() => Promise.all(due.map((name) => this.#promote(name, now))));
     } catch (error) {
       this.logger.warn({ why: String(error) }, 'bindings whose turn has come stay as they are for now');
     }
   }
 
-  #promote(text: string, now: number): Promise<unknown> {
-    const at = text.lastIndexOf('@');
-    const aor = { user: text.slice(0, at), realm: text.slice(at + 1) };
-    return promote.run(this.redis, bindingKeys(aor), [now, aor.realm, text]);
+  #promote(name: string, now: number): Promise<unknown> {
+    const at = name.lastIndexOf('@');
+    const aor = { user: name.slice(0, at), realm: name.slice(at + 1) };
+    return promote.run(this.redis, bindingKeys(aor), [now, aor.realm, name]);
   }
 }
 
 function bindingKeys(aor: Aor): string[] {
   return [keys.user(aor), keys.others(aor), keys.activeUsers, keys.realmIndex(aor.realm), keys.realms, keys.promotions];
+}
+
+function nameOf({ user, realm }: Aor): string {
+  return `${user}@${realm}`;
 }
 
 function texts(reply: unknown): string[] {

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis';
+import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
@@ -8,34 +10,31 @@ import { REINDEX } from './scripts.ts';
 const reindex = new Script(REINDEX);
 
 const RECONCILE_INTERVAL_MS = 3_600_000;
-/** After an outage, milliseconds. */
 const RETRY_INTERVAL_MS = 10_000;
-/** Members per step: some 0.2 ms of Redis' time each. */
+/** Members per script run: about 0.2 ms, so that no REGISTER has to wait. */
 const STEP = 200;
 
-/**
- * Keeps the index per realm in line with active-user, which older sidecars write without knowing of an index: once at
- * start and every hour, in small steps, so that no REGISTER waits for it.
- */
+/** Earlier jambonz sidecars write to active-user without updating a realm index: reconciles them regularly. */
 export class RealmIndexKeeper {
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #stopped = false;
 
   constructor(
     private readonly redis: Redis,
+    private readonly timers: Timers,
     private readonly logger: Logger,
   ) {}
 
   start(): void {
-    void this.#round();
+    background(this.logger, 'reconciliation of realm indexes', () => this.#round());
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 
-  /** One whole pass: what active-user holds is indexed, what it does not hold is dropped. @throws Unavailable */
+  /** Indexes all members of active-user and removes all others from the indexes. @throws Unavailable */
   async reconcile(): Promise<void> {
     await this.#eachMember(keys.activeUsers, (members) => this.#reindexMixed(members));
     for (const realm of await ask(() => this.redis.smembers(keys.realms)))
@@ -51,7 +50,7 @@ export class RealmIndexKeeper {
       next = RETRY_INTERVAL_MS;
       this.logger.warn({ why: String(error) }, 'realm indexes not reconciled, trying again');
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#round(), next);
+    if (!this.#stopped) this.#timer = this.timers.after(next, () => this.start());
   }
 
   async #eachMember(zset: string, handle: (members: string[]) => Promise<void>): Promise<void> {
@@ -80,7 +79,7 @@ export class RealmIndexKeeper {
   }
 }
 
-/** Lower case, as ours are: an older sidecar wrote the host as the phone spelled it. */
+/** In lower case: earlier jambonz sidecars keep the host as the phone spelled it. */
 function realmOf(member: string): string {
   return /^user:.*@([^@]+)$/.exec(member)?.[1]?.toLowerCase() ?? '';
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 
-/** A Lua script, sent whole only to a Redis that does not know it yet. */
+/** A Lua script, run by its hash and loaded on first use. */
 export class Script {
   readonly #sha: string;
 

@@ -1,16 +1,30 @@
-/**
- * Lua that runs inside Redis, where nothing comes between its reads and its writes. Numbers that may pass 2^53 as text
- * are written with %.0f, because Lua would write 4.2e+15.
- */
+// Times are formatted with %.0f, because Lua writes large numbers as 4.2e+15.
 
-/** Functions shared by the scripts: the live bindings of an AOR, newest first, and how they are written back. */
+/** `precedes` is the same rule as `compareBindings` in binding-json.ts. */
 const SHARED = `
 local function binding(json)
   local ok, b = pcall(cjson.decode, json)
   if not ok or type(b) ~= 'table' or type(b.expiryTime) ~= 'number' then return nil end
   return { json = json, key = b.key or b.contact, contact = b.contact, expiry = b.expiryTime,
            callId = b.callId, cseq = tonumber(b.cseq) or 0, savedAt = tonumber(b.savedAt) or 0,
-           proxy = b.proxy, protocol = b.protocol }
+           rank = tonumber(b.rank) or 0, proxy = b.proxy, protocol = b.protocol }
+end
+
+local function precedes(a, b)
+  if a.savedAt ~= b.savedAt then return a.savedAt > b.savedAt end
+  return a.rank < b.rank
+end
+
+-- Insertion sort, because table.sort is not stable.
+local function sort(list)
+  for i = 2, #list do
+    local b, at = list[i], i
+    while at > 1 and precedes(b, list[at - 1]) do
+      list[at] = list[at - 1]
+      at = at - 1
+    end
+    list[at] = b
+  end
 end
 
 local function live(user, others, now)
@@ -21,7 +35,7 @@ local function live(user, others, now)
   end
   add(redis.call('GET', user))
   for _, json in ipairs(redis.call('HVALS', others)) do add(json) end
-  table.sort(list, function(a, b) return a.savedAt > b.savedAt end)
+  sort(list)
   return list
 end
 
@@ -60,9 +74,8 @@ end
 `;
 
 /**
- * All that a REGISTER wants to know, in one command.
  * KEYS user, others, index, nonce. ARGV now, '1' to count the realm.
- * Returns the count of the realm, the last nonce-count or '', the newest binding or '', the others.
+ * Returns the number of AORs in the realm, the last nonce-count or '', the newest binding or '', the others.
  */
 export const LOOKUP = `
 local count = ARGV[2] == '1' and redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[1], '+inf') or 0
@@ -73,8 +86,8 @@ return { count, used or '', redis.call('GET', KEYS[1]) or '', unpack(redis.call(
 /**
  * KEYS user, others, active-user, index, realms, promotions, nonce.
  * ARGV now, realm, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', life of the nonce
- * in ms, 'all' or a count of removed keys, the removed keys, then per saved binding its key, expiry and JSON.
- * Returns 'ok' and the live bindings as JSON, newest first, or the name of a refusal.
+ * in ms, 'all' or the number of removed keys, the removed keys, then the JSON of each saved binding.
+ * Returns 'ok' and the live bindings as JSON, in order, or the name of a refusal.
  */
 export const UPDATE = `${SHARED}
 local user, others, active, index, realms, promotions, nonce = unpack(KEYS)
@@ -87,32 +100,30 @@ local before = live(user, others, now)
 local all = ARGV[10] == 'all'
 local removed, at = {}, 11
 for _ = 1, all and 0 or tonumber(ARGV[10]) do removed[ARGV[at]] = true; at = at + 1 end
-local saved = {}
-for i = at, #ARGV, 3 do
-  local b = binding(ARGV[i + 2])
-  saved[#saved + 1] = b
-  saved[b.key] = true
-  saved[b.contact] = true -- the key of what an older sidecar wrote
+local after, replaced = {}, {}
+for i = at, #ARGV do
+  local b = binding(ARGV[i])
+  after[#after + 1] = b
+  replaced[b.key] = true
+  replaced[b.contact] = true -- the key of a binding saved by an earlier jambonz sidecar
 end
-local adding = #saved > 0
+local adding = #after > 0
 
-local after = {}
-for i = #saved, 1, -1 do after[#after + 1] = saved[i] end
 for _, b in ipairs(before) do
-  local replaced = saved[b.key] or (adding and maxContacts == 1)
-  if replaced or all or removed[b.key] then
+  if all or removed[b.key] or replaced[b.key] or (adding and maxContacts == 1) then
     if b.callId == callId and cseq <= b.cseq then return { 'out-of-order' } end
   else
     after[#after + 1] = b
   end
 end
+sort(after)
 if adding and #after > maxContacts then return { 'too-many-contacts' } end
 if adding and #before == 0 and maxAors then
   if redis.call('ZCOUNT', index, '(' .. ARGV[1], '+inf') >= maxAors then return { 'too-many-aors' } end
 end
 
 if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[9]) end
--- Where the newest one has just expired, or an older sidecar wrote it, the index does not say what it should.
+-- The index is stale when the newest binding has expired or was saved by an earlier jambonz sidecar.
 local stale = after[1] and tonumber(redis.call('ZSCORE', index, user) or '0') ~= after[1].expiry
 if adding or stale or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
 trim(active, now)
@@ -122,10 +133,7 @@ for _, b in ipairs(after) do reply[#reply + 1] = b.json end
 return reply
 `;
 
-/**
- * Gives the place of a newest binding that has expired to the next one.
- * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor.
- */
+/** KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor. */
 export const PROMOTE = `${SHARED}
 local user, others, active, index, realms, promotions = unpack(KEYS)
 local now = tonumber(ARGV[1])
@@ -133,9 +141,8 @@ store(live(user, others, now), now, user, others, active, index, realms, promoti
 `;
 
 /**
- * Removes the bindings of an AOR that came from one source.
- * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor, proxy, protocol, the time up to which
- * they were saved. Returns how many went.
+ * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor, proxy, protocol, savedUntil.
+ * Returns the number removed.
  */
 export const REMOVE_FROM = `${SHARED}
 local user, others, active, index, realms, promotions = unpack(KEYS)
@@ -148,10 +155,7 @@ if #after < #before then store(after, now, user, others, active, index, realms, 
 return #before - #after
 `;
 
-/**
- * Brings a realm's index in line with active-user for some members, both ways.
- * KEYS active-user, index, realms. ARGV realm, members.
- */
+/** Reconciles a realm's index with active-user. KEYS active-user, index, realms. ARGV realm, members. */
 export const REINDEX = `
 local active, index, realms = unpack(KEYS)
 local members = {}

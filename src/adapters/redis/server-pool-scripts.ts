@@ -1,6 +1,6 @@
 /**
- * Lua that keeps the platform's sets of servers. What the sets cannot hold, such as the last check-in, is in a hash of
- * ours beside them. RTP servers have neither service URLs nor a drained set: those keys are ''.
+ * Lua scripts on the platform's sets of servers and our hash of check-ins. RTP servers have neither service URLs nor a
+ * drained set: those keys are ''.
  */
 
 const SHARED = `
@@ -27,7 +27,7 @@ local function is_drained(drained, member)
   return drained ~= '' and redis.call('SISMEMBER', drained, ip_of(member)) == 1
 end
 
--- A URL stays for as long as a server that takes calls has it.
+-- Keeps the URL while another active server has it.
 local function drop_url(url, urls, active, checkins)
   if urls == '' or not url or url == '' then return end
   for member, server in pairs(each(checkins)) do
@@ -45,7 +45,7 @@ end
 
 /**
  * KEYS members, check-ins, service URLs, drained. ARGV member, '1' when open, now, calls or '', URL or ''.
- * Returns 1 when it joined, -1 when it left, else 0, and how many members there are.
+ * Returns 1 when the member joined, -1 when it left, else 0, and the number of members.
  */
 export const CHECK_IN = `${SHARED}
 local active, checkins, urls, drained = unpack(KEYS)
@@ -54,7 +54,7 @@ local known = redis.call('HGET', checkins, member)
 local before = known and read(known) or {}
 local change = 0
 if open then
-  -- A sidecar whose clock is behind must not make a server look silent.
+  -- Never move the time back: the clock of another sidecar may be behind.
   local server = { at = math.max(now, before.at or 0), calls = calls, url = url }
   redis.call('HSET', checkins, member, cjson.encode(server))
   if is_drained(drained, member) then
@@ -73,7 +73,7 @@ end
 return { change, redis.call('SCARD', active) }
 `;
 
-/** KEYS active, check-ins, service URLs, drained. ARGV ip. Returns the drained ips. */
+/** KEYS active, check-ins, service URLs, drained. ARGV IP. Returns the drained IPs. */
 export const DRAIN = `${SHARED}
 local active, checkins, urls, drained = unpack(KEYS)
 local ip = ARGV[1]
@@ -85,7 +85,7 @@ end
 for member, server in pairs(servers) do
   if ip_of(member) == ip then drop_url(server.url, urls, active, checkins) end
 end
--- URLs of servers that have not checked in with us yet are known by their host alone.
+-- Servers that have not checked in yet are matched by the host of their URL.
 for _, url in ipairs(redis.call('SMEMBERS', urls)) do
   if host_of(url) == ip then drop_url(url, urls, active, checkins) end
 end
@@ -93,8 +93,8 @@ return redis.call('SMEMBERS', drained)
 `;
 
 /**
- * KEYS active, check-ins, service URLs, drained. ARGV ip, the time since which a server must have checked in.
- * Returns the drained ips.
+ * KEYS active, check-ins, service URLs, drained. ARGV IP, time since which a server must have checked in.
+ * Returns the drained IPs.
  */
 export const UNDRAIN = `${SHARED}
 local active, checkins, urls, drained = unpack(KEYS)
@@ -111,8 +111,8 @@ return redis.call('SMEMBERS', drained)
 `;
 
 /**
- * KEYS members, check-ins, service URLs, drained, stray URLs. ARGV now, the time since which a server must have checked
- * in. Returns the members that left.
+ * KEYS members, check-ins, service URLs, drained, stray URLs. ARGV now, time since which a server must have checked in.
+ * Returns the removed members.
  */
 export const EXPIRE = `${SHARED}
 local active, checkins, urls, drained, strays = unpack(KEYS)
@@ -149,7 +149,7 @@ end
 return gone
 `;
 
-/** KEYS active, check-ins, drained. Returns three arrays, read at one instant. */
+/** KEYS active, check-ins, drained. Returns the contents of each. */
 export const LIST = `
 return { redis.call('SMEMBERS', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('SMEMBERS', KEYS[3]) }
 `;

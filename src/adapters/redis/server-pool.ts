@@ -13,15 +13,15 @@ const undrain = new Script(UNDRAIN);
 const expire = new Script(EXPIRE);
 const list = new Script(LIST);
 
-/** What is kept of a check-in, or of a member that was found without one. */
-interface Kept {
+interface StoredCheckIn {
+  /** Milliseconds since the epoch. */
   readonly at?: number;
+  /** The member was in the set without a check-in. */
   readonly found?: boolean;
   readonly calls?: number;
   readonly url?: string;
 }
 
-/** The servers in Redis, in the sets that call routing and the API read. */
 export class RedisServerPool implements ServerPool {
   readonly #keys: ReturnType<typeof clusterKeys>;
 
@@ -57,17 +57,19 @@ export class RedisServerPool implements ServerPool {
     const reply = (await this.#run(list, [activeFeatureServers, featureCheckIns, drained], [])) as string[][];
     const [members = [], checkIns = [], drainedIps = []] = reply;
     const known = new Map(pairs(checkIns));
-    const out = new Set(drainedIps);
+    const drainedSet = new Set(drainedIps);
     for (const member of members) if (!known.has(member)) known.set(member, '{}');
     const servers = [...known].flatMap(([member, json]): FeatureServer[] => {
       const ip = ipOf(member) ?? member;
       const active = members.includes(member);
-      // One that took itself out of the set is on its way down.
-      if (!active && !out.has(ip)) return [];
-      const { at, found, calls, url } = JSON.parse(json) as Kept;
+      // A server that removed itself from the set is shutting down.
+      if (!active && !drainedSet.has(ip)) return [];
+      const { at, found, calls, url } = JSON.parse(json) as StoredCheckIn;
       return [
         {
-          ...{ member, ip, active },
+          member,
+          ip,
+          active,
           ...(at !== undefined && !found && { lastCheckIn: at }),
           ...(calls !== undefined && { calls }),
           ...(url && { serviceUrl: url }),

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely';
 import type { Tables } from './tables.ts';
 
-/** Those with something to do: registrations to keep, or gateways to ping. */
-export function carriersOf(db: Kysely<Tables>) {
+/** Active carriers that require registration or have gateways to ping. */
+export function selectCarriers(db: Kysely<Tables>) {
   return db
     .selectFrom('voip_carriers as c')
     .leftJoin('accounts as a', 'a.account_sid', 'c.account_sid')
@@ -41,8 +41,8 @@ export function carriersOf(db: Kysely<Tables>) {
     .execute();
 }
 
-/** What their requests go to. */
-export function gatewaysOf(db: Kysely<Tables>) {
+/** Outbound active gateways of active carriers, to register with or to ping. */
+export function selectGateways(db: Kysely<Tables>) {
   return db
     .selectFrom('sip_gateways as g')
     .innerJoin('voip_carriers as c', 'c.voip_carrier_sid', 'g.voip_carrier_sid')
@@ -63,5 +63,5 @@ export function gatewaysOf(db: Kysely<Tables>) {
     .execute();
 }
 
-export type CarrierRow = Awaited<ReturnType<typeof carriersOf>>[number];
-export type GatewayRow = Awaited<ReturnType<typeof gatewaysOf>>[number];
+export type CarrierRow = Awaited<ReturnType<typeof selectCarriers>>[number];
+export type GatewayRow = Awaited<ReturnType<typeof selectGateways>>[number];

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import type { Gateway, Trunk } from '../../ports/carriers.ts';
+import { unbracketed } from '../../sip/ip.ts';
 import type { OutboundTransport } from '../../sip/next-hop.ts';
 import type { CarrierRow, GatewayRow } from './carrier-queries.ts';
 
-/** A row from which no gateway can be made; the message says why, for people. */
+/** A row that makes no usable gateway; its message is logged. */
 export class CarrierRowError extends Error {
   override readonly name = 'CarrierRowError';
 }
@@ -14,14 +15,14 @@ const TRANSPORTS: Readonly<Record<string, OutboundTransport>> = {
   tls: 'tls',
   'tls/srtp': 'tls',
 };
-/** What can stand in a SIP URI as a host, underscore included, as in many a private zone. */
+/** Host names as in SIP URIs, plus the underscore of private zones. */
 const NAME = /^[a-z0-9_.-]{1,253}$/i;
 
 /** @throws CarrierRowError */
 export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
   const transport = TRANSPORTS[text(row.protocol)?.toLowerCase() ?? 'udp'];
   if (!transport) throw new CarrierRowError('its protocol is not known');
-  const host = text(row.ipv4)?.replace(/^\[|\]$/g, '') ?? '';
+  const host = unbracketed(text(row.ipv4) ?? '');
   if (isIP(host) === 0 && !NAME.test(host)) throw new CarrierRowError('its address is neither an address nor a name');
   const port = row.port ?? 0;
   if (port < 0 || port > 65_535) throw new CarrierRowError('its port is out of range');
@@ -51,7 +52,7 @@ export function trunkOf(carrier: CarrierRow, row: GatewayRow): Trunk {
     ...gateway,
     trunkType: carrier.trunk_type === 'reg' || carrier.trunk_type === 'auth' ? carrier.trunk_type : 'static_ip',
     username,
-    // Not trimmed: blanks may be part of it.
+    // Not trimmed: blanks may be part of a password.
     ...(carrier.register_password && { password: carrier.register_password }),
     realm: text(carrier.register_sip_realm) ?? gateway.host,
     ...(fromUser && { fromUser }),
@@ -62,7 +63,7 @@ export function trunkOf(carrier: CarrierRow, row: GatewayRow): Trunk {
   };
 }
 
-/** Without the blanks around it that people type; undefined for nothing. */
+/** Trimmed; undefined when empty. */
 function text(value: string | null): string | undefined {
   return value?.trim() || undefined;
 }

@@ -3,39 +3,35 @@ import pLimit from 'p-limit';
 import type { Logger } from '../../lib/logger.ts';
 import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../ports/carriers.ts';
 import { Unavailable } from '../../ports/errors.ts';
-import { answer } from './answer.ts';
-import { carriersOf, gatewaysOf } from './carrier-queries.ts';
+import { selectCarriers, selectGateways } from './carrier-queries.ts';
 import { CarrierRowError, gatewayOf, trunkOf } from './carrier-rows.ts';
 import { registerStatusJson } from './register-status.ts';
+import { runQuery } from './run-query.ts';
 import type { Tables } from './tables.ts';
 
-/** All carriers at once; ten thousand take MySQL a fraction of it. Milliseconds. */
 const READ_TIMEOUT_MS = 10_000;
-/** From the call to its end, waiting for its turn included, milliseconds. */
+/** Includes the wait for a free slot. */
 const WRITE_TIMEOUT_MS = 10_000;
-/** Writes at a time: half of a pool as it is by default, the rest is for phones that wait. */
-const WRITES_AT_A_TIME = 5;
-/** More than that many cannot have their turn in time. */
+/** Half of the default pool; the rest is left for REGISTER. */
+const MAX_CONCURRENT_WRITES = 5;
 const MAX_WAITING_WRITES = 20_000;
 
-/** Carriers and gateways in the platform's tables, on MySQL or SQLite. */
 export class SqlCarriers implements CarrierDirectory {
-  readonly #turns = pLimit(WRITES_AT_A_TIME);
-  /** What was wrong with which row at the last read, so that each is said once. As many as there are such rows. */
+  readonly #writes = pLimit(MAX_CONCURRENT_WRITES);
+  /** Unusable rows of the last read: gateway sid → reason. Each is logged once. */
   #faults = new Map<string, string>();
 
   constructor(
     private readonly reader: Kysely<Tables>,
     private readonly writer: Kysely<Tables>,
-    /** 'MySQL' or 'SQLite', for people. */
     private readonly service: string,
     private readonly logger: Logger,
   ) {}
 
   async read(): Promise<Carriers> {
-    const [carriers, gateways] = await answer(
+    const [carriers, gateways] = await runQuery(
       this.service,
-      Promise.all([carriersOf(this.reader), gatewaysOf(this.reader)]),
+      Promise.all([selectCarriers(this.reader), selectGateways(this.reader)]),
       READ_TIMEOUT_MS,
     );
     const bySid = new Map(carriers.map((carrier) => [carrier.voip_carrier_sid, carrier]));
@@ -53,13 +49,13 @@ export class SqlCarriers implements CarrierDirectory {
     const pinged = [];
     for (const row of gateways) {
       const carrier = bySid.get(row.voip_carrier_sid);
-      // Its account is not active, or it has come between the two queries.
+      // Its account is inactive, or the carrier was added between the two queries.
       if (!carrier) continue;
       const sid = row.sip_gateway_sid;
       if (row.send_options_ping) pinged.push(...usable(sid, () => gatewayOf(carrier, row)));
       if (carrier.requires_register) trunks.push(...usable(sid, () => trunkOf(carrier, row)));
     }
-    this.#complain(faults);
+    this.#logNew(faults);
     const sipDomain = carriers[0]?.sip_domain_name;
     return { trunks, pinged, ...(sipDomain && { sipDomain }) };
   }
@@ -94,21 +90,21 @@ export class SqlCarriers implements CarrierDirectory {
     );
   }
 
-  /** In its turn, unless that comes too late. */
+  /** Waits for a free slot; skips the query when the wait has timed out. */
   async #write(query: () => Promise<unknown>): Promise<void> {
-    if (this.#turns.pendingCount >= MAX_WAITING_WRITES) throw new Unavailable(this.service, 'too many writes wait');
-    let givenUp = false;
-    const turn = this.#turns(async () => {
-      if (!givenUp) await query();
+    if (this.#writes.pendingCount >= MAX_WAITING_WRITES) throw new Unavailable(this.service, 'too many writes wait');
+    let timedOut = false;
+    const write = this.#writes(async () => {
+      if (!timedOut) await query();
     });
     try {
-      await answer(this.service, turn, WRITE_TIMEOUT_MS);
+      await runQuery(this.service, write, WRITE_TIMEOUT_MS);
     } finally {
-      givenUp = true;
+      timedOut = true;
     }
   }
 
-  #complain(faults: Map<string, string>): void {
+  #logNew(faults: Map<string, string>): void {
     for (const [gatewaySid, why] of faults)
       if (this.#faults.get(gatewaySid) !== why)
         this.logger.warn({ gatewaySid, why }, 'gateway left out until its row is put right');

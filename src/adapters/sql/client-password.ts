@@ -2,10 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/**
- * The cipher under which the platform keeps its clients' passwords: AES-256-CBC, or CTR in old systems; the key is the
- * first 32 characters of base64(SHA-256(secret)), as ASCII.
- */
+/** AES-256-CBC, or CTR in older systems; the key is the first 32 characters of base64(SHA-256(secret)), as ASCII. */
 export class ClientPasswordCipher {
   readonly #key: string;
   readonly #algorithm: string;
@@ -22,14 +19,14 @@ export class ClientPasswordCipher {
     return JSON.stringify({ iv: iv.toString('hex'), content: content.toString('hex') });
   }
 
-  /** undefined for what was not encrypted under this secret, as far as that can be seen. */
+  /** @returns undefined when the text was, recognisably, not encrypted with this secret */
   decrypt(stored: string): string | undefined {
     try {
       const { iv, content }: { iv: string; content: string } = JSON.parse(stored);
       const decipher = createDecipheriv(this.#algorithm, this.#key, Buffer.from(iv, 'hex'));
       return utf8.decode(Buffer.concat([decipher.update(Buffer.from(content, 'hex')), decipher.final()]));
     } catch {
-      return undefined; // no JSON, wrong length, wrong padding, no text: all say "not ours"
+      return undefined; // invalid JSON, length, padding or UTF-8
     }
   }
 }

@@ -2,18 +2,15 @@ import type { Kysely } from 'kysely';
 import type { Logger } from '../../lib/logger.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Account, Client, Directory } from '../../ports/directory.ts';
-import { answer } from './answer.ts';
 import type { ClientPasswordCipher } from './client-password.ts';
+import { runQuery } from './run-query.ts';
 import type { Tables } from './tables.ts';
 
-/** A row that takes longer is no use to a phone that waits, milliseconds. */
 const QUERY_TIMEOUT_MS = 3000;
 
-/** Accounts and clients in the platform's tables, on MySQL or SQLite. */
 export class SqlDirectory implements Directory {
   constructor(
     private readonly db: Kysely<Tables>,
-    /** 'MySQL' or 'SQLite', for people. */
     private readonly service: string,
     private readonly cipher: ClientPasswordCipher,
     private readonly clock: Clock,
@@ -26,7 +23,7 @@ export class SqlDirectory implements Directory {
   }
 
   async client(accountSid: string, username: string): Promise<Client | undefined> {
-    const row = await this.#ask(
+    const row = await this.#run(
       this.db
         .selectFrom('clients')
         .select([
@@ -62,7 +59,7 @@ export class SqlDirectory implements Directory {
   }
 
   async deviceLimit(account: Account): Promise<number> {
-    const rows = await this.#ask(
+    const rows = await this.#run(
       this.db
         .selectFrom('account_subscriptions as s')
         .innerJoin('account_products as ap', 'ap.account_subscription_sid', 's.account_subscription_sid')
@@ -72,7 +69,7 @@ export class SqlDirectory implements Directory {
         .where('s.pending', '=', 0)
         .execute(),
     );
-    // The end is compared here, because SQLite keeps dates as text and MySQL as what its driver makes of them.
+    // Compared here, because dates are text in SQLite and Date objects from MySQL.
     const now = this.clock.now();
     let limit = 0;
     for (const { category, quantity, effective_end_date } of rows) {
@@ -84,7 +81,7 @@ export class SqlDirectory implements Directory {
   }
 
   async #account(realm: string): Promise<Account | undefined> {
-    const row = await this.#ask(
+    const row = await this.#run(
       this.db
         .selectFrom('accounts as a')
         .leftJoin('webhooks as w', 'w.webhook_sid', 'a.registration_hook_sid')
@@ -121,7 +118,7 @@ export class SqlDirectory implements Directory {
     };
   }
 
-  #ask<T>(query: Promise<T>): Promise<T> {
-    return answer(this.service, query, QUERY_TIMEOUT_MS);
+  #run<T>(query: Promise<T>): Promise<T> {
+    return runQuery(this.service, query, QUERY_TIMEOUT_MS);
   }
 }

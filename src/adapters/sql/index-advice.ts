@@ -1,22 +1,17 @@
 import type { Config } from '../../config/index.ts';
+import { withDeadline } from '../../lib/deadline.ts';
+import { systemTimers } from '../../lib/timers.ts';
 import { openMysql } from './mysql.ts';
 
 const STATEMENT = 'CREATE INDEX clients_account_sid_username ON clients (account_sid, username);';
-/** Advice is not worth a longer wait, milliseconds. */
-const PATIENCE_MS = 3000;
+const TIMEOUT_MS = 3000;
 
-/**
- * Looks whether MySQL can find a client by name without reading all of its account. Never fails: a database that is not
- * there is said so.
- * @returns lines for a person; none when all is well
- */
+/** Checks for the index that client lookups need. Never rejects. @returns lines to print; none when all is well */
 export async function indexAdvice(config: Config['mysql']): Promise<string[]> {
   const { pool } = openMysql(config, config.reader);
-  const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new Error('no answer in time')), PATIENCE_MS);
   try {
     const query = pool.promise().query("SHOW INDEX FROM clients WHERE Column_name = 'username' AND Seq_in_index <= 2");
-    const [rows] = await Promise.race([query, deadline.promise]);
+    const [rows] = await withDeadline(query, TIMEOUT_MS, () => new Error('no answer in time'), systemTimers);
     if (Array.isArray(rows) && rows.length > 0) return [];
     return [
       'advice: the table clients has no index on username, so each client that is looked up for the first time costs',
@@ -27,7 +22,6 @@ export async function indexAdvice(config: Config['mysql']): Promise<string[]> {
     const why = error instanceof Error ? error.message : String(error);
     return [`note: MySQL could not be asked for its indexes (${why})`];
   } finally {
-    clearTimeout(timer);
     pool.end(() => {});
   }
 }

@@ -5,10 +5,9 @@ import type { Config } from '../../config/index.ts';
 import type { Tables } from './tables.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
-/** Queries that wait for a connection; lookups of one name share one query, so more means MySQL hangs. */
-const MAX_WAITING = 1000;
+const MAX_WAITING_QUERIES = 1000;
 
-/** Opens a pool of connections to one MySQL server; nothing connects before the first query. */
+/** Creates a connection pool for one MySQL server. The first query connects. */
 export function openMysql(
   config: Config['mysql'],
   server: Config['mysql']['reader'],
@@ -21,7 +20,7 @@ export function openMysql(
     database: server.database,
     connectionLimit: server.connectionLimit,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    queueLimit: MAX_WAITING,
+    queueLimit: MAX_WAITING_QUERIES,
     enableKeepAlive: true,
     timezone: 'Z',
     ...(usesTls(config) && {
@@ -36,7 +35,7 @@ export function openMysql(
   return { pool, db: new Kysely<Tables>({ dialect: new MysqlDialect({ pool }) }) };
 }
 
-/** Opens the pool that writes go to; undefined when that is the reader's server. */
+/** Creates the pool for writes; undefined when writes go to the reader's server. */
 export function openMysqlWriter(config: Config['mysql']): { pool: Pool; db: Kysely<Tables> } | undefined {
   const { host, user, password, database } = config.writer;
   return host && user && password && database ? openMysql(config, config.writer) : undefined;

@@ -1,18 +1,18 @@
 import type { RegisterStatus } from '../../ports/carriers.ts';
 
-/** The width of voip_carriers.register_status, characters. */
+/** Width of voip_carriers.register_status, characters. */
 const MAX_LENGTH = 4096;
-/** So much of a reason is kept: nobody reads more, and with up to six characters of JSON for each it leaves room. */
+/** JSON may need six characters for each of these, which still leaves room for the other fields. */
 const MAX_REASON_LENGTH = 500;
 
-/** The JSON that the webapp shows, at most 4096 characters. */
+/** Leaves out Call-ID and CSeq if the JSON would exceed {@link MAX_LENGTH}. */
 export function registerStatusJson(status: RegisterStatus): string {
-  const json = JSON.stringify({ ...status, reason: cut(status.reason) });
+  const json = JSON.stringify({ ...status, reason: truncate(status.reason) });
   if (json.length <= MAX_LENGTH) return json;
   const { callId: _callId, cseq: _cseq, ...rest } = status;
-  return JSON.stringify({ ...rest, reason: cut(status.reason) });
+  return JSON.stringify({ ...rest, reason: truncate(status.reason) });
 }
 
-function cut(text: string): string {
+function truncate(text: string): string {
   return text.length <= MAX_REASON_LENGTH ? text : `${text.slice(0, MAX_REASON_LENGTH - 1)}…`.toWellFormed();
 }

@@ -2,28 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { SbcAddresses } from '../../ports/sbc-addresses.ts';
 import type { SbcAddress } from '../../sip/hostports.ts';
-import { answer } from './answer.ts';
+import { runQuery } from './run-query.ts';
 import type { Tables } from './tables.ts';
 
-/** For the whole transaction, other sidecars' turns included, milliseconds. */
+/** For the transaction and its retries. */
 const TIMEOUT_MS = 10_000;
-/** Two that both find no row of an address wait for each other; MySQL ends one of them, whose next try finds it. */
+/** Two sidecars that insert the same address deadlock; MySQL aborts one, which finds the row when it retries. */
 const MAX_ATTEMPTS = 5;
 const now = sql<string>`NOW()`;
 
-/**
- * The addresses in MySQL. Times are the database's own, as earlier sidecars write and compare them. A row belongs to an
- * address, whatever its ports: they may change.
- */
+/** One row per IP. Times are those of the MySQL server, as earlier jambonz sidecars write and compare them. */
 export class MysqlSbcAddresses implements SbcAddresses {
   constructor(private readonly db: Kysely<Tables>) {}
 
   announce(addresses: readonly SbcAddress[], deadSeconds: number): Promise<void> {
-    return answer('MySQL', this.#announce(addresses, deadSeconds), TIMEOUT_MS);
+    return runQuery('MySQL', this.#announce(addresses, deadSeconds), TIMEOUT_MS);
   }
 
   async #announce(addresses: readonly SbcAddress[], deadSeconds: number): Promise<void> {
-    // Under which the locks of `put` cover the rows that are not there, too.
+    // With this isolation level `put` also locks the gap where a missing row would be.
     const transaction = this.db.transaction().setIsolationLevel('repeatable read');
     for (let attempt = 1; ; attempt++) {
       try {
@@ -33,7 +30,6 @@ export class MysqlSbcAddresses implements SbcAddresses {
             .deleteFrom('sbc_addresses')
             .where((eb) =>
               eb.or([
-                // Nobody renews it.
                 eb('last_updated', 'is', null),
                 eb('last_updated', '<', sql<string>`DATE_SUB(NOW(), INTERVAL ${deadSeconds} SECOND)`),
               ]),
@@ -49,7 +45,7 @@ export class MysqlSbcAddresses implements SbcAddresses {
 
 async function put(trx: Transaction<Tables>, { ip, port, tlsPort, wssPort }: SbcAddress): Promise<void> {
   const columns = { port, tls_port: tlsPort ?? null, wss_port: wssPort ?? null, last_updated: now };
-  const known = await trx
+  const existing = await trx
     .selectFrom('sbc_addresses')
     .select('sbc_address_sid')
     .where('ipv4', '=', ip)
@@ -57,8 +53,12 @@ async function put(trx: Transaction<Tables>, { ip, port, tlsPort, wssPort }: Sbc
     .limit(1)
     .forUpdate()
     .executeTakeFirst();
-  if (known)
-    await trx.updateTable('sbc_addresses').set(columns).where('sbc_address_sid', '=', known.sbc_address_sid).execute();
+  if (existing)
+    await trx
+      .updateTable('sbc_addresses')
+      .set(columns)
+      .where('sbc_address_sid', '=', existing.sbc_address_sid)
+      .execute();
   else
     await trx
       .insertInto('sbc_addresses')

@@ -2,7 +2,7 @@ import type { Database } from 'bun:sqlite';
 import { Kysely, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely';
 import type { Tables } from './tables.ts';
 
-/** Kysely over bun:sqlite, whose statements lack only the `reader` that Kysely's dialect asks for. */
+/** Kysely on bun:sqlite, whose statements lack the property `reader` that Kysely's dialect requires. */
 export function kyselyOver(database: Database): Kysely<Tables> {
   const shim: SqliteDatabase = {
     close: () => database.close(),

@@ -1,4 +1,4 @@
-/** The columns of the platform's tables that we use, for Kysely. Booleans are 0 or 1. */
+/** The columns that we use of the platform's tables. Booleans are 0 or 1. */
 export interface Tables {
   accounts: {
     account_sid: string;

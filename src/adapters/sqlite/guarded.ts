@@ -1,6 +1,6 @@
 import { Unavailable } from '../../ports/errors.ts';
 
-/** Runs statements; throws {@link Unavailable} when SQLite could not carry them out. */
+/** Runs statements. @throws Unavailable when SQLite fails */
 export function guarded<T>(work: () => T): T {
   try {
     return work();

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/timers.ts';
 import type { Lease } from '../../ports/lease.ts';
 import { guarded } from './guarded.ts';
 
-/** The lease among the processes that share one database. Each step is one statement. */
+/** Each operation is one statement, and so atomic among the processes that share the database. */
 export class SqliteLease implements Lease {
   constructor(
     private readonly database: Database,
@@ -16,7 +16,10 @@ export class SqliteLease implements Lease {
     return this.#changes(
       `INSERT INTO leases (name, token, expiry) VALUES (?1, ?2, ?3)
        ON CONFLICT (name) DO UPDATE SET token = ?2, expiry = ?3 WHERE expiry <= ?4`,
-      ...[this.clusterId, token, now + lengthMs, now],
+      this.clusterId,
+      token,
+      now + lengthMs,
+      now,
     );
   }
 
@@ -24,7 +27,10 @@ export class SqliteLease implements Lease {
     const now = this.clock.now();
     return this.#changes(
       'UPDATE leases SET expiry = ?3 WHERE name = ?1 AND token = ?2 AND expiry > ?4',
-      ...[this.clusterId, token, now + lengthMs, now],
+      this.clusterId,
+      token,
+      now + lengthMs,
+      now,
     );
   }
 

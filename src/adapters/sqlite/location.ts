@@ -10,27 +10,29 @@ import type {
   Update,
   UpdateOutcome,
 } from '../../ports/location.ts';
-import { bindingToJson, liveBindings } from '../binding-json.ts';
+import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
-/** Expired AORs and nonces are swept by this many at a time, with every commit. */
-const SWEEP = 100;
-/** Updates that wait for the next commit. Thousands a second are committed; more than this means it does not happen. */
-const MAX_QUEUE = 10_000;
+/** At most this many expired AORs, and as many nonces, are deleted with each commit. */
+const SWEEP_LIMIT = 100;
+const MAX_PENDING_CHANGES = 10_000;
 
-/** A change that waits for the next commit. */
-interface Waiting {
-  /** Makes it, within the transaction. @returns what tells its caller, once it is on disk */
+interface PendingChange {
+  /** Runs within the transaction. @returns a function to call after the commit, which resolves the caller's promise */
   readonly apply: (now: number) => () => void;
   readonly reject: (error: Error) => void;
 }
 
-/**
- * The bindings in SQLite. All updates that arrive in one turn of the event loop share one transaction, and with it the
- * one sync to disk that makes each of them a promise.
- */
+interface PendingLookup {
+  readonly read: (now: number) => AorState;
+  readonly resolve: (state: AorState) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Updates that arrive in one turn of the event loop share one transaction, and so one sync to disk. */
 export class SqliteLocationService implements LocationService {
-  #queue: Waiting[] = [];
+  #queue: PendingChange[] = [];
+  #lookups: PendingLookup[] = [];
   readonly #sql: ReturnType<typeof statements>;
 
   constructor(
@@ -40,19 +42,34 @@ export class SqliteLocationService implements LocationService {
     this.#sql = statements(database);
   }
 
-  /** Forgets all that expired while nobody was there; later ones go with the updates that come. */
+  /** Deletes all that expired while the process was down. Commits delete what expires later. */
   sweepAll(): void {
     const sweep = this.database.transaction(() => this.#sweep(this.clock.now()));
-    while (sweep() === SWEEP);
+    while (sweep() === SWEEP_LIMIT);
   }
 
-  async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
-    const now = this.clock.now();
-    return guarded(() => ({
-      bindings: this.#live(nameOf(aor), now),
+  lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
+    const read = (now: number): AorState => ({
+      bindings: this.#live(nameOf(aor), now).map(({ binding }) => binding),
       aorsInRealm: countRealm ? this.#countRealm(aor.realm, now) : 0,
       lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
-    }));
+    });
+    return new Promise((resolve, reject) => {
+      if (this.#lookups.push({ read, resolve, reject }) === 1) setImmediate(() => this.#read());
+    });
+  }
+
+  /** Reads for every lookup of this turn of the event loop in one transaction: its locks cost more than a read. */
+  #read(): void {
+    const batch = this.#lookups;
+    this.#lookups = [];
+    const now = this.clock.now();
+    try {
+      const states = guarded(this.database.transaction(() => batch.map(({ read }) => read(now))));
+      for (const [i, state] of states.entries()) batch[i]?.resolve(state);
+    } catch (error) {
+      for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   update(update: Update): Promise<UpdateOutcome> {
@@ -62,14 +79,17 @@ export class SqliteLocationService implements LocationService {
   removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
     return this.#durably((now) => {
       const before = this.#live(nameOf(aor), now);
-      const after = before.filter((b) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil);
+      const after = before.filter(
+        ({ binding: b }) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil,
+      );
       if (after.length < before.length) this.#store(nameOf(aor), aor.realm, before, after);
       return before.length - after.length;
     });
   }
 
   #durably<T>(change: (now: number) => T): Promise<T> {
-    if (this.#queue.length >= MAX_QUEUE) return Promise.reject(new Unavailable('SQLite', 'too many updates wait'));
+    if (this.#queue.length >= MAX_PENDING_CHANGES)
+      return Promise.reject(new Unavailable('SQLite', 'too many updates wait'));
     return new Promise((resolve, reject) => {
       const apply = (now: number) => {
         const outcome = change(now);
@@ -84,13 +104,13 @@ export class SqliteLocationService implements LocationService {
     this.#queue = [];
     const now = this.clock.now();
     try {
-      const tell = guarded(
+      const resolvers = guarded(
         this.database.transaction(() => {
           this.#sweep(now);
           return batch.map(({ apply }) => apply(now));
         }),
       );
-      for (const each of tell) each();
+      for (const resolve of resolvers) resolve();
     } catch (error) {
       for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
     }
@@ -101,15 +121,16 @@ export class SqliteLocationService implements LocationService {
 
     const name = nameOf(aor);
     const before = this.#live(name, now);
-    const goes = (b: Binding) =>
+    const isReplacedOrRemoved = (b: Binding) =>
       remove === 'all' ||
       remove.includes(b.key) ||
       save.some((s) => s.key === b.key) ||
       (save.length > 0 && maxContacts === 1);
-    if (before.some((b) => goes(b) && b.callId === callId && cseq <= b.cseq))
+    if (before.some(({ binding: b }) => isReplacedOrRemoved(b) && b.callId === callId && cseq <= b.cseq))
       return { ok: false, refusal: 'out-of-order' };
 
-    const after = [...save, ...before.filter((b) => !goes(b))].sort((a, b) => b.savedAt - a.savedAt);
+    const kept = before.filter(({ binding }) => !isReplacedOrRemoved(binding));
+    const after = [...rankBindings(save), ...kept].sort(compareBindings);
     if (save.length > 0 && after.length > maxContacts) return { ok: false, refusal: 'too-many-contacts' };
     const isNew = save.length > 0 && before.length === 0;
     if (isNew && maxAorsInRealm !== undefined && this.#countRealm(aor.realm, now) >= maxAorsInRealm)
@@ -117,42 +138,42 @@ export class SqliteLocationService implements LocationService {
 
     if (nonce) this.#sql.setNonce.run(nonce.id, nonce.count, nonce.expiresAt);
     if (save.length > 0 || after.length !== before.length) this.#store(name, aor.realm, before, after);
-    return { ok: true, bindings: after };
+    return { ok: true, bindings: after.map(({ binding }) => binding) };
   }
 
-  #store(name: string, realm: string, before: readonly Binding[], after: readonly Binding[]): void {
-    for (const b of before) if (!after.includes(b)) this.#sql.deleteBinding.run(name, b.key);
-    for (const b of after) if (!before.includes(b)) this.#sql.setBinding.run(name, b.key, bindingToJson(b));
-    const known = this.#sql.aor.get(name) !== null;
+  #store(name: string, realm: string, before: readonly StoredBinding[], after: readonly StoredBinding[]): void {
+    for (const b of before) if (!after.includes(b)) this.#sql.deleteBinding.run(name, b.binding.key);
+    for (const b of after) if (!before.includes(b)) this.#sql.setBinding.run(name, b.binding.key, bindingToJson(b));
+    const exists = this.#sql.aor.get(name) !== null;
     if (after.length === 0) {
-      if (known) this.#forget(name, realm);
+      if (exists) this.#deleteAor(name, realm);
       return;
     }
-    this.#sql.setAor.run(name, realm, Math.max(...after.map((b) => b.expiryTime)));
-    if (!known) this.#sql.addToRealm.run(realm, 1);
+    this.#sql.setAor.run(name, realm, Math.max(...after.map((b) => b.binding.expiryTime)));
+    if (!exists) this.#sql.addToRealm.run(realm, 1);
   }
 
-  #live(name: string, now: number): Binding[] {
+  #live(name: string, now: number): StoredBinding[] {
     return liveBindings(
       this.#sql.bindings.all(name).map((row) => row.json),
       now,
     );
   }
 
-  /** The count as kept, less the few that have expired since the last sweep. */
+  /** The stored count minus the AORs that expired since the last sweep. */
   #countRealm(realm: string, now: number): number {
     const expired = this.#sql.expiredInRealm.get(now, realm)?.aors ?? 0;
     return (this.#sql.realm.get(realm)?.aors ?? 0) - expired;
   }
 
-  /** @returns how much of a kind it found; {@link SWEEP}: there may be more */
+  /** Deletes up to {@link SWEEP_LIMIT} expired AORs and nonces. @returns the larger of the two numbers */
   #sweep(now: number): number {
-    const expired = this.#sql.expiredAors.all(now, SWEEP);
-    for (const { aor, realm } of expired) this.#forget(aor, realm);
-    return Math.max(expired.length, this.#sql.sweepNonces.run(now, SWEEP).changes);
+    const expired = this.#sql.expiredAors.all(now, SWEEP_LIMIT);
+    for (const { aor, realm } of expired) this.#deleteAor(aor, realm);
+    return Math.max(expired.length, this.#sql.sweepNonces.run(now, SWEEP_LIMIT).changes);
   }
 
-  #forget(name: string, realm: string): void {
+  #deleteAor(name: string, realm: string): void {
     this.#sql.deleteBindings.run(name);
     this.#sql.deleteAor.run(name);
     this.#sql.addToRealm.run(realm, -1);

@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { SCHEMA } from './schema.ts';
 
 /**
- * Opens, and makes when it is not there, the database of embedded mode.
- * @param directory made with mode 0700
- * @param durable true: a sync at every commit, so that what is committed survives the process and the power. False: it
- * survives the process, and is some hundred times cheaper; for what is written again soon anyway
+ * Opens or creates the database of embedded mode; creates `directory` with mode 0700.
+ * @param durable sync to disk at every commit, to survive a power failure; about a hundred times slower
  */
 export function openSqlite(directory: string, { durable = true } = {}): Database {
   mkdirSync(directory, { recursive: true, mode: 0o700 });

@@ -1,10 +1,10 @@
 import type { Database } from 'bun:sqlite';
 import { randomUUID } from 'node:crypto';
-import { gatewayKey, type ProvisionedCarrier, type ProvisionedGateway } from '../../provision/carrier-syntax.ts';
+import { gatewayKey, type ProvisionedCarrier, type ProvisionedGateway } from '../../ports/provisioning.ts';
 
 /**
- * Makes the carriers in SQLite be those of a provisioning file; call it inside a transaction. Those that it still names
- * keep their sid, their gateways' sids and what is known of their registration.
+ * Replaces all carriers and gateways; call it inside a transaction. Carriers and gateways that stay keep their sids, and
+ * carriers their register status.
  * @param accounts sids by realm
  */
 export function applyCarriers(
@@ -17,8 +17,8 @@ export function applyCarriers(
   for (const carrier of carriers) {
     const carrierSid = known.carriers.get(carrier.name) ?? randomUUID();
     kept.add(carrierSid);
-    putCarrier(database, carrierSid, carrier, carrier.account && accounts.get(carrier.account));
-    for (const gateway of carrier.gateway) {
+    putCarrier(database, carrierSid, carrier, carrier.accountRealm && accounts.get(carrier.accountRealm));
+    for (const gateway of carrier.gateways) {
       const gatewaySid = known.gateways.get(`${carrierSid} ${gatewayKey(gateway)}`) ?? randomUUID();
       kept.add(gatewaySid);
       putGateway(database, gatewaySid, carrierSid, gateway);
@@ -30,7 +30,7 @@ export function applyCarriers(
     if (!kept.has(sid)) database.query('DELETE FROM voip_carriers WHERE voip_carrier_sid = ?').run(sid);
 }
 
-/** Carriers by name, gateways by their carrier's sid and what makes them the same. */
+/** The sids of carriers by name, and of gateways by `<carrier sid> <gateway key>`. */
 function knownSids(database: Database) {
   const carriers = database.query<{ sid: string; name: string }, []>(
     'SELECT voip_carrier_sid AS sid, name FROM voip_carriers',
@@ -59,16 +59,16 @@ function putCarrier(
     voip_carrier_sid: sid,
     name: carrier.name,
     account_sid: accountSid ?? null,
-    is_active: carrier.active,
+    is_active: carrier.isActive,
     requires_register: register !== undefined,
     register_username: register?.username ?? null,
     register_sip_realm: register?.realm ?? null,
     register_password: register?.password ?? null,
-    register_from_user: carrier.from_user ?? null,
-    register_from_domain: carrier.from_domain ?? null,
-    register_public_ip_in_contact: carrier.public_ip_in_contact,
-    outbound_sip_proxy: carrier.outbound_proxy ?? null,
-    trunk_type: carrier.trunk_type,
+    register_from_user: carrier.fromUser ?? null,
+    register_from_domain: carrier.fromDomain ?? null,
+    register_public_ip_in_contact: carrier.publicIpInContact,
+    outbound_sip_proxy: carrier.outboundProxy ?? null,
+    trunk_type: carrier.trunkType,
   });
 }
 
@@ -79,14 +79,14 @@ function putGateway(database: Database, sid: string, carrierSid: string, gateway
     ipv4: gateway.host,
     port: gateway.port ?? null,
     outbound: true,
-    is_active: gateway.active,
-    send_options_ping: gateway.options_ping,
+    is_active: gateway.isActive,
+    send_options_ping: gateway.optionsPing,
     use_sips_scheme: gateway.sips,
     protocol: gateway.protocol,
   });
 }
 
-/** Inserts a row, or gives these columns of the one that is there these values; the first column is the key. */
+/** Inserts a row, or updates these columns of the existing one; the first column is the key. */
 function put(database: Database, table: string, row: Readonly<Record<string, string | number | boolean | null>>): void {
   const columns = Object.keys(row);
   const updates = columns.slice(1).map((column) => `${column} = excluded.${column}`);

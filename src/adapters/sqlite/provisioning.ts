@@ -1,60 +1,79 @@
 import type { Database } from 'bun:sqlite';
 import { randomUUID } from 'node:crypto';
-import type { ProvisionedAccount, Provisioning } from '../../provision/file.ts';
+import type { ProvisionedAccount, Provisioning, ProvisioningStore } from '../../ports/provisioning.ts';
 import type { ClientPasswordCipher } from '../sql/client-password.ts';
 import { applyCarriers } from './provisioned-carriers.ts';
 
-/**
- * Makes the accounts and carriers in SQLite be those of a provisioning file, wholly or not at all. Those that it still
- * names keep their sid, and with it their identity in logs and alerts.
- */
-export function applyProvisioning(
-  database: Database,
-  cipher: ClientPasswordCipher,
-  { account, carrier }: Provisioning,
-): void {
-  database.transaction(() => {
-    const known = database.query<{ account_sid: string; sip_realm: string }, []>(
-      'SELECT account_sid, sip_realm FROM accounts',
-    );
-    const before = new Map(known.all().map((row) => [row.sip_realm.toLowerCase(), row.account_sid]));
-    const sids = new Map<string, string>();
-    database.run('DELETE FROM clients');
-    database.run('DELETE FROM accounts');
-    database.run('DELETE FROM webhooks');
-    for (const each of account) {
-      const sid = before.get(each.realm) ?? randomUUID();
-      sids.set(each.realm, sid);
-      insertAccount(database, cipher, each, sid);
-    }
-    applyCarriers(database, carrier, sids);
-  })();
-}
+export class SqliteProvisioning implements ProvisioningStore {
+  constructor(
+    private readonly database: Database,
+    private readonly cipher: ClientPasswordCipher,
+  ) {}
 
-function insertAccount(
-  database: Database,
-  cipher: ClientPasswordCipher,
-  { realm, active, webhook, client }: ProvisionedAccount,
-  sid: string,
-): void {
-  const webhookSid = webhook ? randomUUID() : null;
-  if (webhook)
-    database
-      .query('INSERT INTO webhooks (webhook_sid, url, method, username, password) VALUES (?, ?, ?, ?, ?)')
-      .run(webhookSid, webhook.url, webhook.method, webhook.username ?? null, webhook.password ?? null);
-  database
-    .query(
-      `INSERT INTO accounts (account_sid, name, sip_realm, registration_hook_sid, is_active, webhook_secret)
-       VALUES (?, ?, ?, ?, ?, ?)`,
-    )
-    .run(sid, realm, realm, webhookSid, active, webhook?.secret ?? null);
-  const insertClient = database.query(
-    `INSERT INTO clients (client_sid, account_sid, is_active, username, password, allow_direct_app_calling,
-       allow_direct_queue_calling, allow_direct_user_calling) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  for (const c of client)
-    insertClient.run(
-      ...[randomUUID(), sid, c.active, c.username, cipher.encrypt(c.password)],
-      ...[c.allow_direct_app_calling, c.allow_direct_queue_calling, c.allow_direct_user_calling],
+  apply({ accounts, carriers }: Provisioning): void {
+    this.database.transaction(() => {
+      const sids = this.#applyAccounts(accounts);
+      applyCarriers(this.database, carriers, sids);
+    })();
+  }
+
+  hasAccounts(): boolean {
+    return this.database.query('SELECT 1 FROM accounts LIMIT 1').get() !== null;
+  }
+
+  clientPassword(realm: string, username: string): string | undefined {
+    const row = this.database
+      .query<{ password: string }, [string, string]>(
+        'SELECT c.password FROM clients c JOIN accounts a USING (account_sid) WHERE a.sip_realm = ? AND c.username = ?',
+      )
+      .get(realm, username);
+    return row ? this.cipher.decrypt(row.password) : undefined;
+  }
+
+  /** @returns sids by realm */
+  #applyAccounts(accounts: readonly ProvisionedAccount[]): Map<string, string> {
+    const known = this.database
+      .query<{ account_sid: string; sip_realm: string }, []>('SELECT account_sid, sip_realm FROM accounts')
+      .all();
+    const before = new Map(known.map((row) => [row.sip_realm.toLowerCase(), row.account_sid]));
+    const sids = new Map<string, string>();
+    this.database.run('DELETE FROM clients');
+    this.database.run('DELETE FROM accounts');
+    this.database.run('DELETE FROM webhooks');
+    for (const account of accounts) {
+      const sid = before.get(account.realm) ?? randomUUID();
+      sids.set(account.realm, sid);
+      this.#insertAccount(sid, account);
+    }
+    return sids;
+  }
+
+  #insertAccount(sid: string, { realm, isActive, webhook, clients }: ProvisionedAccount): void {
+    const webhookSid = webhook ? randomUUID() : null;
+    if (webhook)
+      this.database
+        .query('INSERT INTO webhooks (webhook_sid, url, method, username, password) VALUES (?, ?, ?, ?, ?)')
+        .run(webhookSid, webhook.url, webhook.method, webhook.username ?? null, webhook.password ?? null);
+    this.database
+      .query(
+        `INSERT INTO accounts (account_sid, name, sip_realm, registration_hook_sid, is_active, webhook_secret)
+         VALUES (?, ?, ?, ?, ?, ?)`,
+      )
+      .run(sid, realm, realm, webhookSid, isActive, webhook?.secret ?? null);
+    const insertClient = this.database.query(
+      `INSERT INTO clients (client_sid, account_sid, is_active, username, password, allow_direct_app_calling,
+         allow_direct_queue_calling, allow_direct_user_calling) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
+    for (const { username, password, isActive, grant } of clients)
+      insertClient.run(
+        randomUUID(),
+        sid,
+        isActive,
+        username,
+        this.cipher.encrypt(password),
+        grant.allowDirectAppCalling,
+        grant.allowDirectQueueCalling,
+        grant.allowDirectUserCalling,
+      );
+  }
 }

@@ -4,10 +4,7 @@ import type { SbcAddresses } from '../../ports/sbc-addresses.ts';
 import type { SbcAddress } from '../../sip/hostports.ts';
 import { guarded } from './guarded.ts';
 
-/**
- * The addresses in SQLite. Not through Kysely: its transactions span turns of the event loop, and what the location
- * service commits in between would be part of them.
- */
+/** Not through Kysely: its transactions span turns of the event loop and would include updates of bindings. */
 export class SqliteSbcAddresses implements SbcAddresses {
   constructor(private readonly database: Database) {}
 

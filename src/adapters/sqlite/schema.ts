@@ -1,7 +1,4 @@
-/**
- * The tables of embedded mode. Accounts, clients and carriers have the platform's own table and column names, so that one
- * set of queries serves MySQL and SQLite; NOCASE because MySQL compares so. Bindings are laid out for this process alone.
- */
+/** Tables that the platform has too keep its names and, with NOCASE, its collation, to share queries with MySQL. */
 export const SCHEMA = `
 CREATE TABLE IF NOT EXISTS webhooks (
   webhook_sid TEXT PRIMARY KEY,
@@ -55,7 +52,7 @@ CREATE TABLE IF NOT EXISTS bindings (
   json TEXT NOT NULL,
   PRIMARY KEY (aor, key)
 ) WITHOUT ROWID;
--- One row an AOR that has bindings; expiry is that of its longest one, in ms.
+-- One row per AOR with bindings; expiry is that of the longest one, in ms.
 CREATE TABLE IF NOT EXISTS aors (
   aor TEXT PRIMARY KEY,
   realm TEXT NOT NULL,
@@ -72,7 +69,7 @@ CREATE TABLE IF NOT EXISTS nonces (
   expiry INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS nonces_expiry ON nonces (expiry);
--- Feature and RTP servers that have checked in; at is when they last did, in ms.
+-- at: time of the last check-in, in ms.
 CREATE TABLE IF NOT EXISTS servers (
   kind TEXT NOT NULL,
   member TEXT NOT NULL,

@@ -4,7 +4,7 @@ import type { CheckIn, CheckInOutcome, FeatureServer, ServerKind, ServerPool } f
 import { ipOf } from '../../sip/ip.ts';
 import { guarded } from './guarded.ts';
 
-/** The servers in SQLite. Nobody else reads them here: which ones take calls follows from who is drained. */
+/** A server is active unless its IP is drained; unlike in Redis there is no separate set of active servers. */
 export class SqliteServerPool implements ServerPool {
   readonly #sql: ReturnType<typeof statements>;
 
@@ -22,8 +22,8 @@ export class SqliteServerPool implements ServerPool {
       if (open) this.#sql.save.run(kind, member, ip, this.clock.now(), calls ?? null, serviceUrl ?? null);
       else this.#sql.remove.run(kind, member);
       const members = this.#members(kind);
-      const takesCalls = kind === 'rtp' || this.#sql.isDrained.get(ip) === null;
-      if (known === open || !takesCalls) return { members };
+      const canBeActive = kind === 'rtp' || this.#sql.isDrained.get(ip) === null;
+      if (known === open || !canBeActive) return { members };
       return { members, change: open ? 'joined' : 'left' };
     });
   }
@@ -38,7 +38,7 @@ export class SqliteServerPool implements ServerPool {
   async undrain(ip: string, silentMs: number): Promise<string[]> {
     return this.#atomically(() => {
       const wasDrained = this.#sql.undrain.run(ip).changes > 0;
-      // Drained, a silent one did no harm; now it would take calls until the next expiry.
+      // Otherwise a silent server would be active until the next expiry.
       if (wasDrained) this.#sql.removeSilent.run(ip, this.clock.now() - silentMs);
       return this.#drained();
     });
@@ -55,7 +55,10 @@ export class SqliteServerPool implements ServerPool {
   async featureServers(): Promise<{ servers: FeatureServer[]; drained: string[] }> {
     return this.#atomically(() => ({
       servers: this.#sql.list.all().map(({ member, ip, at, calls, service_url, drained }) => ({
-        ...{ member, ip, active: drained === 0, lastCheckIn: at },
+        member,
+        ip,
+        active: drained === 0,
+        lastCheckIn: at,
         ...(calls !== null && { calls }),
         ...(service_url !== null && { serviceUrl: service_url }),
       })),

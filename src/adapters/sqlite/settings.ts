@@ -1,7 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { randomBytes } from 'node:crypto';
 
-/** The secret of this database: made once, kept beside what it encrypts, in a file that only its owner can read. */
+/** The secret of this database, created on first use. The database file is readable by its owner only. */
 export function ownSecret(database: Database): string {
   database
     .query("INSERT OR IGNORE INTO settings (name, value) VALUES ('secret', ?)")

@@ -1,13 +1,12 @@
-import { everyNode, lastName, type Node } from './tree.ts';
+import { type CommandNode, everyNode, lastName } from './tree.ts';
 
-/** What bash offers for the value of a flag, by its hint. */
+/** compgen options for flag values, by value hint. */
 const ACTIONS: Readonly<Record<string, string>> = { file: '-f', dir: '-d' };
 
-/** A completion script for bash: sub-commands, flags, and files for the flags that take one. */
-export function bash(root: Node): string {
+export function bash(root: CommandNode): string {
   const program = lastName(root);
   const nodes = [...everyNode(root)];
-  const below = (node: Node) => node.path.slice(1).join(' ');
+  const below = (node: CommandNode) => node.path.slice(1).join(' ');
   const paths = nodes.filter((node) => node !== root).map((node) => `'${below(node)}'`);
   const words = nodes.map((node) => {
     const offered = [...node.children.map(lastName), ...[...node.flags.map(({ name }) => `--${name}`), '--help']];

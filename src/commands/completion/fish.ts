@@ -1,7 +1,6 @@
-import { everyNode, lastName, type Node } from './tree.ts';
+import { type CommandNode, everyNode, lastName } from './tree.ts';
 
-/** A completion script for fish: sub-commands and flags with their descriptions. */
-export function fish(root: Node): string {
+export function fish(root: CommandNode): string {
   const program = lastName(root);
   const lines = [...everyNode(root)].flatMap((node) => [
     ...node.children.map((child) => `${complete(node)} -f -a ${lastName(child)} -d ${quoted(child.description)}`),
@@ -34,7 +33,7 @@ complete -c ${program} -l help -d 'Show the usage'
 ${lines.join('\n')}
 `;
 
-  function complete({ path, children }: Node): string {
+  function complete({ path, children }: CommandNode): string {
     const how = children.length > 0 ? 'exactly' : 'under';
     return `complete -c ${program} -n ${quoted(['__sbc_sip_sidecar_at', how, ...path.slice(1)].join(' '))}`;
   }

@@ -1,12 +1,10 @@
 import type { CommandDef } from 'citty';
 import { resolved } from '../run.ts';
 
-/** A command as completion and documentation see it. */
-export interface Node {
-  /** Names from the program's own down to this command's. */
+export interface CommandNode {
   readonly path: readonly string[];
   readonly description: string;
-  readonly children: readonly Node[];
+  readonly children: readonly CommandNode[];
   readonly positionals: readonly Argument[];
   readonly flags: readonly Argument[];
 }
@@ -14,16 +12,16 @@ export interface Node {
 export interface Argument {
   readonly name: string;
   readonly description: string;
-  /** What stands for its value; undefined for a flag that takes none. */
+  /** Placeholder for the value; undefined for a flag without one. */
   readonly value: string | undefined;
   readonly required: boolean;
 }
 
-/** The whole tree of commands, loaded. */
-export async function commandTree(command: CommandDef, above: readonly string[] = []): Promise<Node> {
+/** Loads a command and all its sub-commands. */
+export async function commandTree(command: CommandDef, above: readonly string[] = []): Promise<CommandNode> {
   const meta = await resolved(command.meta);
   const path = [...above, meta?.name ?? ''];
-  const children: Node[] = [];
+  const children: CommandNode[] = [];
   for (const child of Object.values((await resolved(command.subCommands)) ?? {})) {
     const definition: CommandDef | undefined = await resolved(child);
     if (definition) children.push(await commandTree(definition, path));
@@ -43,12 +41,11 @@ export async function commandTree(command: CommandDef, above: readonly string[] 
   };
 }
 
-/** The node and all below it. */
-export function* everyNode(node: Node): Generator<Node> {
+export function* everyNode(node: CommandNode): Generator<CommandNode> {
   yield node;
   for (const child of node.children) yield* everyNode(child);
 }
 
-export function lastName({ path }: Node): string {
+export function lastName({ path }: CommandNode): string {
   return path[path.length - 1] ?? '';
 }

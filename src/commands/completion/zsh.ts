@@ -1,10 +1,10 @@
-import { type Argument, everyNode, lastName, type Node } from './tree.ts';
+import { type Argument, type CommandNode, everyNode, lastName } from './tree.ts';
 
-/** What zsh offers for the value of a flag, by its hint. */
+/** _arguments actions for flag values, by value hint. */
 const ACTIONS: Readonly<Record<string, string>> = { file: '_files', dir: '_files -/' };
 
-/** A completion script for zsh: sub-commands and flags with their descriptions; to be sourced or put into $fpath. */
-export function zsh(root: Node): string {
+/** A zsh completion script, with descriptions, to be sourced or put into $fpath. */
+export function zsh(root: CommandNode): string {
   const functions = [...everyNode(root)].map((node) => (node.children.length > 0 ? group(node) : leaf(node)));
   return `#compdef ${lastName(root)}
 # Completion of ${lastName(root)} for zsh
@@ -18,7 +18,7 @@ fi
 `;
 }
 
-function group(node: Node): string {
+function group(node: CommandNode): string {
   const commands = node.children.map((child) => `    ${quoted(`${lastName(child)}:${child.description}`)}`);
   const cases = node.children.map((child) => `      ${lastName(child)}) ${nameOf(child)} ;;`);
   return `${nameOf(node)}() {
@@ -37,12 +37,11 @@ ${cases.join('\n')}
 `;
 }
 
-function leaf(node: Node): string {
+function leaf(node: CommandNode): string {
   const specs = [...node.flags.map(flag), quoted('--help[Show the usage]'), ...node.positionals.map(positional)];
   return `${nameOf(node)}() {\n  _arguments ${specs.join(' \\\n    ')}\n}\n`;
 }
 
-/** A message is all that zsh has to offer for it. */
 function positional({ description, required }: Argument, index: number): string {
   return quoted(`${index + 1}:${required ? '' : ':'}${escaped(description)}: `);
 }
@@ -53,7 +52,7 @@ function flag({ name, description, value }: Argument): string {
   return quoted(`--${name}=${text}:${escaped(value)}:${ACTIONS[value] ?? ' '}`);
 }
 
-/** Colons and brackets structure what _arguments is given. */
+/** Colons and brackets are syntax in the arguments of _arguments. */
 function escaped(text: string): string {
   return text.replace(/[:[\]]/g, '\\$&');
 }
@@ -62,7 +61,7 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The first one is that of the file in $fpath, as autoload wants it. */
-function nameOf({ path }: Node): string {
+/** autoload requires that the root's function has the name of the file in $fpath. */
+function nameOf({ path }: CommandNode): string {
   return `_${path.join('_')}`;
 }

@@ -3,7 +3,7 @@ import { askSidecar, JSON_FLAG, show } from '../sidecar.ts';
 import { bulleted } from './server.ts';
 
 export default defineCommand({
-  meta: { name: 'active', description: 'List the feature servers that take calls, as ip:port' },
+  meta: { name: 'active', description: 'List the feature servers that accept calls, as ip:port' },
   args: JSON_FLAG,
   async run({ args }) {
     const answer = await askSidecar('fs-available', {});

@@ -1,21 +1,22 @@
 import { defineCommand } from 'citty';
-import type { Success } from '../../admin/answers.ts';
-import { AdminConnection } from '../../admin/client.ts';
+import { AdminClient } from '../../admin/client.ts';
+import type { Success } from '../../admin/protocol.ts';
+import { sleep, systemTimers } from '../../lib/timers.ts';
 import { UsageError } from '../arguments.ts';
 import { duration, readDuration } from '../duration.ts';
-import { complain, json, print, printable } from '../output.ts';
+import { json, print, printable, printError } from '../output.ts';
 import { EXIT } from '../run.ts';
 import { askSidecar, JSON_FLAG, show, socketPath } from '../sidecar.ts';
 import { callsLeft, ProgressLine, waitingFor } from './progress.ts';
 import { outcome, SERVER } from './server.ts';
-import { type End, untilEmpty } from './wait.ts';
+import { type End, waitUntilEmpty } from './wait.ts';
 
 const DEFAULT_TIMEOUT_MS = 600_000;
 
 export default defineCommand({
   meta: {
     name: 'drain',
-    description: 'Take a feature server out of service: it gets no new calls, those it has go on',
+    description: 'Take a feature server out of service: it gets no new calls, existing calls continue',
   },
   args: {
     ...SERVER,
@@ -23,33 +24,32 @@ export default defineCommand({
     timeout: {
       type: 'string',
       valueHint: 'duration',
-      description: 'How long to wait, such as 90s, 10m or 1h; a plain number is seconds. 10m unless given',
+      description: 'Longest wait, such as 90s, 10m or 1h; a plain number is seconds; default 10m',
     },
     ...JSON_FLAG,
   },
   async run({ args }) {
     const timeoutMs = readTimeout(args);
-    const connection = new AdminConnection({ socketPath: socketPath() });
+    const client = new AdminClient({ socketPath: socketPath() });
     try {
-      const answer = await askSidecar('fs-drain', { server: args.server }, connection);
+      const answer = await askSidecar('fs-drain', { server: args.server }, client);
       const done = outcome('Drained', answer.server, answer.drained);
       if (!args.wait) return await show(args, answer, done);
-      if (args.json) return await waitQuietly(connection, answer, timeoutMs);
+      if (args.json) return await waitQuietly(client, answer, timeoutMs);
       await print(done);
-      await waitAndTell(connection, answer.server, timeoutMs);
+      await waitWithProgress(client, answer.server, timeoutMs);
     } finally {
-      connection.close();
+      client.close();
     }
   },
 });
 
-function readTimeout({
-  wait,
-  timeout,
-}: {
+interface WaitArgs {
   readonly wait?: boolean | undefined;
   readonly timeout?: string | undefined;
-}): number {
+}
+
+function readTimeout({ wait, timeout }: WaitArgs): number {
   if (timeout === undefined) return DEFAULT_TIMEOUT_MS;
   if (!wait) throw new UsageError('--timeout means something with --wait only');
   const ms = readDuration(timeout);
@@ -57,27 +57,26 @@ function readTimeout({
   return ms;
 }
 
-async function waitAndTell(connection: AdminConnection, server: string, timeoutMs: number): Promise<void> {
+async function waitWithProgress(client: AdminClient, server: string, timeoutMs: number): Promise<void> {
   const line = await ProgressLine.open();
-  const progress = (standing: Parameters<typeof waitingFor>[1]) => line.show(waitingFor(server, standing));
-  const end = await untilEmpty({ connection, server, timeoutMs, progress, ...REAL_TIME });
+  const progress = (current: Parameters<typeof waitingFor>[1]) => line.show(waitingFor(server, current));
+  const end = await waitUntilEmpty({ client, server, timeoutMs, progress, ...REAL_TIME });
   line.end();
-  const text = printable(`${server} ${told(end, timeoutMs)}`);
+  const text = printable(`${server} ${describe(end, timeoutMs)}`);
   process.exitCode = exitCodeOf(end);
-  await (process.exitCode === EXIT.ok ? print(text) : complain(text));
+  await (process.exitCode === EXIT.ok ? print(text) : printError(text));
 }
 
-/** The document is the answer to the drain with what came of the wait. */
-async function waitQuietly(connection: AdminConnection, answer: Success<'fs-drain'>, timeoutMs: number): Promise<void> {
+async function waitQuietly(client: AdminClient, answer: Success<'fs-drain'>, timeoutMs: number): Promise<void> {
   const { server } = answer;
-  const end = await untilEmpty({ connection, server, timeoutMs, progress: async () => {}, ...REAL_TIME });
+  const end = await waitUntilEmpty({ client, server, timeoutMs, progress: async () => {}, ...REAL_TIME });
   process.exitCode = exitCodeOf(end);
   await print(json({ ...answer, success: process.exitCode === EXIT.ok, wait: end }));
 }
 
 const REAL_TIME = {
   now: () => performance.now(),
-  pause: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+  pause: (ms: number) => sleep(ms, systemTimers),
 };
 
 function exitCodeOf({ state }: End): number {
@@ -85,7 +84,7 @@ function exitCodeOf({ state }: End): number {
   return state === 'undrained' ? EXIT.failed : EXIT.ok;
 }
 
-function told(end: End, timeoutMs: number): string {
+function describe(end: End, timeoutMs: number): string {
   switch (end.state) {
     case 'empty':
       return 'has no calls left';

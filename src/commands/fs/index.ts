@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 
 export default defineCommand({
-  meta: { name: 'fs', description: 'Feature servers: see them, take them out of service, bring them back' },
+  meta: { name: 'fs', description: 'Show feature servers, take them out of service, bring them back' },
   subCommands: {
     list: () => import('./list.ts').then((m) => m.default),
     watch: () => import('./watch.ts').then((m) => m.default),

@@ -1,9 +1,9 @@
 import { AdminError } from '../../admin/errors.ts';
 import { print, printable } from '../output.ts';
 import { onTerminal } from '../terminal.ts';
-import type { Standing } from './emptying.ts';
+import type { DrainState } from './drain-tracker.ts';
 
-/** Shows how a wait goes: on a terminal one line that is written over, elsewhere a line for each change. */
+/** Shows progress: on a terminal one line that is overwritten, elsewhere a line per change. */
 export class ProgressLine {
   #shown = '';
 
@@ -20,16 +20,14 @@ export class ProgressLine {
     else await print(line);
   }
 
-  /** What comes next starts on a line of its own. */
   end(): void {
     if (this.terminal && this.#shown !== '') process.stdout.write('\n');
   }
 }
 
-/** One line on how a server stands that is waited for. */
-export function waitingFor(server: string, standing: Standing | AdminError): string {
-  if (standing instanceof AdminError) return printable(`Waiting for ${server}: ${standing.message}; trying again`);
-  const calls = standing.state === 'busy' ? standing.calls : 0;
+export function waitingFor(server: string, current: DrainState | AdminError): string {
+  if (current instanceof AdminError) return printable(`Waiting for ${server}: ${current.message}; trying again`);
+  const calls = current.state === 'busy' ? current.calls : 0;
   const why = calls === 0 ? 'no calls when it last checked in, waiting for its next check-in' : callsLeft(calls);
   return printable(`Waiting for ${server}: ${why}`);
 }

@@ -1,16 +1,14 @@
 import { printable } from '../output.ts';
 
-/** The argument of drain and undrain. */
 export const SERVER = {
   server: { type: 'positional', required: true, valueHint: 'ip', description: 'server IP address' },
 } as const;
 
-/** What drain and undrain have always printed. */
+/** The output of drain and undrain, which scripts parse. */
 export function outcome(done: 'Drained' | 'Undrained', server: string, drained: readonly string[]): string {
   return `✓ ${done} ${printable(server)}\nDrained servers: [${printable(drained.join(', '))}]`;
 }
 
-/** One a line, indented. */
 export function bulleted(title: string, servers: readonly string[]): string {
   return [title, ...servers.map((server) => `  ${printable(server)}`)].join('\n');
 }

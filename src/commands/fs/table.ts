@@ -9,7 +9,6 @@ const LOOKS: Readonly<Record<FeatureServerRow['status'], Look>> = {
   orphaned: { symbol: '🔴', style: 'red' },
 };
 
-/** The feature servers as a table for people. */
 export function serverTable({ servers, now }: FeatureServers, painter: Painter): string {
   if (servers.length === 0) return 'No servers configured';
   return `Feature servers:\n${table(servers, columns(now), painter, ({ status }) => LOOKS[status])}`;

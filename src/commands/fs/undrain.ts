@@ -3,7 +3,7 @@ import { askSidecar, JSON_FLAG, show } from '../sidecar.ts';
 import { outcome, SERVER } from './server.ts';
 
 export default defineCommand({
-  meta: { name: 'undrain', description: 'Let a drained feature server take calls again' },
+  meta: { name: 'undrain', description: 'Put a drained feature server back into service' },
   args: { ...SERVER, ...JSON_FLAG },
   async run({ args }) {
     const answer = await askSidecar('fs-undrain', { server: args.server });

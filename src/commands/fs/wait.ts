@@ -1,44 +1,44 @@
-import type { AdminConnection } from '../../admin/client.ts';
-import { ANSWER_TIMEOUT_MS } from '../../admin/client.ts';
+import { type AdminClient, ANSWER_TIMEOUT_MS } from '../../admin/client.ts';
 import { AdminError } from '../../admin/errors.ts';
-import { Emptying, type Standing } from './emptying.ts';
+import { type DrainState, DrainTracker } from './drain-tracker.ts';
 
 const POLL_MS = 1000;
-/** In less there is no answer: it would be reported as a time-out of the sidecar. */
-const MIN_LEFT_MS = 50;
-/** A sidecar that was started again knows all servers after about one round of their check-ins. */
+/** A request with less time left would fail as a time-out of the sidecar. */
+const MIN_REQUEST_MS = 50;
+/** All servers check in within this time after a restart of the sidecar. */
 const RESTART_MS = 60_000;
 
 export interface Wait {
-  readonly connection: AdminConnection;
-  /** As the sidecar's answer to the drain names it. */
+  readonly client: AdminClient;
+  /** As named in the answer to the drain. */
   readonly server: string;
   readonly timeoutMs: number;
-  /** Told how it stands at every look, or why that is not known. */
-  readonly progress: (standing: Standing | AdminError) => Promise<unknown>;
-  /** Milliseconds of a clock that is never put back. */
+  readonly progress: (current: DrainState | AdminError) => Promise<unknown>;
+  /** Monotonic, ms. */
   readonly now: () => number;
   readonly pause: (ms: number) => Promise<void>;
 }
 
-export type End = Exclude<Standing, { state: 'busy' }> | { readonly state: 'timed out'; readonly calls: number | null };
+export type End =
+  | Exclude<DrainState, { state: 'busy' }>
+  | { readonly state: 'timed out'; readonly calls: number | null };
 
-/** Looks every second until the server has no calls left, or nothing is to be waited for, or the time is over. */
-export async function untilEmpty({ connection, server, timeoutMs, progress, now, pause }: Wait): Promise<End> {
-  const emptying = new Emptying(server);
+/** Polls every second until the server has no calls left, there is nothing to wait for, or the time-out. */
+export async function waitUntilEmpty({ client, server, timeoutMs, progress, now, pause }: Wait): Promise<End> {
+  const tracker = new DrainTracker(server);
   const end = now() + timeoutMs;
-  let opened = connection.opened;
+  let opened = client.opened;
   let restartedAt = Number.NEGATIVE_INFINITY;
   let calls: number | null = null;
-  for (let left = timeoutMs; left >= MIN_LEFT_MS; left = end - now()) {
+  for (let left = timeoutMs; left >= MIN_REQUEST_MS; left = end - now()) {
     try {
-      const list = await connection.ask('fs-list', {}, Math.min(left, ANSWER_TIMEOUT_MS));
-      if (connection.opened !== opened) restartedAt = now();
-      opened = connection.opened;
-      const standing = emptying.look(list, now() - restartedAt < RESTART_MS);
-      if (standing.state !== 'busy') return standing;
-      calls = standing.calls;
-      await progress(standing);
+      const list = await client.request('fs-list', {}, Math.min(left, ANSWER_TIMEOUT_MS));
+      if (client.opened !== opened) restartedAt = now();
+      opened = client.opened;
+      const current = tracker.update(list, now() - restartedAt < RESTART_MS);
+      if (current.state !== 'busy') return current;
+      calls = current.calls;
+      await progress(current);
     } catch (error) {
       if (!(error instanceof AdminError)) throw error;
       await progress(error);

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 
 export default defineCommand({
-  meta: { name: 'gateway', description: "Carriers' gateways that are pinged" },
+  meta: { name: 'gateway', description: "Show the carriers' gateways that are pinged" },
   subCommands: {
     list: () => import('./list.ts').then((m) => m.default),
   },

@@ -1,6 +1,5 @@
 import { defineCommand } from 'citty';
-import type { Success } from '../../admin/answers.ts';
-import type { GatewayRow } from '../../admin/protocol.ts';
+import type { GatewayRow, Gateways } from '../../admin/protocol.ts';
 import { ago } from '../duration.ts';
 import { addressOf, CARRIER, MAX_ANSWER, NOTHING, SID, sorted, underLeadership } from '../outbound.ts';
 import { askSidecar, JSON_FLAG, show } from '../sidecar.ts';
@@ -22,9 +21,8 @@ const LOOKS: Readonly<Record<GatewayRow['state'], Look>> = {
   unknown: { symbol: '🟡', style: 'yellow' },
 };
 
-function listing({ gateways, now, ...leadership }: Success<'gateway-list'>, painter: Painter): string {
+function listing({ gateways, now, ...leadership }: Gateways, painter: Painter): string {
   const look = ({ state }: GatewayRow) => LOOKS[state];
-  // A sidecar that does not lead may ping all the same.
   const pinged =
     gateways.length > 0 ? `Gateways:\n${table(sorted(gateways), columns(now), painter, look)}` : 'No gateways';
   return underLeadership(leadership, pinged);

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 
 export default defineCommand({
-  meta: { name: 'trunk', description: 'Registrations at carriers: see them, renew them' },
+  meta: { name: 'trunk', description: 'Show and renew registrations at carriers' },
   subCommands: {
     list: () => import('./list.ts').then((m) => m.default),
     show: () => import('./show.ts').then((m) => m.default),

@@ -8,7 +8,7 @@ import { type Painter, painter } from '../terminal.ts';
 import { lookOf } from './state.ts';
 
 export default defineCommand({
-  meta: { name: 'list', description: 'Show every registration at a carrier, and the gateways that are not registered' },
+  meta: { name: 'list', description: 'Show every registration at a carrier, and the gateways without one' },
   args: JSON_FLAG,
   async run({ args }) {
     const answer = await askSidecar('trunk-list', {});

@@ -6,7 +6,7 @@ import { GATEWAY_SID } from './sid.ts';
 export default defineCommand({
   meta: {
     name: 'refresh',
-    description: 'Read the carriers from the database now, and register at one gateway now when it is named',
+    description: 'Read the carriers from the database now; with a SID, also register at that gateway now',
   },
   args: { gateway: { ...GATEWAY_SID, required: false }, ...JSON_FLAG },
   async run({ args: { gateway, ...args } }) {

@@ -9,7 +9,7 @@ import { GATEWAY_SID } from './sid.ts';
 import { lookOf } from './state.ts';
 
 export default defineCommand({
-  meta: { name: 'show', description: 'Show all that is known of one registration' },
+  meta: { name: 'show', description: 'Show one registration in detail' },
   args: { gateway: { ...GATEWAY_SID, required: true }, ...JSON_FLAG },
   async run({ args }) {
     const answer = await askSidecar('trunk-show', { gateway: args.gateway });

@@ -1,4 +1,3 @@
-/** How a trunk is named: `gateway` is a sip_gateway_sid. */
 export const GATEWAY_SID = {
   type: 'positional',
   valueHint: 'sid',

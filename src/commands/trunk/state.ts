@@ -2,7 +2,7 @@ import type { TrunkRow } from '../../admin/protocol.ts';
 import type { Look } from '../table.ts';
 
 const GOOD: Look = { symbol: '🟢', style: 'green' };
-const UNDER_WAY: Look = { symbol: '🟡', style: 'yellow' };
+const TRANSIENT: Look = { symbol: '🟡', style: 'yellow' };
 const BAD: Look = { symbol: '🔴', style: 'red' };
 
 const LOOKS: ReadonlyMap<string, Look> = new Map([
@@ -12,7 +12,7 @@ const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['disabled', BAD],
 ]);
 
-/** How a state looks; all that are not listed pass by themselves. */
+/** Every state not listed is transient. */
 export function lookOf({ state }: Pick<TrunkRow, 'state'>): Look {
-  return LOOKS.get(state) ?? UNDER_WAY;
+  return LOOKS.get(state) ?? TRANSIENT;
 }

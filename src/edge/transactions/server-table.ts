@@ -3,7 +3,7 @@ import { tagOf } from '../../sip/from-to.ts';
 import { headerValue, type ParsedRequest, type Wire } from '../../sip/message.ts';
 import { branchOf, formatVia, MAGIC_COOKIE } from '../../sip/via.ts';
 import { DelayQueue } from '../delay-queue.ts';
-import { MAX_SERVER_TRANSACTION_BYTES, MAX_SERVER_TRANSACTIONS } from '../limits.ts';
+import { MAX_REQUESTS_IN_PROGRESS, MAX_SERVER_TRANSACTION_BYTES, MAX_SERVER_TRANSACTIONS } from '../limits.ts';
 import type { Flow } from '../transports/transport.ts';
 import { type PendingRequest, type ServerContext, ServerTransaction } from './server.ts';
 import { TRANSACTION_MS } from './timer-values.ts';
@@ -11,6 +11,8 @@ import { TRANSACTION_MS } from './timer-values.ts';
 /** The bounds of server transactions; those of limits.ts unless told otherwise. */
 export interface ServerTransactionLimits {
   readonly transactions?: number;
+  /** Those without a final response. */
+  readonly unanswered?: number;
   readonly bytes?: number;
 }
 
@@ -21,6 +23,7 @@ export class ServerTransactions {
   readonly #unanswered = new Set<ServerTransaction>();
   readonly #context: ServerContext;
   readonly #limit: number;
+  readonly #unansweredLimit: number;
   readonly #byteLimit: number;
   /** What all of them keep. */
   #bytes = 0;
@@ -31,6 +34,7 @@ export class ServerTransactions {
     limits: ServerTransactionLimits = {},
   ) {
     this.#limit = limits.transactions ?? MAX_SERVER_TRANSACTIONS;
+    this.#unansweredLimit = limits.unanswered ?? MAX_REQUESTS_IN_PROGRESS;
     this.#byteLimit = limits.bytes ?? MAX_SERVER_TRANSACTION_BYTES;
     this.#context = {
       noAnswer: new DelayQueue(TRANSACTION_MS, timers, (tx) => tx.expire('no answer')),
@@ -74,6 +78,7 @@ export class ServerTransactions {
    * @param bytes of the request
    */
   open(request: ParsedRequest, bytes: number, flow: Flow, pending: PendingRequest): ServerTransaction | undefined {
+    if (this.#unanswered.size >= this.#unansweredLimit) return undefined;
     this.#makeRoom(this.#limit - 1, this.#byteLimit - bytes);
     if (this.#byKey.size >= this.#limit || this.#bytes + bytes > this.#byteLimit) return undefined;
     const key = transactionKey(request, flow);
@@ -87,12 +92,13 @@ export class ServerTransactions {
     return tx;
   }
 
+  /** Forgets all of them; a response that comes later is dropped. */
   clear(): void {
+    for (const tx of [...this.#unanswered]) tx.expire('no answer');
     this.#context.noAnswer.clear();
     this.#context.timerJ.clear();
     this.#byKey.clear();
     this.#byMergeKey.clear();
-    this.#unanswered.clear();
     this.#bytes = 0;
   }
 

@@ -148,16 +148,23 @@ export class Connection implements Flow {
     setImmediate(() => this.#goOn());
   }
 
-  /** Reads nothing more; what is sent still goes out. */
+  /** Discards everything that comes in from now on; what is sent still goes out. */
   stopReading(): void {
     this.#reading = false;
     this.#unread = undefined;
-    this.socket.pause();
+    // Closing a socket with unread bytes resets the connection, and the peer may lose a response that is on its way.
+    this.socket.resume();
   }
 
   /** It may be idle for as long again. */
   stay(): void {
     this.#idle.restart();
+  }
+
+  /** Sends what is waiting and closes the connection. */
+  close(why: string): void {
+    this.#outbox.flushNow();
+    this.destroy(why);
   }
 
   destroy(why: string): void {

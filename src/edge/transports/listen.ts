@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { bracketed, isLoopback } from '../../sip/ip.ts';
+import type { OutboundTransport } from '../../sip/next-hop.ts';
 import type { Certificates, TlsOptions } from './certificates.ts';
 import { tcpSockets, tlsSockets } from './sockets.ts';
 import { type StreamContext, type StreamKind, StreamTransport } from './stream.ts';
@@ -69,12 +70,11 @@ export class Transports {
   }
 
   /**
-   * The transport of a protocol that reaches an address: that with a connection to it, if there is one; of its family, on
-   * loopback for loopback. A URI says `transport=ws` of WSS too (RFC 7118 5.2.2).
+   * The transport of a protocol that reaches an address: one with a connection to it, else one of its family, on loopback
+   * for loopback.
    */
-  towards(protocol: string, address: string, port?: number): Transport | undefined {
-    const protocols = protocol === 'ws' ? ['ws', 'wss'] : [protocol];
-    const fitting = this.all.filter((t) => protocols.includes(t.protocol) && reaches(t, address));
+  towards(protocol: OutboundTransport, address: string, port?: number): Transport | undefined {
+    const fitting = this.all.filter((t) => t.protocol === protocol && reaches(t, address));
     return (
       fitting.find((t) => t.connectedTo(address, port ?? t.defaultPort)) ??
       fitting.find((t) => isLoopback(localAddress(t, address)) === isLoopback(address)) ??

@@ -142,7 +142,7 @@ export class StreamTransport implements Transport, ConnectionContext {
   async close(): Promise<void> {
     this.#closing = true;
     const closed = this.#stopListening();
-    for (const connection of [...this.#all]) connection.destroy('the edge stops');
+    for (const connection of [...this.#all]) connection.close('the edge stops');
     for (const queue of [this.connecting, this.halfOpen, this.idle]) queue.clear();
     await closed;
   }

@@ -45,9 +45,9 @@ export interface Transport {
   flowTo(address: string, port: number, name?: string): Flow;
   /** The same to a client whose connection has ended before its request was answered (RFC 3261 18.2.2). */
   callBack(address: string, port: number, name?: string): Flow;
-  /** Accepts and reads nothing more; what is sent still goes out. */
+  /** Accepts no connection and processes nothing more; what is sent still goes out. */
   stopReading(): void;
-  /** Stops listening and ends every connection. */
+  /** Stops listening, sends what is waiting and ends every connection. */
   close(): Promise<void>;
 }
 

@@ -2,22 +2,28 @@ import { describe, expect, test } from 'bun:test';
 import { CachedDirectory } from '../../../src/adapters/cached/directory.ts';
 import type { Account, Directory } from '../../../src/ports/directory.ts';
 import { Unavailable } from '../../../src/ports/errors.ts';
-import { ManualClock } from '../../support/clock.ts';
 import { RecordingLogger } from '../../support/logger.ts';
+import { ManualTimers } from '../../support/timers.ts';
 
-/** A directory whose database can be switched off: the fault that the cache is there for. */
+/** A cached directory over a database that a test can switch off. */
 function start() {
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const logger = new RecordingLogger();
   const database = {
     down: false,
     asked: 0,
+    fault: undefined as Error | undefined,
+    /** Answers wait for this. */
+    answering: Promise.resolve(),
     account: { sid: 's', isActive: true, deviceToCallRatio: 5 } as Account | undefined,
   };
   const look = async () => {
     database.asked++;
+    const { account } = database;
+    await database.answering;
+    if (database.fault) throw database.fault;
     if (database.down) throw new Unavailable('MySQL', 'gone');
-    return database.account;
+    return account;
   };
   const directory: Directory = { accountByRealm: look, client: async () => undefined, deviceLimit: async () => 7 };
   const cached = new CachedDirectory(directory, { refreshMs: 30_000, staleMs: 3_600_000 }, clock, logger);
@@ -25,7 +31,7 @@ function start() {
 }
 
 describe('the cached directory', () => {
-  test('asks again only when a row is no longer current', async () => {
+  test('reads a row again when it is no longer current', async () => {
     const { clock, database, cached } = start();
     await cached.accountByRealm('a.com');
     clock.advance(29_999);
@@ -36,7 +42,7 @@ describe('the cached directory', () => {
     expect(database.asked).toBe(2);
   });
 
-  test('remembers unknown names for a short while', async () => {
+  test('remembers an unknown name for five seconds', async () => {
     const { clock, database, cached } = start();
     database.account = undefined;
     for (let i = 0; i < 3; i++) expect(await cached.accountByRealm('a.com')).toBeUndefined();
@@ -46,19 +52,19 @@ describe('the cached directory', () => {
     expect(await cached.accountByRealm('a.com')).toMatchObject({ sid: 'new' });
   });
 
-  test('serves on while the database is down, for as long as rows may be stale', async () => {
+  test('serves rows while the database is down, until they are too old', async () => {
     const { clock, database, cached, logger } = start();
     await cached.accountByRealm('a.com');
     database.down = true;
     clock.advance(3_599_999);
     expect(await cached.accountByRealm('a.com')).toMatchObject({ sid: 's' });
     clock.advance(1001);
-    expect(cached.accountByRealm('a.com')).rejects.toThrow(Unavailable);
-    expect(cached.accountByRealm('b.com')).rejects.toThrow(Unavailable);
+    await expect(cached.accountByRealm('a.com')).rejects.toThrow(Unavailable);
+    await expect(cached.accountByRealm('b.com')).rejects.toThrow(Unavailable);
     expect(logger.lines.filter((l) => l.level === 'warn')).toHaveLength(1);
   });
 
-  test('leaves a database that is down alone for a second', async () => {
+  test('sends no query for a second after a failure', async () => {
     const { clock, database, cached } = start();
     database.down = true;
     for (let i = 0; i < 5; i++) await cached.accountByRealm('a.com').catch(() => {});
@@ -68,7 +74,7 @@ describe('the cached directory', () => {
     expect(database.asked).toBe(2);
   });
 
-  test('believes what the database says after an outage at once', async () => {
+  test('serves what the database says after an outage at once', async () => {
     const { clock, database, cached } = start();
     await cached.accountByRealm('a.com');
     database.down = true;
@@ -83,11 +89,56 @@ describe('the cached directory', () => {
     expect(await cached.accountByRealm('a.com')).toBeUndefined();
   });
 
-  test('forgets all when it is told to', async () => {
+  test('reads everything again after clear()', async () => {
     const { database, cached } = start();
     await cached.accountByRealm('a.com');
     cached.clear();
     await cached.accountByRealm('a.com');
     expect(database.asked).toBe(2);
+  });
+
+  test('asks once for all concurrent callers', async () => {
+    const { database, cached } = start();
+    const callers = Array.from({ length: 50 }, () => cached.accountByRealm('a.com'));
+    for (const account of await Promise.all(callers)) expect(account).toMatchObject({ sid: 's' });
+    expect(database.asked).toBe(1);
+  });
+
+  test('throws an error that is no outage, though a row is at hand', async () => {
+    const { clock, database, cached, logger } = start();
+    await cached.accountByRealm('a.com');
+    clock.advance(30_000);
+    const fault = new TypeError('unforeseen');
+    database.fault = fault;
+    await expect(cached.accountByRealm('a.com')).rejects.toBe(fault);
+    database.fault = undefined;
+    expect(await cached.accountByRealm('a.com')).toMatchObject({ sid: 's' });
+    expect(logger.lines).toEqual([]);
+  });
+
+  test('logs the beginning and the end of an outage once each, over all names', async () => {
+    const { clock, database, cached, logger } = start();
+    for (const down of [true, false, true, false]) {
+      database.down = down;
+      for (let i = 0; i < 3; i++) {
+        clock.advance(60_000);
+        await Promise.allSettled(['a.com', 'b.com', 'c.com'].map((realm) => cached.accountByRealm(realm)));
+      }
+    }
+    expect(logger.lines.map(({ level }) => level)).toEqual(['warn', 'info', 'warn', 'info']);
+  });
+
+  test('a query under way at clear() brings no old row back', async () => {
+    const { database, cached } = start();
+    const gate = Promise.withResolvers<void>();
+    database.answering = gate.promise;
+    const early = cached.accountByRealm('a.com');
+    database.account = { sid: 'new', isActive: true, deviceToCallRatio: 5 };
+    cached.clear();
+    const late = cached.accountByRealm('a.com');
+    gate.resolve();
+    expect(await early).toMatchObject({ sid: 's' });
+    expect(await late).toMatchObject({ sid: 'new' });
+    expect(await cached.accountByRealm('a.com')).toMatchObject({ sid: 'new' });
   });
 });

@@ -1,0 +1,66 @@
+import { join, resolve } from 'node:path';
+import { requestOnce } from '../../src/admin/client.ts';
+import type { EdgeStatus } from '../../src/admin/protocol.ts';
+import { temporaryDirectory } from '../../test/support/cleanup.ts';
+import type { Protocol } from './client.ts';
+import { type Server, startServer, type TlsFiles } from './server.ts';
+
+export const REALM = 'sidecar.test';
+
+export interface Sidecar extends Server {
+  readonly dataDirectory: string;
+  readonly socketPath: string;
+  /** The first few lines logged at level warn or above. */
+  complaints(): string[];
+}
+
+export interface SidecarOptions {
+  readonly listen: readonly Protocol[];
+  /** Clients of the account: user1 with password secret1, and so on. None: no provisioning file. */
+  readonly users?: number;
+  readonly tls?: TlsFiles;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const MAX_COMPLAINTS = 5;
+const PINO_WARN = 40;
+
+/** Starts the compiled sidecar with its embedded edge. @throws when it does not start, with the last lines printed */
+export async function startSidecar(binary: string, options: SidecarOptions): Promise<Sidecar> {
+  const { listen, users = 0, tls, env } = options;
+  const directory = temporaryDirectory('bench');
+  const socketPath = join(directory, 'admin.sock');
+  const dataDirectory = join(directory, 'data');
+  const sip = listen.map((protocol) => `${protocol}/127.0.0.1:0`).join();
+  const args = ['serve', '--embedded', '--sip', sip, '--data', dataDirectory];
+  if (tls) args.push('--tls-cert', tls.certFile, '--tls-key', tls.keyFile);
+  if (users > 0) {
+    const provision = join(directory, 'provision.toml');
+    await Bun.write(provision, provisioning(users));
+    args.push('--provision', provision);
+  }
+  const server = await startServer('sidecar', [resolve(binary), ...args], /^ +SIP +.*$/, {
+    env: { ...env, SBC_SOCKET_PATH: socketPath },
+    cwd: directory,
+  });
+  return { ...server, dataDirectory, socketPath, complaints: () => complaintsIn(server.process.lines) };
+}
+
+/** What the sidecar's edge holds now. @throws AdminError when the sidecar does not answer */
+export async function edgeStatus({ socketPath }: Sidecar): Promise<EdgeStatus> {
+  const { edge } = await requestOnce('status', {}, { socketPath });
+  if (!edge) throw new Error('the sidecar has no embedded edge');
+  return edge;
+}
+
+function complaintsIn(lines: readonly string[]): string[] {
+  const isComplaint = (line: string) => Number(/"level":(\d+)/.exec(line)?.[1] ?? 0) >= PINO_WARN;
+  return lines.filter(isComplaint).slice(0, MAX_COMPLAINTS);
+}
+
+function provisioning(users: number): string {
+  const clients = Array.from({ length: users }, (_, i) => {
+    return `[[account.client]]\nusername = "user${i + 1}"\npassword = "secret${i + 1}"\n`;
+  });
+  return `[[account]]\nrealm = "${REALM}"\n${clients.join('')}`;
+}

@@ -1,0 +1,88 @@
+import type { Socket } from 'node:net';
+import { parseJson } from '../lib/json.ts';
+import { MAX_LINE_BYTES } from './protocol.ts';
+
+const IDLE_TIMEOUT_MS = 60_000;
+
+export type Perform = (request: unknown) => Promise<object>;
+
+/** The server's end of one connection: requests are carried out one after the other. */
+export class ClientConnection {
+  #received = Buffer.alloc(0);
+  #busy = false;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly perform: Perform,
+    onError: (error: Error) => void,
+    onClose: () => void,
+  ) {
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#next().catch((error: unknown) => {
+        onError(error instanceof Error ? error : new Error(String(error)));
+        this.#refuseAndClose('internal error, see the log');
+      });
+    });
+    socket.on('error', () => {});
+    socket.on('close', onClose);
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  async #next(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      for (let line = this.#takeLine(); line !== undefined && this.socket.writable; line = this.#takeLine())
+        if (line !== '') await this.#answer(line);
+    } finally {
+      this.#busy = false;
+    }
+    // Paused in #answer: a client cannot fill our memory with requests while one is carried out.
+    this.socket.resume();
+  }
+
+  #takeLine(): string | undefined {
+    const end = this.#received.indexOf('\n');
+    if (end > MAX_LINE_BYTES || (end < 0 && this.#received.length > MAX_LINE_BYTES)) {
+      this.#refuseAndClose(`line over ${MAX_LINE_BYTES} bytes`);
+      return undefined;
+    }
+    if (end < 0) return undefined;
+    const line = this.#received.toString('utf8', 0, end).trim();
+    this.#received = this.#received.subarray(end + 1);
+    return line;
+  }
+
+  async #answer(line: string): Promise<void> {
+    const request = parseJson(line);
+    if (request === undefined) {
+      this.#refuseAndClose('Invalid command');
+      return;
+    }
+    this.socket.pause();
+    this.#send(await this.perform(request));
+    if (this.socket.writableNeedDrain) await writable(this.socket);
+  }
+
+  #refuseAndClose(error: string): void {
+    this.#send({ success: false, error });
+    this.#received = Buffer.alloc(0);
+    this.socket.destroySoon();
+  }
+
+  #send(answer: object): void {
+    if (this.socket.writable) this.socket.write(`${JSON.stringify(answer)}\n`);
+  }
+}
+
+/** Resolves on 'close' too: the idle time-out ends a client that does not read its answers. */
+function writable(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['drain', 'close']) socket.once(event, () => resolve());
+  });
+}

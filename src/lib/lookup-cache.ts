@@ -1,0 +1,115 @@
+import { LRUCache } from 'lru-cache';
+import { Unavailable } from '../ports/errors.ts';
+import type { Clock } from './timers.ts';
+
+/** The result of a lookup. Both times count from its arrival, milliseconds. */
+export interface Lookup<T> {
+  readonly value: T;
+  /** False: the name is unknown, and `value` says so. */
+  readonly found: boolean;
+  /** The value is served without another lookup for this long. */
+  readonly freshMs: number;
+  /** The value is served for this long while lookups fail with {@link Unavailable}. */
+  readonly staleMs: number;
+}
+
+export interface LookupCacheOptions<T> {
+  /** The service to name in {@link Unavailable}. */
+  readonly service: string;
+  /** Bound on the names kept, and on the lookups under way. */
+  readonly maxNames: number;
+  /** Bound on the unknown names kept; they never evict a known one. */
+  readonly maxUnknown: number;
+  /** Time until the next lookup of a name whose stale value is served, milliseconds. */
+  readonly recheckMs?: number;
+  /** Limits the wait for a lookup while a stale value is at hand: rejects with {@link Unavailable} when it takes too long. */
+  readonly patience?: (lookup: Promise<T>, name: string) => Promise<T>;
+  /** Called when the stale value of a name is first served. */
+  readonly onOutage?: (name: string, error: Unavailable) => void;
+  /** Called when a name for which `onOutage` was called is looked up again. */
+  readonly onRecovery?: (name: string) => void;
+}
+
+interface Entry<T> {
+  readonly value: T;
+  freshUntil: number;
+  readonly staleUntil: number;
+  failing: boolean;
+}
+
+/**
+ * Remembers values by name, looks each name up once at a time for all callers, and serves stale values while the source is
+ * unavailable.
+ *
+ * It does not use `fetch()` of lru-cache, which puts a pending lookup into the cache, where guesses at names evict known
+ * ones, and which keeps the old value of a name that has become unknown.
+ */
+export class LookupCache<T> {
+  readonly #known: LRUCache<string, Entry<T>>;
+  readonly #unknown: LRUCache<string, Entry<T>>;
+  #pending = new Map<string, Promise<T>>();
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly options: LookupCacheOptions<T>,
+  ) {
+    this.#known = new LRUCache({ max: options.maxNames });
+    this.#unknown = new LRUCache({ max: options.maxUnknown });
+  }
+
+  /**
+   * @param lookUp called unless a fresh value is kept or the name is being looked up
+   * @throws Unavailable when no value may be served, and any other error of `lookUp`
+   */
+  async get(name: string, lookUp: () => Promise<Lookup<T>>): Promise<T> {
+    const entry = this.#entry(name);
+    const now = this.clock.now();
+    if (entry && now < entry.freshUntil) return entry.value;
+    const lookup = this.#pending.get(name) ?? this.#begin(name, lookUp);
+    if (!entry || now >= entry.staleUntil) return lookup;
+    const { patience, recheckMs = 0, onOutage } = this.options;
+    try {
+      return await (patience?.(lookup, name) ?? lookup);
+    } catch (error) {
+      const failedAt = this.clock.now();
+      if (!(error instanceof Unavailable) || failedAt >= entry.staleUntil) throw error;
+      entry.freshUntil = Math.min(failedAt + recheckMs, entry.staleUntil);
+      if (!entry.failing) onOutage?.(name, error);
+      entry.failing = true;
+      return entry.value;
+    }
+  }
+
+  /** Forgets everything. Lookups under way are answered, but their values are not kept. */
+  clear(): void {
+    this.#known.clear();
+    this.#unknown.clear();
+    this.#pending = new Map();
+  }
+
+  #entry(name: string): Entry<T> | undefined {
+    return this.#known.get(name) ?? this.#unknown.get(name);
+  }
+
+  #begin(name: string, lookUp: () => Promise<Lookup<T>>): Promise<T> {
+    const pending = this.#pending;
+    const { service, maxNames } = this.options;
+    if (pending.size >= maxNames) return Promise.reject(new Unavailable(service, 'too many questions are open'));
+    const value = lookUp()
+      .then((result) => {
+        if (pending === this.#pending) this.#keep(name, result);
+        return result.value;
+      })
+      .finally(() => pending.delete(name));
+    pending.set(name, value);
+    return value;
+  }
+
+  #keep(name: string, { value, found, freshMs, staleMs }: Lookup<T>): void {
+    const now = this.clock.now();
+    if (this.#entry(name)?.failing) this.options.onRecovery?.(name);
+    const [cache, other] = found ? [this.#known, this.#unknown] : [this.#unknown, this.#known];
+    other.delete(name);
+    cache.set(name, { value, freshUntil: now + freshMs, staleUntil: now + staleMs, failing: false });
+  }
+}

@@ -1,0 +1,332 @@
+import { randomBytes } from 'node:crypto';
+import { DigestClient } from '../digest/client.ts';
+import { background } from '../lib/background.ts';
+import type { Timer } from '../lib/timers.ts';
+import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { OutboundTransport } from '../sip/next-hop.ts';
+import { type AttemptContext, attempt, type Failed, type Granted, type Outcome } from './attempt.ts';
+import { contactUri } from './contact.ts';
+import { refreshDelay, retryDelay } from './delays.ts';
+import type { Pace, Paced } from './pace.ts';
+import { type Action, type Event, type State, TABLE } from './states.ts';
+
+/** Expiries in seconds. */
+export interface TrunkRegistrationSettings {
+  readonly defaultExpires: number;
+  /** Shorter granted expiries count as this. */
+  readonly minExpires: number;
+  readonly contactUseIp: boolean;
+  readonly userAgent: string;
+  readonly failureRetrySeconds: number;
+  /** Responses from `removeCodes` in a row after which the registration is disabled. */
+  readonly failureThreshold: number;
+  readonly removeCodes: readonly number[];
+}
+
+/** How a registration reports to its fleet. Only `disable` may throw. */
+export interface TrunkRegistrationEvents {
+  status(trunk: Trunk, status: RegisterStatus): void;
+  /** The carrier's calls come from these addresses. @param expiresAt milliseconds since the epoch */
+  holdAddresses(trunk: Trunk, addresses: readonly string[], expiresAt: number): void;
+  releaseAddresses(trunk: Trunk): void;
+  disable(trunk: Trunk): Promise<void>;
+  gone(trunk: Trunk): void;
+}
+
+export interface TrunkRegistrationContext extends AttemptContext {
+  readonly settings: TrunkRegistrationSettings;
+  readonly events: TrunkRegistrationEvents;
+  readonly pace: Pace;
+  readonly random: () => number;
+  readonly sipDomain: string | undefined;
+}
+
+const ATTEMPT_MS = 120_000;
+/** Un-registering is only a courtesy. */
+const UNREGISTER_MS = 5_000;
+const DISABLE_RETRY_MS = 30_000;
+/**
+ * CSeq must rise within a Call-ID, also across restarts (RFC 3261 10.2). It is at least the number of seconds since
+ * this time, which stays below 2^31 until 2093.
+ */
+const CSEQ_EPOCH_MS = Date.UTC(2025, 0, 1);
+
+/** A registration as `trunk list` shows it. Times are in milliseconds since the epoch. */
+export interface TrunkRegistrationView {
+  readonly carrier: string;
+  readonly carrierSid: string;
+  /** Sid of the gateway, also used as Call-ID. */
+  readonly gateway: string;
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly transport: OutboundTransport;
+  readonly realm: string;
+  readonly username: string;
+  readonly trunkType: Trunk['trunkType'];
+  readonly state: State;
+  readonly since: number;
+  /** When our binding at the carrier expires, if there is one. */
+  readonly expiresAt: number | undefined;
+  readonly lastReason: string | undefined;
+  readonly nextTryAt: number | undefined;
+  readonly failures: number;
+  /** Of the last request; 0 before the first. */
+  readonly cseq: number;
+}
+
+/** Our registration at a carrier (RFC 3261 10.2), a state machine whose transitions are in states.ts. */
+export class TrunkRegistration implements Paced {
+  #state: State = 'queued';
+  #since: number;
+  #trunk: Trunk;
+  #digest: DigestClient;
+  #cseq = 0;
+  /** Seconds; raised by a 423. */
+  #requestedExpires: number;
+  #expiresAt: number | undefined;
+  #lastReason: string | undefined;
+  #failures = 0;
+  /** Whether `#failures` counts failures on our side; each kind is counted separately. */
+  #ourFault = false;
+  /** Responses from `removeCodes` in a row. */
+  #refusals = 0;
+  #disabledAt: number | undefined;
+  /** Incremented at each transition; an attempt started at an earlier value is ignored. */
+  #run = 0;
+  #timer: Timer | undefined;
+  #nextTryAt: number | undefined;
+
+  constructor(
+    private readonly context: TrunkRegistrationContext,
+    trunk: Trunk,
+  ) {
+    this.#trunk = trunk;
+    this.#digest = new DigestClient(trunk.username, trunk.password ?? '');
+    this.#requestedExpires = this.#defaultExpires;
+    this.#since = context.timers.now();
+    context.pace.add(this);
+  }
+
+  get trunk(): Trunk {
+    return this.#trunk;
+  }
+
+  /** When the directory recorded that we gave up, milliseconds since the epoch. */
+  get disabledAt(): number | undefined {
+    return this.#state === 'disabled' ? this.#disabledAt : undefined;
+  }
+
+  get leaving(): boolean {
+    return this.#state === 'leaving';
+  }
+
+  turn(): void {
+    this.#on('turn');
+  }
+
+  /** Registers again with the same Call-ID. The current registration stays until then. */
+  change(trunk: Trunk): void {
+    if (trunk.trunkType !== 'reg' || trunk.carrierSid !== this.#trunk.carrierSid) this.#do('releaseAddresses');
+    this.#trunk = trunk;
+    this.#digest = new DigestClient(trunk.username, trunk.password ?? '');
+    this.#requestedExpires = this.#defaultExpires;
+    this.#failures = 0;
+    this.#refusals = 0;
+    this.#disabledAt = undefined;
+    this.#on('changed');
+  }
+
+  /** Un-registers if registered, then reports `gone`. */
+  remove(): void {
+    this.#on('removed');
+  }
+
+  /** Stops without un-registering. */
+  stop(): void {
+    this.#on('stop');
+  }
+
+  view(): TrunkRegistrationView {
+    const { carrierName, carrierSid, gatewaySid, host, port, transport, realm, username, trunkType } = this.#trunk;
+    return {
+      carrier: carrierName,
+      carrierSid,
+      gateway: gatewaySid,
+      host,
+      port,
+      transport,
+      realm,
+      username,
+      trunkType,
+      state: this.#state,
+      since: this.#since,
+      expiresAt: this.#boundUntil,
+      lastReason: this.#lastReason,
+      nextTryAt: this.#nextTryAt,
+      failures: this.#failures,
+      cseq: this.#cseq,
+    };
+  }
+
+  get #defaultExpires(): number {
+    return Math.max(this.context.settings.defaultExpires, 1);
+  }
+
+  get #boundUntil(): number | undefined {
+    return this.#expiresAt !== undefined && this.#expiresAt > this.context.timers.now() ? this.#expiresAt : undefined;
+  }
+
+  #on(event: Event, outcome?: Outcome): void {
+    const [next, ...actions] = TABLE[this.#state][event] ?? [];
+    if (next === undefined) return;
+    const attempting = this.#state === 'registering' || this.#state === 'refreshing';
+    if (next !== this.#state) this.#since = this.context.timers.now();
+    this.#state = next;
+    this.#run++;
+    this.#clearTimer();
+    for (const action of actions) this.#do(action, outcome, attempting);
+  }
+
+  #do(action: Action, outcome?: Outcome, attempting = false): void {
+    const { events, pace, logger } = this.context;
+    switch (action) {
+      case 'enqueue':
+        pace.add(this);
+        break;
+      case 'attempt':
+        background(logger, 'registration attempt', () => this.#attempt());
+        break;
+      case 'scheduleRefresh':
+        if (outcome?.kind === 'granted') this.#scheduleRefresh(outcome);
+        break;
+      case 'scheduleRetry':
+        if (outcome?.kind === 'failed') this.#scheduleRetry(outcome);
+        break;
+      case 'disable':
+        background(logger, 'disabling of a carrier', () => this.#disable());
+        break;
+      case 'unregister':
+        // A pending request may still be granted.
+        if (attempting || this.#boundUntil !== undefined) pace.add(this);
+        else this.#on('unregistered');
+        break;
+      case 'releaseAddresses':
+        events.releaseAddresses(this.#trunk);
+        break;
+      case 'forget':
+        events.gone(this.#trunk);
+        break;
+      case 'clearExpiry':
+        this.#expiresAt = undefined;
+        break;
+    }
+  }
+
+  async #attempt(): Promise<void> {
+    const { context } = this;
+    const leaving = this.leaving;
+    const run = this.#run;
+    const outcome = await attempt(context, {
+      trunk: this.#trunk,
+      contact: contactUri(this.#trunk, {
+        ...context.settings,
+        hostports: context.sip.hostports,
+        sipDomain: context.sipDomain,
+      }),
+      expires: leaving ? 0 : this.#requestedExpires,
+      userAgent: context.settings.userAgent,
+      tag: randomBytes(8).toString('hex'),
+      digest: this.#digest,
+      deadlineMs: leaving ? UNREGISTER_MS : ATTEMPT_MS,
+      nextCseq: () => this.#nextCseq(),
+      isCurrent: () => run === this.#run,
+    });
+    if (run !== this.#run || outcome.kind === 'abandoned') return;
+    if (leaving) {
+      const level = outcome.kind === 'granted' ? 'info' : 'warn';
+      context.logger[level]({ ...this.#names(), reason: outcome.reason }, 'un-registered');
+      this.#on('unregistered');
+    } else if (outcome.kind === 'granted') this.#on('granted', outcome);
+    else this.#fail(outcome);
+  }
+
+  #scheduleRefresh({ reason, requestedExpires, expires, sentAt, addresses }: Granted): void {
+    const { settings, random, events, logger } = this.context;
+    const granted = Math.max(expires, settings.minExpires, 1);
+    const isNews = this.#lastReason === undefined || this.#failures > 0;
+    this.#requestedExpires = requestedExpires;
+    this.#failures = 0;
+    this.#refusals = 0;
+    this.#lastReason = reason;
+    this.#expiresAt = sentAt + granted * 1000;
+    logger[isNews ? 'info' : 'debug']({ ...this.#names(), expires: granted }, 'registered');
+    if (addresses) events.holdAddresses(this.#trunk, addresses, this.#expiresAt);
+    this.#report('ok', granted);
+    this.#arm(refreshDelay(granted, random));
+  }
+
+  #fail(failure: Failed): void {
+    const { settings, logger } = this.context;
+    const { status, reason, ourFault } = failure;
+    if (status !== undefined) this.#refusals = settings.removeCodes.includes(status) ? this.#refusals + 1 : 0;
+    this.#failures = ourFault === this.#ourFault ? this.#failures + 1 : 1;
+    this.#ourFault = ourFault;
+    const isNews = reason !== this.#lastReason;
+    this.#lastReason = reason;
+    logger[isNews ? 'warn' : 'debug']({ ...this.#names(), reason, failures: this.#failures }, 'registration failed');
+    this.#report('fail');
+    this.#on(this.#refusals >= settings.failureThreshold ? 'refused' : 'failed', failure);
+  }
+
+  #scheduleRetry(failure: Failed): void {
+    const { settings, random } = this.context;
+    this.#arm(retryDelay(failure, this.#failures, settings.failureRetrySeconds, random));
+  }
+
+  async #disable(): Promise<void> {
+    const { events, logger, timers } = this.context;
+    const run = this.#run;
+    try {
+      await events.disable(this.#trunk);
+      this.#disabledAt = timers.now();
+    } catch (error) {
+      if (run === this.#run) this.#arm(DISABLE_RETRY_MS);
+      if (!(error instanceof Unavailable)) throw error;
+      logger.warn({ ...this.#names(), why: error.message }, 'carrier not disabled in the database, trying again');
+    }
+  }
+
+  #report(status: RegisterStatus['status'], expires?: number): void {
+    this.context.events.status(this.#trunk, {
+      status,
+      reason: this.#lastReason ?? '',
+      cseq: `${this.#cseq} REGISTER`,
+      callId: this.#trunk.gatewaySid,
+      timestamp: new Date(this.context.timers.now()).toISOString(),
+      ...(expires !== undefined && { expires }),
+    });
+  }
+
+  #nextCseq(): number {
+    const seconds = Math.floor((this.context.timers.now() - CSEQ_EPOCH_MS) / 1000);
+    this.#cseq = Math.max(this.#cseq + 1, seconds);
+    return this.#cseq;
+  }
+
+  #names() {
+    const { carrierName: carrier, gatewaySid: gateway, host } = this.#trunk;
+    return { carrier, gateway, host };
+  }
+
+  #arm(ms: number): void {
+    this.#nextTryAt = this.context.timers.now() + ms;
+    this.#timer = this.context.timers.after(ms, () => this.#on('due'));
+  }
+
+  #clearTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#nextTryAt = undefined;
+  }
+}

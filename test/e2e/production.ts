@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { sidecarBinary } from '../support/binary.ts';
+import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
+import { DrachtioDouble } from '../support/drachtio/index.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { type Mariadb, sharedMariadb } from '../support/mariadb.ts';
+import { freePort } from '../support/net.ts';
+import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { outsideStores } from './sidecar.ts';
+
+export const START_MS = 15_000;
+
+const LISTEN = (['udp', 'tcp'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
+const DRACHTIO_SECRET = 'cymru';
+
+export interface RunningDrachtio {
+  readonly server: DrachtioDouble;
+  /** Where phones find it, by UDP. */
+  readonly sip: { readonly host: string; readonly port: number };
+}
+
+/** Disposing of it ends its sidecars: they would act on the carriers of later tests. */
+export interface Production extends AsyncDisposable {
+  readonly redis: RedisServer;
+  readonly mysql: Mariadb;
+  readonly socketPath: string;
+  /** Starts the compiled binary; resolves at once. */
+  startSidecar(): Promise<SpawnedProcess>;
+  /** Starts a drachtio server at the address that the sidecar was given. */
+  startDrachtio(): Promise<RunningDrachtio>;
+}
+
+/** What production consists of: Redis, MariaDB, and what it takes to start a drachtio server and the binary beside it. */
+export async function openProduction(more: Readonly<Record<string, string>> = {}): Promise<Production> {
+  const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), sharedMariadb()]);
+  const controlPort = await freePort();
+  const cwd = temporaryDirectory('production');
+  const socketPath = join(cwd, 'admin.sock');
+  const env = {
+    ...outsideStores(redis, mysql, 's'),
+    JAMBONES_REDIS_PASSWORD: 'redis-secret',
+    DRACHTIO_HOST: '127.0.0.1',
+    DRACHTIO_PORT: String(controlPort),
+    DRACHTIO_SECRET,
+    JAMBONES_TIME_SERIES_HOST: 'none',
+    SBC_SOCKET_PATH: socketPath,
+    ...more,
+  };
+  const sidecars: SpawnedProcess[] = [];
+  return {
+    redis,
+    mysql,
+    socketPath,
+    async startSidecar() {
+      const process = spawnProcess(await sidecarBinary(), ['serve'], { env, cwd });
+      sidecars.push(process);
+      return process;
+    },
+    async startDrachtio() {
+      const logger = new RecordingLogger();
+      const server = await DrachtioDouble.start({ listen: LISTEN, secret: DRACHTIO_SECRET, controlPort, logger });
+      onCleanup(() => server.stop());
+      const port = Number(/udp\/127\.0\.0\.1:(\d+)/.exec(server.layer.hostports)?.[1]);
+      return { server, sip: { host: '127.0.0.1', port } };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const process of sidecars) process.kill('SIGKILL');
+      await Promise.all(sidecars.map((process) => process.exited));
+    },
+  };
+}

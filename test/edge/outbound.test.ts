@@ -1,0 +1,189 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { EdgeOptions } from '../../src/edge/index.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import type { OutboundRequest } from '../../src/ports/sip-server.ts';
+import type { SipResponse } from '../../src/sip/message.ts';
+import type { NextHop } from '../../src/sip/next-hop.ts';
+import { ManualTimers } from '../support/timers.ts';
+import { Inbox, TcpPeer, TestEdge, UdpPeer } from './support.ts';
+
+const DEADLINE_MS = 60_000;
+/** Longer than MAX_UDP_REQUEST_BYTES. */
+const LONG = { 'X-Long': 'x'.repeat(1300) };
+
+let cleaner = new AsyncDisposableStack();
+afterEach(async () => {
+  await cleaner.disposeAsync();
+  cleaner = new AsyncDisposableStack();
+});
+
+async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
+  return cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop());
+}
+
+async function openUdp(): Promise<UdpPeer> {
+  return cleaner.use(await UdpPeer.open());
+}
+
+/** A gateway that listens by TCP: its connections. */
+async function listenTcp(): Promise<{ port: number; connections: Inbox<TcpPeer> }> {
+  const connections = new Inbox<TcpPeer>();
+  const server = createServer((socket: Socket) => connections.put(cleaner.use(new TcpPeer(socket))));
+  server.listen(0, '127.0.0.1');
+  cleaner.defer(() => void server.close());
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port, connections };
+}
+
+function hop(port: number, transport: NextHop['transport'] = 'udp'): NextHop {
+  return { address: '127.0.0.1', port, transport };
+}
+
+/** An OPTIONS for a URI that leads elsewhere. */
+function send({ edge }: TestEdge, nextHop: NextHop, more: Partial<OutboundRequest> = {}): Promise<SipResponse> {
+  const uri = 'sip:b@elsewhere.test';
+  return edge.request({ method: 'OPTIONS', uri, nextHop, headers: {}, ...more }, DEADLINE_MS);
+}
+
+function response(request: string, statusLine = 'SIP/2.0 200 OK'): string {
+  return `${statusLine}\r\n${request.slice(request.indexOf('\r\n') + 2)}`;
+}
+
+test('a request goes to its next hop, whatever its Request-URI says, and resolves with its final response', async () => {
+  const edge = await start();
+  const gateway = await openUdp();
+  const answered = send(edge, hop(gateway.port));
+  const text = await gateway.next();
+  expect(text).toStartWith('OPTIONS sip:b@elsewhere.test SIP/2.0\r\n');
+  gateway.send(response(text, 'SIP/2.0 100 Trying'), edge.port('udp'));
+  gateway.send(response(text, 'SIP/2.0 404 Nobody Here').replace('\r\n\r\n', '\r\nx-own: 1\r\n\r\n'), edge.port('udp'));
+  const final = await answered;
+  expect(final).toMatchObject({ status: 404, reason: 'Nobody Here', local: false });
+  expect(final.headers).toContainEqual({ name: 'x-own', value: '1' });
+});
+
+test.each<[string, Partial<OutboundRequest>, string]>([
+  ['a line break in a value', { headers: { 'X-Own': 'a\r\nb: c' } }, 'line break in the value of X-Own'],
+  ['a line break in a header name', { headers: { 'X-Own: a\r\nb': 'c' } }, 'not a header name'],
+  ['a CSeq of another method', { headers: { CSeq: '1 INVITE' } }, 'CSeq Method Mismatch'],
+  ['a malformed To', { headers: { To: '<sip:a@b' } }, 'Malformed To'],
+  ['a Request-URI that is none', { uri: 'what' }, 'invalid request-uri: what'],
+  ['a line break in the Request-URI', { uri: 'sip:a@b.test\r\nX: y' }, 'invalid request-uri'],
+  ['a transport that is not listened on', { nextHop: hop(5061, 'tls') }, 'requested protocol/transport not available'],
+  [
+    'IPv6 without a listener for it',
+    { nextHop: { address: '::1', port: 5060, transport: 'udp' } },
+    'requested protocol/transport not available',
+  ],
+])('a request with %s is not sent', async (_what, more, why) => {
+  const edge = await start();
+  const gateway = await openUdp();
+  const failed = await send(edge, hop(gateway.port), more).catch((error) => error);
+  expect(failed).toBeInstanceOf(Unavailable);
+  expect(failed.message).toContain(why);
+  // The first to arrive is the next one.
+  void send(edge, hop(gateway.port), { method: 'REGISTER' });
+  expect(await gateway.next()).toStartWith('REGISTER ');
+  expect(edge.edge.holding.clientTransactions).toBe(1);
+});
+
+test('beyond the bound of client transactions a request is not sent', async () => {
+  const edge = await start({ limits: { clientTransactions: 1 } });
+  const gateway = await openUdp();
+  void send(edge, hop(gateway.port));
+  await expect(send(edge, hop(gateway.port))).rejects.toThrow('SIP server: too many requests in progress');
+  expect(await gateway.next()).toStartWith('OPTIONS ');
+});
+
+describe('without a final response', () => {
+  test('a request fails at its deadline', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
+    const gateway = await openUdp();
+    const request = { method: 'OPTIONS', uri: 'sip:b.test', nextHop: hop(gateway.port), headers: {} } as const;
+    const asked = edge.edge.request(request, 3000);
+    const text = await gateway.next();
+    gateway.send(response(text, 'SIP/2.0 100 Trying'), edge.port('udp'));
+    timers.advance(3000);
+    await expect(asked).rejects.toThrow(new Unavailable('SIP server', 'no response to OPTIONS within 3000 ms'));
+  });
+
+  test('it is answered 408 by the edge when the deadline is later than timer F', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
+    const gateway = await openUdp();
+    const asked = send(edge, hop(gateway.port));
+    timers.advance(32_500);
+    expect(await asked).toMatchObject({ status: 408, reason: 'Request Timeout', local: true });
+  });
+});
+
+describe('a request over 1300 bytes for UDP (RFC 3261 18.1.1)', () => {
+  test('goes by TCP', async () => {
+    const edge = await start();
+    const gateway = await listenTcp();
+    const asked = send(edge, hop(gateway.port), { headers: LONG });
+    const connection = await gateway.connections.next();
+    const text = await connection.next();
+    expect(text).toMatch(/^OPTIONS .*\r\nVia: SIP\/2\.0\/TCP /);
+    connection.send(response(text));
+    expect((await asked).status).toBe(200);
+  });
+
+  test('goes by UDP all the same when the peer knows no TCP', async () => {
+    const edge = await start();
+    const gateway = await openUdp();
+    const asked = send(edge, hop(gateway.port), { headers: LONG });
+    const text = await gateway.next();
+    expect(text).toMatch(/^OPTIONS .*\r\nVia: SIP\/2\.0\/UDP /);
+    gateway.send(response(text), edge.port('udp'));
+    expect((await asked).status).toBe(200);
+  });
+
+  test('is not sent again by UDP when the edge stops', async () => {
+    const edge = await start();
+    const gateway = await listenTcp();
+    const asked = send(edge, hop(gateway.port), { headers: LONG });
+    await (await gateway.connections.next()).next();
+    await edge.edge.stop(1000);
+    expect(await asked).toMatchObject({ status: 503, local: true });
+  });
+});
+
+test('one connection serves many requests', async () => {
+  const edge = await start();
+  const gateway = await listenTcp();
+  const asked = [send(edge, hop(gateway.port, 'tcp')), send(edge, hop(gateway.port, 'tcp'))];
+  const connection = await gateway.connections.next();
+  for (let i = 0; i < 2; i++) connection.send(response(await connection.next()));
+  for (const { status } of await Promise.all(asked)) expect(status).toBe(200);
+  expect(gateway.connections.size).toBe(0);
+});
+
+test('a connection that ends fails the requests that wait for a response on it', async () => {
+  const edge = await start();
+  const gateway = await listenTcp();
+  const asked = [send(edge, hop(gateway.port, 'tcp')), send(edge, hop(gateway.port, 'tcp'))];
+  const connection = await gateway.connections.next();
+  await connection.next();
+  connection.socket.destroy();
+  for (const response of await Promise.all(asked)) expect(response).toMatchObject({ status: 503, local: true });
+});
+
+test('a datagram that nobody receives fails its own request and no other', async () => {
+  const edge = await start();
+  const gone = await UdpPeer.open();
+  const refused = hop(gone.port);
+  gone[Symbol.dispose]();
+  const gateway = await openUdp();
+  const asked = [refused, hop(gateway.port), refused, hop(gateway.port)].map((nextHop) => send(edge, nextHop));
+  for (let i = 0; i < 2; i++) gateway.send(response(await gateway.next()), edge.port('udp'));
+  expect((await Promise.all(asked)).map(({ status, local }) => [status, local])).toEqual([
+    [503, true],
+    [200, false],
+    [503, true],
+    [200, false],
+  ]);
+});

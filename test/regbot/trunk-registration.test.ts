@@ -1,0 +1,510 @@
+import { describe, expect, test } from 'bun:test';
+import { VERSION } from '../../src/lib/version.ts';
+import type { Trunk } from '../../src/ports/carriers.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import { NameError } from '../../src/ports/next-hops.ts';
+import { challenge, makeFleet, response, TRUNK } from './support.ts';
+
+const SECOND = 1000;
+const LOCAL_408 = response(408, {}, { local: true });
+
+describe('a REGISTER to a carrier', () => {
+  test('has the headers of RFC 3261 10.2', async () => {
+    const { sip, lead, resolved } = makeFleet();
+    await lead();
+    const [sent] = sip.take();
+    expect(sent).toMatchObject({ method: 'REGISTER', uri: 'sip:carrier.example', deadlineMs: 33_000 });
+    expect(sent?.nextHop).toEqual({ address: '192.0.2.1', port: 5060, transport: 'udp' });
+    expect(sent?.headers).toEqual({
+      'Call-ID': 'gw-1',
+      CSeq: expect.stringMatching(/^\d+ REGISTER$/),
+      From: expect.stringMatching(/^<sip:user@carrier\.example>;tag=\w+$/),
+      To: '<sip:user@carrier.example>',
+      Contact: '<sip:user@acme.sip.example;transport=udp>;expires=3600',
+      Expires: '3600',
+      'User-Agent': `sbc-sip-sidecar/${VERSION}`,
+    });
+    expect(resolved).toEqual([['gw.carrier.example', undefined, 'udp']]);
+  });
+
+  const CONTACTS: [string, Partial<Trunk>, string][] = [
+    ['the public address of the transport', { publicIpInContact: true }, 'sip:user@203.0.113.7:5060;transport=udp'],
+    [
+      'the public address for TCP',
+      { publicIpInContact: true, transport: 'tcp' },
+      'sip:user@203.0.113.9:5070;transport=tcp',
+    ],
+    [
+      'the public address for UDP when there is none for TLS',
+      { publicIpInContact: true, transport: 'tls' },
+      'sip:user@203.0.113.7:5060;transport=tls',
+    ],
+    ['a SIPS URI for a SIPS trunk', { sips: true, transport: 'tls' }, 'sips:user@acme.sip.example;transport=tls'],
+    ['the from_user, escaped', { fromUser: 'line@1' }, 'sip:line%401@acme.sip.example;transport=udp'],
+  ];
+  test.each(CONTACTS)('has in Contact %s', async (_, changes, contact) => {
+    const { sip, lead } = makeFleet([{ ...TRUNK, ...changes }]);
+    await lead();
+    expect(sip.take()[0]?.headers.Contact).toBe(`<${contact}>;expires=3600`);
+  });
+
+  test('has in Contact the system’s domain when there is no account realm, else the carrier’s', async () => {
+    const { accountRealm, ...trunk } = TRUNK;
+    const { sip, lead, directory } = makeFleet([trunk]);
+    await lead();
+    expect(sip.take()[0]?.headers.Contact).toContain('sip:user@sip.example;');
+    const other = makeFleet([trunk]);
+    other.directory.carriers = { trunks: directory.carriers.trunks, pinged: [] };
+    await other.lead();
+    expect(other.sip.take()[0]?.headers.Contact).toContain('sip:user@carrier.example;');
+  });
+
+  test('goes to the outbound proxy, and has from_domain in To', async () => {
+    const { sip, lead, resolved } = makeFleet([
+      { ...TRUNK, outboundProxy: 'proxy.example:5080', fromDomain: 'from.example', sips: true, transport: 'tls' },
+    ]);
+    await lead();
+    expect(resolved).toEqual([['proxy.example', 5080, 'tls']]);
+    const [sent] = sip.take();
+    expect(sent?.uri).toBe('sips:carrier.example');
+    expect(sent?.headers.To).toBe('<sip:user@from.example>');
+  });
+
+  test('is not sent when the settings make it invalid, and the failure says so', async () => {
+    for (const broken of [{ realm: 'a b' }, { fromDomain: 'x>\r\nEvil: 1' }, { outboundProxy: 'a:b:c' }]) {
+      const { sip, lead, view, directory } = makeFleet([{ ...TRUNK, ...broken }]);
+      await lead();
+      expect(sip.sent).toEqual([]);
+      expect(view()).toMatchObject({ state: 'failing', lastReason: expect.stringContaining('settings') });
+      expect(directory.statuses[0]?.[1].status).toBe('fail');
+    }
+  });
+
+  test('keeps its Call-ID and has a higher CSeq each time, also after a restart', async () => {
+    const { sip, lead, timers, fleet } = makeFleet();
+    await lead();
+    await timers.advanceAsync(4000 * SECOND);
+    fleet.lost();
+    await lead();
+    const sent = sip.take();
+    expect(sent).toHaveLength(4);
+    const numbers = sent.map((s) => Number.parseInt(s.headers.CSeq ?? '', 10));
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+    expect(Math.max(...numbers)).toBeLessThan(2 ** 31);
+    expect(new Set(sent.map((s) => s.headers['Call-ID']))).toEqual(new Set(['gw-1']));
+  });
+});
+
+describe('targets', () => {
+  test.each([
+    ['503', response(503)],
+    ['408', LOCAL_408],
+    ['a transport error', response(503, {}, { local: true })],
+    ['an error of the SIP server', new Unavailable('drachtio', 'no such transport')],
+  ])('the next target is tried after %s', async (_, failure) => {
+    const { sip, lead, dns, view } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '2001:db8::2']);
+    sip.script(failure);
+    await lead();
+    expect(sip.take().map((s) => s.nextHop.address)).toEqual(['192.0.2.1', '2001:db8::2']);
+    expect(view().state).toBe('registered');
+  });
+
+  test('no further target is tried after a final refusal', async () => {
+    const { sip, lead, dns, view } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    sip.script(response(403));
+    await lead();
+    expect(sip.sent).toHaveLength(1);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '403 Forbidden' });
+  });
+
+  test('at most eight targets are tried', async () => {
+    const { sip, lead, dns } = makeFleet();
+    dns.set(
+      TRUNK.host,
+      Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}`),
+    );
+    sip.respond = () => response(503);
+    await lead();
+    expect(sip.sent).toHaveLength(8);
+  });
+
+  test('a target that did not answer is tried last for five minutes', async () => {
+    const { sip, lead, dns, timers } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    sip.respond = ({ nextHop }) => (nextHop.address === '192.0.2.1' ? LOCAL_408 : response(200, { Expires: '120' }));
+    await lead();
+    await timers.advanceAsync(60 * SECOND);
+    expect(sip.take().map((s) => s.nextHop.address)).toEqual(['192.0.2.1', '192.0.2.2', '192.0.2.2']);
+    sip.respond = () => response(200, { Expires: '120' });
+    await timers.advanceAsync(300 * SECOND);
+    expect(sip.take().at(-1)?.nextHop.address).toBe('192.0.2.1');
+  });
+
+  test('a name without address is the carrier’s failure, an unavailable DNS is ours', async () => {
+    const { sip, lead, dns, view, timers } = makeFleet();
+    dns.set(TRUNK.host, new NameError('gw.carrier.example has no address'));
+    await lead();
+    expect(view()).toMatchObject({ state: 'failing', lastReason: 'gw.carrier.example has no address' });
+    expect(view().nextTryAt).toBe(timers.now() + 30 * SECOND);
+    dns.set(TRUNK.host, new Unavailable('DNS', 'no answer'));
+    await timers.advanceAsync(30 * SECOND);
+    expect(view().nextTryAt).toBe(timers.now() + 2 * SECOND);
+    expect(sip.sent).toEqual([]);
+  });
+
+  test('a redirection is followed to its first SIP URI', async () => {
+    const { sip, lead, resolved, view } = makeFleet();
+    sip.script(response(302, { Contact: ['<mailto:x@y>', '<sip:someone@other.example:5070;transport=tcp>'] }));
+    await lead();
+    expect(resolved.at(-1)).toEqual(['other.example', 5070, 'tcp']);
+    expect(sip.take().map((s) => s.uri)).toEqual(['sip:carrier.example', 'sip:other.example:5070']);
+    expect(view().state).toBe('registered');
+  });
+
+  test.each([
+    ['a second redirection', [{ Contact: '<sip:b.example>' }, { Contact: '<sip:c.example>' }], 2, 'redirected again'],
+    ['a loop', [{ Contact: '<sip:carrier.example>' }], 1, 'redirected again'],
+    ['a mailto URI', [{ Contact: '<mailto:x@y>' }], 1, '301 Reason, to nowhere we may follow'],
+    ['no Contact', [{}], 1, '301 Reason, to nowhere we may follow'],
+  ])('redirection fails for %s', async (_, answers, count, reason) => {
+    const { sip, lead, view } = makeFleet();
+    sip.script(...answers.map((headers) => response(301, headers)));
+    await lead();
+    expect(sip.sent).toHaveLength(count);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: reason });
+  });
+
+  test('a redirection from TLS to UDP is not followed', async () => {
+    const { sip, lead, view } = makeFleet([{ ...TRUNK, transport: 'tls' }]);
+    sip.script(response(302, { Contact: '<sip:b.example;transport=udp>' }));
+    await lead();
+    expect(sip.sent).toHaveLength(1);
+    expect(view().state).toBe('failing');
+  });
+});
+
+describe('credentials', () => {
+  test('are sent after 407, 401 and a stale nonce, with From unchanged', async () => {
+    const { sip, lead, view } = makeFleet();
+    sip.script(
+      response(407, { 'Proxy-Authenticate': 'Digest realm="proxy", nonce="p"' }),
+      response(401, challenge('n1')),
+      response(401, challenge('n2', ', stale=true')),
+    );
+    await lead();
+    const sent = sip.take();
+    const keys = sent.map((s) => Object.keys(s.headers).filter((name) => name.endsWith('Authorization')));
+    expect(keys).toEqual([[], ['Proxy-Authorization'], ['Authorization', 'Proxy-Authorization'], keys[2] ?? []]);
+    expect(sent[3]?.headers.Authorization).toContain('nonce="n2"');
+    expect(new Set(sent.map((s) => s.headers.From)).size).toBe(1);
+    expect(view().state).toBe('registered');
+  });
+
+  test('are not sent again at once after they were refused', async () => {
+    const { sip, lead, view } = makeFleet();
+    sip.respond = () => response(401, challenge('n'));
+    await lead();
+    expect(sip.sent).toHaveLength(2);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '401 Unauthorized, credentials refused' });
+  });
+
+  test('are not sent for an unsupported challenge', async () => {
+    const { sip, lead, view } = makeFleet();
+    sip.respond = () => response(401, { 'WWW-Authenticate': 'Digest realm="r", nonce="n", qop="auth-int"' });
+    await lead();
+    expect(sip.sent).toHaveLength(1);
+    expect(view().lastReason).toBe('401 Unauthorized, no challenge we can answer');
+  });
+
+  test('are sent with the first request of a refresh', async () => {
+    const { sip, lead, timers } = makeFleet();
+    sip.script(response(401, challenge('n1')));
+    await lead();
+    await timers.advanceAsync(1800 * SECOND);
+    expect(sip.sent).toHaveLength(3);
+    expect(sip.sent[2]?.headers.Authorization).toContain('nc=00000002');
+  });
+
+  test('with an expired nonce are renewed, whether the challenge says stale or not', async () => {
+    const { sip, lead, timers, view } = makeFleet();
+    let nonce = 0;
+    sip.respond = ({ headers }) =>
+      headers.Authorization?.includes(`nonce="n${nonce}"`) ? response(200) : response(401, challenge(`n${nonce}`));
+    await lead();
+    for (nonce = 1; nonce < 4; nonce++) {
+      sip.take();
+      await timers.advanceAsync(1800 * SECOND);
+      expect(sip.sent).toHaveLength(2);
+      expect(view().state).toBe('registered');
+    }
+  });
+
+  test('are sent at most five times when the server keeps challenging', async () => {
+    const { sip, lead, view } = makeFleet();
+    let nonce = 0;
+    sip.respond = () => response(401, { 'WWW-Authenticate': `Digest realm="r${++nonce}", nonce="n${nonce}"` });
+    await lead();
+    expect(sip.sent).toHaveLength(6);
+    expect(view().state).toBe('failing');
+  });
+});
+
+describe('the granted expiry', () => {
+  const OURS = '<sip:user@acme.sip.example;transport=udp>';
+  test.each([
+    [
+      'that of our Contact among others',
+      { Contact: [`<sip:x@y>;expires=60, ${OURS};expires=600`], Expires: '90' },
+      600,
+    ],
+    [
+      'that of our Contact in an equivalent form',
+      { Contact: ['<sip:a@b>', '<SIP:%75ser@ACME.sip.example;x=1;Transport=UDP>;EXPIRES=700'] },
+      700,
+    ],
+    ['that of the only Contact', { Contact: '<sip:user@192.0.2.9:1024>;expires=300', Expires: '90' }, 300],
+    [
+      'that of Expires, when several Contacts are not ours',
+      { Contact: '<sip:a@b>;expires=5, <sip:c@d>;expires=6', Expires: '90' },
+      90,
+    ],
+    ['that of Expires, when our Contact has none', { Contact: OURS, Expires: '120' }, 120],
+    ['the requested one, when there is none in the response', {}, 3600],
+    ['the requested one, when the headers are malformed', { Contact: '<<>', Expires: 'soon' }, 3600],
+    ['at least the minimum', { Expires: '5' }, 30],
+    ['at most 2^32-1', { Expires: '99999999999999999999' }, 2 ** 32 - 1],
+  ])('is %s', async (_, headers, expires) => {
+    const { sip, lead, view, timers, directory } = makeFleet();
+    sip.script(response(200, headers));
+    await lead();
+    expect(view().expiresAt).toBe(timers.now() + expires * SECOND);
+    expect(view().nextTryAt).toBe(timers.now() + expires * 500);
+    expect(directory.statuses).toEqual([
+      [
+        'carrier-1',
+        {
+          status: 'ok',
+          reason: '200 OK',
+          callId: 'gw-1',
+          expires,
+          timestamp: new Date(timers.now()).toISOString(),
+          cseq: sip.sent[0]?.headers.CSeq ?? '',
+        },
+      ],
+    ]);
+  });
+
+  test('423 raises the requested expiry, also for later refreshes', async () => {
+    const { sip, lead, view, timers } = makeFleet([TRUNK], { defaultExpires: 60 });
+    sip.script(response(423, { 'Min-Expires': '900' }));
+    await lead();
+    expect(sip.take().map((s) => s.headers.Expires)).toEqual(['60', '900']);
+    await timers.advanceAsync(450 * SECOND);
+    expect(sip.take().map((s) => s.headers.Expires)).toEqual(['900']);
+    sip.respond = () => response(423, { 'Min-Expires': '1000' });
+    await timers.advanceAsync(450 * SECOND);
+    expect(sip.take().map((s) => s.headers.Expires)).toEqual(['900', '1000']);
+    expect(view().state).toBe('failing');
+  });
+
+  test('a second 423 to one attempt is a failure', async () => {
+    const { sip, lead, view } = makeFleet([TRUNK], { defaultExpires: 60 });
+    let least = 60;
+    sip.respond = () => response(423, { 'Min-Expires': String(++least) });
+    await lead();
+    expect(sip.sent).toHaveLength(2);
+    expect(view().state).toBe('failing');
+  });
+
+  test.each([{}, { 'Min-Expires': '10' }, { 'Min-Expires': 'x' }])('423 with %j is a failure', async (headers) => {
+    const { sip, lead, view } = makeFleet();
+    sip.respond = () => response(423, headers);
+    await lead();
+    expect(sip.sent).toHaveLength(1);
+    expect(view().state).toBe('failing');
+  });
+});
+
+describe('over time', () => {
+  test('it is refreshed at half the expiry, ±10 %, and the status is saved each time', async () => {
+    const { sip, lead, timers, directory } = makeFleet([TRUNK], {}, Math.random);
+    sip.respond = () => response(200, { Expires: '600' });
+    await lead();
+    await timers.advanceAsync(86_400 * SECOND);
+    const gaps = sip.sent.slice(1).map((s, i) => s.at - (sip.sent[i]?.at ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(270 * SECOND);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(330 * SECOND);
+    expect(new Set(gaps.map((gap) => Math.round(gap / 1000))).size).toBeGreaterThan(20);
+    // 288 refreshes at exactly half: the jitter is symmetric.
+    expect(Math.abs(sip.sent.length - 289)).toBeLessThan(10);
+    expect(directory.statuses).toHaveLength(sip.sent.length);
+    expect(timers.pending).toBeLessThanOrEqual(3);
+  });
+
+  test('the longest possible expiry does not overflow the refresh timer', async () => {
+    const { sip, lead, timers, view } = makeFleet();
+    sip.respond = () => response(200, { Expires: '4294967295' });
+    await lead();
+    await timers.advanceAsync(40 * 86_400 * SECOND);
+    expect(sip.sent).toHaveLength(1);
+    expect(view().nextTryAt).toBe((sip.sent[0]?.at ?? 0) + (2 ** 32 - 1) * 500);
+  });
+
+  test('a failure is retried after 30 s, doubled up to the maximum', async () => {
+    const { sip, lead, timers } = makeFleet();
+    sip.respond = () => response(500);
+    await lead();
+    await timers.advanceAsync(1110 * SECOND);
+    const gaps = sip.sent.slice(1).map((s, i) => (s.at - (sip.sent[i]?.at ?? 0)) / SECOND);
+    expect(gaps).toEqual([30, 60, 120, 240, 300, 300]);
+  });
+
+  test('the retry delay is jittered by ±10 %', async () => {
+    for (const [value, seconds] of [
+      [0, 27],
+      [0.999999, 33],
+    ] as const) {
+      const { sip, lead, timers, view } = makeFleet([TRUNK], {}, () => value);
+      sip.respond = () => response(500);
+      await lead();
+      expect(Math.round(((view().nextTryAt ?? 0) - timers.now()) / SECOND)).toBe(seconds);
+    }
+  });
+
+  test.each([
+    ['120', 126],
+    ['0', 1.05],
+    ['600 (maintenance);duration=60', 630],
+    ['999999999', 3780],
+    ['tomorrow', 30],
+  ])('Retry-After: %s sets the retry delay', async (value, seconds) => {
+    const { sip, lead, timers, view } = makeFleet();
+    sip.respond = () => response(503, { 'Retry-After': value });
+    await lead();
+    expect(view().nextTryAt).toBe(timers.now() + seconds * SECOND);
+  });
+
+  test('a success resets the retry delay', async () => {
+    const { sip, lead, timers, view } = makeFleet();
+    sip.script(response(500), response(500));
+    await lead();
+    await timers.advanceAsync(90 * SECOND);
+    expect(view()).toMatchObject({ state: 'registered', failures: 0, lastReason: '200 OK' });
+    sip.respond = () => response(500);
+    await timers.advanceAsync(1800 * SECOND);
+    expect(view()).toMatchObject({ state: 'failing', nextTryAt: timers.now() + 30 * SECOND });
+  });
+
+  test('an unavailable SIP server is retried soon and does not count against the carrier', async () => {
+    const { sip, lead, timers, view, directory } = makeFleet([TRUNK], { removeCodes: [403, 503] });
+    await lead();
+    sip.respond = () => new Unavailable('drachtio', 'not connected');
+    await timers.advanceAsync(1800 * SECOND);
+    sip.take();
+    await timers.advanceAsync(120 * SECOND);
+    const gaps = sip.sent.slice(1).map((s, i) => (s.at - (sip.sent[i]?.at ?? 0)) / SECOND);
+    expect(gaps.slice(0, 5)).toEqual([4, 8, 16, 30, 30]);
+    expect(view().expiresAt).toBeGreaterThan(timers.now());
+    sip.respond = () => response(200);
+    await timers.advanceAsync(30 * SECOND);
+    expect(view().state).toBe('registered');
+    expect(directory.disabled).toEqual([]);
+  });
+
+  test('after failed refreshes the binding is shown until it expires', async () => {
+    const { sip, lead, timers, view } = makeFleet();
+    await lead();
+    const until = timers.now() + 3600 * SECOND;
+    sip.respond = () => response(500);
+    await timers.advanceAsync(1900 * SECOND);
+    expect(view()).toMatchObject({ state: 'failing', expiresAt: until });
+    await timers.advanceAsync(1700 * SECOND);
+    expect(view().expiresAt).toBeUndefined();
+  });
+
+  test('an attempt ends after two minutes, however many targets time out', async () => {
+    const { sip, lead, timers, dns, view } = makeFleet();
+    dns.set(
+      TRUNK.host,
+      Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}`),
+    );
+    sip.respond = async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      timers.after(32 * SECOND, resolve);
+      await promise;
+      return LOCAL_408;
+    };
+    await lead();
+    await timers.advanceAsync(128 * SECOND);
+    expect(sip.sent).toHaveLength(4);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '408 Request Timeout, no answer' });
+  });
+});
+
+describe('a registration that is refused', () => {
+  test('is disabled after the configured number of removal codes in a row', async () => {
+    const { sip, lead, timers, view, directory, alerts } = makeFleet([TRUNK], { removeCodes: [403] });
+    sip.script(response(403), response(403), response(500), response(403), response(403), response(403));
+    await lead();
+    await timers.advanceAsync(755 * SECOND);
+    expect(sip.sent).toHaveLength(6);
+    expect(view()).toMatchObject({ state: 'disabled', nextTryAt: undefined, lastReason: '403 Forbidden' });
+    expect(directory.disabled).toEqual([['carrier-1', 'auth']]);
+    expect(alerts).toEqual([
+      { message: 'Disabling Outbound Registration for carrier Acme (sid:carrier-1)', accountSid: 'account-1' },
+    ]);
+  });
+
+  test('is not disabled when it succeeds in between', async () => {
+    const { sip, lead, timers, view, directory } = makeFleet([TRUNK], { removeCodes: [403] });
+    sip.script(response(403), response(403), response(200), response(403), response(403));
+    await lead();
+    await timers.advanceAsync(3600 * SECOND);
+    expect(sip.sent).toHaveLength(6);
+    expect(view().state).toBe('registered');
+    expect(directory.disabled).toEqual([]);
+  });
+
+  test('of trunk type reg deactivates the carrier and releases its addresses', async () => {
+    const { sip, lead, directory, alerts, ephemeral, timers } = makeFleet([{ ...TRUNK, trunkType: 'reg' }], {
+      removeCodes: [403],
+      failureThreshold: 1,
+    });
+    await lead();
+    expect(ephemeral.size).toBe(1);
+    sip.respond = () => response(403);
+    await timers.advanceAsync(1800 * SECOND);
+    expect(directory.disabled).toEqual([['carrier-1', 'reg']]);
+    expect(alerts[0]?.message).toBe('Deactivating carrier Acme (sid:carrier-1) due to registration errors');
+    expect(ephemeral.size).toBe(0);
+  });
+
+  test('is disabled once the database is available, and sends nothing until then', async () => {
+    const { sip, lead, directory, timers, alerts } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 1 });
+    sip.respond = () => {
+      directory.down = true;
+      return response(403);
+    };
+    await lead();
+    await timers.advanceAsync(40 * SECOND);
+    expect(directory.disabled).toEqual([]);
+    directory.down = false;
+    await timers.advanceAsync(20 * SECOND);
+    expect(directory.disabled).toHaveLength(1);
+    expect(alerts).toHaveLength(1);
+    expect(sip.sent).toHaveLength(1);
+  });
+
+  test('starts again when it is enabled again, not before', async () => {
+    const { sip, lead, timers, view, change } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 1 });
+    sip.script(response(403));
+    await lead();
+    await change(TRUNK);
+    expect(view().state).toBe('disabled');
+    await timers.advanceAsync(11 * SECOND);
+    await change(TRUNK);
+    expect(view().state).toBe('registered');
+  });
+});
