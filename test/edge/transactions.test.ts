@@ -19,7 +19,7 @@ const unexpected = () => {
 };
 const transport = (reliable: boolean): Transport => ({
   protocol: reliable ? 'tcp' : 'udp',
-  toldAs: reliable ? 'tcp' : 'udp',
+  baseProtocol: reliable ? 'tcp' : 'udp',
   viaProtocol: reliable ? 'TCP' : 'UDP',
   defaultPort: 5060,
   reliable,
