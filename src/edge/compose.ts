@@ -5,15 +5,15 @@ import { type Header, headerLine, isSingleLine } from '../sip/message.ts';
 import { reasonPhrase } from '../sip/reason-phrases.ts';
 import { formatVia, parseVias, type Via, withSource } from '../sip/via.ts';
 
-/** RFC 3261 8.2.6.2: these headers of a response are the request's or ours, whatever the answer says. */
-const NOT_OF_THE_ANSWER = new Set(['Via', 'From', 'To', 'Call-ID', 'CSeq', 'Content-Length', 'Max-Forwards']);
+/** Headers that an answer does not set: copied from the request (RFC 3261 8.2.6.2) or written here. */
+const FIXED_HEADERS = new Set(['Via', 'From', 'To', 'Call-ID', 'CSeq', 'Content-Length', 'Max-Forwards']);
 
 type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 /**
  * Builds a response (RFC 3261 8.2.6.2).
- * @param request the headers of the request, its top Via with the source in it
- * @param tag the To tag, unless the request's To has one or the answer's To brings one
+ * @param request its headers, with the source in the top Via
+ * @param tag the To tag, unless the request or the answer has one
  * @throws Error when a header of the answer or its reason phrase holds a line break
  */
 export function composeResponse(request: readonly Header[], answer: SipAnswer, tag: string): string {
@@ -41,12 +41,11 @@ export function composeResponse(request: readonly Header[], answer: SipAnswer, t
   );
 }
 
-/** What a request gets where its headers leave it open (RFC 3261 8.1.1). */
+/** Values for what the headers of a request leave open (RFC 3261 8.1.1). */
 export interface RequestDefaults {
   readonly via: Via;
   readonly from: string;
-  /** For From. */
-  readonly tag: string;
+  readonly fromTag: string;
   readonly callId: string;
   readonly cseq: number;
 }
@@ -59,7 +58,7 @@ export function composeRequest(
   defaults: RequestDefaults,
 ): string {
   const from = withBrackets(headers.From ?? defaults.from);
-  const fromTag = tagOf(from) === undefined ? `;tag=${defaults.tag}` : '';
+  const fromTag = tagOf(from) === undefined ? `;tag=${defaults.fromTag}` : '';
   return (
     `${method} ${uri} SIP/2.0\r\nVia: ${formatVia(defaults.via)}\r\n` +
     headerLine('Max-Forwards', headers['Max-Forwards'] ?? '70') +
@@ -71,7 +70,7 @@ export function composeRequest(
   );
 }
 
-/** The headers of a request with its source in the top Via. */
+/** The headers of a request, with its source added to the top Via. */
 export function stampSource(headers: readonly Header[], topVia: Via, address: string, port: number): Header[] {
   const index = headers.findIndex((h) => h.name === 'Via');
   const line = headers[index]?.value ?? '';
@@ -80,13 +79,13 @@ export function stampSource(headers: readonly Header[], topVia: Via, address: st
   return headers.with(index, { name: 'Via', value });
 }
 
-/** Headers in the order in which drachtio sends them: those of the RFCs, Content-Length, extensions. */
+/** Header lines in drachtio's order: known headers, Content-Length, extensions. */
 function contentOf(headers: Headers): string {
   let known = '';
   let extensions = '';
   for (const [written, value] of Object.entries(headers)) {
     const name = canonicalName(written);
-    if (NOT_OF_THE_ANSWER.has(name)) continue;
+    if (FIXED_HEADERS.has(name)) continue;
     let lines = '';
     for (const one of typeof value === 'string' ? [value] : value) lines += headerLine(name, one);
     if (isKnownName(name)) known += lines;

@@ -1,12 +1,11 @@
 import type { Timer, Timers } from '../lib/timers.ts';
 
-/** A wake-up may be late by this fraction of the delay, so that one wake-up serves many items. */
+/** How late a wake-up may be, as a fraction of the delay, so that one wake-up serves many items. */
 const SLACK = 1 / 64;
 
 /**
- * All timers of one kind. SIP's timers have few, fixed lengths, so whoever came first is due first: a linked list and
- * one timer for its head do what a hundred thousand timers would, and joining, leaving and starting anew cost the same
- * few assignments whatever the length of the queue.
+ * All timers of one length. Items expire in the order in which they were added, so a linked list and one timer for its
+ * head replace a timer per item. Adding, cancelling and restarting take constant time.
  */
 export class DelayQueue<T> {
   #head: Delay<T> | undefined;
@@ -14,32 +13,29 @@ export class DelayQueue<T> {
   #wakeUp: Timer | undefined;
 
   constructor(
-    /** The length of the delay. */
     readonly ms: number,
     private readonly timers: Timers,
     private readonly expire: (item: T) => void,
   ) {}
 
-  /** `expire` is called for the item after the delay of this queue, at most a 64th of it late. */
+  /** Calls `expire` with the item after the delay, at most a 64th of it late. */
   add(item: T): Delay<T> {
     const delay = new Delay(item, this);
     this.append(delay);
     return delay;
   }
 
-  /** The item that is due next. */
   get oldest(): T | undefined {
     return this.#head?.item;
   }
 
-  /** Forgets everyone. */
   clear(): void {
     while (this.#head) this.remove(this.#head);
     this.#wakeUp?.cancel();
     this.#wakeUp = undefined;
   }
 
-  /** For {@link Delay} alone, as is {@link remove}. */
+  /** Only for {@link Delay}, like {@link remove}. */
   append(delay: Delay<T>): void {
     delay.due = this.timers.monotonic() + this.ms;
     delay.waiting = true;
@@ -69,14 +65,12 @@ export class DelayQueue<T> {
         this.remove(this.#head);
         this.expire(item);
       }
-      // Whoever joined meanwhile is due after the one who is first now.
       this.#wakeUp = undefined;
       if (this.#head) this.#wakeUpAfter(Math.max(this.#head.due - now, this.ms * SLACK));
     });
   }
 }
 
-/** A place in a queue; whoever waits keeps it to leave early or to wait anew. */
 export class Delay<T> {
   due = 0;
   waiting = false;
@@ -88,13 +82,12 @@ export class Delay<T> {
     private readonly queue: DelayQueue<T>,
   ) {}
 
-  /** Lets the whole delay pass once more, from now on. */
   restart(): void {
     this.cancel();
     this.queue.append(this);
   }
 
-  /** Leaves the queue; nothing happens when it has left already. */
+  /** Does nothing after the item has expired. */
   cancel(): void {
     if (this.waiting) this.queue.remove(this);
   }

@@ -69,7 +69,7 @@ export class Edge implements SipServer {
     this.#methods = [...this.#handlers.keys()];
   }
 
-  /** Listens on every address, or on none. @throws ListenError naming the address that cannot be had */
+  /** Listens on every address, or on none. @throws ListenError that names the unavailable address */
   async connect(): Promise<void> {
     await this.#layer.listen();
     this.#privateAddress = privateSipAddress(this.#layer.localHostports, this.options.networks ?? []);
@@ -106,7 +106,7 @@ export class Edge implements SipServer {
     return this.#layer.holding;
   }
 
-  /** Reads certificates and keys again, for connections to come. @throws CertificateError, and the old ones stay */
+  /** Reads certificates and keys again, for new connections. @throws CertificateError and keeps the old ones */
   reloadCertificates(): void {
     this.#layer.reloadCertificates();
   }
@@ -134,7 +134,7 @@ export class Edge implements SipServer {
     }
   }
 
-  /** A phone that asks meanwhile hears nothing, asks again, and reaches the next process. */
+  /** A request that comes meanwhile gets no response; its retransmission reaches the next process. */
   async stop(graceMs: number): Promise<void> {
     this.#state = 'stopped';
     this.#layer.stopReading();
@@ -163,7 +163,7 @@ export class Edge implements SipServer {
   /** Never rejects. */
   async #answer(handler: SipHandler, parsed: ParsedRequest, transaction: ServerTransaction): Promise<void> {
     const { transport, address, port } = transaction.flow;
-    const request: SipRequest = { ...parsed, source: { transport: transport.toldAs, address, port } };
+    const request: SipRequest = { ...parsed, source: { transport: transport.baseProtocol, address, port } };
     this.#inProgress++;
     try {
       respond(transaction, await handler(request));
@@ -178,11 +178,11 @@ export class Edge implements SipServer {
   }
 }
 
-/** RFC 3261 8.2.2.2: a proxy has forked the request, and another copy of it is in progress. */
+/** RFC 3261 8.2.2.2: another copy of a forked request is in progress. */
 const MERGED: SipAnswer = { status: 482 };
 const UNAVAILABLE: SipAnswer = { status: 503 };
 
-/** Sends the final response, unless the client has given up by now. */
+/** Sends the final response, unless the transaction has ended. */
 function respond(transaction: ServerTransaction, answer: SipAnswer): void {
   const { request } = transaction;
   if (request) transaction.respond(answer.status, composeResponse(request.headers, answer, newTag()));

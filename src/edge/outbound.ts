@@ -12,12 +12,10 @@ import { newBranch, newId, newTag } from './tokens.ts';
 import type { Transports } from './transports/listen.ts';
 import type { Transport } from './transports/transport.ts';
 
-/** Why a request of ours is not sent. */
 export class NotSent extends Error {
   override readonly name = 'NotSent';
 }
 
-/** A request that is ready to go. */
 export interface PreparedRequest {
   readonly method: string;
   readonly branch: string;
@@ -25,21 +23,21 @@ export interface PreparedRequest {
   readonly transport: Transport;
   readonly address: string;
   readonly port: number;
-  /** The name that the peer must prove with its certificate (RFC 5922 7.3); undefined for an address. */
+  /** The domain name that the peer's certificate must prove (RFC 5922 7.3). */
   readonly name: string | undefined;
-  /** The same by UDP, for a long request whose peer has no TCP. */
+  /** The same request for UDP, if the peer of a long request has no TCP. */
   readonly byUdp?: PreparedRequest;
 }
 
 /**
  * Composes a request for a transport that leads to its next hop.
- * @param cseq the sequence number unless the request brings its own
+ * @param cseq the sequence number, unless the request has one
  * @throws NotSent when no transport leads there or the message would be malformed
  */
 export function prepareRequest(request: OutboundRequest, transports: Transports, cseq: number): PreparedRequest {
   const { method, uri, nextHop, headers } = request;
   const { address, port, transport: protocol } = nextHop;
-  const tag = newTag();
+  const fromTag = newTag();
   const callId = newId();
   const name = nameOf(hostOf(uri));
   if (isIP(address) === 0 || !(port > 0 && port < 65_536))
@@ -49,7 +47,7 @@ export function prepareRequest(request: OutboundRequest, transports: Transports,
     const transport = transports.towards(protocol, address, port);
     if (!transport) throw new NotSent('requested protocol/transport not available');
     const { host, port: sentByPort } = transports.sentBy(transport, address);
-    // Each is a transaction of its own.
+    // A branch per transaction, and the two transports are two transactions.
     const branch = newBranch();
     const params = [{ name: 'branch', value: branch }];
     const via = {
@@ -59,7 +57,7 @@ export function prepareRequest(request: OutboundRequest, transports: Transports,
       params: transport.reliable ? params : [{ name: 'rport' }, ...params],
     };
     const from = `<sip:${host}:${transport.port}${protocol === 'udp' ? '' : `;transport=${protocol}`}>`;
-    const wire = checked(() => composeRequest(method, uri, headers, { via, from, tag, callId, cseq }));
+    const wire = checked(() => composeRequest(method, uri, headers, { via, from, fromTag, callId, cseq }));
     return { method, branch, wire, transport, address, port, name };
   };
 
@@ -68,12 +66,12 @@ export function prepareRequest(request: OutboundRequest, transports: Transports,
   return tooLong && transports.towards('tcp', address) ? { ...over('tcp'), byUdp: prepared } : prepared;
 }
 
-/** A host that is a domain name; undefined when it is an address, in brackets or not. */
+/** The host if it is a domain name, undefined if it is an address. */
 export function nameOf(host: string): string | undefined {
   return host === '' || isIP(unbracketed(host)) !== 0 ? undefined : host;
 }
 
-/** Sends nothing that the edge would refuse to receive. */
+/** @throws NotSent when the edge itself would refuse the message */
 function checked(compose: () => string): string {
   try {
     const wire = compose();

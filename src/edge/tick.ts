@@ -1,6 +1,5 @@
 import type { Wire } from '../sip/message.ts';
 
-/** Several messages as one. */
 export function joined(messages: readonly Wire[]): Wire {
   const [only] = messages;
   if (only !== undefined && messages.length === 1) return only;
@@ -9,8 +8,8 @@ export function joined(messages: readonly Wire[]): Wire {
 }
 
 /**
- * Collects what is to be written and hands it over in one piece once the events at hand have been dealt with: under load
- * there are many messages at hand, and one write costs as much as the rest of what a message costs.
+ * Collects items and flushes them once per turn of the event loop: a write costs as much as all other work for a
+ * message, and under load a turn has many messages.
  */
 export class Batch<T> {
   #items: T[] = [];

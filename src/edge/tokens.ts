@@ -6,7 +6,6 @@ export function newTag(): string {
   return hexDigits(12);
 }
 
-/** A branch that no other request ever has (RFC 3261 8.1.1.7). */
 export function newBranch(): string {
   return MAGIC_COOKIE + hexDigits(20);
 }
@@ -15,26 +14,23 @@ export function newId(): string {
   return crypto.randomUUID();
 }
 
-/** One after the other, and above those of a former life of this process, so that a registration goes on counting. */
+/** Increasing CSeq numbers, above those of the previous process, as a registration across a restart requires. */
 export function cseqNumbers(now: () => number): () => number {
   let last = 0;
-  // Seconds since 2020 stay below the 2**31 of RFC 3261 8.1.1.5 until 2088.
+  // Seconds since 2020 stay below 2**31 (RFC 3261 8.1.1.5) until 2088.
   return () => {
     last = Math.max(last + 1, Math.floor(now() / 1000) - 1_577_836_800);
     return last;
   };
 }
 
-/** Skips the digits of a UUID that are not random. */
+/** Random digits of a UUID, without its version and variant. */
 function hexDigits(length: number): string {
   const uuid = crypto.randomUUID();
   return (uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(24)).slice(0, length);
 }
 
-/**
- * A tag for an answer that no transaction remembers: the same for every copy of its request (RFC 3261 8.2.7), and
- * another one after a restart.
- */
+/** The To tag of a stateless response: the same for every retransmission (RFC 3261 8.2.7), until a restart. */
 export function statelessTag(request: readonly Header[]): string {
   const text = request.map(({ name, value }) => (ECHOED.has(name) ? value : '')).join();
   return Bun.hash(text, SEED).toString(36);

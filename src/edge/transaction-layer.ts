@@ -26,11 +26,11 @@ import { Transports } from './transports/listen.ts';
 import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
 
-/** The transaction user (RFC 3261 5): what the layer hands requests to. */
+/** The transaction user (RFC 3261 5). */
 export interface TransactionUser {
   /**
-   * Takes a request that is neither a retransmission nor an ACK, and opens its transaction or refuses it.
-   * @param bytes its length on the wire
+   * Opens the transaction of a request that is neither a retransmission nor an ACK, or refuses it.
+   * @param bytes length on the wire
    */
   request(request: ParsedRequest, flow: Flow, bytes: number): void;
   /** A connection has ended, except by {@link TransactionLayer.close}. */
@@ -41,7 +41,7 @@ export interface TransactionUser {
 
 /** Minimum interval between warnings about refused connections, ms. */
 const WARNING_INTERVAL_MS = 60_000;
-/** Ports probed at a time; the others are probed at the next ICMP error, or run into timer F. */
+/** Ports probed at a time; others wait for the next ICMP error or timer F. */
 const MAX_PROBES = 16;
 
 /** Transports with the transactions of RFC 3261 17 over them. */
@@ -60,7 +60,6 @@ export class TransactionLayer {
   #transports: Transports | undefined;
   #closing = false;
 
-  /** @throws CertificateError when a listener needs a certificate that cannot be used */
   constructor(
     private readonly options: LayerOptions,
     private readonly user: TransactionUser,
@@ -74,7 +73,7 @@ export class TransactionLayer {
     this.#kept = new KeptBytes(limits.keptBytes);
   }
 
-  /** Listens on every address, or on none. @throws ListenError naming the address that cannot be had */
+  /** Listens on every address, or on none. @throws ListenError that names the unavailable address */
   async listen(): Promise<void> {
     const { user, options } = this;
     const events: TransportEvents = {
@@ -102,12 +101,11 @@ export class TransactionLayer {
     });
   }
 
-  /** Every listening address as `udp/192.0.2.1:5060`, comma-separated, as the outside sees it; '' before {@link listen}. */
+  /** Listening addresses as the outside sees them, `udp/192.0.2.1:5060,…`; '' before {@link listen}. */
   get hostports(): string {
     return this.#transports?.hostports ?? '';
   }
 
-  /** The same as bound on this machine. */
   get localHostports(): string {
     return this.#transports?.localHostports ?? '';
   }
@@ -126,30 +124,28 @@ export class TransactionLayer {
     return this.#transports?.connected(address, port) ?? false;
   }
 
-  /** Reads certificates and keys again, for connections to come. @throws CertificateError, and the old ones stay */
   reloadCertificates(): void {
     this.#certificates?.reload();
   }
 
   // --- Server side --------------------------------------------------------------------------------------------------
 
-  /** Whether a copy of the request that took another way is in progress (RFC 3261 8.2.2.2). */
+  /** Whether another copy of the request, by another path, is in progress (RFC 3261 8.2.2.2). */
   isMerged(request: ParsedRequest): boolean {
     return this.#server.isMerged(request);
   }
 
-  /** Opens the transaction of a request; undefined when there are too many. */
+  /** Opens the transaction of a request; undefined over the limit. */
   open(request: ParsedRequest, flow: Flow, bytes: number): ServerTransaction | undefined {
     const headers = stampSource(request.headers, request.topVia, flow.address, flow.port);
     return this.#server.open(request, bytes, flow, { headers, sentBy: request.topVia });
   }
 
-  /** Answers without a transaction: a retransmission is answered once more (RFC 3261 8.2.7). */
+  /** Sends a stateless response; a retransmission of the request gets it again (RFC 3261 8.2.7). */
   refuse({ headers, topVia }: ParsedRequest, answer: SipAnswer, flow: Flow): void {
     this.#refuse(stampSource(headers, topVia, flow.address, flow.port), answer, flow);
   }
 
-  /** Discards a message. */
   drop(flow: Flow | undefined, why: string): void {
     this.counters.dropped++;
     this.options.logger.debug({ ...(flow && { from: peerOf(flow) }), why }, 'dropped');
@@ -164,7 +160,7 @@ export class TransactionLayer {
     return prepareRequest(request, this.#transports, this.#nextCSeq());
   }
 
-  /** Sends a request in a transaction of its own; its response or failure reaches the user after this returns. */
+  /** Sends a request in its own transaction; calls the user after this returns. */
   send(prepared: PreparedRequest, user: ClientUser): void {
     const { transport, address, port, name, byUdp } = prepared;
     this.#client.send(prepared, transport.flowTo(address, port, name), {
@@ -178,12 +174,11 @@ export class TransactionLayer {
 
   // --- The end ------------------------------------------------------------------------------------------------------
 
-  /** Accepts no more connections and reads nothing more; responses still go out. */
   stopReading(): void {
     this.#transports?.stopReading();
   }
 
-  /** Fails every request of ours, sends what is waiting and closes every socket. */
+  /** Fails every request of ours, sends pending responses and closes every socket. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#client.failAll();
@@ -195,7 +190,6 @@ export class TransactionLayer {
 
   #onRequest(request: ParsedRequest, flow: Flow, bytes: number): void {
     this.counters.requests++;
-    // An ACK never has a response, and no INVITE is ever accepted here.
     if (request.method === 'ACK') return;
     const known = this.#server.match(transactionKey(request, flow));
     if (known) {
@@ -221,7 +215,6 @@ export class TransactionLayer {
     flow.send(composeResponse(request, answer, statelessTag(request)));
   }
 
-  /** One message that trips a fault of ours must not end the service for everybody. */
   #onFault(flow: Flow, error: unknown): void {
     this.counters.dropped++;
     this.options.logger.error({ from: peerOf(flow), why: traceOf(error) }, 'a message could not be dealt with');
@@ -235,7 +228,7 @@ export class TransactionLayer {
     this.options.logger.warn({ from: flow.address, why }, 'connections are not accepted');
   }
 
-  /** An ICMP error does not say which datagram it answers: probes every port that has not responded. */
+  /** Probes every port that has not responded, because an ICMP error does not name its datagram. */
   async #probe(transport: Transport): Promise<void> {
     if (this.#probing.has(transport)) return;
     this.#probing.add(transport);
@@ -252,12 +245,12 @@ export class TransactionLayer {
 function transmit(response: Wire, { flow, request }: ServerTransaction): boolean {
   if (flow.send(response)) return true;
   if (!request) return false;
-  // RFC 3261 18.2.2: the connection is gone; open another to the source, at the port of sent-by.
+  // RFC 3261 18.2.2: over a new connection to the source address, at the port of sent-by.
   const { transport, address } = flow;
   const { host, port } = request.sentBy;
   return transport.callBack(address, port ?? transport.defaultPort, nameOf(host)).send(response);
 }
 
 function peerOf({ transport, address, port }: Flow) {
-  return { protocol: transport.toldAs, address, port };
+  return { protocol: transport.baseProtocol, address, port };
 }

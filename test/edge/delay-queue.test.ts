@@ -1,35 +1,34 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { type Delay, DelayQueue } from '../../src/edge/delay-queue.ts';
-import { ManualClock } from './support.ts';
+import { ManualTimers } from '../support/timers.ts';
 
-test('one timer of the clock serves them all', () => {
-  const clock = new ManualClock();
+test('a queue uses one timer for all its items', () => {
+  const timers = new ManualTimers();
   const expired: number[] = [];
-  const queue = new DelayQueue<number>(1000, clock, (item) => expired.push(item));
+  const queue = new DelayQueue<number>(1000, timers, (item) => expired.push(item));
   for (let i = 0; i < 500; i++) {
     queue.add(i);
-    clock.advance(1);
+    timers.advance(1);
   }
-  expect(clock.pending).toBe(1);
-  clock.advance(2000);
+  expect(timers.pending).toBe(1);
+  timers.advance(2000);
   expect(expired).toEqual(Array.from({ length: 500 }, (_, i) => i));
-  expect(clock.pending).toBe(0);
+  expect(timers.pending).toBe(0);
 });
 
-test('one that starts anew when it expires delays nobody else', () => {
-  const clock = new ManualClock();
+test('an item that restarts when it expires does not delay the others', () => {
+  const timers = new ManualTimers();
   const expired: [string, number][] = [];
-  const start = clock.now();
   const delays = new Map<string, Delay<string>>();
-  const queue = new DelayQueue<string>(640, clock, (item) => {
-    expired.push([item, clock.now() - start]);
+  const queue = new DelayQueue<string>(640, timers, (item) => {
+    expired.push([item, timers.monotonic()]);
     delays.get(item)?.restart();
   });
   delays.set('first', queue.add('first'));
-  clock.advance(100);
+  timers.advance(100);
   delays.set('second', queue.add('second'));
-  for (let i = 0; i < 130; i++) clock.advance(10);
+  for (let i = 0; i < 130; i++) timers.advance(10);
   expect(expired).toEqual([
     ['first', 640],
     ['second', 740],
@@ -38,7 +37,7 @@ test('one that starts anew when it expires delays nobody else', () => {
   ]);
 });
 
-test('whatever joins, leaves and starts anew: each expires once, in order, never early, a 64th late at most', () => {
+test('items that are added, cancelled and restarted expire once, in order, never early, at most a 64th of the delay late', () => {
   const step = fc.oneof(
     fc.record({ add: fc.nat(50) }),
     fc.record({ cancel: fc.nat(30) }),
@@ -47,20 +46,20 @@ test('whatever joins, leaves and starts anew: each expires once, in order, never
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const clock = new ManualClock();
+      const timers = new ManualTimers();
       const due = new Map<number, number>();
       const delays: Delay<number>[] = [];
-      const queue = new DelayQueue<number>(640, clock, (item) => {
+      const queue = new DelayQueue<number>(640, timers, (item) => {
         const at = due.get(item) ?? Number.NaN;
-        expect(clock.now()).toBeGreaterThanOrEqual(at);
-        expect(clock.now()).toBeLessThanOrEqual(at + 10);
+        expect(timers.monotonic()).toBeGreaterThanOrEqual(at);
+        expect(timers.monotonic()).toBeLessThanOrEqual(at + 10);
         due.delete(item);
       });
       for (const s of steps) {
         if ('add' in s) {
-          due.set(delays.length, clock.now() + 640);
+          due.set(delays.length, timers.monotonic() + 640);
           delays.push(queue.add(delays.length));
-        } else if ('pass' in s) clock.advance(s.pass);
+        } else if ('pass' in s) timers.advance(s.pass);
         else {
           const delay = delays[('cancel' in s ? s.cancel : s.restart) % Math.max(delays.length, 1)];
           if (!delay) continue;
@@ -69,27 +68,27 @@ test('whatever joins, leaves and starts anew: each expires once, in order, never
             due.delete(delay.item);
           } else {
             delay.restart();
-            due.set(delay.item, clock.now() + 640);
+            due.set(delay.item, timers.monotonic() + 640);
           }
         }
         if (due.size > 0) expect(due.has(queue.oldest ?? -1)).toBe(true);
         else expect(queue.oldest).toBeUndefined();
       }
-      clock.advance(700);
+      timers.advance(700);
       expect(due.size).toBe(0);
-      expect(clock.pending).toBe(0);
+      expect(timers.pending).toBe(0);
     }),
   );
 });
 
-test('clear forgets everyone', () => {
-  const clock = new ManualClock();
-  const queue = new DelayQueue<number>(10, clock, () => {
+test('clear removes every item', () => {
+  const timers = new ManualTimers();
+  const queue = new DelayQueue<number>(10, timers, () => {
     throw new Error('expired');
   });
   queue.add(1);
   queue.add(2);
   queue.clear();
-  clock.advance(100);
-  expect(clock.pending).toBe(0);
+  timers.advance(100);
+  expect(timers.pending).toBe(0);
 });

@@ -76,7 +76,7 @@ test.each(['tcp', 'tls', 'ws', 'wss'] as const)('a phone registers over %s', asy
         `Max-Forwards: 70\r\nFrom: <sip:alice@${user.realm}>;tag=1\r\nTo: <sip:alice@${user.realm}>\r\nCall-ID: ${proto}\r\n` +
         `CSeq: ${++cseq} REGISTER\r\nContact: ${contact}\r\nExpires: 600\r\n${authorization}Content-Length: 0\r\n\r\n`,
     );
-    return phone.next('an answer of the sidecar');
+    return phone.next('a response of the sidecar');
   };
   const challenge = await register();
   expect(challenge).toStartWith('SIP/2.0 401 ');
@@ -84,17 +84,17 @@ test.each(['tcp', 'tls', 'ws', 'wss'] as const)('a phone registers over %s', asy
   const qop = { nc: '00000001', count: 1, cnonce: 'test' };
   const uri = `sip:${user.realm}`;
   const digest = digestResponse('MD5', { ...user, nonce, uri, response: '', qop }, user.password, 'REGISTER');
-  const answer = await register(
+  const response = await register(
     `Authorization: Digest username="alice", realm="${user.realm}", nonce="${nonce}", uri="${uri}", ` +
       `response="${digest}", algorithm=MD5, qop=auth, nc=00000001, cnonce="test"\r\n`,
   );
-  expect(answer).toStartWith('SIP/2.0 200 OK\r\n');
-  expect(answer).toMatch(/^Contact: <sip:alice@df7jal23ls0d\.invalid;transport=\w+>;expires=\d+/m);
+  expect(response).toStartWith('SIP/2.0 200 OK\r\n');
+  expect(response).toMatch(/^Contact: <sip:alice@df7jal23ls0d\.invalid;transport=\w+>;expires=\d+/m);
   sidecar.kill('SIGTERM');
   expect((await within(sidecar.exited, START_MS, 'end of the sidecar')).code).toBe(0);
 });
 
-test('a key of another certificate: an error in a line, and exit code 2', async () => {
+test('a key that does not fit its certificate ends the sidecar with an error in one line and exit code 2', async () => {
   const { certFile } = authority.own.certificate(['a.test']);
   const { keyFile } = authority.own.certificate(['b.test']);
   const sidecar = serve('--sip', 'tls/127.0.0.1:0', '--tls-cert', certFile, '--tls-key', keyFile);

@@ -14,7 +14,7 @@ export function isSecure(proto: StreamProtocol): boolean {
   return proto === 'tls' || proto === 'wss';
 }
 
-/** Made when first asked for: openssl takes its time. */
+// Each is made on first use, because openssl is slow.
 let made: TestAuthority | undefined;
 let other: TestAuthority | undefined;
 let serves: TestCertificate | undefined;
@@ -23,7 +23,7 @@ export const authority = {
     made ??= new TestAuthority();
     return made;
   },
-  /** One that the edge does not believe. */
+  /** One that the edge does not trust. */
   get stranger(): TestAuthority {
     other ??= new TestAuthority();
     return other;
@@ -31,13 +31,12 @@ export const authority = {
   get ca(): string {
     return readFileSync(this.own.caFile, 'utf8');
   },
-  /** A TLS server that shows a certificate. */
   server({ certFile, keyFile }: TestCertificate, options: TlsServerOptions = {}): Server {
     return tlsServer({ cert: readFileSync(certFile), key: readFileSync(keyFile), ...options });
   },
 };
 
-/** For an edge on loopback, which believes our authority. */
+/** TLS options of an edge on loopback that trusts our authority. */
 export function serverTls(): TlsOptions {
   return { certificates: [serverCertificate()], ca: authority.ca };
 }
@@ -47,7 +46,7 @@ export function serverCertificate(): TestCertificate {
   return serves;
 }
 
-/** Connects by TCP or TLS; the certificate must be good for the address. */
+/** Connects by TCP or TLS. @throws when the certificate is not valid for the address */
 export async function openSocket(proto: StreamProtocol, port: number, host = '127.0.0.1', localAddress?: string) {
   const where = { host, port, ...(localAddress !== undefined && { localAddress }) };
   const secure = isSecure(proto);
@@ -62,13 +61,13 @@ export interface StreamPeer extends Disposable {
   readonly address: string;
   readonly port: number;
   readonly closed: Promise<void>;
-  /** Messages and CRLFs that have come. */
+  /** Messages and CRLFs received. */
   readonly inbox: Inbox<string>;
   /** Sends a message, or CRLFs. */
   send(text: string): void;
-  /** The bytes that `send` would send. */
+  /** The bytes that {@link send} writes. */
   encode(text: string): Buffer;
-  /** Two pieces of them, without the last byte. */
+  /** The same in two pieces, without the last byte. */
   pieces(text: string): Buffer[];
   next(what?: string): Promise<string>;
 }
@@ -97,7 +96,7 @@ class PlainPeer extends TcpPeer implements StreamPeer {
   }
 }
 
-/** The beginning of a message in two pieces; its last byte is missing. */
+/** The bytes in two pieces, without the last byte. */
 export function piecesOf(bytes: Buffer): Buffer[] {
   const middle = bytes.length >> 1;
   return [bytes.subarray(0, middle), bytes.subarray(middle, -1)];

@@ -85,10 +85,10 @@ export class Inbox<T> {
     else this.#items.push(item);
   }
 
-  next(what = 'something'): Promise<T> {
+  next(what = 'something', waitMs = WAIT_MS): Promise<T> {
     if (this.#items.length > 0) return Promise.resolve(this.#items.shift() as T);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`waited ${WAIT_MS} ms in vain for ${what}`)), WAIT_MS);
+      const timer = setTimeout(() => reject(new Error(`waited ${waitMs} ms in vain for ${what}`)), waitMs);
       this.#waiting.push((item) => {
         clearTimeout(timer);
         resolve(item);
@@ -200,4 +200,9 @@ export function request(
     `From: <sip:demo@sidecar.test>;tag=1\r\nTo: <sip:demo@sidecar.test>\r\nCall-ID: ${callId}\r\n` +
     `CSeq: 1 ${method}\r\n${extra}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   );
+}
+
+/** The text of a response to a request. */
+export function responseTo(request: string, status = '200 OK'): string {
+  return `SIP/2.0 ${status}\r\n${request.slice(request.indexOf('\r\n') + 2)}`;
 }

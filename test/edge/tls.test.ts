@@ -1,14 +1,21 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { CertificateError, type Edge, type EdgeOptions } from '../../src/edge/index.ts';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import {
+  type ConnectionOptions,
+  type TLSSocket,
+  type TlsOptions as TlsServerOptions,
+  connect as tlsConnect,
+} from 'node:tls';
+import { CertificateError, type EdgeOptions } from '../../src/edge/index.ts';
 import { CONNECT_MS, HALF_OPEN_MS } from '../../src/edge/limits.ts';
+import type { SipResponse } from '../../src/sip/message.ts';
 import type { TestCertificate } from '../support/certificates.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers, settle } from '../support/timers.ts';
 import { authority, openStream, serverCertificate, serverTls } from './stream-peers.ts';
-import { Inbox, ManualClock, portOf, RawApp, request, startTestEdge, TcpPeer, textOf } from './support.ts';
+import { Inbox, request, responseTo, TcpPeer, TestEdge } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {
@@ -18,18 +25,18 @@ afterEach(async () => {
 
 const LISTEN = [{ proto: 'tls', host: '127.0.0.1', port: 0 }] as const;
 
-async function start(options: Partial<EdgeOptions> = {}): Promise<Edge> {
-  return cleaner.adopt(await startTestEdge({ listen: LISTEN, tls: serverTls(), ...options }), (e) => e.stop());
+async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
+  return cleaner.adopt(await TestEdge.start({ listen: LISTEN, tls: serverTls(), ...options }), (e) => e.stop());
 }
 
-async function dial(edge: Edge, options: ConnectionOptions = {}): Promise<TLSSocket> {
-  const socket = tlsConnect({ host: '127.0.0.1', port: portOf(edge, 'tls'), ca: authority.ca, ...options });
+async function dial(edge: TestEdge, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const socket = tlsConnect({ host: '127.0.0.1', port: edge.port('tls'), ca: authority.ca, ...options });
   cleaner.defer(() => void socket.destroy());
   await once(socket, 'secureConnect');
   return socket;
 }
 
-/** Where a renewal can overwrite it. */
+/** A copy under a name of its own, which a later copy replaces. */
 function copyOf({ certFile, keyFile }: TestCertificate, name: string): TestCertificate {
   const copy = { certFile: authority.own.file(`${name}.pem`, ''), keyFile: authority.own.file(`${name}.key`, '') };
   cpSync(certFile, copy.certFile);
@@ -37,14 +44,14 @@ function copyOf({ certFile, keyFile }: TestCertificate, name: string): TestCerti
   return copy;
 }
 
-describe('clients of ours', () => {
-  test.each(['sip.edge.test', 'anything.at.all.test'])('may ask for any name: %s', async (servername) => {
+describe('a client', () => {
+  test.each(['sip.edge.test', 'anything.at.all.test'])('may ask for any name by SNI: %s', async (servername) => {
     const edge = await start();
     const socket = await dial(edge, { servername, checkServerIdentity: () => undefined });
     expect(socket.getPeerCertificate().subjectaltname).toContain('DNS:sip.edge.test');
   });
 
-  test('get the certificate for the name they ask for, of several, and the first for any other', async () => {
+  test('gets the certificate for the name that it asks for, else the first', async () => {
     const own = (name: string) => authority.own.certificate([name], ['127.0.0.1']);
     const files = copyOf(own('other.edge.test'), 'several');
     const certificates = [own('first.edge.test'), files, own('*.many.edge.test')] as const;
@@ -63,12 +70,12 @@ describe('clients of ours', () => {
     await expect(dial(edge, { servername: 'other.edge.test', maxVersion: 'TLSv1.1' })).rejects.toThrow();
 
     copyOf(own('renewed.edge.test'), 'several');
-    edge.reloadCertificates();
+    edge.edge.reloadCertificates();
     expect(await shown('renewed.edge.test')).toBe('renewed.edge.test');
     expect(await shown('other.edge.test')).toBe('first.edge.test');
   });
 
-  test('may speak TLS 1.2 and 1.3, and nothing older', async () => {
+  test('may use TLS 1.2 and 1.3, nothing older', async () => {
     const edge = await start();
     expect((await dial(edge, { maxVersion: 'TLSv1.2' })).getProtocol()).toBe('TLSv1.2');
     expect((await dial(edge)).getProtocol()).toBe('TLSv1.3');
@@ -78,41 +85,41 @@ describe('clients of ours', () => {
   test.each([
     ['nothing', ''],
     ['the beginning of a handshake', Buffer.from('1603010200010001fc0303', 'hex')],
-  ])('have 10 s for the handshake: %s', async (_what, bytes) => {
-    const clock = new ManualClock();
-    const edge = await start({ clock });
-    const slow = connect({ host: '127.0.0.1', port: portOf(edge, 'tls') });
+  ])('has 10 s for the handshake: %s', async (_what, bytes) => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
+    const slow = connect({ host: '127.0.0.1', port: edge.port('tls') });
     cleaner.defer(() => void slow.destroy());
     await once(slow, 'connect');
     if (bytes.length > 0) slow.write(bytes);
     const ended = once(slow, 'close');
-    // Whoever comes later is served later: then the slow one has been accepted.
-    const other = cleaner.use(await openStream('tls', portOf(edge, 'tls')));
-    clock.advance(HALF_OPEN_MS - 1);
+    // A later connection is accepted later: the slow one has been accepted before it.
+    const other = cleaner.use(await openStream('tls', edge.port('tls')));
+    timers.advance(HALF_OPEN_MS - 1);
     other.send('\r\n\r\n');
     expect(await other.next()).toBe('\r\n');
-    expect(edge.counters.dropped).toBe(0);
-    clock.advance(1);
+    expect(edge.edge.counters.dropped).toBe(0);
+    timers.advance(1);
     await ended;
     other.send('\r\n\r\n');
     expect(await other.next()).toBe('\r\n');
-    expect(edge.counters.dropped).toBe(1);
+    expect(edge.edge.counters.dropped).toBe(1);
   });
 
-  test('that speak no TLS are disconnected', async () => {
+  test('that does not use TLS is disconnected', async () => {
     const edge = await start();
-    const plain = connect({ host: '127.0.0.1', port: portOf(edge, 'tls') });
+    const plain = connect({ host: '127.0.0.1', port: edge.port('tls') });
     plain.resume();
     await once(plain, 'connect');
     plain.write(request('OPTIONS', 'TCP 127.0.0.1'));
     await once(plain, 'close');
-    expect(edge.counters.requests).toBe(0);
+    expect(edge.edge.counters.requests).toBe(0);
     await dial(edge);
   });
 });
 
 describe('the certificate', () => {
-  test('can be renewed: open connections go on, new ones see the new one', async () => {
+  test('can be renewed: open connections go on, later ones get the new one', async () => {
     const files = copyOf(authority.own.certificate(['old.edge.test'], ['127.0.0.1']), 'renewed');
     const edge = await start({ tls: { certificates: [files] } });
     const before = await dial(edge);
@@ -120,7 +127,7 @@ describe('the certificate', () => {
     expect(before.getPeerCertificate().subjectaltname).toContain('old.edge.test');
 
     copyOf(authority.own.certificate(['new.edge.test'], ['127.0.0.1']), 'renewed');
-    edge.reloadCertificates();
+    edge.edge.reloadCertificates();
     expect((await dial(edge)).getPeerCertificate().subjectaltname).toContain('new.edge.test');
     await expect(dial(edge, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).rejects.toThrow();
     phone.send('\r\n\r\n');
@@ -131,12 +138,12 @@ describe('the certificate', () => {
     const files = copyOf(authority.own.certificate(['old.edge.test'], ['127.0.0.1']), 'spoilt');
     const edge = await start({ tls: { certificates: [files] } });
     authority.own.file('spoilt.pem', 'no certificate');
-    expect(() => edge.reloadCertificates()).toThrow(CertificateError);
+    expect(() => edge.edge.reloadCertificates()).toThrow(CertificateError);
     expect((await dial(edge)).getPeerCertificate().subjectaltname).toContain('old.edge.test');
   });
 
-  test('of nobody: TLS cannot be listened on', async () => {
-    await expect(startTestEdge({ listen: LISTEN })).rejects.toThrow('tls and wss need a certificate and its key');
+  test('is required to listen by TLS', async () => {
+    await expect(TestEdge.start({ listen: LISTEN })).rejects.toThrow('tls and wss need a certificate and its key');
   });
 
   test.each([
@@ -146,180 +153,185 @@ describe('the certificate', () => {
       'do not go',
     ],
     ['no file', () => ({ ...serverCertificate(), certFile: '/nowhere/a.pem' }), '/nowhere/a.pem cannot be read'],
-  ])('with %s: an error says so, and nothing stays open', async (_what, tls, why) => {
-    const started = startTestEdge({ listen: LISTEN, tls: { certificates: [tls()] } });
+  ])('with %s: the error says so', async (_what, tls, why) => {
+    const started = TestEdge.start({ listen: LISTEN, tls: { certificates: [tls()] } });
     expect(await started.catch((error) => error)).toBeInstanceOf(CertificateError);
     await expect(started).rejects.toThrow(why);
   });
 
-  test('without TLS there is nothing to renew', async () => {
-    const edge = cleaner.adopt(await startTestEdge(), (e) => e.stop());
-    edge.reloadCertificates();
+  test('need not be renewed without TLS', async () => {
+    const edge = cleaner.adopt(await TestEdge.start(), (e) => e.stop());
+    edge.edge.reloadCertificates();
   });
 });
 
-describe('servers that we connect to', () => {
+describe('a server that the edge connects to', () => {
+  const DEADLINE_MS = 60_000;
   let made: TestCertificate | undefined;
-  const GATEWAY = () => {
+  const gatewayCertificate = () => {
     made ??= authority.own.certificate(['sip.gateway.test', 'other.gateway.test'], ['127.0.0.1']);
     return made;
   };
 
-  /** A gateway, and an app of an edge that sends requests to it. */
+  function send({ edge }: TestEdge, uri: string, port: number): Promise<SipResponse> {
+    const nextHop = { address: '127.0.0.1', port, transport: 'tls' } as const;
+    return edge.request({ method: 'OPTIONS', uri, nextHop, headers: {} }, DEADLINE_MS);
+  }
+
+  async function listening(server: Server): Promise<number> {
+    cleaner.defer(() => void server.close());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  }
+
+  /** An edge, and a server that sends no response by itself. */
   async function setUp(
     tls: Partial<NonNullable<EdgeOptions['tls']>> = {},
-    certificate = GATEWAY(),
-    options: object = {},
+    certificate = gatewayCertificate(),
+    options: TlsServerOptions = {},
   ) {
     const logger = new RecordingLogger();
     const edge = await start({ tls: { ...serverTls(), ...tls }, logger });
-    const app = cleaner.use(await RawApp.ready(edge, 'options'));
-    const server = authority.server(certificate, options).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    cleaner.defer(() => void server.close());
+    const server = authority.server(certificate, options);
     const received = new Inbox<{ peer: TcpPeer; servername: unknown }>();
     server.on('secureConnection', (socket: TLSSocket) =>
       received.put({ peer: cleaner.use(new TcpPeer(socket)), servername: socket.servername }),
     );
-    const { port } = server.address() as AddressInfo;
-    const send = (uri: string, to = port) =>
-      app.ask(`sip|||sip:127.0.0.1:${to};transport=tls\r\nOPTIONS ${uri} SIP/2.0\r\n\r\n`);
-    return { edge, app, received, send, logger };
+    const port = await listening(server);
+    return { edge, received, port, logger };
   }
 
   test.each([
     ['the name of the Request-URI', 'sip:sip.gateway.test', 'sip.gateway.test'],
-    ['the address, when the Request-URI has no name', 'sip:127.0.0.1', false],
-  ])('prove %s', async (_what, uri, servername) => {
-    const { app, received, send } = await setUp();
-    expect(await send(uri)).toContain('|OK|application|');
-    const gateway = await received.next('a connection');
-    expect(gateway.servername).toBe(servername);
-    const text = await gateway.peer.next();
+    ['its address, when the Request-URI has no name', 'sip:127.0.0.1', false],
+  ])('proves %s and gets the request', async (_what, uri, servername) => {
+    const { edge, received, port } = await setUp();
+    const responded = send(edge, uri, port);
+    const connection = await received.next('a connection');
+    expect(connection.servername).toBe(servername);
+    const text = await connection.peer.next();
     expect(text).toStartWith(`OPTIONS ${uri} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:`);
-    gateway.peer.send(`SIP/2.0 200 OK\r\n${text.slice(text.indexOf('\r\n') + 2)}`);
-    const answer = await app.next();
-    expect(answer.split('|')[4]).toBe('tls');
-    expect(textOf(answer)).toStartWith('SIP/2.0 200 OK\r\n');
+    connection.peer.send(responseTo(text));
+    expect(await responded).toMatchObject({ status: 200, local: false });
   });
 
   test.each([
-    ['another name', 'sip:sip.stranger.test', GATEWAY],
-    [
-      'a name, though they could prove the address',
-      'sip:sip.stranger.test',
-      () => authority.own.certificate([], ['127.0.0.1']),
-    ],
-    [
-      'an address, though they could prove a name',
-      'sip:127.0.0.1',
-      () => authority.own.certificate(['sip.gateway.test']),
-    ],
-  ])('that cannot prove %s get nothing, the app gets 503', async (_what, uri, certificate) => {
-    const { app, received, send, logger } = await setUp({}, certificate());
-    await send(uri);
-    expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
+    ['the name', 'sip:sip.stranger.test', gatewayCertificate],
+    ['the name, only its address', 'sip:sip.stranger.test', () => authority.own.certificate([], ['127.0.0.1'])],
+    ['its address, only a name', 'sip:127.0.0.1', () => authority.own.certificate(['sip.gateway.test'])],
+  ])('that does not prove %s gets nothing: 503', async (_what, uri, certificate) => {
+    const { edge, received, port, logger } = await setUp({}, certificate());
+    expect(await send(edge, uri, port)).toMatchObject({ status: 503, local: true });
     expect(received.size).toBe(0);
     const why = expect.stringMatching(/does not match certificate's altnames/);
-    const to = { protocol: 'tls', address: '127.0.0.1', port: expect.any(Number) };
+    const to = { protocol: 'tls', address: '127.0.0.1', port };
     expect(logger.lines).toContainEqual({ level: 'info', fields: { to, why }, message: 'no connection' });
   });
 
-  test('of an authority that we do not believe get nothing', async () => {
-    const { app, received, send } = await setUp({ ca: readFileSync(authority.stranger.caFile, 'utf8') });
-    await send('sip:sip.gateway.test');
-    expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
+  test('with a certificate of an untrusted authority gets nothing: 503', async () => {
+    const { edge, received, port } = await setUp({ ca: readFileSync(authority.stranger.caFile, 'utf8') });
+    expect(await send(edge, 'sip:sip.gateway.test', port)).toMatchObject({ status: 503, local: true });
     expect(received.size).toBe(0);
   });
 
-  test('that speak nothing newer than TLS 1.1 get nothing', async () => {
-    const { app, received, send } = await setUp({}, GATEWAY(), { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' });
-    await send('sip:sip.gateway.test');
-    expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
+  test('with nothing newer than TLS 1.1 gets nothing: 503', async () => {
+    const { edge, received, port } = await setUp({}, gatewayCertificate(), {
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+    });
+    expect(await send(edge, 'sip:sip.gateway.test', port)).toMatchObject({ status: 503, local: true });
     expect(received.size).toBe(0);
   });
 
-  test('need prove nothing when they are not verified', async () => {
-    const { received, send } = await setUp({ verify: false, ca: readFileSync(authority.stranger.caFile, 'utf8') });
-    await send('sip:sip.stranger.test');
-    expect(await (await received.next()).peer.next()).toStartWith('OPTIONS ');
+  test('need not prove anything when servers are not verified', async () => {
+    const ca = readFileSync(authority.stranger.caFile, 'utf8');
+    const { edge, received, port } = await setUp({ verify: false, ca });
+    const responded = send(edge, 'sip:sip.stranger.test', port);
+    const { peer } = await received.next('a connection');
+    peer.send(responseTo(await peer.next()));
+    expect(await responded).toMatchObject({ status: 200, local: false });
   });
 
-  test('keep their connection, one for each name that they have proved', async () => {
-    const { received, send } = await setUp();
-    await send('sip:sip.gateway.test');
-    const first = await received.next();
-    await first.peer.next();
-    await send('sip:me@sip.gateway.test');
-    expect(await first.peer.next()).toStartWith('OPTIONS sip:me@sip.gateway.test ');
-    await send('sip:other.gateway.test');
-    expect(await (await received.next()).peer.next()).toStartWith('OPTIONS sip:other.gateway.test ');
+  test('keeps one connection for each name that it has proved', async () => {
+    const { edge, received, port } = await setUp();
+    const exchange = async (uri: string, peer?: TcpPeer) => {
+      const responded = send(edge, uri, port);
+      const over = peer ?? (await received.next('a connection')).peer;
+      const text = await over.next();
+      expect(text).toStartWith(`OPTIONS ${uri} SIP/2.0\r\n`);
+      over.send(responseTo(text));
+      expect(await responded).toMatchObject({ status: 200, local: false });
+      return over;
+    };
+    const first = await exchange('sip:sip.gateway.test');
+    await exchange('sip:me@sip.gateway.test', first);
+    await exchange('sip:other.gateway.test');
+    expect(received.size).toBe(0);
   });
 
-  test('a phone is reached over the connection that it has opened, as its address alone', async () => {
-    const { edge, app, send } = await setUp();
-    const phone = cleaner.use(await openStream('tls', portOf(edge, 'tls')));
+  test('may be a phone, over the connection that it opened, under its address only', async () => {
+    const edge = await start();
+    const phone = cleaner.use(await openStream('tls', edge.port('tls')));
     phone.send('\r\n\r\n');
     await phone.next();
-    await send('sip:phone@127.0.0.1', phone.port);
-    expect(await phone.next()).toStartWith('OPTIONS sip:phone@127.0.0.1 ');
-    // It has proved no name, and nobody else listens there.
-    await send('sip:phone.test', phone.port);
-    expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
+    const responded = send(edge, 'sip:phone@127.0.0.1', phone.port);
+    const text = await phone.next();
+    expect(text).toStartWith('OPTIONS sip:phone@127.0.0.1 ');
+    phone.send(responseTo(text));
+    expect(await responded).toMatchObject({ status: 200, local: false });
+    // The phone has proved no name, so that this takes a new connection, to a port that nothing listens on.
+    expect(await send(edge, 'sip:phone.test', phone.port)).toMatchObject({ status: 503, local: true });
   });
 
-  test('a closed port is a 503', async () => {
-    const { app, send } = await setUp();
-    await send('sip:127.0.0.1', 1);
-    expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
+  test('that does not listen: 503', async () => {
+    expect(await send(await start(), 'sip:127.0.0.1', 1)).toMatchObject({ status: 503, local: true });
   });
 
-  test('have 10 s for connection and handshake', async () => {
-    const clock = new ManualClock();
-    const edge = await start({ clock });
-    const app = cleaner.use(await RawApp.ready(edge));
+  test('has 10 s for connection and handshake', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
     const accepted = Promise.withResolvers<void>();
-    const mute = Bun.listen({
-      hostname: '127.0.0.1',
-      port: 0,
-      socket: { data: () => accepted.resolve() },
-    });
+    const mute = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => accepted.resolve() } });
     cleaner.defer(() => mute.stop(true));
-    await app.ask(`sip|||sip:127.0.0.1:${mute.port};transport=tls\r\nOPTIONS sip:a.test SIP/2.0\r\n\r\n`);
+    let response: SipResponse | undefined;
+    const responded = send(edge, 'sip:a.test', mute.port).then((r) => {
+      response = r;
+    });
     await accepted.promise;
-    clock.advance(10_000);
-    expect(textOf(await app.next())).toStartWith('SIP/2.0 503 ');
+    timers.advance(CONNECT_MS - 1);
+    await settle();
+    expect(response).toBeUndefined();
+    timers.advance(1);
+    await responded;
+    expect(response).toMatchObject({ status: 503, local: true });
+    expect(CONNECT_MS).toBe(10_000);
   });
 
-  test('and all of the 10 s: one that comes about in the last moment carries the request', async () => {
-    const clock = new ManualClock();
-    const edge = await start({ clock });
-    const app = cleaner.use(await RawApp.ready(edge));
-    const server = authority.server(GATEWAY()).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    cleaner.defer(() => void server.close());
-    const shaken = once(server, 'secureConnection');
-    // What stands between: it takes connections, and lets nothing through until it is told to.
-    const passing = Promise.withResolvers<void>();
-    const taken = new Inbox<Socket>();
-    const wall = createServer({ pauseOnConnect: true }, async (socket) => {
+  test('gets the request when it completes the handshake at the end of the 10 s', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
+    const server = authority.server(gatewayCertificate());
+    const secured = once(server, 'secureConnection');
+    const serverPort = await listening(server);
+    // A proxy that accepts connections and holds everything back until the test lets it pass.
+    const pass = Promise.withResolvers<void>();
+    const accepted = new Inbox<Socket>();
+    const proxy = createServer({ pauseOnConnect: true }, async (socket) => {
       cleaner.defer(() => void socket.destroy());
-      taken.put(socket);
-      await passing.promise;
-      socket.pipe(connect((server.address() as AddressInfo).port, '127.0.0.1')).pipe(socket);
-    }).listen(0, '127.0.0.1');
-    await once(wall, 'listening');
-    cleaner.defer(() => void wall.close());
-    const { port } = wall.address() as AddressInfo;
-    await app.ask(`sip|||sip:127.0.0.1:${port};transport=tls\r\nOPTIONS sip:sip.gateway.test SIP/2.0\r\n\r\n`);
-    await taken.next('a connection');
-    clock.advance(CONNECT_MS - 1);
-    passing.resolve();
-    const gateway = cleaner.use(new TcpPeer((await shaken)[0] as Socket));
-    const text = await gateway.next();
-    // Nor does the time for it go on once it is there.
-    clock.advance(1);
-    gateway.send(`SIP/2.0 200 OK\r\n${text.slice(text.indexOf('\r\n') + 2)}`);
-    expect(textOf(await app.next())).toStartWith('SIP/2.0 200 OK\r\n');
+      accepted.put(socket);
+      await pass.promise;
+      socket.pipe(connect(serverPort, '127.0.0.1')).pipe(socket);
+    });
+    const responded = send(edge, 'sip:sip.gateway.test', await listening(proxy));
+    await accepted.next('a connection');
+    timers.advance(CONNECT_MS - 1);
+    pass.resolve();
+    const peer = cleaner.use(new TcpPeer((await secured)[0] as Socket));
+    const text = await peer.next();
+    // The limit no longer holds once the connection is established.
+    timers.advance(1);
+    peer.send(responseTo(text));
+    expect(await responded).toMatchObject({ status: 200, local: false });
   });
 });

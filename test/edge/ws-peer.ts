@@ -18,7 +18,7 @@ export interface ReceivedFrame {
   readonly payload: Buffer;
 }
 
-/** One frame as a client sends it; its parts may be wrong on purpose. */
+/** A frame as a client sends it, malformed if the options say so. */
 export function clientFrame(
   opcode: number,
   payload: Uint8Array | string,
@@ -35,16 +35,16 @@ export function clientFrame(
   return Buffer.concat([header, mask, bytes.map((byte, i) => byte ^ (mask[i & 3] ?? 0))]);
 }
 
-/** A phone in a browser, but with every byte in our hands. */
+/** A browser's side of a WebSocket, byte by byte. */
 export class WsPeer {
-  /** What came in text and binary frames. */
+  /** Payloads of text and binary frames. */
   readonly inbox = new Inbox<string>();
-  /** All frames but those. */
+  /** All other frames. */
   readonly control = new Inbox<ReceivedFrame>();
   readonly closed: Promise<void>;
   #rest = Buffer.alloc(0);
 
-  /** Asks for an upgrade on that connection. @throws when it is refused */
+  /** Upgrades a connection. @throws when the upgrade is refused */
   static async open(socket: Socket): Promise<WsPeer> {
     socket.on('error', () => {});
     socket.write(`${UPGRADE.join('\r\n')}\r\n\r\n`);

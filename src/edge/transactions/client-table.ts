@@ -7,14 +7,14 @@ import type { Flow, Transport } from '../transports/transport.ts';
 import { type ClientContext, ClientTransaction, type ClientUser } from './client.ts';
 import { RETRANSMIT_MS, T4, TRANSACTION_MS } from './timer-values.ts';
 
-/** What is sent, and what its response is matched by (RFC 3261 17.1.3). */
+/** A request, and the branch and method that match its response (RFC 3261 17.1.3). */
 export interface ClientRequest {
   readonly branch: string;
   readonly method: string;
   readonly wire: string;
 }
 
-/** The requests of ours that wait for an answer, or for a late second copy of one. */
+/** The client transactions: requests of ours without a final response, or with timer K running. */
 export class ClientTransactions {
   readonly #byKey = new Map<string, ClientTransaction>();
   readonly #byConnection = new Map<Flow, Set<ClientTransaction>>();
@@ -44,7 +44,7 @@ export class ClientTransactions {
     return this.#byKey.size >= this.limit;
   }
 
-  /** Sends the request; answer or failure reach its user later, never before this returns. */
+  /** Sends the request; calls `user` only after this returns. */
   send({ branch, method, wire }: ClientRequest, flow: Flow, user: ClientUser): ClientTransaction {
     const key = responseKey(branch, method);
     const tx = new ClientTransaction(key, wire, flow, user, this.#context);
@@ -57,26 +57,26 @@ export class ClientTransactions {
     return tx;
   }
 
-  /** Hands a response to its transaction. False: it answers none of ours, and is to be dropped. */
+  /** Hands a response to its transaction; false if there is none. */
   receive(response: ParsedResponse, flow: Flow, bytes: number): boolean {
     const tx = this.#byKey.get(responseKey(branchOf(response.topVia), response.cseq.method));
     tx?.receive(response, flow, bytes);
     return tx !== undefined;
   }
 
-  /** Fails what waits for an answer on that connection. */
+  /** A connection has ended: fails its pending requests. */
   ended(flow: Flow): void {
     for (const tx of [...(this.#byConnection.get(flow) ?? [])]) if (tx.waiting) tx.transportFailed();
   }
 
-  /** Fails what waits for an answer from there. */
+  /** Fails the pending requests to that address. */
   unreachable(transport: Transport, address: string, port: number): void {
     for (const tx of this.#byKey.values())
       if (tx.waiting && tx.flow.transport === transport && tx.flow.address === address && tx.flow.port === port)
         tx.transportFailed();
   }
 
-  /** Where answers are awaited from on a transport, each once. */
+  /** The destinations of a transport's pending requests, each once. */
   destinations(transport: Transport): Flow[] {
     const flows = new Map<string, Flow>();
     for (const { waiting, flow } of this.#byKey.values())
@@ -84,7 +84,7 @@ export class ClientTransactions {
     return [...flows.values()];
   }
 
-  /** Fails every request that waits for a response and forgets the rest. */
+  /** Fails every pending request and forgets the rest. */
   failAll(): void {
     for (const tx of [...this.#byKey.values()]) if (tx.waiting) tx.transportFailed();
     for (const queue of [...this.#context.timerE, this.#context.timerF, this.#context.timerK]) queue.clear();
@@ -93,7 +93,6 @@ export class ClientTransactions {
   }
 }
 
-/** RFC 3261 17.1.3: the branch of the top Via, and the method of CSeq. */
 function responseKey(branch: string, method: string): string {
   return `${branch} ${method}`;
 }

@@ -3,20 +3,20 @@ import type { Delay, DelayQueue } from '../delay-queue.ts';
 import type { Flow } from '../transports/transport.ts';
 
 /**
- * The non-INVITE client transaction, RFC 3261 17.1.2.2 and figure 6: one function per state, which is given what has
- * happened and returns the state that follows.
+ * The non-INVITE client transaction, RFC 3261 17.1.2.2 and figure 6: one function per state, which takes an event and
+ * returns the next state.
  */
 type State = (tx: ClientTransaction, input: Input) => State;
 type Input = 'provisional' | 'final' | 'timer E' | 'timer F' | 'timer K' | 'transport error';
 
 const trying: State = (tx, input) => {
   switch (input) {
-    // 17.1.2.2, timer E in Trying: the request goes out again and the timer starts anew with twice its length, up to T2.
+    // 17.1.2.2, timer E in Trying: retransmit, and restart the timer with twice its length, up to T2.
     case 'timer E':
       tx.transmit();
       tx.restartTimerE();
       return trying;
-    // 17.1.2.2: a provisional response in Trying goes to the user and leads to Proceeding; timers E and F go on.
+    // 17.1.2.2: timers E and F go on.
     case 'provisional':
       tx.passResponse();
       return proceeding;
@@ -27,12 +27,11 @@ const trying: State = (tx, input) => {
 
 const proceeding: State = (tx, input) => {
   switch (input) {
-    // 17.1.2.2, timer E in Proceeding: the request goes out again and the timer starts anew with T2, whatever it was.
+    // 17.1.2.2, timer E in Proceeding: retransmit, and restart the timer with T2.
     case 'timer E':
       tx.transmit();
       tx.restartTimerE('T2');
       return proceeding;
-    // Figure 6: so does every further one.
     case 'provisional':
       tx.passResponse();
       return proceeding;
@@ -41,18 +40,17 @@ const proceeding: State = (tx, input) => {
   }
 };
 
-/** What ends Trying and Proceeding alike. */
+/** The events that end both Trying and Proceeding. */
 function ending(tx: ClientTransaction, input: Input): State | undefined {
   switch (input) {
-    // 17.1.2.2: a final response (200 to 699) goes to the user and leads to Completed.
     case 'final':
       tx.passResponse();
       return complete(tx);
-    // 17.1.2.2, timer F in Trying or Proceeding: the user is told of the timeout (8.1.3.1: as of a 408), and it is over.
+    // 17.1.2.2; 8.1.3.1: a timeout counts as 408.
     case 'timer F':
       tx.passFailure(408);
       return terminate(tx);
-    // 17.1.4: the user is told that the request did not get out (8.1.3.1: as of a 503), and it is over.
+    // 17.1.4; 8.1.3.1: a transport error counts as 503.
     case 'transport error':
       tx.passFailure(503);
       return terminate(tx);
@@ -63,10 +61,10 @@ function ending(tx: ClientTransaction, input: Input): State | undefined {
 
 const completed: State = (tx, input) => {
   switch (input) {
-    // 17.1.2.2, timer K in Completed: it is over.
+    // 17.1.2.2: timer K ends Completed.
     case 'timer K':
       return terminate(tx);
-    // 17.1.2.2: Completed is there to swallow the copies of the response that are still on their way.
+    // 17.1.2.2: Completed absorbs retransmissions of the response.
     default:
       return completed;
   }
@@ -74,7 +72,7 @@ const completed: State = (tx, input) => {
 
 const terminated: State = () => terminated;
 
-/** 17.1.2.2, entering Completed: timer K is T4 on a transport that may lose or double messages, else zero. */
+/** 17.1.2.2, entering Completed: timer K is T4 on an unreliable transport, else zero. */
 function complete(tx: ClientTransaction): State {
   tx.stopTimers();
   if (tx.flow.transport.reliable) return terminate(tx);
@@ -87,20 +85,18 @@ function terminate(tx: ClientTransaction): State {
   return terminated;
 }
 
-/** What a transaction needs of the table that holds it. */
 export interface ClientContext {
-  /** Timer E has four lengths: after 500 ms, 1 s, 2 s, and every 4 s. */
+  /** One queue for each length of timer E, see {@link RETRANSMIT_MS}. */
   readonly timerE: readonly DelayQueue<ClientTransaction>[];
   readonly timerF: DelayQueue<ClientTransaction>;
   readonly timerK: DelayQueue<ClientTransaction>;
   terminated(tx: ClientTransaction): void;
 }
 
-/** Whoever sent the request. */
 export interface ClientUser {
-  /** @param bytes the length of the response on the wire */
+  /** @param bytes length on the wire */
   response(response: ParsedResponse, flow: Flow, bytes: number): void;
-  /** No answer in time (408), or no way to the peer (503). */
+  /** No final response in time (408), or transport error (503). */
   failure(status: 408 | 503): void;
 }
 
@@ -108,7 +104,6 @@ export class ClientTransaction {
   #state: State = trying;
   #retransmissions = 0;
   #timerE: Delay<ClientTransaction> | undefined;
-  /** Timer F, later K. */
   #last: Delay<ClientTransaction>;
   #response: { readonly message: ParsedResponse; readonly flow: Flow; readonly bytes: number } | undefined;
 
@@ -122,9 +117,7 @@ export class ClientTransaction {
     this.#last = context.timerF.add(this);
   }
 
-  /**
-   * 17.1.2.2, entering Trying: the request goes out; timer F is set to 64*T1, timer E to T1 where a transport may lose it.
-   */
+  /** 17.1.2.2, entering Trying: sends the request; timer E starts with T1 on an unreliable transport. */
   start(): void {
     if (!this.flow.transport.reliable) this.restartTimerE();
     this.transmit();
@@ -147,7 +140,7 @@ export class ClientTransaction {
     return this.#state === trying || this.#state === proceeding;
   }
 
-  // What follows is for the states above.
+  // For the states above.
 
   transmit(): void {
     if (!this.flow.send(this.wire)) queueMicrotask(() => this.transportFailed());

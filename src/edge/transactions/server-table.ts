@@ -8,15 +8,14 @@ import type { Flow } from '../transports/transport.ts';
 import { type PendingRequest, type ServerContext, ServerTransaction } from './server.ts';
 import { TRANSACTION_MS } from './timer-values.ts';
 
-/** The bounds of server transactions; those of limits.ts unless told otherwise. */
+/** Values that replace those of limits.ts. */
 export interface ServerTransactionLimits {
   readonly transactions?: number;
-  /** Those without a final response. */
   readonly unanswered?: number;
   readonly bytes?: number;
 }
 
-/** The requests that came in during the last 32 seconds, answered or not. */
+/** The server transactions: requests of the last 32 s, answered or not. */
 export class ServerTransactions {
   readonly #byKey = new Map<string, ServerTransaction>();
   readonly #byMergeKey = new Map<string, ServerTransaction>();
@@ -25,7 +24,6 @@ export class ServerTransactions {
   readonly #limit: number;
   readonly #unansweredLimit: number;
   readonly #byteLimit: number;
-  /** What all of them keep. */
   #bytes = 0;
 
   constructor(
@@ -45,7 +43,7 @@ export class ServerTransactions {
         this.#bytes -= freed;
         this.#makeRoom(this.#limit, this.#byteLimit);
       },
-      // 8.2.2.2 speaks of ongoing transactions: a proxy that was refused may well try another way to us.
+      // 8.2.2.2 is about ongoing transactions: after a refusal a proxy may try another path.
       refused: (tx) => this.#forgetMergeKey(tx),
       terminated: (tx) => {
         this.#settle(tx);
@@ -59,23 +57,22 @@ export class ServerTransactions {
     return this.#byKey.size;
   }
 
-  /** The transaction that a request is a retransmission of. */
   match(key: string): ServerTransaction | undefined {
     return this.#byKey.get(key);
   }
 
-  /** Whether a request that {@link match} did not find is a copy, on another way, of one that it would find. */
+  /** Whether a request without a {@link match} is a copy, by another path, of one in progress (RFC 3261 8.2.2.2). */
   isMerged(request: ParsedRequest): boolean {
     const key = mergeKeyOf(request);
     const first = key === undefined ? undefined : this.#byMergeKey.get(key);
-    // A phone whose NAT has given it another port repeats its request from there: no copy, only from elsewhere.
+    // The same transaction from another port is not a copy: a NAT has changed its mapping.
     return first !== undefined && !first.key.startsWith(`${identityOf(request)} `);
   }
 
   /**
-   * Opens a transaction for a request that {@link match} did not find. When the table is full, the answers that were kept
-   * longest are forgotten early: a retransmission so late is the least likely one. Undefined when that does not help.
-   * @param bytes of the request
+   * Opens a transaction for a request without a {@link match}. A full table forgets its oldest responses first, whose
+   * retransmission is least likely. Undefined when it stays full.
+   * @param bytes length of the request
    */
   open(request: ParsedRequest, bytes: number, flow: Flow, pending: PendingRequest): ServerTransaction | undefined {
     if (this.#unanswered.size >= this.#unansweredLimit) return undefined;
@@ -92,7 +89,7 @@ export class ServerTransactions {
     return tx;
   }
 
-  /** Forgets all of them; a response that comes later is dropped. */
+  /** Forgets all of them; later responses are dropped. */
   clear(): void {
     for (const tx of [...this.#unanswered]) tx.expire('no answer');
     this.#context.noAnswer.clear();
@@ -111,7 +108,7 @@ export class ServerTransactions {
     tx.mergeKey = undefined;
   }
 
-  /** Forgets the oldest answers until no more than so many transactions are kept, and bytes, or no answer is left. */
+  /** Forgets answered transactions, oldest first, until both limits are met or none is answered. */
   #makeRoom(transactions: number, bytes: number): void {
     while (this.#byKey.size > transactions || this.#bytes > bytes) {
       const oldest = this.#context.timerJ.oldest;
@@ -121,30 +118,24 @@ export class ServerTransactions {
   }
 }
 
-/**
- * What makes two requests the same one for us: what RFC 3261 names, and the source. A retransmission comes from where the
- * request came from; nobody else can have its answer sent there again.
- */
+/** The key that a request shares with its retransmissions: identity, and source, as no other may get its response. */
 export function transactionKey(request: ParsedRequest, { address, port }: { address: string; port: number }): string {
   return `${identityOf(request)} ${address} ${port}`;
 }
 
-/**
- * RFC 3261 17.2.3: branch, sent-by and method of the top Via; of a client that knows no branches (RFC 2543), everything
- * that a retransmission repeats.
- */
+/** RFC 3261 17.2.3: branch, sent-by and method; without a branch (RFC 2543), all that a retransmission repeats. */
 function identityOf({ topVia, method, uri, from, to, callId, cseq }: ParsedRequest): string {
   const branch = branchOf(topVia);
-  // The cookie alone is no branch (RFC 4475 3.2.1).
+  // RFC 4475 3.2.1: the cookie alone is not unique.
   if (branch.startsWith(MAGIC_COOKIE) && branch !== MAGIC_COOKIE)
     return `${branch} ${topVia.host}:${topVia.port ?? ''} ${method}`;
   return [uri, tagOf(to), tagOf(from), callId, cseq.number, method, formatVia(topVia)].join(' ');
 }
 
 /**
- * What a request and its copy that took another way have in common (RFC 3261 8.2.2.2): the tag of From, Call-ID and CSeq,
- * and no tag in To. The credentials count too: a client that repeats a challenged request under its old CSeq is wrong
- * (22.2), but sends no copy. Undefined for a client that gives no tag (RFC 2543).
+ * The key that a request shares with its copies by other paths (RFC 3261 8.2.2.2): From tag, Call-ID and CSeq.
+ * Credentials count too, because some clients repeat a challenged request under its old CSeq, against 22.2. Undefined
+ * for a request with a To tag, or without a From tag (RFC 2543).
  */
 function mergeKeyOf({ from, to, callId, cseq, headers }: ParsedRequest): string | undefined {
   const tag = tagOf(from);

@@ -4,27 +4,24 @@ import { MAX_KEPT_ANSWER_BYTES, MAX_RESENDS } from '../limits.ts';
 import type { Flow } from '../transports/transport.ts';
 
 /**
- * The non-INVITE server transaction, RFC 3261 17.2.2 and figure 8: one function per state, which is given what has
- * happened (and the response, when that is what has) and returns the state that follows.
+ * The non-INVITE server transaction, RFC 3261 17.2.2 and figure 8: one function per state, which takes an event (and
+ * the response, if it is one) and returns the next state.
  */
 type State = (tx: ServerTransaction, input: Input, response: Wire) => State;
 type Input = 'request' | 'provisional' | 'final' | 'no answer' | 'timer J' | 'transport error';
 
 const trying: State = (tx, input, response) => {
   switch (input) {
-    // 17.2.2: in Trying, retransmissions of the request are dropped.
+    // 17.2.2: Trying discards retransmissions of the request.
     case 'request':
       return trying;
-    // 17.2.2: a provisional response goes out and leads to Proceeding.
     case 'provisional':
       tx.transmit(response);
       return proceeding;
-    // 17.2.2: a final response (200 to 699) goes out and leads to Completed.
     case 'final':
       tx.transmit(response);
       return complete(tx);
-    // Not the RFC's, which has users that always answer: by now the client has given up (its timer F), and an answer
-    // would reach nobody.
+    // Not in the RFC, whose users always respond: the client's timer F has fired by now.
     case 'no answer':
       return terminate(tx);
     default:
@@ -34,7 +31,7 @@ const trying: State = (tx, input, response) => {
 
 const proceeding: State = (tx, input, response) => {
   switch (input) {
-    // 17.2.2: in Proceeding, a retransmission of the request gets the last provisional response once more.
+    // 17.2.2: a retransmission gets the last provisional response.
     case 'request':
       tx.resend();
       return proceeding;
@@ -45,7 +42,7 @@ const proceeding: State = (tx, input, response) => {
       tx.transmit(response);
       return complete(tx);
     case 'no answer':
-    // 17.2.2: a response that the transport cannot send ends it, in Proceeding and in Completed.
+    // 17.2.2: a response that cannot be sent ends Proceeding and Completed.
     case 'transport error':
       return terminate(tx);
     default:
@@ -55,15 +52,15 @@ const proceeding: State = (tx, input, response) => {
 
 const completed: State = (tx, input) => {
   switch (input) {
-    // 17.2.2: in Completed, a retransmission of the request gets the final response once more.
+    // 17.2.2: a retransmission gets the final response.
     case 'request':
       tx.resend();
       return completed;
-    // 17.2.2, timer J in Completed: it is over.
+    // 17.2.2: timer J ends Completed.
     case 'timer J':
     case 'transport error':
       return terminate(tx);
-    // 17.2.2: further final responses of the user are dropped.
+    // 17.2.2: further responses of the user are discarded.
     default:
       return completed;
   }
@@ -72,8 +69,8 @@ const completed: State = (tx, input) => {
 const terminated: State = () => terminated;
 
 /**
- * 17.2.2, entering Completed: timer J is 64*T1 on a transport that may lose or double messages, else zero. Zero also for
- * a very long answer: whoever asks for it again has to ask all of it again.
+ * 17.2.2, entering Completed: timer J is 64*T1 on an unreliable transport, else zero. Zero also for a very long
+ * response, which is not kept: a retransmission counts as a new request.
  */
 function complete(tx: ServerTransaction): State {
   tx.answered();
@@ -87,24 +84,22 @@ function terminate(tx: ServerTransaction): State {
   return terminated;
 }
 
-/** What a transaction needs of the table that holds it. */
 export interface ServerContext {
   readonly noAnswer: DelayQueue<ServerTransaction>;
   readonly timerJ: DelayQueue<ServerTransaction>;
-  /** Sends a response. False: there is no way to the client any more. */
+  /** Sends a response; false when there is no way to the client. */
   transmit(response: Wire, tx: ServerTransaction): boolean;
-  /** It has its final response. */
   answered(tx: ServerTransaction, freedBytes: number): void;
-  /** Its final response was none of success. */
+  /** The final response was not 2xx. */
   refused(tx: ServerTransaction): void;
   terminated(tx: ServerTransaction): void;
 }
 
-/** What it takes to answer. Forgotten once answered: for 32 s only the response is kept. */
+/** What a response needs of its request; an answered transaction keeps only the response. */
 export interface PendingRequest {
-  /** The headers of the request, its source in the top Via. */
+  /** With the source in the top Via. */
   readonly headers: readonly Header[];
-  /** The sent-by of the top Via: where the response goes should its flow have ended. */
+  /** The sent-by of the top Via, where the response goes if the flow has ended (RFC 3261 18.2.2). */
   readonly sentBy: { readonly host: string; readonly port?: number };
 }
 
@@ -115,25 +110,22 @@ export class ServerTransaction {
   #delay: Delay<ServerTransaction>;
 
   constructor(
-    /** See {@link transactionKey}. */
     readonly key: string,
-    /** What a copy that took another way has in common with it: {@link mergeKeyOf}. */
     public mergeKey: string | undefined,
     readonly flow: Flow,
     public request: PendingRequest | undefined,
-    /** How much it keeps: the request, and once it is answered the answer. */
+    /** Length of what it keeps: the request, then the response. */
     public bytes: number,
     private readonly context: ServerContext,
   ) {
     this.#delay = context.noAnswer.add(this);
   }
 
-  /** The same request came in once more. */
   retransmitted(): void {
     this.#state = this.#state(this, 'request', '');
   }
 
-  /** Sends the response; after a final one (200 and above) nothing more is taken. */
+  /** Sends a response; discards further ones after a final response. */
   respond(status: number, response: Wire): void {
     this.#state = this.#state(this, status < 200 ? 'provisional' : 'final', response);
     if (status >= 300) this.context.refused(this);
@@ -143,21 +135,21 @@ export class ServerTransaction {
     this.#state = this.#state(this, timer, '');
   }
 
-  // What follows is for the states above.
+  // For the states above.
 
   transmit(response: Wire): void {
     this.#response = response;
     this.#send();
   }
 
-  /** A client asks no oftener, and whoever does so in its name shall not make us flood it. */
+  /** Bounded, so that forged retransmissions cannot make the edge flood a client. */
   resend(): void {
     if (this.#resends++ < MAX_RESENDS) this.#send();
   }
 
   #send(): void {
     if (this.context.transmit(this.#response, this)) return;
-    // Once the state that has sent it is left.
+    // Later, because the state function that sends has not returned yet.
     queueMicrotask(() => {
       this.#state = this.#state(this, 'transport error', '');
     });

@@ -4,103 +4,99 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { ListenOptions } from './listen.ts';
 
 interface CertificateFiles {
-  /** PEM: the certificate, and those between it and its root. */
+  /** PEM: the certificate and its intermediates. */
   readonly certFile: string;
   /** PEM, without a passphrase. */
   readonly keyFile: string;
 }
 
-/** Where our certificates are, and whom we believe. */
 export interface TlsOptions {
-  /** A client gets the first of those for the name that it asks for (SNI, RFC 6066 3), else the first of all. */
+  /** A client gets the first one for its SNI name (RFC 6066 3), else the first of all. */
   readonly certificates: readonly [CertificateFiles, ...CertificateFiles[]];
-  /** Whether a server that we connect to must prove its name; true unless told otherwise. */
+  /** Whether a server that we connect to must prove its name; true by default. */
   readonly verify?: boolean;
-  /** PEM of the authorities that we believe, instead of those that come with the runtime. */
+  /** PEM of the trusted authorities, instead of the runtime's. */
   readonly ca?: string;
 }
 
-/** A certificate or its key cannot be used; the message says which and why. */
+/** A certificate or its key cannot be used; the message names the file and the reason. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError';
 }
 
-/** RFC 8996: what is older is broken. */
+/** RFC 8996 deprecates older versions. */
 const MIN_VERSION = 'TLSv1.2';
 
-/** What a name in a handshake looks like; anything else is no name of ours. */
 const DNS_NAME = /^[\w.-]{1,253}$/;
 
-interface Ours {
+interface ServerCertificate {
   readonly cert: string;
   readonly key: string;
   readonly minVersion: typeof MIN_VERSION;
 }
 
-interface Named {
-  readonly ours: Ours;
+interface LoadedCertificate {
+  readonly certificate: ServerCertificate;
   readonly context: SecureContext;
   readonly leaf: X509Certificate;
 }
 
-/** Our certificates and keys, and what we ask of others'. */
+/** The edge's certificates and keys, and the verification of its peers'. */
 export class Certificates {
-  #all: readonly [Named, ...Named[]];
-  readonly #listeners: ((ours: Ours) => void)[] = [];
+  #all: readonly [LoadedCertificate, ...LoadedCertificate[]];
+  readonly #listeners: ((first: ServerCertificate) => void)[] = [];
 
-  /** Those that the listeners need; undefined when none of them uses TLS. @throws CertificateError */
+  /** Undefined when no listener uses TLS. @throws CertificateError */
   static forListeners({ listen, tls }: Pick<ListenOptions, 'listen' | 'tls'>): Certificates | undefined {
     if (!listen.some(({ proto }) => proto === 'tls' || proto === 'wss')) return undefined;
     if (!tls) throw new CertificateError('tls and wss need a certificate and its key');
     return new Certificates(tls);
   }
 
-  /** Reads the files. @throws CertificateError */
+  /** @throws CertificateError */
   constructor(private readonly options: TlsOptions) {
     this.#all = readAll(options);
   }
 
-  /** For clients that ask for no name of ours. */
-  get first(): Ours {
-    return this.#all[0].ours;
+  get first(): ServerCertificate {
+    return this.#all[0].certificate;
   }
 
-  /** For a client that asks for that name; undefined is the first. */
+  /** For a client with that SNI name; undefined means {@link first}. */
   named(name: string): SecureContext | undefined {
     if (this.#all.length === 1 || !DNS_NAME.test(name)) return undefined;
     return this.#all.find(({ leaf }) => leaf.checkHost(name) !== undefined)?.context;
   }
 
-  get theirs() {
+  get clientOptions() {
     const { verify = true, ca } = this.options;
     return { minVersion: MIN_VERSION, rejectUnauthorized: verify, ...(ca !== undefined && { ca }) } as const;
   }
 
-  /** Whether the name of a peer means anything. */
   get verify(): boolean {
     return this.options.verify ?? true;
   }
 
-  /** Calls back with the {@link first}, whenever certificates are read again. */
-  onChange(listener: (ours: Ours) => void): void {
+  /** Calls `listener` with {@link first} after every {@link reload}. */
+  onChange(listener: (first: ServerCertificate) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Reads the files again; open connections stay as they are. @throws CertificateError, and all stays as it was */
+  /** Reads the files again, for new connections. @throws CertificateError and keeps the old ones */
   reload(): void {
     this.#all = readAll(this.options);
     for (const listener of this.#listeners) listener(this.first);
   }
 }
 
-function readAll({ certificates: [first, ...others] }: TlsOptions): [Named, ...Named[]] {
-  return [readOurs(first), ...others.map(readOurs)];
+function readAll({ certificates: [first, ...others] }: TlsOptions): [LoadedCertificate, ...LoadedCertificate[]] {
+  return [loadCertificate(first), ...others.map(loadCertificate)];
 }
 
-function readOurs({ certFile, keyFile }: CertificateFiles): Named {
-  const ours = { cert: read(certFile), key: read(keyFile), minVersion: MIN_VERSION } as const;
+function loadCertificate({ certFile, keyFile }: CertificateFiles): LoadedCertificate {
+  const certificate = { cert: read(certFile), key: read(keyFile), minVersion: MIN_VERSION } as const;
   try {
-    return { ours, context: createSecureContext(ours), leaf: new X509Certificate(ours.cert) };
+    return { certificate, context: createSecureContext(certificate), leaf: new X509Certificate(certificate.cert) };
   } catch (error) {
     throw new CertificateError(`TLS: ${certFile} and ${keyFile} do not go together: ${messageOf(error)}`);
   }

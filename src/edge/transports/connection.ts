@@ -7,36 +7,30 @@ import type { FairShare } from './fair-share.ts';
 import type { KeptBytes } from './kept-bytes.ts';
 import type { Flow, Transport, TransportEvents } from './transport.ts';
 
-/** What is looked at in one go, between two looks at the number of requests under way: one or two messages. */
+/** Bytes between two checks of the number of unanswered requests: one or two messages. */
 const SLICE_BYTES = 512;
-/** What is looked at before everybody else has a turn: some milliseconds' worth of the cheapest things there are. */
+/** Bytes of one connection per turn of the event loop, so that others are served in between. */
 const TURN_BYTES = 16_384;
 
-/** How messages are told apart on one connection, and whatever else is said on it. */
+/** The protocol on one connection: finds the messages in its bytes. */
 export interface Session {
-  /** Whether something has begun and not ended: a handshake, a message, the farewell. */
+  /** Whether an upgrade, a message or the closing is incomplete. */
   readonly halfOpen: boolean;
-  /** Bytes of what has begun. */
   readonly keptBytes: number;
   receive(chunk: Buffer): void;
-  /** The bytes that carry a message. */
   encode(message: Wire): Wire;
 }
 
-/** What a session tells its connection. */
 export interface SessionEvents {
-  /** @param bytes its length on the wire */
   message(message: ParsedMessage, bytes: number): void;
   malformed(error: MalformedMessage): void;
-  /** Bytes that were not worth an answer were dropped. */
   dropped(why: string): void;
-  /** Sends bytes that are no message. */
+  /** Sends bytes other than a message. */
   write(bytes: Wire): void;
-  /** Sends the last bytes; the peer is to close its end within the time of a half-open message. */
+  /** Sends the last bytes; the peer has the time of a half-open message to close its end. */
   end(last?: Wire): void;
 }
 
-/** What connections share: their transport's queues. */
 export interface ConnectionContext {
   readonly transport: Transport;
   readonly events: TransportEvents;
@@ -49,28 +43,24 @@ export interface ConnectionContext {
   ended(connection: Connection): void;
 }
 
-/** The peer opened it, we opened it for a request, or to answer a peer whose own connection was gone. */
+/** The peer opened it, or we did: for a request, or for a response whose connection had ended. */
 export type Origin = 'accepted' | 'opened' | 'called back';
 
-/** One connection of a stream transport, whoever has opened it. */
 export class Connection implements Flow {
-  /** It can carry messages, or could before it ended. */
   established = false;
-  /** Requests came over it. */
+  /** Whether it has carried a request of the peer. */
   served = false;
-  /** Why it has ended. */
   why = 'the peer closed it';
   readonly transport: Transport;
   readonly #session: Session;
   readonly #idle: Delay<Connection>;
-  /** For what has begun: the connection itself, a handshake, a message. */
+  /** For what is half-open: the connection, a handshake, a message. */
   #deadline: Delay<Connection>;
-  /** Requests that wait for an answer. */
   #held = 0;
   #reading = true;
-  /** They are as many as it may have: nothing more is looked at until they are half as many. */
+  /** Unanswered requests have reached the limit; processing resumes at half of it. */
   #full = false;
-  /** What the socket has given and was not looked at; it gives no more than it reads at once. */
+  /** Bytes read and not processed; a paused socket delivers at most one more read. */
   #unread: Buffer | undefined;
   readonly #outbox = new Batch<Wire>((messages) => this.#flush(messages));
 
@@ -79,7 +69,7 @@ export class Connection implements Flow {
     private readonly socket: Socket,
     readonly address: string,
     readonly port: number,
-    /** Whom the peer has to prove to be; '' for nobody in particular. */
+    /** The name that the peer has proved or must prove, else ''. */
     readonly name: string,
     private readonly context: ConnectionContext,
   ) {
@@ -89,7 +79,7 @@ export class Connection implements Flow {
     this.#deadline = (origin === 'accepted' ? context.halfOpen : context.connecting).add(this);
     this.#session = context.session({
       message: (message, bytes) => {
-        // One message is complete: the next has its own time.
+        // The next message has its own deadline.
         this.#deadline.cancel();
         this.served ||= message.kind === 'request';
         events.message(message, this, bytes);
@@ -104,9 +94,9 @@ export class Connection implements Flow {
       },
     });
     socket.on('data', (chunk) => this.#receive(chunk as Buffer));
-    // The socket ends its own side next: what is still to be said is said before.
+    // The socket ends its own side next.
     socket.prependListener('end', () => this.#outbox.flushNow());
-    // 'close' always follows and tells the rest; refused and reset are the peer's everyday business.
+    // 'close' always follows.
     socket.on('error', (error) => {
       this.why = error.message;
     });
@@ -118,12 +108,12 @@ export class Connection implements Flow {
     });
   }
 
-  /** Whether something can still be sent: neither end has closed it, though its end may not have been told yet. */
+  /** Whether messages can be sent; false before 'close' when either end has closed it. */
   get usable(): boolean {
     return !this.socket.destroyed && this.socket.writable;
   }
 
-  /** The connection has come about, its handshake of TLS included. */
+  /** The connection is open, after the TLS handshake if there is one. */
   establish(): void {
     this.established = true;
     this.#settle();
@@ -144,24 +134,22 @@ export class Connection implements Flow {
     this.context.share.release();
     if (--this.#held > this.context.share.each >> 1 || !this.#full) return;
     this.#full = false;
-    // In its turn: others have come meanwhile.
-    setImmediate(() => this.#goOn());
+    // In a later turn, so that others come first.
+    setImmediate(() => this.#resume());
   }
 
-  /** Discards everything that comes in from now on; what is sent still goes out. */
+  /** Discards everything received from now on; {@link send} still works. */
   stopReading(): void {
     this.#reading = false;
     this.#unread = undefined;
-    // Closing a socket with unread bytes resets the connection, and the peer may lose a response that is on its way.
+    // Closing a socket with unread bytes resets the connection, and the peer may lose a response.
     this.socket.resume();
   }
 
-  /** It may be idle for as long again. */
-  stay(): void {
+  restartIdle(): void {
     this.#idle.restart();
   }
 
-  /** Sends what is waiting and closes the connection. */
   close(why: string): void {
     this.#outbox.flushNow();
     this.destroy(why);
@@ -181,7 +169,6 @@ export class Connection implements Flow {
   #flush(messages: readonly Wire[]): void {
     if (!this.usable) return;
     this.socket.write(joined(messages));
-    // A peer that lets us wait that long does not read, and its answers are no use to it.
     if (this.socket.writableLength > MAX_UNSENT_BYTES) this.destroy('the peer does not read');
   }
 
@@ -191,20 +178,20 @@ export class Connection implements Flow {
     if (this.#unread) this.#unread = Buffer.concat([this.#unread, chunk]);
     else {
       const rest = this.#take(chunk);
-      // A copy: the buffer may be used for what is read next.
+      // A copy, because the socket may reuse the buffer.
       this.#unread = rest && Buffer.from(rest);
     }
     this.#settle();
   }
 
-  #goOn(): void {
+  #resume(): void {
     if (this.socket.destroyed || this.#full || !this.#reading) return;
     this.#unread = this.#unread && this.#take(this.#unread);
     if (!this.#unread && !this.#full) this.socket.resume();
     this.#settle();
   }
 
-  /** Hands the session as much as may be looked at now, and returns the rest. */
+  /** Processes the bytes of this turn and returns the rest. */
   #take(bytes: Buffer): Buffer | undefined {
     let at = 0;
     try {
@@ -217,14 +204,14 @@ export class Connection implements Flow {
     }
     if (at >= bytes.length) return undefined;
     this.socket.pause();
-    if (!this.#full) setImmediate(() => this.#goOn());
+    if (!this.#full) setImmediate(() => this.#resume());
     return bytes.subarray(at);
   }
 
   #settle(): void {
     const unread = (this.#unread?.length ?? 0) + this.socket.readableLength;
     this.context.kept.set(this, unread + this.#session.keptBytes);
-    // Whoever has to wait for us is not slow.
+    // While reading is paused the peer is not slow.
     if (!this.#session.halfOpen || this.#full) this.#deadline.cancel();
     else if (!this.#deadline.waiting && !this.socket.destroyed) this.#deadline = this.context.halfOpen.add(this);
   }

@@ -2,15 +2,15 @@ import { isIPv6 } from 'node:net';
 import { isLoopback } from '../../sip/ip.ts';
 import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../limits.ts';
 
-/** The bounds of connections; those of limits.ts unless told otherwise. */
+/** Values that replace those of limits.ts. */
 export interface ConnectionLimits {
   readonly connections?: number;
   readonly perSource?: number;
-  /** Who is free of the bound per source; loopback, where neighbours live, unless told otherwise. */
+  /** Sources without the limit per source; loopback by default. */
   readonly exempt?: (address: string) => boolean;
 }
 
-/** How many connections there are, in all and accepted from each address: one count for all transports of an edge. */
+/** The number of connections, in all and per source: one count for all transports of an edge. */
 export class ConnectionCount {
   #all = 0;
   readonly #bySource = new Map<string, number>();
@@ -28,14 +28,14 @@ export class ConnectionCount {
     return this.#all;
   }
 
-  /** Counts a connection that we open. Why there may be none more; undefined when there may. */
+  /** Counts a connection that we open; returns the reason when it is over the limit. */
   opened(): string | undefined {
     if (this.#all >= this.#limit) return 'too many connections';
     this.#all++;
     return undefined;
   }
 
-  /** Counts a connection from there, or one that a client there makes us open. Why there may be none more, or undefined. */
+  /** The same for a connection that a client opened or, for a response, made us open. */
   accepted(address: string): string | undefined {
     const source = sourceOf(address);
     const there = this.#bySource.get(source) ?? 0;
@@ -45,7 +45,7 @@ export class ConnectionCount {
     return refusal;
   }
 
-  /** Takes back what {@link opened} has counted or, with an address, {@link accepted}. */
+  /** Undoes {@link opened} or, with an address, {@link accepted}. */
   ended(address?: string): void {
     this.#all--;
     if (address === undefined) return;
@@ -56,13 +56,13 @@ export class ConnectionCount {
   }
 }
 
-/** Whom an address counts for: an IPv6 host has a whole /64 to choose from (RFC 4291 2.5.4). */
+/** The source that an address counts for: an IPv6 host owns a /64 (RFC 4291 2.5.4). */
 function sourceOf(address: string): string {
   if (!isIPv6(address)) return address;
   const [before = '', after] = address.split('::');
   const groups = before === '' ? [] : before.split(':');
   const trailing = after === undefined || after === '' ? [] : after.split(':');
-  // IPv4 in dots at the end stands for two groups, but is never among the first four.
+  // A dotted IPv4 part is two groups, but never among the first four.
   const zeros =
     after === undefined ? [] : new Array<string>(Math.max(0, 8 - groups.length - trailing.length)).fill('0');
   return [...groups, ...zeros, ...trailing].slice(0, 4).join(':');

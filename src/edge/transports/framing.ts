@@ -8,33 +8,28 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 export interface StreamEvents {
-  /** @param bytes its length on the wire */
   message(message: ParsedMessage, bytes: number): void;
-  /** @param fatal where it ends cannot be told: nothing after it makes sense */
+  /** @param fatal the end of the message is unknown, so that nothing after it can be read */
   malformed(error: MalformedMessage, fatal: boolean): void;
-  /** A double CRLF came, which wants a single one back (RFC 5626 3.5.1). */
+  /** A double CRLF, to be answered with a single one (RFC 5626 3.5.1). */
   keepAlive(): void;
 }
 
-/**
- * Finds the messages in a stream of bytes, however they are cut into pieces: each ends where its Content-Length says,
- * which on a stream is mandatory (RFC 3261 18.3).
- */
+/** Finds the messages in a stream by their Content-Length, which is mandatory on streams (RFC 3261 18.3). */
 export class StreamFramer {
-  /** The beginning of a message whose end has not come. */
   readonly #rest = new GrowingBuffer();
-  /** How far a blank line has been looked for in vain. */
+  /** Length of {@link #rest} without a blank line. */
   #searched = 0;
   #head: ParsedHead | undefined;
   #headBytes = 0;
-  /** Bytes of the body of a refused message, which are to be skipped. */
+  /** Remaining body bytes of a refused message. */
   #skip = 0;
   #crlfs = 0;
   #broken = false;
 
   constructor(private readonly events: StreamEvents) {}
 
-  /** Whether a message has begun and not ended; one whose end cannot be told never does. */
+  /** Whether a message is incomplete; true for ever after a fatal one. */
   get halfOpen(): boolean {
     return this.#broken || this.#rest.length > 0 || this.#head !== undefined || this.#skip > 0;
   }
@@ -58,14 +53,14 @@ export class StreamFramer {
     }
     if (this.#broken || at === bytes.length) this.#rest.clear();
     else if (at > 0 || bytes === chunk) {
-      // What is left is copied: it may be a view of a buffer that is not ours, or its beginning is of no more use.
+      // A copy, because the chunk's buffer may be reused.
       const rest = bytes.subarray(at);
       this.#rest.clear();
       this.#rest.append(rest);
     }
   }
 
-  /** Takes one thing off the stream at that index and returns the index after it; the same index if more must come. */
+  /** Reads one item at that index and returns the index after it, or the same index if it is incomplete. */
   #take(bytes: Buffer, at: number): number {
     if (this.#skip > 0) {
       const skipped = Math.min(this.#skip, bytes.length - at);
@@ -87,7 +82,7 @@ export class StreamFramer {
       return bytes.length;
     }
     if (blank < 0) {
-      // The blank line may have begun: its last three bytes are looked at again.
+      // The last three bytes may begin the blank line.
       this.#searched = Math.max(0, bytes.length - at - 3);
       return at;
     }
@@ -138,7 +133,7 @@ export class StreamFramer {
   }
 }
 
-/** The Content-Length of a message that was refused for something else, if there is just one and it is sound. */
+/** The Content-Length of a malformed message, if it has one valid value. */
 function lengthOf(headers: readonly Header[]): number | undefined {
   const values = headers.filter((h) => h.name === 'Content-Length').map((h) => h.value);
   const [value] = values;

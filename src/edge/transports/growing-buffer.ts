@@ -1,21 +1,16 @@
-const NOTHING = Buffer.alloc(0);
+const EMPTY = Buffer.alloc(0);
 const FIRST_BYTES = 2048;
 
-/**
- * Bytes that are collected piece by piece. It grows by doubling, so that what comes byte by byte is not copied once for
- * every byte; and it holds no memory while it is empty, as most connections are most of the time. Whoever appends sees
- * to the bound.
- */
+/** Collects bytes. It doubles its capacity when full and holds no memory while empty. Callers bound its length. */
 export class GrowingBuffer {
-  /** Of its capacity, `#length` bytes are in use. */
-  #buffer = NOTHING;
+  #buffer = EMPTY;
   #length = 0;
 
   get length(): number {
     return this.#length;
   }
 
-  /** A view of all that was appended, good until the next change. */
+  /** A view, valid until the next change. */
   get bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }
@@ -32,7 +27,7 @@ export class GrowingBuffer {
   }
 
   clear(): void {
-    this.#buffer = NOTHING;
+    this.#buffer = EMPTY;
     this.#length = 0;
   }
 }

@@ -5,8 +5,8 @@ interface Keeper {
 }
 
 /**
- * What all connections together keep of the bytes that they have read: halves of messages, and requests that wait for
- * their turn. When that is too much, whoever keeps the most is closed. One for all transports of an edge.
+ * Bytes that connections have read and not processed: incomplete messages, and requests while reading is paused. Over
+ * the limit the connection that keeps most is closed. One for all transports of an edge.
  */
 export class KeptBytes {
   readonly #byConnection = new Map<Keeper, number>();

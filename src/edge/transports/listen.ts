@@ -20,16 +20,13 @@ export interface Listener {
 
 export interface ListenOptions {
   readonly listen: readonly Listener[];
-  /** The address to announce instead of the bound ones. */
+  /** Announced instead of the bound addresses. */
   readonly externalIp?: string;
-  /** For `tls` and `wss`. */
   readonly tls?: TlsOptions;
 }
 
-/** A further stream transport is one more line here. */
 const STREAMS: Readonly<Record<Exclude<Protocol, 'udp'>, StreamKind>> = { tcp: TCP, tls: TLS, ws: WS, wss: WSS };
 
-/** The transports of an edge, and which of them leads where. */
 export class Transports {
   private constructor(
     private readonly all: readonly Transport[],
@@ -55,12 +52,10 @@ export class Transports {
     return new Transports(all, externalIp);
   }
 
-  /** Whether a connection from there is open. */
   connected(address: string, port: number): boolean {
     return this.all.some((transport) => transport.connectedTo(address, port));
   }
 
-  /** Where the outside finds the edge. */
   get hostports(): string {
     return this.all.map((t) => formatListener(t.protocol, this.#announced(t), t.port)).join();
   }
@@ -70,8 +65,8 @@ export class Transports {
   }
 
   /**
-   * The transport of a protocol that reaches an address: one with a connection to it, else one of its family, on loopback
-   * for loopback.
+   * The transport of a protocol that reaches an address: one with a connection to it, else one of its family, on
+   * loopback for loopback.
    */
   towards(protocol: OutboundTransport, address: string, port?: number): Transport | undefined {
     const fitting = this.all.filter((t) => t.protocol === protocol && reaches(t, address));
@@ -82,7 +77,7 @@ export class Transports {
     );
   }
 
-  /** The edge's own address as that peer knows it, in the form of URIs and Via, and its port unless that goes without saying. */
+  /** The edge's address towards a peer, IPv6 in brackets, and its port if it is not the default. */
   sentBy(transport: Transport, peer: string): { host: string; port?: number } {
     const host = bracketed(this.#announced(transport, peer));
     return { host, ...(transport.port !== transport.defaultPort && { port: transport.port }) };
@@ -109,16 +104,15 @@ async function listenStream(
   certificates: Certificates | undefined,
   context: StreamContext,
 ): Promise<Transport> {
-  const secure = kind.toldAs === 'tls' && certificates;
+  const secure = kind.baseProtocol === 'tls' && certificates;
   const transport = new StreamTransport(kind, secure ? tlsSockets(certificates) : tcpSockets, context);
   await transport.listen(host, port);
   return transport;
 }
 
 /**
- * The address that was bound; for a wildcard the one of the peer's family that the machine had first, beyond loopback,
- * when it was looked up.
- * @param peer IPv6 without brackets; a `::` hears IPv4 too
+ * The bound address; for a wildcard the machine's first outside address of the peer's family.
+ * @param peer IPv6 without brackets; `::` accepts IPv4 too
  */
 export function localAddress(transport: Transport, peer = transport.address): string {
   const { address } = transport;
@@ -130,7 +124,7 @@ export function localAddress(transport: Transport, peer = transport.address): st
   return known[family];
 }
 
-/** Asking for the interfaces of the machine takes longer than all else that a request needs. */
+/** A cache, because listing the interfaces takes longer than all other work for a request. */
 const localAddresses = new WeakMap<Transport, { IPv4?: string; IPv6?: string }>();
 
 function machineAddress(family: 'IPv4' | 'IPv6'): string {

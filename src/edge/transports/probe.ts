@@ -1,11 +1,11 @@
-/** Longer than any ICMP error takes that comes at all. */
+/** Longer than any ICMP error takes. */
 const PROBE_MS = 500;
 
 const UNREACHABLE = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /**
- * Whether nobody listens at a UDP port. A socket that talks to many cannot be told whose ICMP error it has got; one that
- * is connected to a single peer can. What it sends is a CRLF keep-alive, which SIP servers ignore (RFC 3261 7.5).
+ * Whether a UDP port is closed. Only a socket connected to a single peer knows whose ICMP error it gets. It sends a
+ * CRLF keep-alive, which SIP servers ignore (RFC 3261 7.5).
  */
 export async function isRefused(address: string, port: number): Promise<boolean> {
   const answer = Promise.withResolvers<boolean>();
@@ -22,7 +22,7 @@ export async function isRefused(address: string, port: number): Promise<boolean>
       socket.close();
     }
   } catch (error) {
-    // Out of files or memory, we know no more than before.
+    // Other errors, such as too many open files, prove nothing.
     return UNREACHABLE.has((error as { code?: string }).code ?? '');
   } finally {
     clearTimeout(timer);

@@ -9,16 +9,15 @@ import {
 import { connect as tlsConnect, createServer as tlsServer } from 'node:tls';
 import type { Certificates } from './certificates.ts';
 
-/** Called once a connection can carry messages: at once, or after the handshake of TLS. */
+/** Called when a connection can carry messages: immediately, or after the TLS handshake. */
 export type Established = () => void;
 
-/** What connections are made of: bare TCP, or TLS over it. */
 export interface Sockets {
-  /** Whether a peer that we connect to must prove the name that it is given in `connect`. */
+  /** Whether a peer must prove the name that is given to {@link connect}. */
   readonly provesNames: boolean;
-  /** `accept` is given each connection as soon as it is there, and returns what to call when it is established. */
+  /** Calls `accept` for each connection at once, and what it returns when the connection is established. */
   server(accept: (socket: Socket) => Established): Server;
-  /** Connects to a peer that has to be `name`, a domain name or an address. */
+  /** @param name of the peer, a domain name or an address */
   connect(options: TcpSocketConnectOpts, name: string, established: Established): Socket;
 }
 
@@ -30,22 +29,26 @@ export const tcpSockets: Sockets = {
   connect: (options, _name, established) => netConnect({ ...OPTIONS, ...options }, established),
 };
 
-/** RFC 3261 26.3.1, RFC 5922 7.3: a server proves its name, clients are not asked for theirs. */
+/** RFC 3261 26.3.1, RFC 5922 7.3: servers prove their name, clients do not. */
 export function tlsSockets(certificates: Certificates): Sockets {
   return {
     provesNames: certificates.verify,
     server(accept) {
-      const shaking = new WeakMap<Socket, Established>();
+      const handshakes = new WeakMap<Socket, Established>();
       const server = tlsServer({
-        ...{ ...OPTIONS, ...certificates.first },
+        ...OPTIONS,
+        ...certificates.first,
         SNICallback: (name, done) => done(null, certificates.named(name)),
       });
-      server.on('connection', (socket: Socket) => shaking.set(socket, accept(socket)));
-      server.on('secureConnection', (socket) => shaking.get(socket)?.());
+      server.on('connection', (socket: Socket) => handshakes.set(socket, accept(socket)));
+      server.on('secureConnection', (socket) => handshakes.get(socket)?.());
       certificates.onChange((first) => server.setSecureContext(first));
       return server;
     },
     connect: (options, name, established) =>
-      tlsConnect({ ...OPTIONS, ...options, ...certificates.theirs, servername: isIP(name) ? '' : name }, established),
+      tlsConnect(
+        { ...OPTIONS, ...options, ...certificates.clientOptions, servername: isIP(name) ? '' : name },
+        established,
+      ),
   };
 }

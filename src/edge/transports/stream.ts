@@ -16,19 +16,16 @@ import {
   type TransportEvents,
 } from './transport.ts';
 
-/** What makes one stream transport different from another. */
 export interface StreamKind {
   readonly protocol: Protocol;
-  readonly toldAs: 'tcp' | 'tls';
+  readonly baseProtocol: 'tcp' | 'tls';
   readonly viaProtocol: string;
   readonly defaultPort: number;
-  /** Whether we may open connections too; a WebSocket is the client's to open (RFC 7118 4.1). */
+  /** Whether we may open connections; only clients open WebSockets (RFC 7118 4.1). */
   readonly dials: boolean;
-  /** How messages are told apart on one connection. */
   readonly session: (events: SessionEvents) => Session;
 }
 
-/** What stream transports share. */
 export interface StreamContext {
   readonly events: TransportEvents;
   readonly timers: Timers;
@@ -41,7 +38,7 @@ export interface StreamContext {
 export class StreamTransport implements Transport, ConnectionContext {
   readonly reliable = true;
   readonly protocol: Protocol;
-  readonly toldAs: 'tcp' | 'tls';
+  readonly baseProtocol: 'tcp' | 'tls';
   readonly viaProtocol: string;
   readonly defaultPort: number;
   readonly transport = this;
@@ -56,7 +53,7 @@ export class StreamTransport implements Transport, ConnectionContext {
   readonly #count: ConnectionCount;
   readonly #server: Server;
   readonly #all = new Set<Connection>();
-  /** By {@link keyOf}. A client that connects to two of our addresses from one port has two, of which the later is found. */
+  /** By {@link keyOf}; the later of two connections from one port to two of our addresses. */
   readonly #connections = new Map<string, Connection>();
   #closing = false;
   #closed: Promise<unknown> | undefined;
@@ -66,9 +63,9 @@ export class StreamTransport implements Transport, ConnectionContext {
     private readonly sockets: Sockets,
     { events, timers, count, share, kept }: StreamContext,
   ) {
-    const { protocol, toldAs, viaProtocol, defaultPort } = kind;
+    const { protocol, baseProtocol, viaProtocol, defaultPort } = kind;
     this.protocol = protocol;
-    this.toldAs = toldAs;
+    this.baseProtocol = baseProtocol;
     this.viaProtocol = viaProtocol;
     this.defaultPort = defaultPort;
     this.events = events;
@@ -79,7 +76,7 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.connecting = new DelayQueue(CONNECT_MS, timers, giveUp);
     this.halfOpen = new DelayQueue(HALF_OPEN_MS, timers, giveUp);
     this.idle = new DelayQueue(IDLE_MS, timers, (connection) => {
-      if (connection.served && events.idle(connection)) connection.stay();
+      if (connection.served && events.idle(connection)) connection.restartIdle();
       else giveUp(connection);
     });
     this.#server = sockets.server((socket) => this.#accept(socket));
@@ -97,7 +94,7 @@ export class StreamTransport implements Transport, ConnectionContext {
           this.address = bound.address;
           this.port = bound.port;
         }
-        // Later on, a connection that could not be accepted (out of files) is the peer's loss alone.
+        // From here on an error is a connection that could not be accepted, such as too many open files.
         this.#server.removeAllListeners('error');
         this.#server.on('error', (error) => this.events.dropped(undefined, error.message));
         resolve();
@@ -153,16 +150,16 @@ export class StreamTransport implements Transport, ConnectionContext {
   }
 
   #openTo(address: string, port: number, name: string | undefined): Connection | undefined {
-    // Whoever connected to us has proved no name: such a connection serves those alone who ask for none.
+    // A connection from a client has proved no name.
     const open = this.#connections.get(keyOf({ address, port, name: this.#proof(name) }));
     return open?.usable ? open : undefined;
   }
 
   #dial(origin: 'opened' | 'called back', address: string, port: number, name: string | undefined): Flow {
-    if (!this.kind.dials) return this.#noWayTo(address, port);
-    // Who is called back has made us dial: it counts as theirs.
+    if (!this.kind.dials) return this.#endedFlow(address, port);
+    // A client whose response takes a new connection counts as its source.
     const refusal = origin === 'opened' ? this.#count.opened() : this.#count.accepted(address);
-    if (refusal !== undefined) return this.#noWayTo(address, port);
+    if (refusal !== undefined) return this.#endedFlow(address, port);
     const proof = this.#proof(name);
     const wildcard = this.address === '0.0.0.0' || this.address === '::';
     const where = { host: address, port, ...(!wildcard && { localAddress: this.address }) };
@@ -181,9 +178,9 @@ export class StreamTransport implements Transport, ConnectionContext {
     const port = socket.remotePort ?? 0;
     const refusal = this.#count.accepted(address);
     if (refusal !== undefined) {
-      socket.on('error', () => {}); // it is of no interest any more
+      socket.on('error', () => {});
       socket.destroy();
-      this.events.notAccepted(this.#noWayTo(address, port), refusal);
+      this.events.notAccepted(this.#endedFlow(address, port), refusal);
       return () => {};
     }
     const connection = new Connection('accepted', socket, address, port, '', this);
@@ -196,7 +193,7 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.#connections.set(keyOf(connection), connection);
   }
 
-  #noWayTo(address: string, port: number): Flow {
+  #endedFlow(address: string, port: number): Flow {
     return { transport: this, address, port, send: () => false, hold: () => {}, release: () => {} };
   }
 }

@@ -2,7 +2,7 @@ import type { Session, SessionEvents } from './connection.ts';
 import { StreamFramer } from './framing.ts';
 import type { StreamKind } from './stream.ts';
 
-/** RFC 3261 18.3: each message ends where its Content-Length says. RFC 5626 3.5.1: CRLF keep-alive. */
+/** RFC 3261 18.3, with the CRLF keep-alive of RFC 5626 3.5.1. */
 function sipSession(events: SessionEvents): Session {
   const framer = new StreamFramer({
     message: events.message,
@@ -26,12 +26,12 @@ function sipSession(events: SessionEvents): Session {
 
 export const TCP: StreamKind = {
   protocol: 'tcp',
-  toldAs: 'tcp',
+  baseProtocol: 'tcp',
   viaProtocol: 'TCP',
   defaultPort: 5060,
   dials: true,
   session: sipSession,
 };
 
-/** RFC 3261 26.2: the same over TLS. */
-export const TLS: StreamKind = { ...TCP, protocol: 'tls', toldAs: 'tls', viaProtocol: 'TLS', defaultPort: 5061 };
+/** RFC 3261 26.2. */
+export const TLS: StreamKind = { ...TCP, protocol: 'tls', baseProtocol: 'tls', viaProtocol: 'TLS', defaultPort: 5061 };

@@ -1,80 +1,71 @@
 import { joinHostPort } from '../../sip/ip.ts';
 import type { MalformedMessage, ParsedMessage, Wire } from '../../sip/message.ts';
 
-/** The transports of the edge, as they are called in a list of addresses to listen on and in `hostports`. */
+/** As in listening addresses and `hostports`. */
 export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
-/**
- * Where a message came from, and the way back: a datagram's source, or a connection. Answers go out on the flow of their
- * request, whatever its Via says.
- */
+/** The source of a datagram, or a connection. Responses take the flow of their request, not the address in its Via. */
 export interface Flow {
   readonly transport: Transport;
-  /** The peer's IP address; IPv6 without brackets. */
+  /** The peer's address, IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
-  /** Hands a message to the network, which may lose it. False: the flow has ended and nothing was sent. */
+  /** Sends a message, which the network may lose; false when the flow has ended. */
   send(message: Wire): boolean;
-  /** A request that came on it waits for its answer: a connection with too many of them is not read any further. */
+  /** Counts an unanswered request; reading from a connection with too many pauses. */
   hold(): void;
-  /** One that waited has its answer, or will get none. */
+  /** Undoes {@link hold} when the request is answered or given up. */
   release(): void;
 }
 
-/** One listening address. Each transport is one file with a function `listen…` that resolves to one of these. */
 export interface Transport {
   readonly protocol: Protocol;
-  /** The protocol as apps are told: drachtio calls WebSocket by what is under it, and leaves the rest to the top Via. */
-  readonly toldAs: 'udp' | 'tcp' | 'tls';
-  /** The protocol as a Via names it. */
+  /** The protocol, or the one below WebSocket. */
+  readonly baseProtocol: 'udp' | 'tcp' | 'tls';
   readonly viaProtocol: string;
-  /** The port that goes without saying (RFC 3261 19.1.2). */
+  /** RFC 3261 19.1.2. */
   readonly defaultPort: number;
-  /** Whether the transport itself makes up for losses, so that transactions need not (RFC 3261 17). */
+  /** Whether the transport retransmits, so that transactions need not (RFC 3261 17). */
   readonly reliable: boolean;
-  /** The address that was bound, IPv6 without brackets, and the real port when port 0 was asked for. */
+  /** The bound address, IPv6 without brackets, and port. */
   readonly address: string;
   readonly port: number;
-  /** Whether a connection to that peer is open. */
   connectedTo(address: string, port: number): boolean;
   /**
-   * The way to a peer: an open connection to it, a new one, or just its address; one that has ended when there is none.
-   * Failure is told by `unreachable` and `closed`.
-   * @param name whom the peer must prove to be, where a transport has proofs; its address unless it is given
+   * A flow to a peer, over an open connection if there is one; an ended flow if none can be opened. Failures are
+   * reported by {@link TransportEvents}.
+   * @param name that the peer must prove on TLS; by default its address
    */
   flowTo(address: string, port: number, name?: string): Flow;
-  /** The same to a client whose connection has ended before its request was answered (RFC 3261 18.2.2). */
+  /** The same, to a client whose connection ended before the response (RFC 3261 18.2.2). */
   callBack(address: string, port: number, name?: string): Flow;
-  /** Accepts no connection and processes nothing more; what is sent still goes out. */
+  /** Accepts no connection and processes nothing more; {@link Flow.send} still works. */
   stopReading(): void;
-  /** Stops listening, sends what is waiting and ends every connection. */
+  /** Sends pending messages and closes every socket. */
   close(): Promise<void>;
 }
 
-/** What a transport tells the edge. */
 export interface TransportEvents {
-  /** @param bytes its length on the wire */
+  /** @param bytes length on the wire */
   message(message: ParsedMessage, flow: Flow, bytes: number): void;
   malformed(error: MalformedMessage, flow: Flow): void;
-  /** Bytes that were not worth an answer were dropped. */
+  /** Bytes or a connection were discarded without a response. */
   dropped(flow: Flow | undefined, why: string): void;
-  /** A message could not be dealt with for a reason that nobody foresaw. */
+  /** Processing a message threw an unexpected error. */
   fault(flow: Flow, error: unknown): void;
-  /** Somebody has too many connections, or all together have. */
   notAccepted(flow: Flow, why: string): void;
-  /** Nobody listens at the far end; what was sent there last is lost. */
+  /** The address does not accept datagrams; the last ones are lost. */
   unreachable(transport: Transport, address: string, port: number): void;
-  /** Nothing was said on a connection for long, over which requests came. True: it is to stay open. */
+  /** A connection that carried requests is idle. Returns whether it stays open. */
   idle(flow: Flow): boolean;
-  /** A connection of ours did not come about. `closed` follows. */
+  /** A connection of ours failed to open. {@link closed} follows. */
   notConnected(flow: Flow, why: string): void;
-  /** A connection has ended; what was sent there last may be lost. */
+  /** A connection has ended; the last messages may be lost. */
   closed(flow: Flow): void;
-  /** The network refused a datagram, but does not say which; every destination is suspect. */
+  /** An ICMP error for one of the datagrams sent; which one is unknown. */
   refused(transport: Transport): void;
 }
 
-/** An address could not be listened on. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
   constructor(
@@ -97,7 +88,7 @@ export function formatListener(protocol: string, host: string, port: number): st
   return `${protocol}/${joinHostPort(host, port)}`;
 }
 
-/** The address of a peer as everyone writes it: IPv4 that came in on an IPv6 socket is IPv4. */
+/** Turns an IPv4-mapped IPv6 address into IPv4. */
 export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

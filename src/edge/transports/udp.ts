@@ -11,12 +11,12 @@ export async function listenUdp(host: string, port: number, events: TransportEve
   return transport;
 }
 
-/** Data, port and address of one datagram after another, as `sendMany` wants them. */
+/** Data, port and address of each datagram, as `sendMany` takes them. */
 type Datagrams = (Wire | number | string)[];
 
 class UdpTransport implements Transport {
   readonly protocol = 'udp';
-  readonly toldAs = 'udp';
+  readonly baseProtocol = 'udp';
   readonly viaProtocol = 'UDP';
   readonly defaultPort = 5060;
   readonly reliable = false;
@@ -41,12 +41,11 @@ class UdpTransport implements Transport {
             try {
               this.#receive(data, from, fromPort, truncated);
             } catch (error) {
-              // Thrown from here it would be taken for an ICMP error.
+              // Bun would report an error thrown here as an ICMP error.
               this.events.fault(new UdpFlow(this, plainAddress(from), fromPort), error);
             }
           },
           drain: () => this.#flush(),
-          // An ICMP error for some datagram; which one, the socket does not say.
           error: () => this.events.refused(this),
         },
       });
@@ -107,10 +106,7 @@ class UdpTransport implements Transport {
     }
   }
 
-  /**
-   * Sends what is waiting, until the socket buffer is full. An ICMP error that has come in meanwhile fails the next
-   * send, whoever that is for: such a datagram is sent again.
-   */
+  /** Sends datagrams until the socket buffer is full. An ICMP error fails an unrelated send, which is retried. */
   #flush(): void {
     const socket = this.#socket;
     let refusals = 0;
@@ -123,7 +119,7 @@ class UdpTransport implements Transport {
           this.events.refused(this);
           continue;
         }
-        // No route, too long, not permitted: the first one cannot be sent, and it will not get better.
+        // No route, too long, not permitted: retrying the first datagram is useless.
         const [, port, address] = this.#unsent.splice(0, 3);
         this.events.unreachable(this, String(address), Number(port));
         continue;
@@ -156,13 +152,13 @@ class UdpFlow implements Flow {
     return this.transport.send(message, this);
   }
 
-  /** A datagram that is not read is lost; the socket's buffer is the only bound. */
+  /** The socket buffer is the only bound. */
   hold(): void {}
 
   release(): void {}
 }
 
-/** CRLFs that hold a NAT's mapping open, as some phones send them by UDP too; or nothing at all. */
+/** CRLFs or zeros with which phones keep a NAT mapping, or an empty datagram. */
 function isKeepAlive(data: Buffer): boolean {
   return data.every((byte) => byte === 0x0d || byte === 0x0a || byte === 0);
 }

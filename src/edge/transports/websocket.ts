@@ -11,10 +11,8 @@ import { answerUpgrade, refuse } from './ws-upgrade.ts';
 const BLANK_LINE = '\r\n\r\n';
 
 /**
- * The server's side of SIP over WebSocket (RFC 7118): after the upgrade one message a frame, text or binary.
- *
- * It is done here, on the connections that TCP and TLS share, and not by an HTTP server: so that a connection counts,
- * and has its time for handshake and upgrade, from its first byte on, and a certificate can be renewed without ending any.
+ * SIP over WebSocket (RFC 7118), server side: after the upgrade, one message per WebSocket message, text or binary.
+ * No HTTP server: limits and deadlines hold from the first byte on, and renewing a certificate ends no connection.
  */
 class WebSocketSession implements Session {
   #state: 'upgrading' | 'open' | 'closing' = 'upgrading';
@@ -46,7 +44,7 @@ class WebSocketSession implements Session {
 
   encode(message: Wire): Wire {
     const bytes = typeof message === 'string' ? Buffer.from(message) : message;
-    // Text as long as it is one: browsers hand it on as it is.
+    // Browsers deliver text frames as strings.
     return encodeFrame(isUtf8(bytes) ? OPCODE.text : OPCODE.binary, bytes);
   }
 
@@ -75,7 +73,7 @@ class WebSocketSession implements Session {
 
   #message(payload: Buffer): void {
     if (payload.every((byte) => byte === 0x0d || byte === 0x0a)) {
-      // RFC 5626 3.5.1 as RFC 7118 6 has it: a double CRLF wants a single one back, a single one nothing.
+      // RFC 7118 6, RFC 5626 3.5.1: a double CRLF is answered with a single one.
       if (payload.length >= BLANK_LINE.length) this.events.write(encodeFrame(OPCODE.text, Buffer.from('\r\n')));
       return;
     }
@@ -87,7 +85,7 @@ class WebSocketSession implements Session {
     }
   }
 
-  /** RFC 6455 5.5.1: a close frame is answered with one, and the server closes the connection first. */
+  /** RFC 6455 5.5.1: sends a close frame, and the server closes the connection first. */
   #close(payload: Uint8Array): void {
     this.#state = 'closing';
     this.events.end(encodeFrame(OPCODE.close, payload));
@@ -96,11 +94,11 @@ class WebSocketSession implements Session {
 
 export const WS: StreamKind = {
   protocol: 'ws',
-  toldAs: 'tcp',
+  baseProtocol: 'tcp',
   viaProtocol: 'WS',
   defaultPort: 80,
   dials: false,
   session: (events) => new WebSocketSession(events),
 };
 
-export const WSS: StreamKind = { ...WS, protocol: 'wss', toldAs: 'tls', viaProtocol: 'WSS', defaultPort: 443 };
+export const WSS: StreamKind = { ...WS, protocol: 'wss', baseProtocol: 'tls', viaProtocol: 'WSS', defaultPort: 443 };

@@ -5,25 +5,24 @@ import { GrowingBuffer } from './growing-buffer.ts';
 /** RFC 6455 11.8. */
 export const OPCODE = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const;
 
-/** RFC 6455 7.4.1: why a connection is closed. */
+/** RFC 6455 7.4.1. */
 export const CLOSE = { protocolError: 1002, notUtf8: 1007, tooBig: 1009 } as const;
 
 const FIN = 0x80;
 const RESERVED = 0x70;
 const MASKED = 0x80;
 const MASK_BYTES = 4;
-/** RFC 6455 5.5: the longest payload of a control frame. */
+/** RFC 6455 5.5. */
 const MAX_CONTROL_BYTES = 125;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
 export interface FrameEvents {
-  /** A whole message, of one frame or several. */
   message(payload: Buffer): void;
   ping(payload: Buffer): void;
-  /** The client says farewell. @param payload its code and reason, to be sent back (RFC 6455 5.5.1) */
+  /** @param payload code and reason, to be sent back (RFC 6455 5.5.1) */
   close(payload: Buffer): void;
-  /** The client does not keep to RFC 6455: nothing after it is read. @param code one of {@link CLOSE} */
+  /** The client violates RFC 6455; nothing after it is read. @param code one of {@link CLOSE} */
   failed(code: number): void;
 }
 
@@ -31,21 +30,19 @@ interface Frame {
   readonly fin: boolean;
   readonly opcode: number;
   readonly payload: Buffer;
-  /** The index after it. */
   readonly end: number;
 }
 
-/** Finds the messages in what a WebSocket client sends (RFC 6455 5), however it is cut. No extension is known. */
+/** Finds the messages in the bytes of a WebSocket client (RFC 6455 5), without extensions. */
 export class FrameReader {
   readonly #rest = new GrowingBuffer();
-  /** The frames so far of a message that has not ended, and what its first one was. */
+  /** Payload so far of a fragmented message, and its opcode. */
   readonly #fragments = new GrowingBuffer();
   #opcode: number | undefined;
   #ended = false;
 
   constructor(private readonly events: FrameEvents) {}
 
-  /** Whether a frame or a message has begun and not ended. */
   get halfOpen(): boolean {
     return this.#rest.length > 0 || this.#opcode !== undefined;
   }
@@ -71,7 +68,7 @@ export class FrameReader {
     this.#rest.append(rest);
   }
 
-  /** The frame that begins there, its payload unmasked; undefined when not all of it has come, or it is none. */
+  /** The frame at that index, unmasked; undefined when it is incomplete or invalid. */
   #frameAt(bytes: Buffer, at: number): Frame | undefined {
     if (bytes.length - at < 2) return undefined;
     const first = bytes.readUInt8(at);
@@ -79,7 +76,7 @@ export class FrameReader {
     const opcode = first & 0x0f;
     const short = second & 0x7f;
     const control = opcode >= OPCODE.close;
-    // RFC 6455 5.1: a client masks. 5.2: reserved bits are zero, without an extension. 5.5: control frames are short and whole.
+    // RFC 6455 5.1: clients mask. 5.2: reserved bits are zero. 5.5: control frames are short and not fragmented.
     const sound = (first & RESERVED) === 0 && (second & MASKED) !== 0;
     if (!sound || (control && (short > MAX_CONTROL_BYTES || (first & FIN) === 0)))
       return this.#fail(CLOSE.protocolError);
@@ -94,7 +91,7 @@ export class FrameReader {
         : lengthBytes === 2
           ? bytes.readUInt16BE(at + 2)
           : Number(bytes.readBigUInt64BE(at + 2));
-    // Told before its bytes have come: they are not collected first.
+    // Checked before the payload is collected.
     if (length + (control ? 0 : this.#fragments.length) > MAX_MESSAGE_BYTES) return this.#fail(CLOSE.tooBig);
     const end = start + length;
     if (bytes.length < end) return undefined;
@@ -123,7 +120,7 @@ export class FrameReader {
         break;
       case OPCODE.close:
         this.#ended = true;
-        // RFC 6455 5.5.1: no payload, or two bytes of a code and perhaps a reason.
+        // RFC 6455 5.5.1: a payload begins with two bytes of code.
         if (payload.length === 1) this.events.failed(CLOSE.protocolError);
         else this.events.close(payload);
         break;
@@ -145,7 +142,7 @@ export class FrameReader {
   }
 
   #message(opcode: number, payload: Buffer): void {
-    // RFC 6455 8.1: a text that is no UTF-8 fails the connection.
+    // RFC 6455 8.1.
     if (opcode === OPCODE.text && !isUtf8(payload)) this.#fail(CLOSE.notUtf8);
     else this.events.message(payload);
   }
@@ -157,7 +154,7 @@ export class FrameReader {
   }
 }
 
-/** One whole frame as a server sends it: not masked. */
+/** An unfragmented frame as a server sends it, not masked. */
 export function encodeFrame(opcode: number, payload: Uint8Array): Buffer {
   const { length } = payload;
   const header = Buffer.alloc(length < LENGTH_16 ? 2 : length < 65_536 ? 4 : 10);
@@ -173,7 +170,6 @@ export function encodeFrame(opcode: number, payload: Uint8Array): Buffer {
   return Buffer.concat([header, payload]);
 }
 
-/** The payload of a close frame. */
 export function closePayload(code: number): Buffer {
   const payload = Buffer.alloc(2);
   payload.writeUInt16BE(code);

@@ -1,25 +1,23 @@
 import { createHash } from 'node:crypto';
 import { readHead } from '../../sip/head.ts';
 
-/** The answer to the HTTP request that opens a WebSocket. */
 export interface Upgrade {
-  /** Whether the connection is a WebSocket from here on; else it is to be closed. */
   readonly accepted: boolean;
-  /** The HTTP response. */
+  /** HTTP response, after which a refused connection is closed. */
   readonly response: string;
 }
 
-/** RFC 7118 4.1: the name of SIP among the subprotocols of WebSocket. */
+/** RFC 7118 4.1. */
 const SUBPROTOCOL = 'sip';
 /** RFC 6455 1.3. */
 const KEY_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
-/** RFC 6455 4.1: 16 bytes in base64. */
+/** RFC 6455 4.1. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 const REQUEST_LINE = /^GET \S+ HTTP\/1\.1$/;
 
 /**
- * Decides about an upgrade (RFC 6455 4.2, RFC 7118 4): whoever asks for a WebSocket with the subprotocol `sip`, by
- * whatever path and from whatever Origin, gets one. Whatever else is asked is answered 426, what cannot be read 400.
+ * Accepts an upgrade to a WebSocket with the subprotocol `sip` (RFC 6455 4.2, RFC 7118 4), for any path and Origin;
+ * answers 426 to other requests, 400 to malformed ones.
  * @param head the HTTP request up to its blank line
  */
 export function answerUpgrade(head: string): Upgrade {
@@ -47,7 +45,7 @@ export function answerUpgrade(head: string): Upgrade {
   };
 }
 
-/** An answer that says nothing of us. */
+/** A response that reveals nothing about the server. */
 export function refuse(status: '400 Bad Request' | '426 Upgrade Required'): Upgrade {
   const upgrade = status.startsWith('426') ? 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' : '';
   const connection = status.startsWith('426') ? 'Upgrade, close' : 'close';

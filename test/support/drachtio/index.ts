@@ -156,7 +156,9 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
       const { transport, address, port, wire } = prepared;
       const id = newId();
       // Of a datagram drachtio names the source, of a connection the far end.
-      const end = transport.reliable ? { protocol: transport.toldAs, address, port } : localEnd(transport, address);
+      const end = transport.reliable
+        ? { protocol: transport.baseProtocol, address, port }
+        : localEnd(transport, address);
       app.reply(messageId, `OK|${requestSent(Buffer.byteLength(wire), end, id)}`, wire);
       this.#send(app, id, prepared);
     } catch (error) {
@@ -171,7 +173,7 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
       response: (message, flow, bytes) => app.send(responseLeader(bytes, endOf(flow), id), serialise(message)),
       failure: (status) => {
         const request = readHead(prepared.wire).headers;
-        const noEnd = { protocol: prepared.transport.toldAs, address: '', port: 0 };
+        const noEnd = { protocol: prepared.transport.baseProtocol, address: '', port: 0 };
         app.send(responseLeader(0, noEnd, id), composeResponse(request, { status }, newTag()));
       },
     });
@@ -217,9 +219,9 @@ function byName(headers: readonly Header[]): Record<string, readonly string[] | 
 }
 
 function endOf({ transport, address, port }: Flow) {
-  return { protocol: transport.toldAs, address, port };
+  return { protocol: transport.baseProtocol, address, port };
 }
 
 function localEnd(transport: Transport, peer: string) {
-  return { protocol: transport.toldAs, address: localAddress(transport, peer), port: transport.port };
+  return { protocol: transport.baseProtocol, address: localAddress(transport, peer), port: transport.port };
 }
