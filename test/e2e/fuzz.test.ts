@@ -4,7 +4,7 @@ import { sidecarBinary } from '../support/binary.ts';
 import { within } from '../support/deadline.ts';
 import { spawnProcess } from '../support/process.ts';
 
-// The scripts of bench/ in short, against the compiled binary: they fail when anything is wrong or left behind.
+// Short runs of the scripts in bench/ against the compiled binary.
 
 const DEADLINE_MS = 58_000;
 

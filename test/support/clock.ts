@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/lib/timers.ts';
 
-/** A clock that stands still until it is moved. */
+/** A clock that only `advance` moves. */
 export class ManualClock implements Clock {
   constructor(private time = Date.UTC(2026, 0, 1)) {}
 
@@ -8,7 +8,6 @@ export class ManualClock implements Clock {
     return this.time;
   }
 
-  /** Moves it on, milliseconds. */
   advance(ms: number): void {
     this.time += ms;
   }

@@ -3,10 +3,10 @@ import { Repeats } from '../../lib/once-per.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Alert, Alerts } from '../../ports/alerts.ts';
 
-/** The same alert of the same account is written once in this long, milliseconds: phones try again every few seconds. */
+/** Minimum interval between equal alerts of one account: phones retry every few seconds. */
 const REPEAT_MS = 60_000;
 
-/** Alerts as warnings in the log. */
+/** Writes alerts to the log as warnings. */
 export class LogAlerts implements Alerts {
   readonly #repeats: Repeats;
 
