@@ -76,7 +76,6 @@ const provisioning = v.pipe(
   v.transform(({ account, carrier }): Provisioning => ({ accounts: account, carriers: carrier })),
 );
 
-/** A predicate for the entries in order: whether an earlier entry has the same name. */
 function twice<E>(nameOf: (entry: E) => string): (entry: E) => boolean {
   const seen = new Set<string>();
   return (entry) => seen.size === seen.add(nameOf(entry)).size;

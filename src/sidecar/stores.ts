@@ -50,7 +50,6 @@ interface DatabaseStores {
   readonly directory: Directory;
   readonly carriers: CarrierDirectory;
   readonly addresses: SbcAddresses;
-  /** SQLite only. */
   readonly provisioning?: ProvisioningStore;
 }
 
@@ -65,7 +64,6 @@ export interface Stores extends SharedStores, DatabaseStores, Opened {
   readonly secret: string;
   /** Starts background work; call when the probes have answered. */
   start(): void;
-  /** Clears the cache of accounts and clients. */
   forget(): void;
 }
 

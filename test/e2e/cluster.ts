@@ -30,7 +30,6 @@ export interface Cluster extends AsyncDisposable {
   sendersSince(from: number): string[];
 }
 
-/** Resolves when every trunk is registered. */
 export async function startCluster(): Promise<Cluster> {
   const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
   const registrar = new Registrar({ password: () => 'pass', grant: () => cluster.granted });

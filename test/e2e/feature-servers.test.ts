@@ -28,7 +28,12 @@ async function featureServer(ip: string): Promise<FeatureServer> {
     url,
     async checkIn(target, status = 'open', calls = 0, scenario = 'check-in') {
       const { code, errors } = await runSipp({
-        ...{ scenario, target: target.sip, transport: 'u1', localIp: ip, localPort: port, deadlineMs: DEADLINE_MS },
+        scenario,
+        target: target.sip,
+        transport: 'u1',
+        localIp: ip,
+        localPort: port,
+        deadlineMs: DEADLINE_MS,
         keys: { status, calls: String(calls), url },
       });
       expect({ code, errors }).toEqual({ code: 0, errors: '' });
@@ -143,8 +148,10 @@ describe.each([
 
 test('two sidecars on one Redis agree on the active servers', async () => {
   const env = {
-    ...{ ...TRUSTED, JAMBONES_CLUSTER_ID: crypto.randomUUID() },
-    ...{ EXPIRES_INTERVAL: '2000', CHECK_EXPIRES_INTERVAL: '100' },
+    ...TRUSTED,
+    JAMBONES_CLUSTER_ID: crypto.randomUUID(),
+    EXPIRES_INTERVAL: '2000',
+    CHECK_EXPIRES_INTERVAL: '100',
     ...outsideStores(await startRedis(), await sharedMariadb(), 's'),
   };
   const sidecars = [await startEmbedded({ env }), await startEmbedded({ env })] as const;

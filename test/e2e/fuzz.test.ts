@@ -9,7 +9,7 @@ import { spawnProcess } from '../support/process.ts';
 const DEADLINE_MS = 58_000;
 
 test.each([
-  ['spoilt messages and connections that never finish one', 'fuzz', /^every sound request was answered/],
+  ['mutated messages and connections with incomplete ones', 'fuzz', /^every sound request was answered/],
   ['connections that come and go under load', 'soak', /^nothing grew, nothing failed/],
   ['messages over each transport, beside bare drachtio-srf', 'edge', /^answers that were no 200, or missing: 0$/],
 ])(

@@ -56,7 +56,6 @@ test('the external address has a row with its ports, which is renewed and surviv
   expect(row?.age).toBeLessThan(2);
   expect(others).toEqual([]);
 
-  // At every interval.
   await insertRow('192.0.2.3', 100);
   expect(await rowsWithout('192.0.2.3')).toMatchObject([ours]);
   expect(await sidecar.stop()).toBe(0);

@@ -14,7 +14,8 @@ const mariadb = await sharedMariadb();
 const redis = await startRedis();
 const sidecar = await startEmbedded({
   env: {
-    ...{ ...outsideStores(redis, mariadb, 's'), ...QUICK },
+    ...outsideStores(redis, mariadb, 's'),
+    ...QUICK,
     SEND_OPTIONS_PING_INTERVAL: '1',
     OPTIONS_PING_TTL: '2',
     OPTIONS_RESPONSE_REMOVE: '488',

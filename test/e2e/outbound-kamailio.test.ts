@@ -13,7 +13,6 @@ const REALM = 'carrier.test';
 const mariadb = await sharedMariadb();
 const kamailio = await startKamailio({ realm: REALM, users: { line: 'pass', other: 'word' } });
 
-/** Resolves when Kamailio has `count` contacts of a user. */
 function contactsOf({ contacts }: Kamailio, user: string, count: number) {
   return eventually(`${count} contacts of ${user}`, async () => {
     const found = (await contacts()).filter((c) => c.user === user);

@@ -22,7 +22,6 @@ export async function isLeading({ socketPath }: Sidecar): Promise<boolean> {
   return (await ask('trunk-list', {}, { socketPath })).leading;
 }
 
-/** Resolves when the sidecar leads. */
 export async function leading(sidecar: Sidecar, deadlineMs?: number): Promise<void> {
   const probe = async () => (await isLeading(sidecar)) || undefined;
   await eventually('leading', probe, deadlineMs === undefined ? {} : { deadlineMs });
@@ -44,7 +43,6 @@ export function trunk(
   return eventually('trunk', probe, { describe: () => last, ...(deadlineMs !== undefined && { deadlineMs }) });
 }
 
-/** Resolves when the gateway has no trunk. */
 export async function noTrunk(sidecar: Sidecar, gateway: string): Promise<void> {
   await eventually(
     'end of the trunk',
@@ -52,7 +50,6 @@ export async function noTrunk(sidecar: Sidecar, gateway: string): Promise<void> 
   );
 }
 
-/** Has the sidecar read the carriers again. */
 export async function refresh({ socketPath }: Sidecar, gateway?: string): Promise<void> {
   await ask('trunk-refresh', gateway === undefined ? {} : { gateway }, { socketPath });
 }

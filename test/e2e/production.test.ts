@@ -16,7 +16,6 @@ async function user(realm: string) {
   return { user: 'alice', password: 'wonderland', realm };
 }
 
-/** Resolves when the binary is ready. */
 async function startProduction(more: Record<string, string> = {}) {
   const production = await openProduction(more);
   const drachtio = await production.startDrachtio();

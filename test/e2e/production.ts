@@ -16,7 +16,6 @@ const DRACHTIO_SECRET = 'cymru';
 
 export interface RunningDrachtio {
   readonly server: DrachtioDouble;
-  /** UDP. */
   readonly sip: { readonly host: string; readonly port: number };
 }
 

@@ -2,12 +2,10 @@ import { digestResponse } from '../../src/digest/algorithm.ts';
 import { parseAuthHeader } from '../../src/digest/credentials.ts';
 import { UdpPeer } from '../edge/support.ts';
 
-/** A response as a scanner sees it. */
 export interface Answer {
   readonly status: string;
   /** In order, without headers of the request, and with tags, nonces and the user name masked. */
   readonly headers: readonly string[];
-  /** Response time. */
   readonly ms: number;
   readonly text: string;
 }
@@ -57,7 +55,11 @@ export class Prober {
     const nonce = parseAuthHeader(header)[0]?.params.get('nonce') ?? '';
     const uri = `sip:${this.realm}`;
     const credentials = {
-      ...{ username: user, realm: this.realm, nonce, uri, response: '' },
+      username: user,
+      realm: this.realm,
+      nonce,
+      uri,
+      response: '',
       qop: { nc: '00000001', count: 1, cnonce: 'c' },
     };
     const response = digestResponse('MD5', credentials, password, 'REGISTER');

@@ -23,7 +23,6 @@ interface Address {
 
 export interface RunningSidecar {
   readonly process: SpawnedProcess;
-  /** For UDP and TCP. */
   readonly sip: Address;
   listener(protocol: Protocol): Address;
   readonly socketPath: string;
@@ -36,7 +35,6 @@ export interface SidecarOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** In addition to UDP and TCP. */
   readonly listen?: readonly Exclude<Protocol, 'udp' | 'tcp'>[];
-  /** For `tls` and `wss`. */
   readonly certificate?: TestCertificate;
 }
 
@@ -79,7 +77,6 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a command of the compiled binary. */
 export async function cli({ socketPath }: { socketPath: string }, ...args: string[]): Promise<Outcome> {
   const command = spawnProcess(await sidecarBinary(), args, { env: { SBC_SOCKET_PATH: socketPath } });
   const { code } = await within(command.exited, COMMAND_DEADLINE_MS, `end of ${args.join(' ')}`);

@@ -29,13 +29,11 @@ beforeAll(async () => {
   bannerCommand = command;
 }, 60_000);
 
-/** The banner's command with this transport. */
 function commandFor(protocol: 'udp' | 'tcp' | 'tls'): string {
   const { host, port } = sidecar.listener(protocol);
   return bannerCommand.replace(/outbound="[^"]*"/, `outbound="sip:${host}:${port};transport=${protocol}"`);
 }
 
-/** Starts baresip. Resolves when it is registered. */
 async function registered(protocol: 'udp' | 'tcp' | 'tls') {
   const baresip = await startBaresip({ command: commandFor(protocol), caFile: authority.caFile });
   const said = new RegExp(`demo@${demo.realm}: \\{0/${protocol.toUpperCase()}/v4\\} 200 OK .*\\[1 binding\\]`);

@@ -17,10 +17,8 @@ export interface Volume {
   /** One UDP socket; one TCP connection; one TCP connection per call. */
   readonly transport: 'u1' | 't1' | 'tn';
   readonly calls: number;
-  /** New calls per second. */
   readonly rate: number;
   readonly realm: string;
-  /** Used in turn. */
   readonly users: readonly { readonly username: string; readonly password: string }[];
   readonly deadlineMs: number;
 }
@@ -36,7 +34,6 @@ export interface VolumeResult {
   readonly errors: string;
 }
 
-/** Runs a scenario many times at a steady rate. */
 export async function runVolume(volume: Volume): Promise<VolumeResult> {
   const { scenario, target, transport, calls, rate, realm, deadlineMs } = volume;
   const directory = temporaryDirectory('sipp');

@@ -33,7 +33,13 @@ describe('SIPp under load', () => {
       async () => {
         const began = performance.now();
         const result = await runVolume({
-          ...{ scenario, target: sidecar.sip, transport, calls, rate: RATE, realm: REALM, users: USERS },
+          scenario,
+          target: sidecar.sip,
+          transport,
+          calls,
+          rate: RATE,
+          realm: REALM,
+          users: USERS,
           deadlineMs: deadlineMs(calls),
         });
         const { retransmissions, unexpected } = result;

@@ -8,7 +8,6 @@ export interface TestCertificate {
   readonly keyFile: string;
 }
 
-/** A CA of its own. */
 export class TestAuthority {
   readonly #directory = temporaryDirectory('certificates');
   readonly #key = this.#path('ca.key');

@@ -24,7 +24,6 @@ export function killAtExit(pid: number): () => void {
   return () => pids.delete(pid);
 }
 
-/** Creates a directory, removed after the last test. */
 export function temporaryDirectory(name: string): string {
   const directory = mkdtempSync(join(tmpdir(), `sidecar-test-${name}-`));
   directories.add(directory);

@@ -13,7 +13,6 @@ export interface Records {
   readonly ttl?: number;
 }
 
-/** Answers from its zone, not at all, or everything with an error. */
 export type Mood = 'answers' | 'silent' | 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED';
 
 const RCODES: Readonly<Record<Exclude<Mood, 'silent'>, number>> = { answers: 0, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 };
@@ -26,7 +25,6 @@ export class DnsServer {
   mood: Mood = 'answers';
   /** Types that it never answers. */
   silentFor = new Set<string>();
-  /** Every question so far, such as `A sip.example.com`. */
   readonly questions: string[] = [];
 
   private constructor(private readonly socket: Socket) {
@@ -58,7 +56,6 @@ export class DnsServer {
     return server;
   }
 
-  /** For `setServers` of node:dns. */
   get address(): string {
     return `127.0.0.1:${this.socket.address().port}`;
   }

@@ -12,13 +12,11 @@ export interface KamailioOptions {
   readonly users: Readonly<Record<string, string>>;
   /** Seconds; default 60. A shorter request is granted this, not refused with 423. */
   readonly minExpires?: number;
-  /** Seconds; default 600. */
   readonly maxExpires?: number;
 }
 
 export interface KamailioContact {
   readonly user: string;
-  /** Contact URI. */
   readonly contact: string;
   readonly callId: string;
   readonly cseq: number;

@@ -36,7 +36,6 @@ export class Phone {
     return `<sip:${this.user}@${this.source.address}:${this.source.port}>`;
   }
 
-  /** Sends one REGISTER. */
   send(asked: Asked = {}): Promise<SipAnswer> {
     return register(this.rules, this.request(asked));
   }
@@ -67,7 +66,6 @@ export class Phone {
     return this.send({ ...asked, authorization: this.answer(first) });
   }
 
-  /** The Authorization header for a challenge. */
   answer(challenged: SipAnswer, changes: Record<string, string> & { password?: string } = {}): string {
     const header = challenged.headers?.['WWW-Authenticate'];
     const [challenge] = parseAuthHeader(String(Array.isArray(header) ? header[0] : header));

@@ -5,7 +5,6 @@ import { within } from './deadline.ts';
 
 /** Lines kept of one process; later ones are matched, but not kept. */
 const MAX_LINES = 200_000;
-/** Shown in errors. */
 const TAIL_LINES = 30;
 const FREEZE_DEADLINE_MS = 5000;
 const FREEZE_POLL_MS = 1;
@@ -17,7 +16,6 @@ export interface Exit {
 
 export interface SpawnedProcess {
   readonly pid: number;
-  /** Complete lines so far. */
   readonly stdout: readonly string[];
   readonly stderr: readonly string[];
   /** Both, in order of arrival. */
@@ -46,7 +44,6 @@ export function spawnProcess(command: string, args: readonly string[], options: 
   });
   const { pid } = child;
   const exit = Promise.withResolvers<Exit>();
-  // The throw below reports it.
   child.on('error', () => {});
   if (pid === undefined) throw new Error(`cannot start ${command}: is it installed?`);
   const forget = killAtExit(pid);

@@ -28,7 +28,6 @@ export interface RedisServer {
 
 export interface RedisOptions {
   readonly password?: string;
-  /** For redis-server. */
   readonly args?: readonly string[];
 }
 

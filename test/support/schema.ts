@@ -8,7 +8,6 @@ export interface AccountSeed {
   readonly isActive?: boolean;
   readonly webhook?: {
     readonly url: string;
-    /** Default POST. */
     readonly method?: 'GET' | 'POST';
     readonly username?: string;
     readonly password?: string;
@@ -50,9 +49,7 @@ export interface ClientSeed {
   readonly accountSid: string;
   readonly username: string;
   readonly password: string;
-  /** ENCRYPTION_SECRET. */
   readonly secret: string;
-  /** LEGACY_CRYPTO. */
   readonly legacy?: boolean;
   readonly isActive?: boolean;
   /** Default true, as the next two. */

@@ -6,10 +6,8 @@ import type { NextHop } from '../../src/sip/next-hop.ts';
 import { onCleanup } from './cleanup.ts';
 import { freePort } from './net.ts';
 
-/** A request that reached the peer. */
 export class PeerRequest {
   readonly method: string;
-  /** Request-URI. */
   readonly uri: string;
   /** By performance.now(), milliseconds. */
   readonly arrivedAt = performance.now();
@@ -17,7 +15,6 @@ export class PeerRequest {
   constructor(
     readonly transport: 'udp' | 'tcp',
     readonly source: { readonly address: string; readonly port: number },
-    /** The message up to the blank line. */
     readonly text: string,
     private readonly head: Head,
   ) {
@@ -39,7 +36,6 @@ export class PeerRequest {
 export interface PeerAnswer {
   readonly status: number;
   readonly reason?: string;
-  /** An array becomes one line each. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
@@ -142,7 +138,6 @@ export class SipPeer {
     await closed;
   }
 
-  /** Ends all TCP connections. */
   disconnect(): void {
     for (const socket of this.#connections) socket.destroy();
   }

@@ -12,7 +12,6 @@ export interface User {
 
 export interface Answer {
   readonly status: number;
-  /** The first header of this name. */
   header(name: string): string | undefined;
   readonly text: string;
 }
@@ -56,7 +55,6 @@ export class SipPhone {
     return challenge === undefined ? first : this.send(asked, this.#credentials(challenge));
   }
 
-  /** Sends one REGISTER. */
   async send({ contact = `<${this.contact}>`, expires = 600 }: Asked, authorization?: string): Promise<Answer> {
     const { user, realm } = this.who;
     const lines = [

@@ -5,9 +5,7 @@ import type { PeerAnswer, PeerRequest, Script } from './sip-peer.ts';
 
 export interface RegistrarOptions {
   readonly realm?: string;
-  /** Undefined for an unknown user. */
   readonly password: (username: string) => string | undefined;
-  /** In the order offered. */
   readonly algorithms?: readonly Algorithm[];
   readonly challenge?: 401 | 407;
   /** False: RFC 2069. */
@@ -30,7 +28,6 @@ const DEFAULT_EXPIRES = 3600;
 
 /** A registrar with digest authentication, as a script: `SipPeer.start(registrar.script)`. */
 export class Registrar {
-  /** By user. */
   readonly registered = new Map<string, Registered>();
   /** REGISTERs with wrong credentials. */
   refused = 0;
@@ -94,7 +91,6 @@ export class Registrar {
     return responseMatches(algorithm, credentials, password(credentials.username), request.method);
   }
 
-  /** RFC 7616 3.4. */
   #nonceIsFresh({ nonce, qop }: Credentials): boolean {
     const last = this.#nonces.get(nonce);
     const count = qop?.count ?? 1;

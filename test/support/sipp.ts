@@ -14,7 +14,6 @@ export interface SippOptions {
   /** A file of test/scenarios, without `.xml`. */
   readonly scenario: string;
   readonly target: { readonly host: string; readonly port: number };
-  /** One UDP socket, or one TCP connection, for all calls. */
   readonly transport: 'u1' | 't1';
   readonly user?: string;
   readonly password?: string;
@@ -36,7 +35,6 @@ export interface SippResult {
   readonly errors: string;
 }
 
-/** Runs a scenario. Resolves when SIPp has ended, successfully or not. */
 export async function runSipp(options: SippOptions): Promise<SippResult> {
   const { scenario, target, transport, localIp = '127.0.0.1', calls = 1, keys = {}, deadlineMs } = options;
   const { realm = 'none', localPort = await freePort() } = options;

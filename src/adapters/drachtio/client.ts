@@ -9,7 +9,6 @@ const MAX_OPEN = 20_000;
 interface OpenRequest {
   readonly resolve: (response: SipResponse) => void;
   readonly reject: (error: Unavailable) => void;
-  /** Known once the server has acknowledged the request. */
   transactionId?: string;
 }
 
@@ -17,7 +16,6 @@ interface OpenRequest {
  * Our requests without a final response. The server acknowledges each with a transaction id, which its responses carry.
  */
 export class OpenRequests {
-  /** By message id. */
   readonly #unacknowledged = new Map<string, OpenRequest>();
   readonly #byTransaction = new Map<string, OpenRequest>();
   /** Responses that arrived before the acknowledgement of their request; the protocol does not rule that out. */
@@ -71,7 +69,6 @@ export class OpenRequests {
     } else if (this.#unacknowledged.size > 0 && this.#early.size < MAX_OPEN) this.#early.set(transactionId, response);
   }
 
-  /** The connection is lost, and with it the responses to all open requests. */
   lost(): void {
     const open = [...this.#unacknowledged.values(), ...this.#byTransaction.values()];
     this.#unacknowledged.clear();

@@ -4,7 +4,6 @@ import { headerLine, MalformedMessage, type SipRequest } from '../../sip/message
 import { interpretHead } from '../../sip/parse-message.ts';
 import { reasonPhrase } from '../../sip/reason-phrases.ts';
 
-/** A request from the server, or why it is malformed. */
 export type Inbound = { readonly transactionId: string } & (
   | { readonly request: SipRequest }
   | { readonly malformed: MalformedMessage }
@@ -13,7 +12,6 @@ export type Inbound = { readonly transactionId: string } & (
 /** drachtio-server stops reading after a frame over 12 228 bytes; this leaves room for the frame's first line. */
 export const MAX_TEXT_BYTES = 12_000;
 
-/** Of a UUID. */
 const ID_LENGTH = 36;
 const RESPONSE = '|response|';
 

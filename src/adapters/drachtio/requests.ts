@@ -5,13 +5,11 @@ import { joinHostPort } from '../../sip/ip.ts';
 import { headerLine, NO_BODY, type SipResponse } from '../../sip/message.ts';
 import { headOf, MAX_TEXT_BYTES } from './messages.ts';
 
-/** A response from the server. */
 export interface Answered {
   readonly transactionId: string;
   readonly response: SipResponse;
 }
 
-/** Whether the server has sent a request of ours. */
 export type Sent = { readonly ok: true; readonly transactionId: string } | { readonly ok: false; readonly why: string };
 
 /** RFC 3261 25.1: no spaces, no control characters, no characters that end a URI. */

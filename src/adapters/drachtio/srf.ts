@@ -20,10 +20,8 @@ export interface SrfApp {
     readonly reconnect: { readonly retryMaxDelay: number };
   }): void;
   readonly client: {
-    /** At most one connection. */
     readonly mapServer: ReadonlyMap<Socket, unknown>;
     removeRoute(method: string): void;
-    /** Undefined before `connect`. */
     readonly wp: WireProtocol;
   };
 }

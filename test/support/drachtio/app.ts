@@ -3,12 +3,10 @@ import { newId } from '../../../src/edge/tokens.ts';
 import type { Wire } from '../../../src/sip/message.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 
-/** The server's side of an app's messages. */
 export interface AppHandlers {
   readonly secret: string;
   /** The reply to a successful authentication: hostports, version, local hostports. */
   welcome(): string;
-  /** The app's response to a request. */
   appResponse(app: App, messageId: string, transactionId: string, text: string): void;
   /** A new request; `route` '' sends it to its Request-URI. */
   appRequest(app: App, messageId: string, route: string, text: string): void;
@@ -17,7 +15,6 @@ export interface AppHandlers {
 
 /** The server's end of an app's connection. */
 export class App {
-  /** Methods that the app handles, in upper case. */
   readonly routes = new Set<string>();
   #authenticated = false;
 
@@ -35,7 +32,6 @@ export class App {
     socket.on('close', () => handlers.appLeft(this));
   }
 
-  /** Sends a frame: its first line and a SIP message. */
   send(leader: string, message: Wire = ''): void {
     if (this.socket.writable) this.socket.write(encodeFrame(leader, message));
   }

@@ -1,6 +1,5 @@
 import type { Wire } from '../../../src/sip/message.ts';
 
-/** Longer frames are refused. */
 export const MAX_FRAME_BYTES = 65_536;
 
 const HASH = 0x23;
@@ -18,7 +17,6 @@ export function encodeFrame(leader: string, message: Wire): Wire {
   return Buffer.concat([Buffer.from(`${bytes.length + message.length}#`), bytes, message]);
 }
 
-/** Splits a stream into frames. */
 export class FrameReader {
   #rest = NOTHING;
 

@@ -41,7 +41,6 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
   readonly secret: string;
   /** The next one to get a request first. */
   readonly #apps: App[] = [];
-  /** By transaction id. */
   readonly #pending = new Map<string, Pending>();
   readonly #server: Server;
   #controlPort = 0;
@@ -58,7 +57,6 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
     this.#server = createServer({ noDelay: true }, (socket) => this.#apps.push(new App(socket, this)));
   }
 
-  /** On 127.0.0.1. */
   get controlPort(): number {
     return this.#controlPort;
   }
@@ -106,7 +104,6 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
     return false;
   }
 
-  /** Apps with the same method take turns. */
   #next(method: string): App | undefined {
     const index = this.#apps.findIndex((app) => app.routes.has(method));
     const [app] = index < 0 ? [] : this.#apps.splice(index, 1);

@@ -1,14 +1,12 @@
 import { newId } from '../../../src/edge/tokens.ts';
 import type { Header, ParsedMessage, Wire } from '../../../src/sip/message.ts';
 
-/** An address in a frame. */
 export interface End {
   readonly protocol: string;
   readonly address: string;
   readonly port: number;
 }
 
-/** The first line of a frame with a request for an app. */
 export function requestLeader(bytes: number, peer: End, id: string, local: End): string {
   return `${newId()}|sip|network|${bytes}|${peer.protocol}|${peer.address}|${peer.port}|${time()}|${id}||${local.address}|${local.port}|\r\n`;
 }

@@ -24,7 +24,6 @@ export class RawApp {
     return new RawApp(socket);
   }
 
-  /** Connects, authenticates and routes methods to itself. */
   static async ready(server: DrachtioDouble, ...methods: string[]): Promise<RawApp> {
     const app = await RawApp.connect(server.controlPort);
     await app.ask(`authenticate|${SECRET}|`);
@@ -71,7 +70,6 @@ export function transactionOf(frame: string): string {
   return frame.split('|')[8] ?? '';
 }
 
-/** The SIP message in a frame. */
 export function textOf(frame: string): string {
   return frame.slice(frame.indexOf('\r\n') + 2);
 }

@@ -53,7 +53,6 @@ export class Replay implements AsyncDisposable {
     return this.#server;
   }
 
-  /** Restarts the server on the same control port. */
   async restart(): Promise<void> {
     const port = this.server.controlPort;
     await this.server.stop();
@@ -70,7 +69,6 @@ export class Replay implements AsyncDisposable {
     await this.server.stop();
   }
 
-  /** Replaces recorded values by those of this run. */
   substitute(recorded: string): string {
     let text = recorded;
     for (const [from, to] of this.#learnt) text = text.replaceAll(from, to);
@@ -187,7 +185,6 @@ export class Replay implements AsyncDisposable {
     this.#learnt.set(`${host}|${recorded}|`, `${host}|${actual}|`);
   }
 
-  /** Learns only values that the server chooses. */
   #learn(recorded: string, actual: string): void {
     const learn = (pattern: RegExp) => {
       const from = pattern.exec(recorded)?.[1];

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-/** A recorded event between an app and a real drachtio-server. */
 export type Event =
   | { readonly kind: 'connect' | 'app closed' | 'server closed' | 'connect failed'; readonly conn: string }
   | { readonly kind: 'to server' | 'to app'; readonly conn: string; readonly payload: string }

@@ -130,7 +130,6 @@ describe('the double behaves like a recorded drachtio-server', () => {
     const last = replay.events.at(-1);
     if (last?.kind !== 'to app' || !(peer instanceof UdpPeer)) throw new Error('a request by UDP was expected');
     replay.timers.advance(32_000);
-    // The same request is now a new one.
     const again = textOf(last.payload).replace(/;rport=\d+/, '');
     peer.send(replay.substitute(again), portOf(replay.server.layer, 'udp'));
     const frame = await replay.apps.get('conn22')?.next();
