@@ -24,7 +24,7 @@ const gateway = v.pipe(
   ),
 );
 
-/** `[[carrier]]`. The lengths are those of the platform's columns. */
+/** `[[carrier]]`. Lengths are those of the platform's columns. */
 export const carrier = v.pipe(
   v.strictObject({
     name: upTo(64),

@@ -10,7 +10,7 @@ export interface DemoAccount {
 const REALM = 'sidecar.test';
 const USERNAME = 'demo';
 
-/** Creates the demo account if there are no accounts. @returns it, or undefined beside other accounts */
+/** Creates the demo account when there are no accounts. @returns it, or undefined if it does not exist */
 export function demoAccount(store: ProvisioningStore): DemoAccount | undefined {
   if (!store.hasAccounts()) createDemoAccount(store);
   const password = store.clientPassword(REALM, USERNAME);

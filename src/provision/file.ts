@@ -76,13 +76,12 @@ const provisioning = v.pipe(
   v.transform(({ account, carrier }): Provisioning => ({ accounts: account, carriers: carrier })),
 );
 
-/** Tells, when called for each entry in turn, whether an earlier one had its name. */
 function twice<E>(nameOf: (entry: E) => string): (entry: E) => boolean {
   const seen = new Set<string>();
   return (entry) => seen.size === seen.add(nameOf(entry)).size;
 }
 
-/** Refuses the first entry of a list that is wrong, with an issue at `key` of the entry. */
+/** Reports the first wrong entry of a list, with an issue at its `key`. */
 function noEntry<L extends keyof Lists>(
   list: L,
   key: string,
@@ -105,7 +104,7 @@ function noEntry<L extends keyof Lists>(
   });
 }
 
-/** A provisioning file that cannot be used; the message names file, line and key. */
+/** The provisioning file cannot be used; the message names file, line and key. */
 export class ProvisionError extends Error {
   override readonly name = 'ProvisionError';
 }
@@ -121,7 +120,7 @@ export function readProvisioning(path: string): Provisioning {
   return parseProvisioning(text, path);
 }
 
-/** @param path for messages only @throws ProvisionError */
+/** @param path for error messages @throws ProvisionError */
 export function parseProvisioning(text: string, path: string): Provisioning {
   let toml: unknown;
   try {

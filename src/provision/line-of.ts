@@ -1,7 +1,4 @@
-/**
- * The line number of a key in a TOML file, from 1, for an error message; for a missing key that of the table that lacks
- * it. Follows table headers, not inline tables.
- */
+/** The line of a key in a TOML file, counted from 1; of its table when the key is missing or in an inline table. */
 export function lineOf(text: string, path: readonly (string | number)[]): number {
   const lines = text.split('\n');
   let from = 0;

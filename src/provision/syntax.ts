@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
 
-/** Values that several keys of a provisioning file share. */
 export const nonEmpty = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 
 export const upTo = (length: number) => v.pipe(nonEmpty, v.maxLength(length, `must have at most ${length} characters`));

@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts';
 import { VERSION } from '../lib/version.ts';
 import type { DemoAccount } from '../provision/demo-account.ts';
 
-/** What a person sees first in embedded mode: what listens where, with which user to try it, and how. */
+/** The start-up text of embedded mode: the addresses, the demo account, and how to try it. */
 export function banner(config: Config, hostports: string, demo: DemoAccount | undefined): string {
   const { parts, embedded } = config;
   const addresses = hostports.split(',');

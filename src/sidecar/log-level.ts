@@ -1,7 +1,6 @@
 import { type Effect, SettingError } from '../admin/settings.ts';
 import type { Log } from '../lib/log.ts';
 
-/** The level, to be changed while the process runs. */
 export function logLevelSetting(logger: Log): Effect {
   const levels = [...Object.keys(logger.levels.values), 'silent'];
   return {

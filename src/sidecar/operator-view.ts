@@ -13,16 +13,15 @@ import type { TrunkRegistrationView } from '../regbot/trunk-registration.ts';
 import type { Outbound } from './outbound.ts';
 import type { Stores } from './stores.ts';
 
-/** What is shown of the outbound side. */
 export interface OutboundState {
   readonly leader: Pick<Outbound['leader'], 'mayAct'>;
   readonly fleet: Pick<Outbound['fleet'], 'snapshot' | 'skipped' | 'refreshNow'>;
   readonly pinger: Pick<Outbound['pinger'], 'snapshot'>;
-  /** This sidecar's name at the lease. */
+  /** Identifies this sidecar as holder of the lease. */
   readonly token: string;
 }
 
-/** What an operator sees of the outbound side. */
+/** Trunks and gateways as an operator sees them. */
 export function outboundView(outbound: OutboundState, lease: Lease, clock: Clock): OutboundView {
   const leadership = () => leadershipOf(outbound, lease);
   return {
@@ -68,7 +67,7 @@ async function leadershipOf(outbound: OutboundState, lease: Lease): Promise<Lead
   const leading = outbound.leader.mayAct();
   try {
     const holder = (await lease.holder()) ?? null;
-    // A moment passes between taking the lease and acting on it: until then nobody does.
+    // Holding the lease, we wait a moment before we act: until then no sidecar leads.
     return { leading, holder: holder === outbound.token && !leading ? null : holder };
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
@@ -88,7 +87,6 @@ function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: TrunkRegi
     port: port ?? null,
     expiresAt: expiresAt ?? null,
     lastReason: lastReason ?? null,
-    // Timers count fractions.
     nextTryAt: nextTryAt === undefined ? null : Math.round(nextTryAt),
   };
 }
@@ -103,14 +101,12 @@ function gatewayRow(health: GatewayHealth): GatewayRow {
     transport: gateway.transport,
     state,
     since: since ?? null,
-    // What keeps us from asking it is all there is to show of one that never answered.
     lastAnswer: lastAnswer ?? lastError ?? null,
     lastAnswerAt: lastAnswerAt ?? null,
     rttMs: rttMs ?? null,
   };
 }
 
-/** How far this process has come. */
 export interface Lifetime {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
@@ -128,7 +124,7 @@ export interface StatusSources {
   readonly stores: Pick<Stores, 'pool' | 'lease'>;
 }
 
-/** How the sidecar is, for an operator. Never throws: what cannot be found out now is null. */
+/** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
   const { config, lifetime, now, sip, edge, outbound, stores } = sources;
   return {

@@ -20,16 +20,16 @@ export interface Outbound {
   readonly leader: Leader;
   readonly fleet: Fleet;
   readonly pinger: GatewayPinger;
-  /** This sidecar's name at the lease. */
+  /** Identifies this sidecar as holder of the lease. */
   readonly token: string;
   start(): void;
-  /** Reads the carriers again soon, if it is we who register; for when they may have changed. */
+  /** Reads the carriers again now if this sidecar leads. */
   follow(): void;
-  /** Gives the lease back, so that another sidecar takes over at once. */
+  /** Releases the lease, so that another sidecar takes over at once. */
   stop(): Promise<void>;
 }
 
-/** All that is sent without being asked for: registrations at carriers, pings of gateways, and what DNS is made from. */
+/** What we send unasked: registrations at carriers, pings of gateways, and our public addresses. */
 export function createOutbound(
   config: Config,
   stores: Stores,
@@ -44,21 +44,29 @@ export function createOutbound(
   const token = `${hostname()}/${process.pid}/${randomBytes(6).toString('base64url')}`;
 
   const pinger = new GatewayPinger({
-    ...{ ...common, ...ping, nextHops, userAgent },
+    ...common,
+    ...ping,
+    nextHops,
+    userAgent,
     blacklist: stores.blacklist,
     carriers: stores.carriers,
   });
   const leader = new Leader({ ...common, lease: stores.lease, lengthMs: regbot.leaseSeconds * 1000, token });
-  const directory = alsoTelling(stores.carriers, pinger);
+  const directory = withPingerUpdates(stores.carriers, pinger);
   const fleet = new Fleet({
-    ...{ ...common, directory, nextHops, settings: { ...regbot, userAgent } },
+    ...common,
+    directory,
+    nextHops,
+    settings: { ...regbot, userAgent },
     ephemeral: stores.ephemeral,
     mayAct: () => leader.mayAct(),
   });
   leader.add(fleet);
   if (!ping.all) leader.add({ gained: () => pinger.start(), lost: () => pinger.stop() });
   const announcer = new AddressAnnouncer({
-    ...{ ...sbcAddresses, timers: systemTimers, logger },
+    ...sbcAddresses,
+    timers: systemTimers,
+    logger,
     addresses: stores.addresses,
     hostports: () => sip.hostports,
   });
@@ -73,7 +81,7 @@ export function createOutbound(
     start() {
       leader.start();
       if (ping.all) pinger.start();
-      // Whoever does not lead reads too: for its own pings, and to know the carriers if it has to take over.
+      // A sidecar that does not lead reads too: for its own pings, and to have the carriers when it takes over.
       const follow = () => {
         following = systemTimers.after(regbot.refreshSeconds * 1000, follow);
         if (!leader.mayAct()) background(logger, 'reading of carriers', () => followCarriers(directory, logger));
@@ -91,8 +99,8 @@ export function createOutbound(
   };
 }
 
-/** The directory that the fleet reads; what it reads on gateways goes to the pinger, so that nobody reads twice. */
-function alsoTelling(carriers: CarrierDirectory, pinger: GatewayPinger): CarrierDirectory {
+/** A directory whose every read also updates the gateways of the pinger. */
+function withPingerUpdates(carriers: CarrierDirectory, pinger: GatewayPinger): CarrierDirectory {
   return {
     async read() {
       const read = await carriers.read();

@@ -7,7 +7,6 @@ import { provision } from '../provision/index.ts';
 import type { Outbound } from './outbound.ts';
 import type { Stores } from './stores.ts';
 
-/** What files and caches belong to; those that are not there yet have nothing to reload. */
 export interface Reloadable {
   readonly config: Config;
   readonly stores: Stores;
@@ -17,10 +16,10 @@ export interface Reloadable {
 }
 
 /**
- * Reads the provisioning file and the certificate again, forgets cached accounts and follows the carriers. What one of
- * them lacks does not keep the others back.
- * @returns what was done, for a person
- * @throws Refused naming what stays as it was
+ * Reads the provisioning file, the certificates and the carriers again, and clears the cache of accounts. An error in one
+ * does not stop the others.
+ * @returns what was done, for an operator
+ * @throws Refused naming what was not reloaded
  */
 export function reload({ config, stores, edge, outbound, logger }: Reloadable): string {
   const failed: string[] = [];

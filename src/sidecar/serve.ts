@@ -29,13 +29,12 @@ import { createOutbound } from './outbound.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { openStores, type Stores } from './stores.ts';
 
-/** Minimum interval between warnings about one stranger, ms. */
-const STRANGER_WARNING_INTERVAL_MS = 60_000;
+/** Minimum interval between warnings about check-ins from one address outside our networks. */
+const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
 
 /**
- * The sidecar: opens what it depends on, answers REGISTER and OPTIONS, and returns when it was told to stop and has.
- * Whatever is beyond repair is logged and ends the process with 1.
- * @throws ProvisionError, CertificateError, ListenError, AdminSocketError: what a person has to put right before it can start
+ * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
+ * @throws ProvisionError, CertificateError, ListenError, AdminSocketError when it cannot start; see {@link exitCodeOf}
  */
 export async function serve(config: Config): Promise<void> {
   const logger = await createLogger(config.platform.logLevel);
@@ -46,21 +45,21 @@ export async function serve(config: Config): Promise<void> {
     });
   for (const warning of config.warnings) logger.warn({}, warning);
   try {
-    await run(config, logger, untilToldToStop(logger));
+    await run(config, logger, stopSignal(logger));
     logger.info({}, 'stopped');
   } finally {
     await new Promise((resolve) => logger.flush(resolve));
   }
 }
 
-/** The exit code of what {@link serve} throws when a person has to put something right; undefined for a fault of ours. */
+/** The exit code for an error of {@link serve} that an operator can fix; undefined for any other error. */
 export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof ProvisionError || error instanceof CertificateError) return 2;
   return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
 }
 
 async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void> {
-  // Closed in reverse order, also when something throws: open connections would keep the process alive.
+  // Closes in reverse order, also when something throws: an open connection would keep the process alive.
   await using open = new AsyncDisposableStack();
   const admin = await claimAdminSocket(config.platform.socketPath, logger);
   open.defer(() => admin.stop());
@@ -91,7 +90,7 @@ async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void
     reload: () => reload(reloadable),
   };
   admin.serve((request) => perform(rules, request));
-  open.defer(onHangup(() => reloadOrComplain(reloadable)));
+  open.defer(onHangup(() => tryReload(reloadable)));
 
   for (const { name, probe } of stores.probes)
     if (!(await retry(probe, { name, signal: stop, timers: systemTimers, logger }))) return;
@@ -107,7 +106,7 @@ async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void
   await Promise.race([sip.connect(), aborted(stop)]);
   if (stop.aborted) return;
   outbound.start();
-  // Before the SIP server stops: this sends nothing, and another sidecar can take the lease at once.
+  // Stops before the SIP server: it sends nothing, and another sidecar can take the lease at once.
   open.defer(() => outbound.stop());
   lifetime.ready = true;
   if (edge) process.stdout.write(banner(config, edge.hostports, demo));
@@ -126,7 +125,7 @@ function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
     networks: platform.networks,
     limits: {
       perSource: connectionsPerSource,
-      // Proxies and load balancers of the platform bring many phones.
+      // Proxies and load balancers of the platform carry many phones.
       exempt: (address) => isLoopback(address) || platform.networks.some((n) => n.contains(address)),
     },
     ...(externalIp && { externalIp }),
@@ -134,7 +133,7 @@ function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
   });
 }
 
-/** drachtio-srf is loaded only where it is used. */
+/** Loads drachtio-srf only where it is used. */
 async function createDrachtioServer({ drachtio, platform }: Config, logger: Logger): Promise<SipServer> {
   const { DrachtioServer } = await import('../adapters/drachtio/server.ts');
   return new DrachtioServer({ ...drachtio, networks: platform.networks, logger });
@@ -187,15 +186,15 @@ function registerRules(
 }
 
 function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {
-  const warnings = new OncePer(STRANGER_WARNING_INTERVAL_MS, systemClock);
+  const warnings = new OncePer(CHECK_IN_WARNING_INTERVAL_MS, systemClock);
   return { pool, networks: platform.networks, logger, mayWarn: (address) => warnings.isDue(address) };
 }
 
-function reloadOrComplain(reloadable: Reloadable): void {
+function tryReload(reloadable: Reloadable): void {
   try {
     reload(reloadable);
   } catch (error) {
-    // It is in the log.
+    // reload has logged it.
     if (!(error instanceof Refused)) throw error;
   }
 }
@@ -210,8 +209,8 @@ function onHangup(listener: () => void): () => void {
   return () => process.off('SIGHUP', listener);
 }
 
-/** Aborts at the first SIGTERM or SIGINT; the second one ends the process at once. */
-function untilToldToStop(logger: Logger): AbortSignal {
+/** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(logger: Logger): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {

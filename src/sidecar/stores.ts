@@ -36,7 +36,7 @@ import type { ProvisioningStore } from '../ports/provisioning.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 
-/** What every sidecar of a cluster shares, in Redis or in the SQLite of a single one. */
+/** State that the sidecars of a cluster share: in Redis, or in the SQLite of a single sidecar. */
 interface SharedStores {
   readonly location: LocationService;
   readonly pool: ServerPool;
@@ -45,33 +45,29 @@ interface SharedStores {
   readonly blacklist: GatewayBlacklist;
 }
 
-/** What the platform's database says, in MySQL or in SQLite. */
+/** The platform's database: MySQL or SQLite. */
 interface DatabaseStores {
   readonly directory: Directory;
   readonly carriers: CarrierDirectory;
   readonly addresses: SbcAddresses;
-  /** SQLite only. */
   readonly provisioning?: ProvisioningStore;
 }
 
-/** What a store needs of whoever opens it. */
 interface Opened {
-  /** What must answer before we are ready, by name. */
+  /** Services that must answer before we are ready. */
   readonly probes: readonly { readonly name: string; readonly probe: () => Promise<unknown> }[];
   close(): Promise<void>;
 }
 
-/** All that is kept: in Redis and MySQL, in SQLite, or in one of each. */
 export interface Stores extends SharedStores, DatabaseStores, Opened {
-  /** What client passwords are encrypted with and nonces are made from. */
+  /** Encrypts client passwords, and keys nonces. */
   readonly secret: string;
-  /** Background work; after the probes have answered. */
+  /** Starts background work; call when the probes have answered. */
   start(): void;
-  /** Forgets cached accounts and clients. */
   forget(): void;
 }
 
-/** Opens them as Config says; nothing waits for a connection here. */
+/** Chooses the adapter behind each port. Does not wait for connections. */
 export function openStores(config: Config, logger: Logger, clock: Clock): Stores {
   const { parts } = config;
   const usesSqlite = parts.store === 'sqlite' || parts.directory === 'sqlite' || config.encryptionSecret === undefined;
@@ -161,11 +157,11 @@ function databaseInMysql(
     directory: new SqlDirectory(reader.db, 'MySQL', cipher, clock, logger),
     carriers: new SqlCarriers(reader.db, writes, 'MySQL', logger),
     addresses: new MysqlSbcAddresses(writes),
-    // Phones need nothing written there.
+    // The writer is not probed: phones do not depend on it.
     probes: [{ name: 'MySQL', probe: () => probe() }],
     async close() {
       clearInterval(timer);
-      // Not through Kysely, which ends only a pool that it has used.
+      // Not through Kysely, which ends only a pool it has used.
       await Promise.all(pools.map((pool) => pool.promise().end()));
     },
   };
@@ -179,7 +175,7 @@ function databaseInSqlite(
   clock: Clock,
 ): DatabaseStores & Opened {
   const db = kyselyOver(sqlite);
-  // Every registration writes its status at every refresh: a sync for each would keep phones waiting.
+  // Every trunk writes its status at every refresh; a sync to disk for each would delay phones.
   const statuses = openSqlite(config.embedded.data, { durable: false });
   return {
     directory: new SqlDirectory(db, 'SQLite', cipher, clock, logger),
@@ -191,7 +187,6 @@ function databaseInSqlite(
   };
 }
 
-/** SQLite was opened because one of its users is configured. */
 function present(sqlite: Database | undefined): Database {
   if (!sqlite) throw new Error('SQLite is used but was not opened');
   return sqlite;

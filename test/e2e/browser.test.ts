@@ -6,15 +6,14 @@ import { TestAuthority } from '../support/certificates.ts';
 import { registerOnce, type User } from '../support/sip-phone.ts';
 import { fileWith, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
-// Phones of web pages: JsSIP and SIP.js in Chromium against the compiled binary.
+// JsSIP and SIP.js in Chromium against the compiled binary.
 
 const REALM = 'browser.example.com';
 const PASSWORD = 'through the looking-glass';
-/** How long bindings outlive their connection, seconds. */
 const GRACE_SECONDS = 1;
 const DEADLINE_MS = 8000;
 
-// Longer than the deadlines within, which say more.
+// Longer than the deadlines in the tests, whose messages say more.
 setDefaultTimeout(30_000);
 
 let browser: Browser;
@@ -37,7 +36,7 @@ beforeAll(async () => {
   ]);
 }, 60_000);
 
-/** A tab with the form filled in, for a user of its own. */
+/** A phone with its own user, not registered yet. */
 async function openPhone(library: string, protocol: 'ws' | 'wss', password = PASSWORD) {
   const user: User = { user: `user${users++}`, password: PASSWORD, realm: REALM };
   const { host, port } = sidecar.listener(protocol);
@@ -45,7 +44,7 @@ async function openPhone(library: string, protocol: 'ws' | 'wss', password = PAS
   return { user, phone: await BrowserPhone.open(browser, pageOf(library), account) };
 }
 
-/** What anybody is told who asks for this user's bindings; undefined when there are none. */
+/** The user's bindings as a Contact header. */
 async function bindings(user: User): Promise<string | undefined> {
   const answer = await registerOnce(sidecar.sip, user, { contact: null });
   expect(answer.status).toBe(200);
@@ -55,14 +54,14 @@ async function bindings(user: User): Promise<string | undefined> {
 const cseq = (answer: string) => Number(/^CSeq: (\d+)/m.exec(answer)?.[1]);
 
 describe.each(['ws', 'wss'] as const)('JsSIP over %s', (protocol) => {
-  test('registers, again when asked and when it is time, and unregisters', async () => {
+  test('registers, refreshes on request and by its timer, and un-registers', async () => {
     const { user, phone } = await openPhone('jssip', protocol);
     const first = await phone.register();
     expect(first).toStartWith('SIP/2.0 200 ');
     await phone.shows('registered');
     await phone.screenshot(`jssip-${protocol}`);
     const contact = await bindings(user);
-    // RFC 7118 5.2.2: of WSS, too, a URI says ws.
+    // RFC 7118 5.2.2: the transport is ws for WSS too.
     expect(contact).toMatch(/^<sip:[^@>]+@[a-z0-9]+\.invalid;transport=ws>[^,]*;expires=\d+$/);
 
     const second = await phone.register();
@@ -80,7 +79,7 @@ describe.each(['ws', 'wss'] as const)('JsSIP over %s', (protocol) => {
     await phone.close();
   });
 
-  test('is not called any more when its page was closed', async () => {
+  test('loses its binding when its page is closed', async () => {
     const { user, phone } = await openPhone('jssip', protocol);
     expect(await phone.register()).toStartWith('SIP/2.0 200 ');
     expect(await bindings(user)).toContain('transport=ws');
@@ -90,7 +89,7 @@ describe.each(['ws', 'wss'] as const)('JsSIP over %s', (protocol) => {
   });
 });
 
-test('JsSIP says why it is refused', async () => {
+test('JsSIP shows why it is refused', async () => {
   const { user, phone } = await openPhone('jssip', 'ws', 'wrong');
   expect(await phone.register()).toStartWith('SIP/2.0 403 ');
   await phone.shows('refused: 403 Forbidden');
@@ -98,7 +97,7 @@ test('JsSIP says why it is refused', async () => {
   await phone.close();
 });
 
-test('SIP.js registers over wss, again when asked, and unregisters', async () => {
+test('SIP.js registers over wss, refreshes on request, and un-registers', async () => {
   const { user, phone } = await openPhone('sipjs', 'wss');
   const first = await phone.register();
   expect(first).toStartWith('SIP/2.0 200 ');

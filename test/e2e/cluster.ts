@@ -9,29 +9,27 @@ import { QUICK, trunksOf } from './outbound.ts';
 import { outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 const TRUNKS = 25;
-/** Seconds. */
-const GRANTED = 2;
+const GRANTED_SECONDS = 2;
 
 interface Member extends RunningSidecar {
-  /** Its User-Agent. */
+  /** Also its User-Agent. */
   readonly name: string;
 }
 
-/** Two sidecars on one Redis and one MariaDB, and the registrar of all their trunks. */
+/** Two sidecars on one Redis and one MariaDB, and the registrar of their trunks. */
 export interface Cluster extends AsyncDisposable {
   readonly redis: RedisServer;
   readonly peer: SipPeer;
-  /** What the registrar grants from now on, seconds; refreshed at half of it. */
+  /** Expiry that the registrar grants, seconds. */
   granted: number;
-  /** Who registers now, and who does not; resolves when it is one of them and has everything registered. */
+  /** Resolves when one sidecar has every trunk registered. */
   roles(): Promise<{ readonly holder: Member; readonly other: Member }>;
-  /** Resolves when each trunk was registered, by whomever, after the first `from` requests; `anew`: from the start. */
+  /** Resolves when each trunk has registered after the first `from` requests; `anew`: without a nonce from before. */
   registeredSince(from: number, how?: 'anew' | 'or refreshed', deadlineMs?: number): Promise<void>;
-  /** Who sent requests after the first `from`, as often as it changed. */
+  /** The senders of requests after the first `from`, in order, without repetitions. */
   sendersSince(from: number): string[];
 }
 
-/** Starts it; resolves when all is registered. */
 export async function startCluster(): Promise<Cluster> {
   const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
   const registrar = new Registrar({ password: () => 'pass', grant: () => cluster.granted });
@@ -58,7 +56,7 @@ export async function startCluster(): Promise<Cluster> {
   const cluster: Cluster = {
     redis,
     peer,
-    granted: GRANTED,
+    granted: GRANTED_SECONDS,
     async roles() {
       const [one, two] = members;
       const holder = await eventually('a holder with all trunks', async () => {
@@ -69,7 +67,7 @@ export async function startCluster(): Promise<Cluster> {
     },
     async registeredSince(from, how = 'or refreshed', deadlineMs = 5000) {
       const missing = () => {
-        // Who starts knows no nonce yet. The request with credentials is the one that is granted.
+        // A new holder has no nonce, so its first request has no credentials. Only one with credentials is granted.
         const began = new Set<string | undefined>();
         const granted = new Set<string | undefined>();
         for (const request of peer.requests.slice(from)) {

@@ -6,9 +6,8 @@ import { startRedis } from '../support/redis.ts';
 import { runSipp } from '../support/sipp.ts';
 import { cli, outsideStores, type RunningSidecar, type SidecarOptions, startEmbedded } from './sidecar.ts';
 
-/** Loopback addresses of feature servers; only the first network is trusted. */
 const TRUSTED = { JAMBONES_NETWORK_CIDR: '127.0.0.0/24' };
-const STRANGER = '127.0.9.1';
+const UNTRUSTED_IP = '127.0.9.1';
 const DEADLINE_MS = 8000;
 
 interface FeatureServer {
@@ -29,7 +28,12 @@ async function featureServer(ip: string): Promise<FeatureServer> {
     url,
     async checkIn(target, status = 'open', calls = 0, scenario = 'check-in') {
       const { code, errors } = await runSipp({
-        ...{ scenario, target: target.sip, transport: 'u1', localIp: ip, localPort: port, deadlineMs: DEADLINE_MS },
+        scenario,
+        target: target.sip,
+        transport: 'u1',
+        localIp: ip,
+        localPort: port,
+        deadlineMs: DEADLINE_MS,
         keys: { status, calls: String(calls), url },
       });
       expect({ code, errors }).toEqual({ code: 0, errors: '' });
@@ -60,7 +64,7 @@ describe.each([
     env ??= stores();
     const sidecar = await startEmbedded({
       ...options,
-      // Each test its own cluster, so that none finds the servers of another.
+      // Each test has its own cluster, so that it does not see servers of another.
       env: { ...TRUSTED, JAMBONES_CLUSTER_ID: crypto.randomUUID(), ...(await env), ...options.env },
     });
     onCleanup(async () => void (await sidecar.stop()));
@@ -90,7 +94,7 @@ describe.each([
 
   test('from outside the trusted networks change nothing', async () => {
     const sidecar = await start();
-    const stranger = await featureServer(STRANGER);
+    const stranger = await featureServer(UNTRUSTED_IP);
     await stranger.checkIn(sidecar, 'open', 0, 'untrusted-check-in');
     expect((await list(sidecar)).servers).toEqual([]);
     await sidecar.process.line(/check-in from outside JAMBONES_NETWORK_CIDR ignored/, DEADLINE_MS);
@@ -104,7 +108,7 @@ describe.each([
     expect(JSON.parse(stdout)).toMatchObject({ ready: true, rtpServers: 2, featureServers: { active: 0, drained: 0 } });
   });
 
-  test('that fall silent leave, and come back with the next check-in', async () => {
+  test('that fall silent are removed, and return with the next check-in', async () => {
     const sidecar = await start({ env: { EXPIRES_INTERVAL: '1000', CHECK_EXPIRES_INTERVAL: '100' } });
     const server = await featureServer('127.0.0.31');
     await server.checkIn(sidecar);
@@ -114,7 +118,7 @@ describe.each([
     expect(await states(sidecar)).toEqual({ [server.member]: 'active' });
   });
 
-  test('a sidecar that is killed and started again forgets nobody, nor who is drained', async () => {
+  test('and their drained state survive a kill and restart of the sidecar', async () => {
     const options = {
       args: ['--data', temporaryDirectory('data')],
       env: { JAMBONES_CLUSTER_ID: crypto.randomUUID() },
@@ -142,16 +146,18 @@ describe.each([
   });
 });
 
-test('two sidecars on one Redis agree on who is there', async () => {
+test('two sidecars on one Redis agree on the active servers', async () => {
   const env = {
-    ...{ ...TRUSTED, JAMBONES_CLUSTER_ID: crypto.randomUUID() },
-    ...{ EXPIRES_INTERVAL: '2000', CHECK_EXPIRES_INTERVAL: '100' },
+    ...TRUSTED,
+    JAMBONES_CLUSTER_ID: crypto.randomUUID(),
+    EXPIRES_INTERVAL: '2000',
+    CHECK_EXPIRES_INTERVAL: '100',
     ...outsideStores(await startRedis(), await sharedMariadb(), 's'),
   };
   const sidecars = [await startEmbedded({ env }), await startEmbedded({ env })] as const;
   const [here, there] = [await featureServer('127.0.0.61'), await featureServer('127.0.0.62')];
   await there.checkIn(sidecars[1]);
-  // Only the second one hears of it; neither may take it out while it does.
+  // Each server checks in at one sidecar only; neither sidecar may remove the other's.
   for (const _ of [1, 2, 3]) {
     await here.checkIn(sidecars[0]);
     await there.checkIn(sidecars[1]);

@@ -19,7 +19,7 @@ password = "wonderland"
 `;
 const ALICE = { user: 'alice', password: 'wonderland', realm: 'life.example.com' };
 
-/** Each process has a working directory of its own, and its admin socket there. */
+/** Relative: each process has its own working directory. */
 const OWN_SOCKET = { SBC_SOCKET_PATH: 'admin.sock' };
 
 async function run(args: string[], env: Record<string, string> = {}) {
@@ -39,7 +39,6 @@ describe('the command line', () => {
     const help = await run(['serve', '--help']);
     expect(help).toMatchObject({ code: 0, stderr: '' });
     expect(help.stdout).toContain('--embedded');
-    // Colours are for terminals.
     expect(help.stdout).not.toContain('\x1b');
   });
 
@@ -79,7 +78,7 @@ describe('the command line', () => {
     await mysql.pool.query('DROP INDEX clients_account_sid_username ON clients');
   });
 
-  test('a provisioning file that is wrong and a port that is taken say so', async () => {
+  test('a bad provisioning file and a port in use are reported in one line', async () => {
     const bad = await fileWith('bad.toml', 'x = 1');
     const wrong = await run(['serve', '--embedded', '--provision', bad]);
     expect(wrong.code).toBe(2);
@@ -89,14 +88,14 @@ describe('the command line', () => {
     expect(taken.code).toBe(1);
     expect(taken.stderr).toContain(`${sip.host}:${sip.port}`);
     expect(taken.stderr).not.toContain('    at ');
-    // Connections that are open already do not keep it alive.
+    // Open connections to the stores do not keep it alive.
     const outside = outsideStores(await sharedRedis(), await sharedMariadb(), 's');
     expect((await run(['serve', '--embedded', '--sip', `udp/${sip.host}:${sip.port}`], outside)).code).toBe(1);
   });
 });
 
 describe('the embedded sidecar', () => {
-  test('says in its banner what a newcomer needs, and that is true', async () => {
+  test('prints a banner whose account and addresses work', async () => {
     const { process, sip, stop } = await startEmbedded({});
     const [, realm = '', password = ''] = await process.line(/sip:demo@(\S+) {2}password (\S+)/, 1000);
     expect(process.stdout.join('\n')).toContain(`udp/${sip.host}:${sip.port}  tcp/${sip.host}:${sip.port}`);
@@ -104,7 +103,7 @@ describe('the embedded sidecar', () => {
     expect(await stop()).toBe(0);
   });
 
-  test('keeps a binding through kill -9 straight after the 200', async () => {
+  test('keeps a binding through kill -9 right after the 200', async () => {
     const args = ['--data', temporaryDirectory('data'), '--provision', await fileWith('p.toml', ACCOUNT)];
     const first = await startEmbedded({ args });
     const phone = await SipPhone.open(first.sip, ALICE);

@@ -7,7 +7,7 @@ import { outsideStores, startEmbedded } from './sidecar.ts';
 
 const { pool, ...mariadb } = await sharedMariadb();
 const stores = outsideStores(await sharedRedis(), { ...mariadb, pool }, 's');
-// Before, too: MariaDB is shared with tests that leave rows.
+// MariaDB is shared with tests that leave rows.
 for (const each of [beforeEach, afterEach]) each(() => pool.query('DELETE FROM sbc_addresses'));
 
 async function insertRow(ipv4: string, ageSeconds: number) {
@@ -26,14 +26,14 @@ async function rows() {
   return found;
 }
 
-/** The rows as soon as those of dead SBCs are gone, which happens when ours are written. */
+/** The rows once the row of this dead SBC is removed, which happens when ours are written. */
 const rowsWithout = (ipv4: string) =>
   eventually('the end of the old row', async () => {
     const found = await rows();
     return found.some((row) => row.ipv4 === ipv4) ? undefined : found;
   });
 
-test('no public address is no row; those of dead SBCs go, those of the living stay', async () => {
+test('without a public address there is no row; rows of dead SBCs are removed, others stay', async () => {
   await insertRow('192.0.2.1', 3700);
   await insertRow('192.0.2.2', 3500);
   const sidecar = await startEmbedded({ env: stores });
@@ -42,7 +42,7 @@ test('no public address is no row; those of dead SBCs go, those of the living st
   expect(await rows()).toHaveLength(1);
 });
 
-test('the external address is a row with its ports, renewed, which a clean stop leaves', async () => {
+test('the external address has a row with its ports, which is renewed and survives a clean stop', async () => {
   await insertRow('192.0.2.1', 11);
   await insertRow('203.0.113.7', 5);
   const sidecar = await startEmbedded({
@@ -56,7 +56,6 @@ test('the external address is a row with its ports, renewed, which a clean stop 
   expect(row?.age).toBeLessThan(2);
   expect(others).toEqual([]);
 
-  // Every interval again.
   await insertRow('192.0.2.3', 100);
   expect(await rowsWithout('192.0.2.3')).toMatchObject([ours]);
   expect(await sidecar.stop()).toBe(0);

@@ -5,7 +5,7 @@ import { Registrar } from '../support/sip-registrar.ts';
 import { noTrunk, pinged, QUICK, trunk, trunksOf } from './outbound.ts';
 import { fileWith, startEmbedded } from './sidecar.ts';
 
-// An hour: what changes sooner does so because it was told to.
+// An hour, so that only a reload applies changes.
 const ENV = { ...QUICK, JAMBONES_REGBOT_REFRESH_SECONDS: '3600', SEND_OPTIONS_PING_INTERVAL: '1' };
 
 function carrierFile({ host, port }: { host: string; port: number }, username = 'line'): string {
@@ -24,7 +24,7 @@ options_ping = true
 `;
 }
 
-test.concurrent('a provisioned carrier is registered, again after kill -9, with the same Call-ID and a higher CSeq', async () => {
+test.concurrent('a provisioned carrier registers again after kill -9, with the same Call-ID and a higher CSeq', async () => {
   const registrar = new Registrar({ password: () => 'pass' });
   const peer = await SipPeer.start(registrar.script);
   const args = ['--data', temporaryDirectory('data'), '--provision', await fileWith('p.toml', carrierFile(peer))];
@@ -42,11 +42,11 @@ test.concurrent('a provisioned carrier is registered, again after kill -9, with 
   const again = await trunk(second, gateway, 'registered', 8000);
   expect(again.cseq).toBeGreaterThan(cseq);
   expect(await second.stop()).toBe(0);
-  // Within the time that it is granted, it stays registered over the restart.
+  // A stop does not un-register.
   expect(registrar.registered.size).toBe(1);
 });
 
-test.concurrent('a change of the file is followed at once when the sidecar is told', async () => {
+test.concurrent('SIGHUP applies a changed file at once', async () => {
   const registrar = new Registrar({ password: () => 'pass' });
   const peer = await SipPeer.start(registrar.script);
   const path = await fileWith('p.toml', carrierFile(peer));
@@ -59,7 +59,7 @@ test.concurrent('a change of the file is followed at once when the sidecar is to
   await trunk(sidecar, gateway, ({ username, state }) => username === 'other' && state === 'registered');
   expect([...registrar.registered.keys()]).toContain('other');
 
-  // One that is no good changes nothing.
+  // A bad file changes nothing.
   await Bun.write(path, 'nonsense');
   sidecar.process.kill('SIGHUP');
   await sidecar.process.line(/not reloaded, the old state stays/, 5000);
@@ -72,7 +72,7 @@ test.concurrent('a change of the file is followed at once when the sidecar is to
   expect(await sidecar.stop()).toBe(0);
 });
 
-test.concurrent('a name of the hosts file is found', async () => {
+test.concurrent('names in the hosts file are resolved', async () => {
   const peer = await SipPeer.start();
   const args = ['--provision', await fileWith('p.toml', carrierFile({ host: 'localhost', port: peer.port }))];
   const sidecar = await startEmbedded({ args, env: ENV });

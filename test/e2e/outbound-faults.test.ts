@@ -8,7 +8,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { isLeading, pinged, QUICK, trunk } from './outbound.ts';
 import { fileWith, startEmbedded } from './sidecar.ts';
 
-// A request that nobody answers takes 32 s to fail (RFC 3261 17.1.2.2): begun first, looked at last.
+// A request without a response fails after 32 s (RFC 3261 17.1.2.2): started first, checked last.
 const mute = await SipPeer.start(() => 'silent');
 const asking = await startEmbedded({
   args: [
@@ -35,26 +35,26 @@ afterAll(async () => {
   expect(await asking.stop()).toBe(0);
 });
 
-/** Resolves so many milliseconds after a moment. */
+/** Resolves `ms` after a moment of performance.now(). */
 async function passed(ms: number, since: number): Promise<void> {
   await eventually(`${ms} ms`, () => performance.now() - since >= ms || undefined, { deadlineMs: ms + 1000 });
 }
 
-describe('the end of the sidecar that registers', () => {
-  test('by kill -9: the other one takes over and registers everything again', async () => {
+describe('when the lease holder ends', () => {
+  test('by kill -9, the other sidecar takes over and registers every trunk again', async () => {
     await using cluster = await startCluster();
     const { peer } = cluster;
     const { holder, other } = await cluster.roles();
     holder.process.kill('SIGKILL');
     const killedAt = performance.now();
     const first = await peer.next((r) => r.header('User-Agent') === other.name, 9000);
-    // The lease, and 5 s.
+    // The lease (3 s) and 5 s.
     expect(first.arrivedAt - killedAt).toBeLessThan(8000);
     expect(await cluster.roles()).toEqual({ holder: other, other: holder });
     expect(cluster.sendersSince(0)).toEqual([holder.name, other.name]);
   });
 
-  test('by SIGTERM: the other one takes over sooner, and nothing is taken back from the carriers', async () => {
+  test('by SIGTERM, the other sidecar takes over sooner, and nothing is un-registered', async () => {
     await using cluster = await startCluster();
     const { peer } = cluster;
     const { holder, other } = await cluster.roles();
@@ -70,7 +70,6 @@ describe('the end of the sidecar that registers', () => {
 });
 
 describe('a cluster', () => {
-  /** Every test leaves it whole. */
   let cluster: Cluster;
   let redis: RedisServer;
   let peer: SipPeer;
@@ -80,7 +79,7 @@ describe('a cluster', () => {
   });
   afterAll(() => cluster[Symbol.asyncDispose]());
 
-  /** The lead went from the holder to one of them, perhaps to itself, and nobody sent beside another. */
+  /** One sidecar leads, and the two never sent in alternation. */
   async function expectOneLeader(names: { holder: string; other: string }, from: number): Promise<void> {
     expect([[names.holder], [names.other], [names.holder, names.other]]).toContainEqual(cluster.sendersSince(from));
     const { holder, other } = await cluster.roles();
@@ -88,7 +87,7 @@ describe('a cluster', () => {
   }
 
   describe('Redis', () => {
-    test('that is flushed: everything is registered anew, by one of them', async () => {
+    test('flushed: one sidecar registers every trunk again', async () => {
       const { holder, other } = await cluster.roles();
       const from = peer.requests.length;
       await redis.client.flushall();
@@ -96,7 +95,7 @@ describe('a cluster', () => {
       await expectOneLeader({ holder: holder.name, other: other.name }, from);
     });
 
-    test('that is restarted, empty: everything is registered anew, by one of them', async () => {
+    test('restarted, empty: one sidecar registers every trunk again', async () => {
       const { holder, other } = await cluster.roles();
       const from = peer.requests.length;
       await redis.stop();
@@ -105,7 +104,7 @@ describe('a cluster', () => {
       await expectOneLeader({ holder: holder.name, other: other.name }, from);
     });
 
-    test('that hangs for longer than the lease: nobody sends until it is back, then one of them', async () => {
+    test('hanging for longer than the lease: no sidecar sends until it is back, then one does', async () => {
       const { holder, other } = await cluster.roles();
       const start = peer.requests.length;
       const lines = holder.process.lines.length;
@@ -120,7 +119,7 @@ describe('a cluster', () => {
       await expectOneLeader({ holder: holder.name, other: other.name }, start);
     });
 
-    test('that closes its connections: the lead stays where it is', async () => {
+    test('closing its connections: the holder keeps the lease', async () => {
       const { holder, other } = await cluster.roles();
       const [from, lines] = [peer.requests.length, holder.process.lines.length];
       await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -132,11 +131,11 @@ describe('a cluster', () => {
     });
   });
 
-  describe('the sidecar that registers', () => {
-    test('stands still for longer than the lease: it sends nothing when it goes on', async () => {
+  describe('the lease holder', () => {
+    test('paused for longer than the lease sends nothing when it resumes', async () => {
       const { holder, other } = await cluster.roles();
       const { granted } = cluster;
-      // Nothing is on its way for a second and more, and all is due when it goes on.
+      // Long enough that no request is in progress when it stops, and every refresh is due when it resumes.
       cluster.granted = 6;
       await cluster.registeredSince(peer.requests.length);
       cluster.granted = granted;
@@ -155,29 +154,26 @@ describe('a cluster', () => {
   });
 
   describe('MariaDB', () => {
-    test.if(mariadb.own)(
-      'that is gone: registrations are refreshed, and their states written when it is back',
-      async () => {
-        const { holder } = await cluster.roles();
-        const from = peer.requests.length;
-        await mariadb.stop();
-        try {
-          for (let round = 1; round <= 2; round++) await cluster.registeredSince(peer.requests.length);
-        } finally {
-          await mariadb.start();
-        }
-        const back = new Date().toISOString();
-        await eventually('newer states', async () => {
-          const [[row]] = await mariadb.pool.query<RowDataPacket[]>(
-            "SELECT min(JSON_VALUE(register_status, '$.timestamp')) AS oldest FROM voip_carriers",
-          );
-          return row?.oldest > back || undefined;
-        });
-        expect(cluster.sendersSince(from)).toEqual([holder.name]);
-      },
-    );
+    test.if(mariadb.own)('down: registrations are refreshed, and their statuses saved when it is back', async () => {
+      const { holder } = await cluster.roles();
+      const from = peer.requests.length;
+      await mariadb.stop();
+      try {
+        for (let round = 1; round <= 2; round++) await cluster.registeredSince(peer.requests.length);
+      } finally {
+        await mariadb.start();
+      }
+      const back = new Date().toISOString();
+      await eventually('newer states', async () => {
+        const [[row]] = await mariadb.pool.query<RowDataPacket[]>(
+          "SELECT min(JSON_VALUE(register_status, '$.timestamp')) AS oldest FROM voip_carriers",
+        );
+        return row?.oldest > back || undefined;
+      });
+      expect(cluster.sendersSince(from)).toEqual([holder.name]);
+    });
 
-    test.if(mariadb.own)('that is gone does not keep the other sidecar from taking over', async () => {
+    test.if(mariadb.own)('down: the other sidecar can still take over', async () => {
       const { holder, other } = await cluster.roles();
       const from = peer.requests.length;
       await mariadb.stop();
@@ -195,7 +191,7 @@ describe('a cluster', () => {
 });
 
 describe('a gateway that never answers', () => {
-  test('has failed and is down after 32 s of retransmissions', async () => {
+  test('fails and is down after 32 s of retransmissions', async () => {
     const [gateway = ''] = mute.requests.flatMap((r) => (r.method === 'REGISTER' ? [r.header('Call-ID') ?? ''] : []));
     const failing = await trunk(asking, gateway, 'failing', 40_000);
     expect(failing.lastReason).toBe('408 Request Timeout, no answer');

@@ -14,7 +14,8 @@ const mariadb = await sharedMariadb();
 const redis = await startRedis();
 const sidecar = await startEmbedded({
   env: {
-    ...{ ...outsideStores(redis, mariadb, 's'), ...QUICK },
+    ...outsideStores(redis, mariadb, 's'),
+    ...QUICK,
     SEND_OPTIONS_PING_INTERVAL: '1',
     OPTIONS_PING_TTL: '2',
     OPTIONS_RESPONSE_REMOVE: '488',
@@ -29,7 +30,7 @@ afterAll(async () => {
 const blacklisted = (gateway: string) => redis.client.exists(`blacklist-sip-gateway:${gateway}`);
 
 describe.concurrent('a gateway that is pinged', () => {
-  /** Which the sidecar has seen. */
+  /** Inserts a carrier with a pinged gateway, and has the sidecar read it. */
   async function gatewayAt({ host, port }: { host: string; port: number }, more: Record<string, string> = {}) {
     const row = { ipv4: host, port, send_options_ping: 1, ...more };
     const carrier = await insertCarrier({ requires_register: 0 }, row);
@@ -45,7 +46,7 @@ describe.concurrent('a gateway that is pinged', () => {
     ['403', forbidden],
   ] as const)('is up when it answers %s', async (status, answer) => {
     const peer = await SipPeer.start(answer);
-    // Another sidecar has put it there before.
+    // Blacklisted before, by another sidecar.
     const sip_gateway_sid = crypto.randomUUID();
     await redis.client.set(`blacklist-sip-gateway:${sip_gateway_sid}`, '1');
     const carrier = await gatewayAt(peer, { sip_gateway_sid });
@@ -58,14 +59,14 @@ describe.concurrent('a gateway that is pinged', () => {
     await carrier.remove();
   });
 
-  test('is on the blacklist while it is in trouble, over the end of that key’s time, and not after it', async () => {
+  test('is on the blacklist while it is down, beyond the TTL of the key, and not afterwards', async () => {
     const peer = await SipPeer.start(() => serviceUnavailable());
     const carrier = await gatewayAt(peer);
     await pinged(sidecar, carrier.gateway, 'down');
     await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
     const listedAt = performance.now();
     await sidecar.process.line(new RegExp(`OPTIONS ping of gateway .* of carrier ${carrier.sid} failed: 503`), 1000);
-    // Renewed: for longer than its two seconds it is there, whenever one looks.
+    // The key has a TTL of 2 s and is renewed.
     await eventually('three seconds', async () => {
       expect(await blacklisted(carrier.gateway)).toBe(1);
       return performance.now() - listedAt > 3000 || undefined;
@@ -79,7 +80,7 @@ describe.concurrent('a gateway that is pinged', () => {
   });
 
   test.each(['udp', 'tcp'])(
-    'is down when nobody is there (%s), and leaves the blacklist with its row',
+    'is down when nothing listens (%s), and leaves the blacklist when its row is removed',
     async (protocol) => {
       const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, { protocol });
       const row = await pinged(sidecar, carrier.gateway, 'down');
@@ -91,7 +92,7 @@ describe.concurrent('a gateway that is pinged', () => {
     },
   );
 
-  test('that answers what was named is pinged no more', async () => {
+  test('is no longer pinged after a code of OPTIONS_RESPONSE_REMOVE', async () => {
     const peer = await SipPeer.start(() => ({ status: 488 }));
     const carrier = await gatewayAt(peer);
     const alert = await sidecar.process.line(/OPTIONS pings of gateway .* switched off: 488/, 5000);
@@ -109,7 +110,7 @@ describe.concurrent('a gateway that is pinged', () => {
 describe.concurrent('a trunk of type reg', () => {
   const now = () => Math.floor(Date.now() / 1000);
 
-  /** Which the sidecar has seen, and what says that 127.0.0.1 is its. */
+  /** Inserts a carrier with a trunk, and has the sidecar read it; `field` is its entry for 127.0.0.1. */
   async function trunkAt({ host, port }: { host: string; port: number }) {
     const carrier = await insertCarrier({ trunk_type: 'reg' }, { ipv4: host, port });
     await refresh(sidecar);
@@ -118,7 +119,7 @@ describe.concurrent('a trunk of type reg', () => {
     return { ...carrier, gateway: carrier.gateways[0] ?? '', field, noField };
   }
 
-  test('makes the gateway’s address its carrier’s, as long as it is registered', async () => {
+  test('maps the gateway’s address to its carrier while it is registered', async () => {
     const peer = await SipPeer.start();
     const carrier = await trunkAt(peer);
     await trunk(sidecar, carrier.gateway, 'registered');
@@ -126,7 +127,7 @@ describe.concurrent('a trunk of type reg', () => {
     expect(Number(expiry)).toBeWithin(now() + 3590, now() + 3602);
     expect(await redis.client.ttl('eph-gw-ip:127.0.0.1')).toBeGreaterThan(3600);
 
-    // A change of its settings does not take it away.
+    // A change of settings keeps the entry.
     await carrier.set({ register_from_user: 'other' });
     await refresh(sidecar);
     await peer.next((r) => r.header('From')?.includes('other') === true);
@@ -140,7 +141,7 @@ describe.concurrent('a trunk of type reg', () => {
     await carrier.remove();
   });
 
-  test('keeps it through failed refreshes until the old registration is over', async () => {
+  test('keeps the entry through failed refreshes until the registration expires', async () => {
     const peer = await SipPeer.start((request) => ({
       status: 200,
       headers: { Contact: `${request.header('Contact')?.replace(/;expires=\d+/, '')};expires=3` },

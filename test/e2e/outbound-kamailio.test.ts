@@ -13,7 +13,6 @@ const REALM = 'carrier.test';
 const mariadb = await sharedMariadb();
 const kamailio = await startKamailio({ realm: REALM, users: { line: 'pass', other: 'word' } });
 
-/** Resolves when Kamailio has so many contacts of a user. */
 function contactsOf({ contacts }: Kamailio, user: string, count: number) {
   return eventually(`${count} contacts of ${user}`, async () => {
     const found = (await contacts()).filter((c) => c.user === user);
@@ -22,7 +21,7 @@ function contactsOf({ contacts }: Kamailio, user: string, count: number) {
 }
 
 test.each(['udp', 'tcp'] as const)(
-  'a carrier of MariaDB is registered over %s while it wants to be',
+  'a carrier in MariaDB is registered over %s while it requires registration',
   async (protocol) => {
     const sidecar = await startEmbedded({
       env: { ...outsideStores(await startRedis(), mariadb, 's'), ...QUICK },
@@ -40,7 +39,7 @@ test.each(['udp', 'tcp'] as const)(
       callId: gateway,
       cseq: registered.cseq,
     });
-    // It grants no more than that, and that counts.
+    // The granted expiry counts, not the requested one.
     expect(contact?.expires).toBeLessThanOrEqual(600);
     expect(Math.round(((registered.expiresAt ?? 0) - Date.now()) / 1000)).toBeWithin(590, 601);
     expect(await carrier.status()).toMatchObject({ status: 'ok', reason: '200 OK', callId: gateway, expires: 600 });
@@ -61,7 +60,7 @@ test.each(['udp', 'tcp'] as const)(
   },
 );
 
-test('a provisioned carrier is registered, and un-registered when the file no longer has it', async () => {
+test('a provisioned carrier is un-registered when it is inactive or gone from the file', async () => {
   const carrier = `
 [[carrier]]
 name = "Kamailio"
@@ -71,7 +70,7 @@ host = "${kamailio.host}"
 port = ${kamailio.port}
 `;
   const path = await fileWith('p.toml', carrier);
-  // An hour: it is the reload that counts.
+  // An hour, so that only a reload applies changes.
   const env = { ...QUICK, JAMBONES_REGBOT_REFRESH_SECONDS: '3600' };
   const sidecar = await startEmbedded({ args: ['--provision', path], env });
   await contactsOf(kamailio, 'other', 1);

@@ -2,7 +2,7 @@ import { requestOnce } from '../../src/admin/client.ts';
 import type { GatewayRow, TrunkRow } from '../../src/admin/protocol.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** Settings that let a test see in seconds what takes a cluster minutes. */
+/** Short intervals for tests. */
 export const QUICK = {
   JAMBONES_REGBOT_LEASE_SECONDS: '3',
   JAMBONES_REGBOT_REFRESH_SECONDS: '1',
@@ -14,23 +14,20 @@ interface Sidecar {
   readonly socketPath: string;
 }
 
-/** All that a sidecar registers. */
 export async function trunksOf({ socketPath }: Sidecar): Promise<readonly TrunkRow[]> {
   return (await requestOnce('trunk-list', {}, { socketPath })).trunks;
 }
 
-/** Whether it is the one that registers. */
 export async function isLeading({ socketPath }: Sidecar): Promise<boolean> {
   return (await requestOnce('trunk-list', {}, { socketPath })).leading;
 }
 
-/** Resolves when a sidecar is the one that registers. */
 export async function leading(sidecar: Sidecar, deadlineMs?: number): Promise<void> {
   const probe = async () => (await isLeading(sidecar)) || undefined;
   await eventually('leading', probe, deadlineMs === undefined ? {} : { deadlineMs });
 }
 
-/** The trunk of a gateway as soon as it is as wanted; in this state, when a word is given. */
+/** Resolves with the trunk of a gateway once it is as wanted; a string is a state. */
 export function trunk(
   { socketPath }: Sidecar,
   gateway: string,
@@ -46,7 +43,6 @@ export function trunk(
   return eventually('trunk', probe, { describe: () => last, ...(deadlineMs !== undefined && { deadlineMs }) });
 }
 
-/** Resolves when a sidecar knows nothing of that gateway's trunk (any more). */
 export async function noTrunk(sidecar: Sidecar, gateway: string): Promise<void> {
   await eventually(
     'end of the trunk',
@@ -54,12 +50,11 @@ export async function noTrunk(sidecar: Sidecar, gateway: string): Promise<void> 
   );
 }
 
-/** Reads the carriers again. */
 export async function refresh({ socketPath }: Sidecar, gateway?: string): Promise<void> {
   await requestOnce('trunk-refresh', gateway === undefined ? {} : { gateway }, { socketPath });
 }
 
-/** A pinged gateway as soon as it is in this state. */
+/** Resolves with a pinged gateway once it is in this state. */
 export function pinged({ socketPath }: Sidecar, gateway: string, state: GatewayRow['state'], deadlineMs?: number) {
   let last: GatewayRow | undefined;
   const probe = async () => {

@@ -16,7 +16,6 @@ async function user(realm: string) {
   return { user: 'alice', password: 'wonderland', realm };
 }
 
-/** The binary, ready, beside a drachtio server, Redis and MariaDB. */
 async function startProduction(more: Record<string, string> = {}) {
   const production = await openProduction(more);
   const drachtio = await production.startDrachtio();
@@ -84,7 +83,7 @@ describe('beside a drachtio server', () => {
   describe('a trunk', () => {
     afterEach(removeCarriers);
 
-    test('is registered, refreshed, and un-registered when its carrier goes', async () => {
+    test('is registered, refreshed, and un-registered when its carrier is removed', async () => {
       const registrar = new Registrar({ password: () => 'pass', realm: 'carrier.test', grant: () => 2 });
       const peer = await SipPeer.start(registrar.script, '127.0.0.9');
       const carrier = await insertCarrier({ register_sip_realm: 'carrier.test' }, { ipv4: peer.host, port: peer.port });
@@ -103,7 +102,7 @@ describe('beside a drachtio server', () => {
     });
   });
 
-  test('waits for what is not there yet, then serves; no outage ends it', async () => {
+  test('waits for Redis and drachtio, serves, and survives outages', async () => {
     const alice = await user('patient.example.com');
     await using production = await openProduction({ JAMBONES_MYSQL_REFRESH_TTL: '0' });
     const { redis, mysql, startSidecar, startDrachtio } = production;
@@ -128,7 +127,7 @@ describe('beside a drachtio server', () => {
     await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
     expect((await registerOnce(sip, alice)).status).toBe(200);
 
-    // A Redis that hangs is as bad as one that is gone, and noticed in time for the phone.
+    // A hanging Redis is noticed before the phone gives up.
     await redis.kill('SIGSTOP');
     expect((await registerOnce(sip, alice)).status).toBe(503);
     await redis.kill('SIGCONT');
@@ -137,7 +136,7 @@ describe('beside a drachtio server', () => {
 
     if (mysql.own) {
       await mysql.stop();
-      // Known rows serve on when they are no longer current, unknown names cannot be looked up.
+      // Cached rows are used while MySQL is down; other names cannot be looked up.
       expect((await registerOnce(sip, alice)).status).toBe(200);
       expect((await registerOnce(sip, { ...alice, realm: 'other.example.com' })).status).toBe(503);
       await mysql.start();
@@ -149,7 +148,7 @@ describe('beside a drachtio server', () => {
     for (const secret of ['redis-secret', 'wonderland', 'cymru']) expect(log).not.toContain(secret);
   });
 
-  test('finds a drachtio server that restarted', async () => {
+  test('reconnects to a drachtio server that restarts', async () => {
     const alice = await user('restart.example.com');
     await using production = await openProduction();
     const { startSidecar, startDrachtio } = production;
@@ -167,7 +166,7 @@ describe('beside a drachtio server', () => {
     expect((await sidecar.exited).code).toBe(0);
   });
 
-  test('says why when the secret is wrong, and asks again slowly', async () => {
+  test('reports a wrong secret, and retries slowly', async () => {
     await using production = await openProduction({ DRACHTIO_SECRET: 'wrong' });
     const { startSidecar, startDrachtio } = production;
     await startDrachtio();

@@ -16,22 +16,21 @@ const DRACHTIO_SECRET = 'cymru';
 
 interface RunningDrachtio {
   readonly server: DrachtioDouble;
-  /** Where phones find it, by UDP. */
   readonly sip: { readonly host: string; readonly port: number };
 }
 
-/** Disposing of it ends its sidecars: they would act on the carriers of later tests. */
+/** Disposal ends its sidecars, which would otherwise act on the carriers of later tests. */
 export interface Production extends AsyncDisposable {
   readonly redis: RedisServer;
   readonly mysql: Mariadb;
   readonly socketPath: string;
-  /** Starts the compiled binary; resolves at once. */
+  /** Starts the compiled binary. Does not wait until it is ready. */
   startSidecar(): Promise<SpawnedProcess>;
-  /** Starts a drachtio server at the address that the sidecar was given. */
+  /** Starts a drachtio server on the sidecar's DRACHTIO_PORT. */
   startDrachtio(): Promise<RunningDrachtio>;
 }
 
-/** What production consists of: Redis, MariaDB, and what it takes to start a drachtio server and the binary beside it. */
+/** Redis and MariaDB, and functions that start a drachtio server and the binary beside it. */
 export async function openProduction(more: Readonly<Record<string, string>> = {}): Promise<Production> {
   const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), sharedMariadb()]);
   const controlPort = await freePort();

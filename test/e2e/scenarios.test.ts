@@ -7,17 +7,17 @@ import { insertAccount, insertClient } from '../support/schema.ts';
 import { runSipp } from '../support/sipp.ts';
 import { fileWith, outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
-// SIPp plays phones against the compiled binary: over UDP and TCP, with SQLite and with Redis and MariaDB.
+// SIPp as phones against the compiled binary, over UDP and TCP, with SQLite and with Redis and MariaDB.
 
 const SECRET = 'e2e-secret';
-/** Realms that no other test has in the shared MariaDB. */
+/** Unique in the shared MariaDB. */
 const REALMS = {
   open: 'e2e.example.com',
   closed: 'closed.e2e.example.com',
   hook: 'hook.e2e.example.org',
   down: 'down.e2e.example.org',
 };
-/** A user of its own for each scenario and transport, so that none finds the bindings of another. */
+/** One per scenario and transport, so that no scenario sees bindings of another. */
 const USERS = Array.from({ length: 40 }, (_, i) => ({ username: `user${i}`, password: `pass${i}` }));
 
 const customer = webhookServer({

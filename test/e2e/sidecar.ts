@@ -23,30 +23,26 @@ interface Address {
 
 export interface RunningSidecar {
   readonly process: SpawnedProcess;
-  /** Where its edge listens, for UDP and TCP alike. */
   readonly sip: Address;
-  /** Where it listens for that protocol. @throws when it does not */
   listener(protocol: Protocol): Address;
-  /** Its admin socket, unless the environment says otherwise. */
   readonly socketPath: string;
-  /** Sends SIGTERM and resolves with the exit code. */
+  /** Sends SIGTERM. @returns the exit code */
   stop(): Promise<number | null>;
 }
 
 export interface SidecarOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** What it listens for besides UDP and TCP. */
+  /** In addition to UDP and TCP. */
   readonly listen?: readonly Exclude<Protocol, 'udp' | 'tcp'>[];
-  /** For `tls` and `wss`. */
   readonly certificate?: TestCertificate;
 }
 
-/** Starts the compiled binary with its own edge on free ports, and resolves when it is ready. */
+/** Starts the compiled binary in embedded mode on free ports. Resolves when it is ready. */
 export async function startEmbedded(options: SidecarOptions): Promise<RunningSidecar> {
   const { args = [], env = {}, listen = [], certificate } = options;
   const binary = await sidecarBinary();
-  // UDP and TCP share a port, which only one of them could choose by itself.
+  // UDP and TCP share a port, so it cannot be 0.
   const port = await freePort();
   const sip = [`udp/${HOST}:${port}`, `tcp/${HOST}:${port}`, ...listen.map((protocol) => `${protocol}/${HOST}:0`)];
   const tls = certificate ? ['--tls-cert', certificate.certFile, '--tls-key', certificate.keyFile] : [];
@@ -81,14 +77,13 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a command of the compiled binary against a sidecar's admin socket. */
 export async function cli({ socketPath }: { socketPath: string }, ...args: string[]): Promise<Outcome> {
   const command = spawnProcess(await sidecarBinary(), args, { env: { SBC_SOCKET_PATH: socketPath } });
   const { code } = await within(command.exited, COMMAND_DEADLINE_MS, `end of ${args.join(' ')}`);
   return { code, stdout: command.stdout.join('\n'), stderr: command.stderr.join('\n') };
 }
 
-/** A file with this content that is gone after the tests. */
+/** Writes a temporary file. @returns its path */
 export async function fileWith(name: string, content: string): Promise<string> {
   const path = join(temporaryDirectory('file'), name);
   await Bun.write(path, content);
@@ -96,8 +91,8 @@ export async function fileWith(name: string, content: string): Promise<string> {
 }
 
 /**
- * The variables that put Redis and MariaDB in the place of SQLite. Carriers are read at the start only: MariaDB is shared,
- * and a sidecar of another test must not register at those of a test that comes later.
+ * Variables that replace SQLite by Redis and MariaDB. Carriers are read only at start: MariaDB is shared, and a sidecar
+ * must not register the carriers of later tests.
  */
 export function outsideStores(redis: RedisServer, mysql: Mariadb, secret: string): Record<string, string> {
   return {

@@ -5,11 +5,11 @@ import { within } from '../support/deadline.ts';
 import { registerOnce, type User } from '../support/sip-phone.ts';
 import { type RunningSidecar, startEmbedded } from './sidecar.ts';
 
-// baresip against the compiled binary, with the command that the banner tells a newcomer.
+// baresip against the compiled binary, with the command from the banner.
 
 const DEADLINE_MS = 8000;
 
-// Longer than the deadlines within, which say more.
+// Longer than the deadlines in the tests, whose messages say more.
 setDefaultTimeout(30_000);
 
 const authority = new TestAuthority();
@@ -29,13 +29,11 @@ beforeAll(async () => {
   bannerCommand = command;
 }, 60_000);
 
-/** The banner's command, for another transport. */
 function commandFor(protocol: 'udp' | 'tcp' | 'tls'): string {
   const { host, port } = sidecar.listener(protocol);
   return bannerCommand.replace(/outbound="[^"]*"/, `outbound="sip:${host}:${port};transport=${protocol}"`);
 }
 
-/** baresip, registered. */
 async function registered(protocol: 'udp' | 'tcp' | 'tls') {
   const baresip = await startBaresip({ command: commandFor(protocol), caFile: authority.caFile });
   const said = new RegExp(`demo@${demo.realm}: \\{0/${protocol.toUpperCase()}/v4\\} 200 OK .*\\[1 binding\\]`);
@@ -54,7 +52,7 @@ test('the command in the banner is for UDP', () => {
 });
 
 test.each(['udp', 'tcp', 'tls'] as const)(
-  'baresip registers over %s, and unregisters when it ends',
+  'baresip registers over %s, and un-registers when it ends',
   async (protocol) => {
     const baresip = await registered(protocol);
     const contact = await bindings();
@@ -66,7 +64,7 @@ test.each(['udp', 'tcp', 'tls'] as const)(
   },
 );
 
-test.each(['tcp', 'tls'] as const)('baresip is not called any more when it died with its %s', async (protocol) => {
+test.each(['tcp', 'tls'] as const)('baresip loses its binding when it is killed: %s', async (protocol) => {
   const seen = sidecar.process.lines.length;
   const baresip = await registered(protocol);
   expect(await bindings()).toContain('demo');

@@ -7,37 +7,33 @@ import { freePort } from '../support/net.ts';
 import { spawnProcess } from '../support/process.ts';
 
 const SCENARIOS = join(import.meta.dir, '../scenarios');
-/** SIPp ends in its own time; after this it is killed, milliseconds. */
+/** Beyond SIPp's own timeout. */
 const KILL_AFTER_MS = 5000;
 
 export interface Volume {
   /** A file of test/scenarios, without `.xml`. */
   readonly scenario: string;
   readonly target: { readonly host: string; readonly port: number };
-  /** One UDP socket; one TCP connection for all calls; a TCP connection for each call. */
+  /** One UDP socket; one TCP connection; one TCP connection per call. */
   readonly transport: 'u1' | 't1' | 'tn';
   readonly calls: number;
-  /** Calls begun a second. */
   readonly rate: number;
   readonly realm: string;
-  /** Taken in turn. */
   readonly users: readonly { readonly username: string; readonly password: string }[];
   readonly deadlineMs: number;
 }
 
-/** SIPp's own statistics, and what it found wrong. */
 export interface VolumeResult {
   readonly code: number | null;
   readonly successful: number;
   readonly failed: number;
-  /** Requests that SIPp sent again because no answer had come within 500 ms. */
+  /** Requests sent again after 500 ms without a response. */
   readonly retransmissions: number;
-  /** Messages that no call waited for: unexpected in a call, after its end, of no call. */
+  /** Messages that no call expected. */
   readonly unexpected: number;
   readonly errors: string;
 }
 
-/** Plays a scenario very often, at a steady rate. @throws when SIPp cannot be started, or does not end */
 export async function runVolume(volume: Volume): Promise<VolumeResult> {
   const { scenario, target, transport, calls, rate, realm, deadlineMs } = volume;
   const directory = temporaryDirectory('sipp');
@@ -86,7 +82,7 @@ function usersFile({ users, realm }: Volume): string {
   return `SEQUENTIAL\n${lines.join('')}`;
 }
 
-/** The columns of SIPp's last report by name: (C) is since the start. */
+/** The columns of SIPp's last report by name; (C) is cumulative. */
 function lastLine(csv: string): Map<string, number> {
   const lines = csv.trim().split('\n');
   const names = lines[0]?.split(';') ?? [];

@@ -33,7 +33,7 @@ function start(options: Partial<WebhookOptions> = {}): WebhookServer {
 const sign = (body: string | Uint8Array, t = now(), secret = SECRET) =>
   `t=${t},v1=${createHmac('sha256', secret).update(`${t}.`).update(body).digest('hex')}`;
 
-/** What the sidecar sends for a phone that knows the password. */
+/** The sidecar's call for a phone with this password. */
 function call(password: string, change: Record<string, unknown> = {}, hash = 'md5'): Record<string, unknown> {
   const fields: Record<string, unknown> = {
     source_address: '192.0.2.7',
@@ -99,8 +99,7 @@ test.each([
 });
 
 test('the response is computed as in RFC 7616 section 3.9.1', async () => {
-  // The RFC prints the responses to a GET of /dir/index.html; these are the same inputs as a REGISTER, worked out with
-  // md5sum and sha256sum.
+  // The inputs of the RFC's example with the method REGISTER instead of GET, computed with md5sum and sha256sum.
   const rfc = {
     headers: {},
     username: 'Mufasa',

@@ -5,15 +5,14 @@ import { createInterface } from 'node:readline';
 import type { FeatureServerRow, GatewayRow, Status, TrunkRow } from '../../src/admin/protocol.ts';
 import { onCleanup, temporaryDirectory } from './cleanup.ts';
 
-/** What the peer does with a request: the answer, lines as they are, or nothing at all. */
+/** The reply to a request: an object as one JSON line, a string as it is before the connection ends, or nothing. */
 export type Reply = (request: Record<string, unknown>) => object | string | undefined;
 
-/** The other end of an admin socket, which speaks the protocol and answers as the test wants. */
+/** A scripted server of the admin protocol. */
 export class AdminPeer {
   readonly path = join(temporaryDirectory('admin'), 'admin.sock');
   /** Every request so far. */
   readonly asked: Record<string, unknown>[] = [];
-  /** Changes from test to test, or from request to request. */
   reply: Reply;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
@@ -24,7 +23,6 @@ export class AdminPeer {
     onCleanup(() => this.stop());
   }
 
-  /** A peer that listens. */
   static async start(reply?: Reply): Promise<AdminPeer> {
     const peer = new AdminPeer(reply);
     await peer.start();
@@ -35,7 +33,6 @@ export class AdminPeer {
     this.#server = createServer((socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      // A client that went away is no concern of the peer.
       const ignore = () => {};
       socket.on('error', ignore);
       const lines = createInterface({ input: socket });
@@ -55,19 +52,18 @@ export class AdminPeer {
     this.#heard = Promise.withResolvers();
   }
 
-  /** Resolves when there were so many requests. */
+  /** Resolves after this many requests. */
   async requests(count: number): Promise<void> {
     while (this.asked.length < count) await this.#heard.promise;
   }
 
-  /** Goes away as a sidecar does that was stopped. */
   stop(): void {
     this.#server?.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 }
 
-/** A list of feature servers as the sidecar answers it, 12 s after those checked in that do not say otherwise. */
+/** The answer to `fs-list`, 12 s after the last check-ins unless the rows say otherwise. */
 export function serverList(...servers: readonly Partial<FeatureServerRow>[]) {
   const rows = servers.map(
     (row): FeatureServerRow => ({
@@ -83,48 +79,70 @@ export function serverList(...servers: readonly Partial<FeatureServerRow>[]) {
   return { success: true, servers: rows, drained, now: 1_012_000 };
 }
 
-/** When the lists below were made, milliseconds since the epoch. */
+/** `now` of the answers below. */
 const NOW = 1_800_000_000_000;
 const TARGET = { carrier: 'Acme', host: 'sip.acme.example', port: null, transport: 'udp' };
-/** Of the sidecar that acts outwards. */
 export const LEADING = { leading: true, holder: 'sbc-1/7/abc' };
 
-/** A registration as the sidecar shows it, up for 2 minutes that does not say otherwise. */
+/** A trunk, registered for 2 minutes unless `row` says otherwise. */
 function trunkRow(row: Partial<TrunkRow> = {}): TrunkRow {
   return {
-    ...{ ...TARGET, carrierSid: 'carrier-1', gateway: 'gateway-1', realm: 'acme.example', username: 'us' },
-    ...{ trunkType: 'auth', state: 'registered', since: NOW - 120_000, expiresAt: NOW + 3_480_000 },
-    ...{ lastReason: '200 OK', nextTryAt: NOW + 3_000_000, failures: 0, cseq: 17, ...row },
+    ...TARGET,
+    carrierSid: 'carrier-1',
+    gateway: 'gateway-1',
+    realm: 'acme.example',
+    username: 'us',
+    trunkType: 'auth',
+    state: 'registered',
+    since: NOW - 120_000,
+    expiresAt: NOW + 3_480_000,
+    lastReason: '200 OK',
+    nextTryAt: NOW + 3_000_000,
+    failures: 0,
+    cseq: 17,
+    ...row,
   };
 }
 
-/** A list of registrations as the sidecar that leads answers it. */
 export function trunkList(...trunks: readonly Partial<TrunkRow>[]) {
   return { success: true, trunks: trunks.map(trunkRow), skipped: [], now: NOW, ...LEADING };
 }
 
-/** What the sidecar says of one. */
 export function trunkShown(trunk: Partial<TrunkRow>) {
   return { success: true, trunk: trunkRow(trunk), now: NOW };
 }
 
-/** A list of gateways as the sidecar that leads answers it, up for an hour that do not say otherwise. */
+/** The answer to `gateway-list`; gateways are up for an hour unless the rows say otherwise. */
 export function gatewayList(...gateways: readonly Partial<GatewayRow>[]) {
   const rows = gateways.map(
     (row): GatewayRow => ({
-      ...{ ...TARGET, gateway: 'gateway-1', state: 'up', since: NOW - 3_600_000, lastAnswer: '200 OK' },
-      ...{ lastAnswerAt: NOW - 4000, rttMs: 18.4, ...row },
+      ...TARGET,
+      gateway: 'gateway-1',
+      state: 'up',
+      since: NOW - 3_600_000,
+      lastAnswer: '200 OK',
+      lastAnswerAt: NOW - 4000,
+      rttMs: 18.4,
+      ...row,
     }),
   );
   return { success: true, gateways: rows, now: NOW, ...LEADING };
 }
 
-/** The status of a sidecar that leads, with drachtio and no carriers, 3 h 12 min after its start. */
+/** The answer to `status` of a leader without carriers, beside drachtio, 3 h 12 min after its start. */
 export function statusOf(status: Partial<Status> = {}) {
   return {
-    ...{ success: true, version: '0.1.0', pid: 4711, startedAt: 0, now: 11_520_000, ready: true },
+    success: true,
+    version: '0.1.0',
+    pid: 4711,
+    startedAt: 0,
+    now: 11_520_000,
+    ready: true,
     sip: { server: 'drachtio', connected: true, hostports: 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060' },
-    ...{ edge: null, store: 'redis', directory: 'mysql', clusterId: 'default' },
+    edge: null,
+    store: 'redis',
+    directory: 'mysql',
+    clusterId: 'default',
     featureServers: { active: 2, drained: 1 },
     rtpServers: 1,
     outbound: { ...LEADING, trunks: { total: 0, registered: 0 }, gateways: { up: 0, down: 0, unknown: 0 } },

@@ -4,7 +4,7 @@ import { within } from './deadline.ts';
 
 const DEADLINE_MS = 5000;
 
-/** A client of the admin socket that can also misbehave. */
+/** A client of the admin socket that can also send invalid bytes. */
 export class RawAdminClient {
   #text = '';
   readonly #lines: string[] = [];
@@ -37,7 +37,6 @@ export class RawAdminClient {
     this.socket.write(data);
   }
 
-  /** The next answer. */
   async answer(): Promise<Record<string, unknown>> {
     const queued = this.#lines.shift();
     const line = queued ?? (await within(new Promise<string>((r) => this.#waiting.push(r)), DEADLINE_MS, 'answer'));

@@ -9,11 +9,7 @@ const BUILD_DEADLINE_MS = 120_000;
 
 let built: Promise<string> | undefined;
 
-/**
- * The absolute path of the binary, built first when it is missing or older than what it is made of. At most one build
- * a process.
- * @throws with the output of the build when that fails
- */
+/** The absolute path of the binary. Builds it once per process when it is missing or older than its sources. */
 export function sidecarBinary(): Promise<string> {
   built ??= build();
   return built;
@@ -33,14 +29,14 @@ async function build(): Promise<string> {
   return BINARY;
 }
 
-/** Directories count too: the time of theirs changes when a file is removed or renamed. */
+/** Includes directories, whose time changes when a file is removed or renamed. */
 async function newestSource(): Promise<number> {
   const inSource = await readdir(join(ROOT, 'src'), { recursive: true });
   const paths = ['build.ts', 'package.json', 'src', ...inSource.map((path) => join('src', path))];
   return Math.max(...(await Promise.all(paths.map((path) => modified(join(ROOT, path))))));
 }
 
-/** Milliseconds since the epoch; 0 when there is no such file. */
+/** Milliseconds since the epoch; 0 for a missing file. */
 async function modified(path: string): Promise<number> {
   try {
     return (await stat(path)).mtimeMs;

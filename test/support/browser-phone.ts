@@ -12,9 +12,8 @@ export interface BrowserAccount {
   readonly password: string;
 }
 
-/** A page of test/browser in a tab of its own, used as a person would: by typing and clicking. */
+/** A page of test/browser in its own tab, operated by typing and clicking. */
 export class BrowserPhone {
-  /** What went wrong in the page, for the error of whoever waits for it. */
   readonly #errors: string[] = [];
   #answered: (answer: string) => void = () => {};
 
@@ -24,7 +23,7 @@ export class BrowserPhone {
     page.on('websocket', (socket) => this.#listen(socket));
   }
 
-  /** Opens the page and fills in its form. Its clock can be put forward, see {@link later}. */
+  /** Opens the page and fills in its form. */
   static async open(browser: Browser, url: string, account: BrowserAccount): Promise<BrowserPhone> {
     const page = await browser.newPage({ viewport: { width: 480, height: 480 } });
     const phone = new BrowserPhone(page);
@@ -35,22 +34,21 @@ export class BrowserPhone {
     return phone;
   }
 
-  /** Clicks Register. @returns the answer that ends the registration: the first but a challenge */
+  /** Clicks Register. @returns the first final response other than a challenge */
   register(): Promise<string> {
     return this.#answerTo(() => this.#click('Register'));
   }
 
-  /** @returns the answer, as {@link register} does */
   unregister(): Promise<string> {
     return this.#answerTo(() => this.#click('Unregister'));
   }
 
-  /** So many seconds pass for the page at once. @returns the answer to the REGISTER that it sends then */
+  /** Moves the page's clock forward. @returns the response to the REGISTER that it sends then */
   later(seconds: number): Promise<string> {
     return this.#answerTo(() => this.page.clock.fastForward(seconds * 1000));
   }
 
-  /** Resolves when the page says so. @throws with what it says instead */
+  /** Resolves when the page shows this state. @throws with what it shows instead */
   async shows(state: string): Promise<void> {
     try {
       await this.page.locator('#state').getByText(state, { exact: true }).waitFor();
@@ -63,7 +61,7 @@ export class BrowserPhone {
     await this.page.screenshot({ path: screenshotPath(name) });
   }
 
-  /** Closes the tab as a person does: the page has no time to say goodbye. */
+  /** Closes the tab; the page has no time to un-register. */
   close(): Promise<void> {
     return this.page.close();
   }

@@ -7,12 +7,12 @@ import { onCleanup, temporaryDirectory } from './cleanup.ts';
 
 const START_DEADLINE_MS = 20_000;
 const PAGES = join(import.meta.dir, '../browser');
-/** Where the latest screenshots are kept, out of version control. */
+/** Not in version control. */
 const SCREENSHOTS = join(import.meta.dir, '../../test-results');
-/** Nobody listens there, and nobody else may: whatever is meant for another machine ends here. */
+/** A proxy that does not exist, so that nothing reaches another machine. */
 const NOWHERE = '127.0.0.1:9';
 
-/** Starts Chromium without a window. It believes this certificate, and reaches nothing but 127.0.0.1. */
+/** Starts headless Chromium, which trusts this certificate and reaches only 127.0.0.1. */
 export async function startBrowser(certificate: TestCertificate): Promise<Browser> {
   const executablePath = Bun.which('chromium');
   if (executablePath === null) throw new Error('cannot start chromium: is it installed?');
@@ -26,14 +26,16 @@ export async function startBrowser(certificate: TestCertificate): Promise<Browse
       `--ignore-certificate-errors-spki-list=${keyHash(certificate)}`,
     ],
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: temporaryDirectory('chromium') },
-    // Ours are in cleanup.ts.
-    ...{ handleSIGHUP: false, handleSIGINT: false, handleSIGTERM: false },
+    // cleanup.ts handles signals.
+    handleSIGHUP: false,
+    handleSIGINT: false,
+    handleSIGTERM: false,
   });
   onCleanup(() => browser.close());
   return browser;
 }
 
-/** Bundles the pages of test/browser and serves them. @returns the address of a library's page */
+/** Bundles and serves the pages of test/browser. @returns the URL of a library's page */
 export async function servePages(): Promise<(library: string) => string> {
   const libraries = ['jssip', 'sipjs'];
   const { outputs } = await Bun.build({
@@ -59,13 +61,12 @@ export async function servePages(): Promise<(library: string) => string> {
   return (library) => new URL(`/${library}/`, server.url).href;
 }
 
-/** The path of a screenshot of this name. */
 export function screenshotPath(name: string): string {
   mkdirSync(SCREENSHOTS, { recursive: true });
   return join(SCREENSHOTS, `${name}.png`);
 }
 
-/** Chromium's name of a public key: the SHA-256 of its SubjectPublicKeyInfo. */
+/** Chromium identifies a public key by the SHA-256 of its SubjectPublicKeyInfo. */
 function keyHash({ certFile }: TestCertificate): string {
   const { publicKey } = new X509Certificate(readFileSync(certFile));
   return createHash('sha256')

@@ -4,24 +4,23 @@ import { sharedMariadb } from './mariadb.ts';
 
 type Columns = Readonly<Record<string, string | number | null>>;
 
-/** A carrier of MariaDB with its gateways. */
+/** A carrier in MariaDB with its gateways. */
 export interface Carrier {
   readonly sid: string;
-  /** The sids of its gateways, in the order in which they were given. */
+  /** Their sids, in the order given. */
   readonly gateways: readonly string[];
-  /** Changes columns of its row. */
+  /** Updates columns of the carrier. */
   set(columns: Columns): Promise<void>;
-  /** Its row as it is. */
   row(): Promise<RowDataPacket>;
-  /** What is in register_status; undefined before anything is. */
+  /** The register_status column. */
   status(): Promise<RegisterStatus | undefined>;
-  /** Removes it and its gateways. */
+  /** Deletes the carrier and its gateways. */
   remove(): Promise<void>;
 }
 
 /**
- * Puts a carrier into MariaDB that registers as `line` unless its columns say otherwise, with outbound gateways of which
- * address and port are to be given. Every sidecar on that database acts on it: remove it when the test is over.
+ * Inserts a carrier that requires registration as `line`, with outbound gateways; `columns` and `gateways` override and
+ * complete the rows. Every sidecar on this database acts on it: remove it after the test.
  */
 export async function insertCarrier(columns: Columns, ...gateways: readonly Columns[]): Promise<Carrier> {
   const { pool } = await sharedMariadb();
@@ -58,7 +57,6 @@ export async function insertCarrier(columns: Columns, ...gateways: readonly Colu
   };
 }
 
-/** Removes all carriers and gateways, whoever put them there. */
 export async function removeCarriers(): Promise<void> {
   const { pool } = await sharedMariadb();
   await pool.query('DELETE FROM sip_gateways');

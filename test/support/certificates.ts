@@ -3,17 +3,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from './cleanup.ts';
 
-/** A certificate that the test authority has signed, as files. */
 export interface TestCertificate {
   readonly certFile: string;
   readonly keyFile: string;
 }
 
-/** An authority of our own, which nobody else believes. */
 export class TestAuthority {
   readonly #directory = temporaryDirectory('certificates');
   readonly #key = this.#path('ca.key');
-  /** Its own certificate, PEM. */
   readonly caFile = this.#path('ca.pem');
   #count = 0;
 
@@ -33,7 +30,6 @@ export class TestAuthority {
     );
   }
 
-  /** Signs a certificate for these domain names and addresses. */
   certificate(names: readonly string[], addresses: readonly string[] = []): TestCertificate {
     const id = ++this.#count;
     const certFile = this.#path(`${id}.pem`);
@@ -48,7 +44,7 @@ export class TestAuthority {
     return { certFile, keyFile };
   }
 
-  /** A file beside the certificates. */
+  /** Writes a file beside the certificates. @returns its path */
   file(name: string, text: string): string {
     const path = this.#path(name);
     writeFileSync(path, text);

@@ -3,44 +3,39 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { within } from './deadline.ts';
 
-/** One function that hangs must not keep the others from running, milliseconds. */
+/** Per function, so that one that hangs does not stop the others. */
 const CLEANUP_DEADLINE_MS = 5000;
 
 const functions: (() => Promise<void> | void)[] = [];
 const pids = new Set<number>();
 const directories = new Set<string>();
 
-/** Runs `fn` after the last test; what was registered last runs first. It has 5 s. */
+/** Runs `fn` after the last test, in reverse order of registration. It has 5 s. */
 export function onCleanup(fn: () => Promise<void> | void): void {
   functions.push(fn);
 }
 
 /**
- * Remembers a child that must not outlive us, however we end.
- * @returns forgets it again; call it when the child has exited, its pid may belong to someone else then
+ * Kills a child when this process ends, however it ends.
+ * @returns a function to call when the child has exited, because its pid may be reused
  */
 export function killAtExit(pid: number): () => void {
   pids.add(pid);
   return () => pids.delete(pid);
 }
 
-/** A new directory that only we can read, removed at the end. */
 export function temporaryDirectory(name: string): string {
   const directory = mkdtempSync(join(tmpdir(), `sidecar-test-${name}-`));
   directories.add(directory);
   return directory;
 }
 
-/** Removes it before the end. */
 export function removeTemporaryDirectory(directory: string): void {
   directories.delete(directory);
   rmSync(directory, { recursive: true, force: true });
 }
 
-/**
- * Runs all that was registered, then kills and removes what is left.
- * @throws AggregateError of what went wrong, after everything had its turn
- */
+/** Runs every registered function, then kills children and removes directories. @throws AggregateError at the end */
 export async function runCleanup(): Promise<void> {
   const errors: unknown[] = [];
   for (let fn = functions.pop(); fn; fn = functions.pop()) {
@@ -66,7 +61,7 @@ function endEverything(): void {
   for (const directory of directories) removeTemporaryDirectory(directory);
 }
 
-// `bun test` that runs to its end goes through runCleanup; process.exit() and signals do not.
+// process.exit() and signals bypass runCleanup.
 process.on('exit', endEverything);
 for (const [signal, number] of [
   ['SIGHUP', 1],

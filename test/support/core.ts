@@ -33,7 +33,7 @@ realm = "closed.example.com"
 active = false
 `;
 
-/** The register pipeline on SQLite in memory, with a manual clock. */
+/** The rules of `register()` on SQLite in memory, with a manual clock. */
 export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) {
   const clock = new ManualTimers();
   const logger = new RecordingLogger();

@@ -1,7 +1,4 @@
-/**
- * The promise, or after `ms` milliseconds a rejection that says what was waited for.
- * The work itself goes on; whoever needs it to stop stops it.
- */
+/** Rejects after `ms` milliseconds, naming what was waited for. Does not stop the work itself. */
 export async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`${what}: not within ${ms} ms`)), ms);

@@ -3,30 +3,28 @@ import { once } from 'node:events';
 import { type Answer, decode, encode, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from 'dns-packet';
 import { onCleanup } from './cleanup.ts';
 
-/** The records of a name, with a TTL in seconds for all of them. */
+/** The records of a name. The TTL is in seconds. */
 export interface Records {
   readonly A?: readonly string[];
   readonly AAAA?: readonly string[];
   readonly CNAME?: string;
-  /** `priority weight port target`, as in a zone file; a target without a dot at its end is meant in full too. */
+  /** `priority weight port target`; every target is a full name. */
   readonly SRV?: readonly string[];
   readonly ttl?: number;
 }
 
-/** How it answers: by its zone, not at all, or with an error for everything. */
 export type Mood = 'answers' | 'silent' | 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED';
 
 const RCODES: Readonly<Record<Exclude<Mood, 'silent'>, number>> = { answers: 0, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 };
 const DEFAULT_TTL = 60;
 
-/** A name server on a free UDP port of 127.0.0.1, whose zone may be changed at any time. */
+/** A name server on a free UDP port of 127.0.0.1. */
 export class DnsServer {
-  /** Name, in lower case → its records. A name that is not in it does not exist. */
+  /** Lower-case name → its records. */
   zone: Readonly<Record<string, Records>> = {};
   mood: Mood = 'answers';
-  /** Types for which it never answers, whatever its mood. */
+  /** Types that it never answers. */
   silentFor = new Set<string>();
-  /** What it was asked so far, repetitions included: `A sip.example.com`. */
   readonly questions: string[] = [];
 
   private constructor(private readonly socket: Socket) {
@@ -58,12 +56,11 @@ export class DnsServer {
     return server;
   }
 
-  /** As `setServers` of node:dns wants it. */
   get address(): string {
     return `127.0.0.1:${this.socket.address().port}`;
   }
 
-  /** How often it was asked for that: `SRV _sip._udp.example.com`. */
+  /** How often a question was asked, such as `SRV _sip._udp.example.com`. */
   asked(question: string): number {
     return this.questions.filter((one) => one === question).length;
   }

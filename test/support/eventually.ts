@@ -1,9 +1,9 @@
 const POLL_MS = 15;
 
 /**
- * Asks again and again until the answer is one; for what tells nobody when it changes.
- * @param probe returns what was waited for, or undefined while it is not so
- * @throws when it is not so within `deadlineMs`, with the last thing that `describe` saw
+ * Polls, for state without an event to wait for.
+ * @param probe returns undefined until the condition holds
+ * @throws after `deadlineMs`, with what `describe` returns then
  */
 export async function eventually<T>(
   what: string,

@@ -8,34 +8,31 @@ import { type SpawnedProcess, spawnProcess } from './process.ts';
 
 export interface KamailioOptions {
   readonly realm: string;
-  /** User → password; letters, digits and `.-_` only, as they are written into a script. */
+  /** User → password. Only letters, digits and `.-_`, because they are written into a script. */
   readonly users: Readonly<Record<string, string>>;
-  /** Seconds; 60 unless given. It does not refuse less (423) but grants this. */
+  /** Seconds; default 60. A shorter request is granted this, not refused with 423. */
   readonly minExpires?: number;
-  /** Seconds; 600 unless given. */
   readonly maxExpires?: number;
 }
 
-/** A contact that is registered. */
 interface KamailioContact {
   readonly user: string;
-  /** The URI. */
   readonly contact: string;
   readonly callId: string;
   readonly cseq: number;
-  /** Seconds left. */
+  /** Remaining seconds. */
   readonly expires: number;
 }
 
-/** Kamailio as a registrar with MD5 digest authentication, on one free port of 127.0.0.1 for UDP and TCP. */
+/** Kamailio as a registrar with MD5 digest authentication, by UDP and TCP on one free port of 127.0.0.1. */
 export interface Kamailio {
   readonly host: string;
   readonly port: number;
   nextHop(transport?: 'udp' | 'tcp'): NextHop;
   contacts(): Promise<KamailioContact[]>;
-  /** Ends it; it forgets all contacts. */
+  /** Ends it; its contacts are lost. */
   stop(): Promise<void>;
-  /** Starts it again on the same port. */
+  /** Restarts it on the same port. */
   start(): Promise<void>;
 }
 
@@ -45,7 +42,6 @@ const STOP_DEADLINE_MS = 10_000;
 const ASK_DEADLINE_MS = 5000;
 const HARMLESS = /^[A-Za-z0-9._-]+$/;
 
-/** @throws when kamailio is not installed or does not start */
 export async function startKamailio(options: KamailioOptions): Promise<Kamailio> {
   const directory = temporaryDirectory('kamailio');
   const port = await freePort();
@@ -55,7 +51,7 @@ export async function startKamailio(options: KamailioOptions): Promise<Kamailio>
     const server = spawnProcess(Bun.which('kamailio') ?? '/usr/sbin/kamailio', [
       ...['-f', join(directory, 'kamailio.cfg')],
       ...['-P', join(directory, 'pid'), '-Y', directory],
-      // In the foreground, with its children; log to stderr; megabytes of shared and private memory.
+      // In the foreground with its children; log to stderr; megabytes of shared and private memory.
       ...['-DD', '-E', '-m', '16', '-M', '4'],
     ]);
     try {
@@ -64,7 +60,7 @@ export async function startKamailio(options: KamailioOptions): Promise<Kamailio>
       server.kill('SIGKILL');
       throw error;
     }
-    // Only the main process is ours to kill, and without it the others would stay.
+    // The children would outlive a main process that is killed.
     const forget = childrenOf(server.pid).map(killAtExit);
     void server.exited.then(() => forget.forEach((one) => void one()));
     return server;
@@ -163,7 +159,7 @@ async function ask(control: string, command: string): Promise<readonly string[]>
   }
 }
 
-/** `AoR: alice`, then for each of its contacts a group of lines, of which `Address` is the first. */
+/** Parses `AoR: alice`, then a group of lines per contact that starts with `Address`. */
 function readDump(lines: readonly string[]): KamailioContact[] {
   const contacts: { user: string; contact: string; callId: string; cseq: number; expires: number }[] = [];
   let user = '';

@@ -6,7 +6,6 @@ export interface LogLine {
   readonly message: string;
 }
 
-/** A logger that keeps its lines, for tests that look at them. */
 export class RecordingLogger implements Logger {
   readonly lines: LogLine[] = [];
   debug = (fields: object, message: string) => void this.lines.push({ level: 'debug', fields, message });

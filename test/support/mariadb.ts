@@ -15,7 +15,7 @@ const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;
 const DISCONNECT_DEADLINE_MS = 1000;
 const CONNECTIONS = 10;
-/** Small logs: writing the default 100 MB of them is most of what a new server does. */
+/** Small logs, because writing the default 100 MB takes most of a server's start. */
 const SIZES = ['--innodb-log-file-size=8M', '--aria-log-file-size=8M', '--innodb-buffer-pool-size=64M'];
 
 export interface Mariadb {
@@ -24,24 +24,24 @@ export interface Mariadb {
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  /** Whether the server was started by us; only then can it be paused, resumed, stopped and started. */
+  /** Whether we started the server: only then can it be paused, resumed, stopped and started. */
   readonly own: boolean;
   readonly pool: Pool;
-  /** Freezes the server: connections stay open and, once this has resolved, nothing is answered. */
+  /** Freezes the server: connections stay open, but nothing is answered once this has resolved. */
   pause(): Promise<void>;
   resume(): void;
-  /** Ends the server in good order; resolves when the process has ended. Its data stays. */
+  /** Ends the server cleanly and keeps its data. Resolves when the process has ended. */
   stop(): Promise<void>;
-  /** Starts it again on the same port; resolves when `pool` answers. */
+  /** Restarts it on the same port; resolves when `pool` answers. */
   start(): Promise<void>;
 }
 
 let shared: Promise<Mariadb> | undefined;
 
 /**
- * One MariaDB for all tests, with the tables of schema.sql in the database `jambones_test`. It is ended with the tests.
- * With MYSQL_ROOT_PASSWORD set, the MySQL server at 127.0.0.1:MYSQL_PORT (3306) is used in its place: the database is
- * made anew there, and dropped in the end.
+ * One MariaDB for all tests, with the tables of schema.sql in the database `jambones_test`. With MYSQL_ROOT_PASSWORD set,
+ * the MySQL server at 127.0.0.1:MYSQL_PORT (3306) is used instead: the database is created anew there and dropped at the
+ * end.
  */
 export function sharedMariadb(): Promise<Mariadb> {
   shared ??= open();
@@ -91,7 +91,7 @@ async function startServer(): Promise<Mariadb> {
   const data = join(directory, 'data');
   await install(data);
   const initFile = join(directory, 'init.sql');
-  // Every statement on a line of its own: the server reads it so. It runs at each start.
+  // Runs at each start. The server needs each statement on a line of its own.
   const initial = [
     `CREATE DATABASE IF NOT EXISTS ${DATABASE} CHARACTER SET utf8mb4;`,
     `CREATE USER IF NOT EXISTS '${USER}'@'${HOST}' IDENTIFIED BY '${PASSWORD}';`,
@@ -133,7 +133,7 @@ async function startServer(): Promise<Mariadb> {
   };
 }
 
-/** Running as root is refused unless asked for by name. */
+/** MariaDB refuses to run as root unless told to. */
 function asRoot(): string[] {
   return process.getuid?.() === 0 ? ['--user=root'] : [];
 }
@@ -188,7 +188,7 @@ function openPool(access: { host: string; port: number; user: string; password: 
   return createPool({ ...access, database: DATABASE, connectionLimit: CONNECTIONS });
 }
 
-/** After a restart each old connection fails once, then its place is taken by a new one. */
+/** After a restart each pooled connection fails once before it is replaced. */
 async function answer(pool: Pool): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {

@@ -2,7 +2,7 @@ import { openMysql } from '../../src/adapters/sql/mysql.ts';
 import { readConfig } from '../../src/config/index.ts';
 import { sharedMariadb } from './mariadb.ts';
 
-/** The tests' MariaDB through a pool as the sidecar opens it. Destroy `db` in the end. */
+/** Opens the shared MariaDB as the sidecar does. Destroy `db` at the end. */
 export async function openSharedMysql() {
   const server = await sharedMariadb();
   const { mysql } = readConfig({

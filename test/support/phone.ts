@@ -19,7 +19,7 @@ export interface Asked {
   readonly transport?: string;
 }
 
-/** A phone that talks to the register pipeline directly: what the SIP server would hand over, without one. */
+/** A phone that calls `register()` directly, without a SIP server. */
 export class Phone {
   cseq = 0;
   private uses = 0;
@@ -36,7 +36,6 @@ export class Phone {
     return `<sip:${this.user}@${this.source.address}:${this.source.port}>`;
   }
 
-  /** One REGISTER, as it is. */
   send(asked: Asked = {}): Promise<SipAnswer> {
     return register(this.rules, this.request(asked));
   }
@@ -60,14 +59,13 @@ export class Phone {
     return sipRequest('REGISTER', asked.uri ?? `sip:${this.realm}`, fields, { transport, address, port });
   }
 
-  /** A REGISTER that answers the challenge it gets, as phones do. */
+  /** Sends a REGISTER and, if it is challenged, another with credentials. */
   async register(asked: Asked = {}): Promise<SipAnswer> {
     const first = await this.send(asked);
     if (first.status !== 401) return first;
     return this.send({ ...asked, authorization: this.answer(first) });
   }
 
-  /** The Authorization header for a challenge. */
   answer(challenged: SipAnswer, changes: Record<string, string> & { password?: string } = {}): string {
     const header = challenged.headers?.['WWW-Authenticate'];
     const [challenge] = parseAuthHeader(String(Array.isArray(header) ? header[0] : header));
@@ -92,7 +90,6 @@ export class Phone {
   }
 }
 
-/** A header of an answer as one text. */
 export function headerOf(answer: SipAnswer, name: string): string | undefined {
   const value = answer.headers?.[name];
   return typeof value === 'string' ? value : value?.join(', ');

@@ -1,4 +1,4 @@
-/** Loaded before the first test file: what the tests started is stopped after the last one. */
+/** Loaded before the first test file. */
 import { afterAll } from 'bun:test';
 import { runCleanup } from './cleanup.ts';
 

@@ -3,9 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { killAtExit } from './cleanup.ts';
 import { within } from './deadline.ts';
 
-/** Lines kept of one process; later ones are still matched, but not kept. */
+/** Lines kept of one process; later ones are matched, but not kept. */
 const MAX_LINES = 200_000;
-/** How much of the output an error shows. */
 const TAIL_LINES = 30;
 const FREEZE_DEADLINE_MS = 5000;
 const FREEZE_POLL_MS = 1;
@@ -17,37 +16,26 @@ interface Exit {
 
 export interface SpawnedProcess {
   readonly pid: number;
-  /** Complete lines so far. */
   readonly stdout: readonly string[];
   readonly stderr: readonly string[];
-  /** Both, in the order in which they arrived. */
+  /** Both, in order of arrival. */
   readonly lines: readonly string[];
-  /**
-   * The first line of either stream that matches, earlier ones included, those before `lines[from]` left out.
-   * @throws when none does within `deadlineMs` milliseconds, or the process ends without one; both show the last lines
-   */
+  /** The first line that matches, from `lines[from]` on. @throws after `deadlineMs`, or when the process ends */
   line(pattern: RegExp, deadlineMs: number, from?: number): Promise<RegExpMatchArray>;
-  /** Resolves when it has ended and all its output was read. Never rejects. */
+  /** Resolves when it has ended and its output has been read. Never rejects. */
   readonly exited: Promise<Exit>;
-  /** Sends a signal, SIGTERM unless told otherwise; nothing happens when it has already ended. */
+  /** Sends a signal, SIGTERM by default; no effect after the end. */
   kill(signal?: NodeJS.Signals): void;
-  /**
-   * Sends SIGSTOP and resolves when every thread stands still; until then some may go on and answer. SIGCONT ends it.
-   * Linux only.
-   */
+  /** Sends SIGSTOP and resolves when every thread has stopped (Linux). SIGCONT resumes it. */
   freeze(): Promise<void>;
 }
 
 export interface SpawnOptions {
-  /** All that the process sees besides PATH and HOME. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
 
-/**
- * Starts a program in an environment of its own: of ours it inherits PATH and HOME only. It is killed when we end.
- * @throws when it cannot be started
- */
+/** Starts a program, which inherits only PATH and HOME and is killed when this process ends. */
 export function spawnProcess(command: string, args: readonly string[], options: SpawnOptions = {}): SpawnedProcess {
   const child = spawn(command, args, {
     env: { ...inherited(), ...options.env },
@@ -56,7 +44,6 @@ export function spawnProcess(command: string, args: readonly string[], options: 
   });
   const { pid } = child;
   const exit = Promise.withResolvers<Exit>();
-  // Without a listener it would be thrown a second time, out of reach.
   child.on('error', () => {});
   if (pid === undefined) throw new Error(`cannot start ${command}: is it installed?`);
   const forget = killAtExit(pid);
@@ -136,10 +123,10 @@ async function threadStates(pid: number): Promise<string[]> {
     threads.map(async (thread) => {
       try {
         const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-        // The name before it stands in parentheses and may hold any character.
+        // Preceded by the name, in parentheses, which may hold any character.
         return stat.charAt(stat.lastIndexOf(')') + 2);
       } catch {
-        return 'gone'; // a thread that ended meanwhile: look again
+        return 'gone'; // the thread has ended: look again
       }
     }),
   );

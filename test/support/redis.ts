@@ -8,33 +8,30 @@ const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 10_000;
 const STOP_DEADLINE_MS = 5000;
 const RECONNECT_MS = 20;
-/** Someone else may take the port between look and use. */
+/** Another process may take the free port first. */
 const START_ATTEMPTS = 3;
 
 export interface RedisServer {
   readonly host: string;
   readonly port: number;
-  /** Undefined when it asks for none. */
   readonly password: string | undefined;
-  /** Of the latest start. */
   readonly pid: number;
-  /** Connected, and connects again by itself; its commands wait while the server is away. */
+  /** Reconnects by itself; commands wait while the server is down. */
   readonly client: Redis;
-  /** Ends the server; what it held is gone. Resolves when the process has ended. */
+  /** Ends the server, which loses its data. Resolves when the process has ended. */
   stop(): Promise<void>;
-  /** Sends a signal; resolves when the process has ended, or with SIGSTOP when it stands still. SIGCONT resumes it. */
+  /** Sends a signal. Resolves when the process has ended, after SIGSTOP when it has stopped, after SIGCONT at once. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Starts it again, empty, on the same port; resolves when `client` has its PONG. */
+  /** Restarts it, empty, on the same port; resolves when `client` is connected. */
   start(): Promise<void>;
 }
 
 export interface RedisOptions {
   readonly password?: string;
-  /** Further arguments of redis-server. */
   readonly args?: readonly string[];
 }
 
-/** Starts a real redis-server on a free port of 127.0.0.1 that keeps nothing on disk. It is ended with the tests. */
+/** Starts a redis-server on a free port of 127.0.0.1, without persistence. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -47,7 +44,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 
 let shared: Promise<RedisServer> | undefined;
 
-/** One Redis for all tests that need no server of their own. Use keys that no other test uses. */
+/** One Redis for all tests that need no server of their own; use unique keys. */
 export function sharedRedis(): Promise<RedisServer> {
   shared ??= startRedis();
   return shared;
@@ -86,7 +83,7 @@ async function startOn(port: number, { password, args = [] }: RedisOptions): Pro
     if (signal === 'SIGSTOP') return server.freeze();
     server.kill(signal);
     if (signal === 'SIGCONT') return;
-    // A stopped process takes no notice of a signal until it goes on.
+    // A stopped process handles signals only after SIGCONT.
     server.kill('SIGCONT');
     await within(server.exited, STOP_DEADLINE_MS, `end of Redis after ${signal}`);
   };

@@ -4,18 +4,16 @@ import { sharedMariadb } from './mariadb.ts';
 
 export interface AccountSeed {
   readonly realm: string;
-  /** true unless given, as for every `isActive`. */
+  /** Default true. */
   readonly isActive?: boolean;
   readonly webhook?: {
     readonly url: string;
-    /** POST unless given. */
     readonly method?: 'GET' | 'POST';
     readonly username?: string;
     readonly password?: string;
   };
-  /** Signs the webhook's requests. */
   readonly webhookSecret?: string;
-  /** The column's default, 5, unless given. */
+  /** Default 5, from the schema. */
   readonly deviceToCallRatio?: number;
   readonly serviceProviderSid?: string;
 }
@@ -51,12 +49,10 @@ export interface ClientSeed {
   readonly accountSid: string;
   readonly username: string;
   readonly password: string;
-  /** The ENCRYPTION_SECRET under which the password is kept. */
   readonly secret: string;
-  /** As with LEGACY_CRYPTO. */
   readonly legacy?: boolean;
   readonly isActive?: boolean;
-  /** All three true unless given. */
+  /** Default true, as the next two. */
   readonly allowDirectAppCalling?: boolean;
   readonly allowDirectQueueCalling?: boolean;
   readonly allowDirectUserCalling?: boolean;
@@ -81,10 +77,9 @@ export async function insertClient(seed: ClientSeed): Promise<string> {
 export interface SubscriptionSeed {
   readonly accountSid: string;
   readonly voiceCallSessions: number;
-  /** Devices beyond those that come with the calls; no such product unless given. */
+  /** Devices in addition to those that come with the calls. */
   readonly devices?: number;
   readonly pending?: boolean;
-  /** No end unless given. */
   readonly endDate?: Date;
 }
 
@@ -98,7 +93,7 @@ export async function insertSubscription(seed: SubscriptionSeed): Promise<string
     pending: Number(seed.pending ?? false),
   });
   if (seed.endDate) {
-    // By the server's clock: its time zone need not be ours.
+    // By the server's clock, whose time zone may differ.
     const seconds = Math.round((seed.endDate.getTime() - Date.now()) / 1000);
     await pool.query(
       `UPDATE account_subscriptions SET effective_end_date = DATE_ADD(NOW(), INTERVAL ? SECOND)
@@ -129,7 +124,7 @@ async function insert(table: string, row: Record<string, string | number | null>
   await pool.query('INSERT INTO ?? SET ?', [table, row]);
 }
 
-/** Written apart from the sidecar's own code on purpose: were they one, no test would see it change. */
+/** Not shared with the sidecar's code, so that a test fails when that changes. */
 function encrypt(password: string, secret: string, legacy: boolean): string {
   const key = Buffer.from(createHash('sha256').update(secret).digest('base64').substring(0, 32), 'ascii');
   const iv = randomBytes(16);

@@ -12,24 +12,23 @@ export interface User {
 
 export interface Answer {
   readonly status: number;
-  /** The first header line of that name. */
   header(name: string): string | undefined;
   readonly text: string;
 }
 
 export interface Asked {
-  /** null: no Contact. */
+  /** null: no Contact header. */
   readonly contact?: string | null;
   readonly expires?: number;
 }
 
 const ANSWER_DEADLINE_MS = 8000;
 
-/** A phone on a UDP socket of its own, for tests that look at answers more closely than SIPp does. */
+/** A phone on its own UDP socket. */
 export class SipPhone {
   #cseq = 0;
   readonly #callId = crypto.randomUUID();
-  /** The digest response last sent: what must never be seen in a log. */
+  /** The last digest response sent, which must not appear in a log. */
   lastResponse = '';
 
   private constructor(
@@ -49,14 +48,13 @@ export class SipPhone {
     return `sip:${this.who.user}@127.0.0.1:${this.socket.address().port}`;
   }
 
-  /** A REGISTER, and the credentials if it is challenged. */
+  /** Sends a REGISTER and, if it is challenged, another with credentials. */
   async register(asked: Asked = {}): Promise<Answer> {
     const first = await this.send(asked);
     const challenge = first.status === 401 ? first.header('WWW-Authenticate') : undefined;
     return challenge === undefined ? first : this.send(asked, this.#credentials(challenge));
   }
 
-  /** One REGISTER as it is. */
   async send({ contact = `<${this.contact}>`, expires = 600 }: Asked, authorization?: string): Promise<Answer> {
     const { user, realm } = this.who;
     const lines = [
@@ -91,7 +89,7 @@ export class SipPhone {
   }
 }
 
-/** One registration by a phone that is gone afterwards. */
+/** Registers from a new phone, which is closed afterwards. */
 export async function registerOnce(server: { host: string; port: number }, who: User, asked?: Asked): Promise<Answer> {
   const phone = await SipPhone.open(server, who);
   try {

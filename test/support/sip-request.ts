@@ -2,7 +2,7 @@ import { readHead } from '../../src/sip/head.ts';
 import type { SipRequest, Source } from '../../src/sip/message.ts';
 import { interpretHead } from '../../src/sip/parse-message.ts';
 
-/** A request as a SIP server hands it to a handler; mandatory headers that are not given are filled in. */
+/** A request as handlers get it; missing mandatory headers are added. */
 export function sipRequest(
   method: string,
   uri: string,

@@ -7,45 +7,34 @@ import { freePort } from './net.ts';
 import { spawnProcess } from './process.ts';
 
 const SCENARIOS = join(import.meta.dir, '../scenarios');
-/** SIPp counts its own time in whole seconds and ends in its own time; after this it is killed, milliseconds. */
+/** Beyond SIPp's own timeout, which is in whole seconds. */
 const KILL_AFTER_MS = 3000;
 
 export interface SippOptions {
   /** A file of test/scenarios, without `.xml`. */
   readonly scenario: string;
   readonly target: { readonly host: string; readonly port: number };
-  /** One UDP socket, or one TCP connection, for all calls. */
   readonly transport: 'u1' | 't1';
-  /** For scenarios that authenticate. */
   readonly user?: string;
   readonly password?: string;
   readonly realm?: string;
-  /** 127.0.0.1 unless given. */
   readonly localIp?: string;
-  /** A free one unless given. */
   readonly localPort?: number;
-  /**
-   * How often the scenario is run, one after another; 1 unless given. All are the same user at the same address: more
-   * than one needs a scenario that leaves no binding, or its second REGISTER is a refresh that nobody challenges.
-   */
+  /** Runs of the scenario, in turn. All have the same user and address, so a binding that is left makes a refresh. */
   readonly calls?: number;
-  /** Further keywords: `{name: value}` replaces `[name]` in the scenario. */
+  /** `{name: value}` replaces `[name]` in the scenario. */
   readonly keys?: Readonly<Record<string, string>>;
   readonly deadlineMs: number;
 }
 
 export interface SippResult {
-  /** 0: every call went as the scenario says. */
+  /** 0: every call followed the scenario. */
   readonly code: number | null;
   readonly stdout: string;
-  /** What SIPp found wrong, messages included; empty when all went well. */
+  /** With the messages in question; '' after code 0. */
   readonly errors: string;
 }
 
-/**
- * Plays a scenario against a SIP server and resolves when SIPp has ended, well or not: look at `code`.
- * @throws when SIPp cannot be started, or does not end
- */
 export async function runSipp(options: SippOptions): Promise<SippResult> {
   const { scenario, target, transport, localIp = '127.0.0.1', calls = 1, keys = {}, deadlineMs } = options;
   const { realm = 'none', localPort = await freePort() } = options;
@@ -60,7 +49,7 @@ export async function runSipp(options: SippOptions): Promise<SippResult> {
         ...['-sf', join(SCENARIOS, `${scenario}.xml`), '-inf', users],
         ...['-t', transport, '-i', localIp, '-ci', localIp, '-p', String(localPort)],
         ...['-m', String(calls), '-l', '1', '-nostdin'],
-        // Without it the uri of the credentials would be the address the request is sent to.
+        // By default, the uri of the credentials is the address that the request is sent to.
         ...['-auth_uri', realm],
         ...['-timeout', `${Math.ceil(deadlineMs / 1000)}s`, '-timeout_error'],
         ...['-trace_err', '-error_file', errorFile],
@@ -72,7 +61,7 @@ export async function runSipp(options: SippOptions): Promise<SippResult> {
     try {
       const { code } = await within(sipp.exited, deadlineMs + KILL_AFTER_MS, `end of sipp (${scenario})`);
       const errors = existsSync(errorFile) ? await readFile(errorFile, 'utf8') : '';
-      // What is wrong with the scenario or the arguments it says on stderr instead.
+      // Errors in the scenario or the arguments go to stderr.
       return { code, stdout: sipp.stdout.join('\n'), errors: errors || (code === 0 ? '' : sipp.stderr.join('\n')) };
     } finally {
       sipp.kill('SIGKILL');

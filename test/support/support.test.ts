@@ -63,7 +63,7 @@ describe('Redis', () => {
     const { client, port, pid } = server;
     expect(await client.set('key', 'value')).toBe('OK');
     const stranger = client.duplicate({ password: 'wrong', retryStrategy: null });
-    stranger.on('error', () => {}); // it is the command's rejection that is looked at
+    stranger.on('error', () => {});
     await expect(stranger.get('key')).rejects.toThrow();
     await server.stop();
     await expect(waitForPort('127.0.0.1', port, 50)).rejects.toThrow();

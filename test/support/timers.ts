@@ -6,13 +6,13 @@ interface Entry {
   callback: (() => void) | undefined;
 }
 
-/** Timers whose time stands still until a test moves it. Those due are called in the order of their times. */
+/** Timers that only `advance` moves. Due timers are called in the order of their times. */
 export class ManualTimers implements Timers {
   /** A binary heap by time, then by age. */
   readonly #heap: Entry[] = [];
   #elapsed = 0;
   #made = 0;
-  /** Moves the wall clock against the monotonic one, milliseconds. */
+  /** Difference between the wall clock and the monotonic clock, milliseconds. */
   skew = 0;
 
   constructor(private readonly epoch = Date.UTC(2026, 0, 1)) {}
@@ -25,12 +25,11 @@ export class ManualTimers implements Timers {
     return this.#elapsed;
   }
 
-  /** How many are waiting. */
   get pending(): number {
     return this.#heap.filter((entry) => entry.callback).length;
   }
 
-  /** Milliseconds until the first of them, undefined when there is none. */
+  /** Milliseconds until the next timer. */
   get next(): number | undefined {
     while (this.#heap[0] && !this.#heap[0].callback) this.#take();
     return this.#heap[0] && this.#heap[0].at - this.#elapsed;
@@ -47,14 +46,13 @@ export class ManualTimers implements Timers {
     };
   }
 
-  /** Lets so many milliseconds pass. */
   advance(ms: number): void {
     const end = this.#elapsed + ms;
     while ((this.next ?? Number.POSITIVE_INFINITY) <= end - this.#elapsed) this.#fire();
     this.#elapsed = end;
   }
 
-  /** Lets so many milliseconds pass, and at each moment at which a timer is due everything that promises do then. */
+  /** Advances, and settles promises after each moment at which timers are due. */
   async advanceAsync(ms: number): Promise<void> {
     const end = this.#elapsed + ms;
     await settle();
@@ -108,7 +106,7 @@ export class ManualTimers implements Timers {
   }
 }
 
-/** Resolves when all that promises alone can bring about has happened. */
+/** Resolves when the queue of microtasks is empty. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -4,43 +4,37 @@ import type { OutboundRequest } from '../../ports/sip-server.ts';
 import type { SipResponse } from '../../sip/message.ts';
 import { type Answered, readSent, writeRequest } from './requests.ts';
 
-/** Ten thousand registrations and as many pings at one time; a kilobyte each. */
+/** 10 000 registrations and as many pings at a time, some 1 KB each. */
 const MAX_OPEN = 20_000;
 
-interface Open {
+interface OpenRequest {
   readonly resolve: (response: SipResponse) => void;
   readonly reject: (error: Unavailable) => void;
-  /** Once the server has told. */
   transactionId?: string;
 }
 
 /**
- * Our requests that have no final response yet. The server acknowledges each message with the id of a transaction, by
- * which it then names the responses.
+ * Our requests without a final response. The server acknowledges each with a transaction id, which its responses carry.
  */
 export class OpenRequests {
-  /** By the id of the message, until the server has acknowledged it. */
-  readonly #unacknowledged = new Map<string, Open>();
-  readonly #byTransaction = new Map<string, Open>();
-  /**
-   * Final responses of transactions that nobody knows, while there are unacknowledged requests that they may belong to.
-   * drachtio-server acknowledges first, but nothing in its protocol says that it must.
-   */
+  readonly #unacknowledged = new Map<string, OpenRequest>();
+  readonly #byTransaction = new Map<string, OpenRequest>();
+  /** Responses that arrived before the acknowledgement of their request; the protocol does not rule that out. */
   readonly #early = new Map<string, SipResponse>();
 
-  /** @param write sends a text; returns the id of the message, undefined when there is no connection */
+  /** @param write sends a message; returns its id, or undefined without a connection */
   constructor(
     private readonly write: (text: string) => string | undefined,
     private readonly timers: Timers = systemTimers,
   ) {}
 
-  /** See SipClient.request. What cannot be sent at all, such as a line break in a value, is Unavailable too. */
+  /** See SipClient.request. @throws Unavailable also for a request that cannot be composed */
   async send(request: OutboundRequest, deadlineMs: number): Promise<SipResponse> {
     if (this.#unacknowledged.size + this.#byTransaction.size >= MAX_OPEN) throw failure('too many requests are open');
     const messageId = this.write(textOf(request));
     if (messageId === undefined) throw failure('not connected');
     const { promise, resolve, reject } = Promise.withResolvers<SipResponse>();
-    const open: Open = { resolve, reject };
+    const open: OpenRequest = { resolve, reject };
     this.#unacknowledged.set(messageId, open);
     const timer = this.timers.after(deadlineMs, () => {
       this.#forget(messageId, open.transactionId);
@@ -53,7 +47,7 @@ export class OpenRequests {
     }
   }
 
-  /** Takes what acknowledges a message. @returns false when the message was none of these requests */
+  /** @returns false when the message is none of these requests */
   acknowledged(messageId: string, acknowledgement: string): boolean {
     const open = this.#unacknowledged.get(messageId);
     if (!open) return false;
@@ -69,7 +63,7 @@ export class OpenRequests {
     return true;
   }
 
-  /** Takes a response; what is provisional, or answers nothing that is open, is thrown away. */
+  /** Ignores provisional responses, and those to no open request. */
   answered({ transactionId, response }: Answered): void {
     if (response.status < 200) return;
     const open = this.#byTransaction.get(transactionId);
@@ -79,7 +73,6 @@ export class OpenRequests {
     } else if (this.#unacknowledged.size > 0 && this.#early.size < MAX_OPEN) this.#early.set(transactionId, response);
   }
 
-  /** The connection is gone: the server will not tell anybody how these ended. */
   lost(): void {
     const open = [...this.#unacknowledged.values(), ...this.#byTransaction.values()];
     this.#unacknowledged.clear();

@@ -4,23 +4,18 @@ import { headerLine, MalformedMessage, type SipRequest } from '../../sip/message
 import { interpretHead } from '../../sip/parse-message.ts';
 import { reasonPhrase } from '../../sip/reason-phrases.ts';
 
-/** A request that came in a frame, or why it is none, and the transaction that its answer must name. */
 export type Inbound = { readonly transactionId: string } & (
   | { readonly request: SipRequest }
   | { readonly malformed: MalformedMessage }
 );
 
-/** drachtio-server never reads on after a frame over 12 228 bytes; ours stay below with room for its leader. */
+/** drachtio-server stops reading after a frame over 12 228 bytes; this leaves room for the frame's first line. */
 export const MAX_TEXT_BYTES = 12_000;
 
-/** Ids are UUIDs. */
 const ID_LENGTH = 36;
 const RESPONSE = '|response|';
 
-/**
- * Reads `<id>|response|<id of what it answers>|OK…`, which follows everything that is sent to the server.
- * @returns undefined for any other kind of message
- */
+/** Parses `<id>|response|<id of our message>|OK…`. @returns undefined for any other message */
 export function readAcknowledgement(message: string): { messageId: string; ok: boolean } | undefined {
   if (!message.startsWith(RESPONSE, ID_LENGTH)) return undefined;
   const start = ID_LENGTH + RESPONSE.length;
@@ -29,9 +24,9 @@ export function readAcknowledgement(message: string): { messageId: string; ok: b
 }
 
 /**
- * Reads a frame's payload: `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>|<dialog>|<local ip>|<local
- * port>|` and the SIP message after CRLF.
- * @returns undefined for any other kind of message, a SIP response among them
+ * Parses `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>|<dialog>|<local ip>|<local port>|`, CRLF and
+ * a SIP request.
+ * @returns undefined for any other message
  */
 export function readInbound(message: string): Inbound | undefined {
   const end = message.indexOf('\r\n');
@@ -41,7 +36,7 @@ export function readInbound(message: string): Inbound | undefined {
   const head = readHead(headOf(message, end + 2));
   if (head.startLine.startsWith('SIP/')) return undefined;
   try {
-    // drachtio has judged the lines of the head; what they mean is read as everywhere.
+    // drachtio has accepted the header lines: a fault in them is not ours to refuse.
     const { message: request } = interpretHead({ ...head, fault: undefined });
     if (request.kind !== 'request') return undefined;
     return { transactionId, request: { ...request, source: { transport, address, port: Number(port) } } };
@@ -51,15 +46,15 @@ export function readInbound(message: string): Inbound | undefined {
   }
 }
 
-/** The text of a frame's SIP message from its start line to its last header line. */
+/** A SIP message from its start line to its last header line. @param start of its start line */
 export function headOf(message: string, start: number): string {
   const blank = message.indexOf('\r\n\r\n', start);
   return blank < 0 ? message.slice(start) : message.slice(start, blank + 2);
 }
 
 /**
- * The text that answers a request. Via, From, To, Call-ID and CSeq are the server's to fill in.
- * @throws Error when it has a line break inside a value or is longer than drachtio can take
+ * Composes the response to a request; drachtio adds Via, From, To, Call-ID and CSeq.
+ * @throws Error when a value has a line break, or the message is too long for drachtio
  */
 export function writeAnswer(
   transactionId: string,

@@ -5,23 +5,20 @@ import { joinHostPort } from '../../sip/ip.ts';
 import { headerLine, NO_BODY, type SipResponse } from '../../sip/message.ts';
 import { headOf, MAX_TEXT_BYTES } from './messages.ts';
 
-/** A response as it came in a frame. */
 export interface Answered {
   readonly transactionId: string;
   readonly response: SipResponse;
 }
 
-/** What the server says of a request that it was given. */
 export type Sent = { readonly ok: true; readonly transactionId: string } | { readonly ok: false; readonly why: string };
 
-/** As RFC 3261 25.1 has it: no spaces, no control characters, none of the characters that end a URI. */
+/** RFC 3261 25.1: no spaces, no control characters, no characters that end a URI. */
 const REQUEST_URI = /^sips?:[^\s<>"\p{Cc}]+$/u;
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/;
 
 /**
- * The text that has a request sent: `sip|||<route>` and the request after CRLF.
- * @throws Error when a part would not be what it is meant to be (a line break in a value, a next hop that is no
- * address), or the text is longer than drachtio can take
+ * Composes `sip|||<route>`, CRLF and a SIP request.
+ * @throws Error when a value has a line break, the next hop is not an address, or the message is too long for drachtio
  */
 export function writeRequest({ method, uri, nextHop, headers }: OutboundRequest): string {
   const { address, port, transport } = nextHop;
@@ -37,8 +34,8 @@ export function writeRequest({ method, uri, nextHop, headers }: OutboundRequest)
 }
 
 /**
- * Reads what acknowledges a request: `<id>|response|<id of the request's message>|OK|application|<bytes>|<proto>|<ip>|
- * <port>|<time>|<transaction>|…`, or `…|NOK|<reason>`.
+ * Parses `<id>|response|<id of our message>|OK|application|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>|…`, or
+ * `…|NOK|<reason>`.
  */
 export function readSent(acknowledgement: string): Sent {
   const end = acknowledgement.indexOf('\r\n');
@@ -49,9 +46,9 @@ export function readSent(acknowledgement: string): Sent {
 }
 
 /**
- * Reads a frame's payload: `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>||` and the SIP response
- * after CRLF; 0 bytes from nobody are a response that the server made itself.
- * @returns undefined for any other kind of message, a SIP request among them
+ * Parses `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>||`, CRLF and a SIP response. A response that
+ * the server made itself has 0 bytes and no address.
+ * @returns undefined for any other message
  */
 export function readResponse(message: string): Answered | undefined {
   const end = message.indexOf('\r\n');

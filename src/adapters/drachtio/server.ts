@@ -19,28 +19,26 @@ export interface DrachtioOptions {
   readonly timers?: Timers;
 }
 
-/** drachtio-srf multiplies its delay by 1.7 without end unless it is told where to; with a wrong secret we start here. */
+/** drachtio-srf grows its delay by 1.7 without limit by default. */
 const MAX_RECONNECT_DELAY_MS = 5000;
 const CLOSE_TIMEOUT_MS = 1000;
 
-/** A drachtio server, over its control protocol. */
+/** A drachtio server, over its control protocol. drachtio-srf keeps the connection; we read and write the messages. */
 export class DrachtioServer implements SipServer {
   readonly #srf: SrfApp = createSrf();
-  /** drachtio does not report when connections end. */
   readonly connections = undefined;
   readonly #handlers = new Map<string, SipHandler>();
   #hostports: Hostports | undefined;
   #privateAddress = '';
-  /** Answers whose sending drachtio has not confirmed; none outlives the connection. */
+  /** Ids of responses whose sending drachtio has not confirmed. */
   readonly #unacknowledged = new Set<string>();
   readonly #timers: Timers;
   readonly #requests: OpenRequests;
   readonly #onConnected: (() => void)[] = [];
-  /** The connection, as long as the server has accepted us on it. */
+  /** Set while the server has accepted us. */
   #socket: Socket | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
-  /** {@link connect} was called. */
   #connecting = false;
   #stopping = false;
 
@@ -51,7 +49,7 @@ export class DrachtioServer implements SipServer {
 
   handle(method: string, handler: SipHandler): void {
     this.#handlers.set(method, handler);
-    // The name is for routing only: requests are taken out of the stream before drachtio-srf sees them.
+    // Only routes the method to us: #receive takes the requests before drachtio-srf sees them.
     this.#srf.use(method.toLowerCase(), () => {});
   }
 
@@ -59,7 +57,6 @@ export class DrachtioServer implements SipServer {
     return this.#hostports?.external ?? '';
   }
 
-  /** Whether the server has accepted us and the connection stands. */
   get connected(): boolean {
     return !this.#stopping && this.#socket?.writable === true;
   }
@@ -120,7 +117,7 @@ export class DrachtioServer implements SipServer {
     }
     client.wp.closing = true;
     clearTimeout(client.wp.reconnectVars.retryTimer ?? undefined);
-    await Promise.all([...client.mapServer.keys()].map((socket) => closed(socket, this.#timers)));
+    await Promise.all([...client.mapServer.keys()].map((socket) => close(socket, this.#timers)));
   }
 
   #learn(reported: Hostports): void {
@@ -180,14 +177,14 @@ export class DrachtioServer implements SipServer {
     if (--this.#inFlight === 0) this.#onIdle?.();
   }
 
-  /** The server itself answers the transactions of a connection that is gone. */
+  /** Once the connection is lost, the server itself answers its transactions. */
   #respond(socket: Socket, text: string): void {
     if (socket.writable) this.#unacknowledged.add(this.#srf.client.wp.send(socket, text));
   }
 }
 
-/** Ends a connection; resolves when what was written is out and the other end has closed too, or after a second. */
-function closed(socket: Socket, timers: Timers): Promise<void> {
+/** Sends what is left, then waits up to {@link CLOSE_TIMEOUT_MS} for the server to close too. */
+function close(socket: Socket, timers: Timers): Promise<void> {
   return new Promise((resolve) => {
     if (socket.destroyed) return resolve();
     const timer = timers.after(CLOSE_TIMEOUT_MS, () => socket.destroy());

@@ -2,19 +2,16 @@ import type { Socket } from 'node:net';
 import Srf from 'drachtio-srf';
 import WireProtocolClass from 'drachtio-srf/lib/wire-protocol.js';
 
-/**
- * The few things of drachtio-srf that we use, typed: its own declarations are mostly `any`. It keeps the connection to
- * the server: connecting, authenticating, routing, reconnecting. Messages we read and write ourselves, see messages.ts and requests.ts.
- */
+/** The parts of drachtio-srf that we use, typed: its own declarations are mostly `any`. */
 export interface SrfApp {
-  /** Emits in the same tick, unlike Srf itself. */
+  /** Emits in the same tick, unlike Srf. */
   on(
     event: 'connect',
     listener: (error: Error | null, hostports: string, version: string, local: string) => void,
   ): void;
   on(event: 'error', listener: (error: Error) => void): void;
   on(event: 'close', listener: () => void): void;
-  /** Has the server send us requests of a method, given in lower case. */
+  /** Asks the server for requests of a method, in lower case. */
   use(method: string, handler: () => void): void;
   connect(options: {
     readonly host: string;
@@ -23,10 +20,8 @@ export interface SrfApp {
     readonly reconnect: { readonly retryMaxDelay: number };
   }): void;
   readonly client: {
-    /** The connections that were made; at most one. */
     readonly mapServer: ReadonlyMap<Socket, unknown>;
     removeRoute(method: string): void;
-    /** There once `connect` was called. */
     readonly wp: WireProtocol;
   };
 }
@@ -37,39 +32,38 @@ export interface WireProtocol {
   listeners(event: 'msg'): ((socket: Socket, message: string) => void)[];
   removeAllListeners(event: 'msg'): void;
   on(event: 'msg', listener: (socket: Socket, message: string) => void): void;
-  /** Sends a frame: an id of its own making, `|`, and this text. */
+  /** Sends a frame: a new id, `|`, and the text. @returns the id */
   send(socket: Socket, text: string): string;
 }
 
 export function createSrf(): SrfApp {
   const srf = new Srf();
-  // Srf emits what its app emits once more; without a listener an error would end the process.
+  // Srf repeats the events of its app; an error without a listener would end the process.
   srf.on('error', () => {});
   return (srf as unknown as { readonly app: SrfApp }).app;
 }
 
 /**
- * Has a function see every message first; those that it does not want go on to drachtio-srf. Whatever either throws
- * closes the connection, which drachtio-srf then makes anew.
- * @param wants returns whether it took the message
+ * Passes every message to `take` first, and to drachtio-srf those for which it returns false. When either throws, the
+ * connection is closed and drachtio-srf reconnects.
  */
 export function interceptMessages(
   wp: WireProtocol,
-  wants: (socket: Socket, message: string) => boolean,
+  take: (socket: Socket, message: string) => boolean,
   onBadMessage: (error: unknown) => void,
 ): void {
   const [original] = wp.listeners('msg');
   wp.removeAllListeners('msg');
   wp.on('msg', (socket, message) => {
-    if (!wants(socket, message)) original?.(socket, message);
+    if (!take(socket, message)) original?.(socket, message);
   });
   complain = onBadMessage;
 }
 
 let complain: (error: unknown) => void = () => {};
 
-// drachtio-srf throws out of its socket's data handler when a frame makes no sense, and binds that handler while it
-// connects: the prototype, before any connection, is the one place where this can be caught.
+// On a malformed frame drachtio-srf throws from its socket's data handler, which it binds while it connects: only the
+// prototype, before any connection, allows us to catch that.
 const prototype = WireProtocolClass.prototype as { _onData(socket: Socket, data: Buffer): void };
 const onData = prototype._onData;
 prototype._onData = function (socket, data) {

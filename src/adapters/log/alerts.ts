@@ -3,10 +3,10 @@ import { OncePer } from '../../lib/once-per.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Alert, Alerts } from '../../ports/alerts.ts';
 
-/** Minimum interval between equal alerts of one account, ms: phones try again every few seconds. */
+/** Minimum interval between equal alerts of one account, ms: phones retry every few seconds. */
 const REPEAT_MS = 60_000;
 
-/** Alerts as warnings in the log. */
+/** Writes alerts to the log as warnings. */
 export class LogAlerts implements Alerts {
   readonly #due: OncePer;
 

@@ -3,21 +3,18 @@ import { newId } from '../../../src/edge/tokens.ts';
 import type { Wire } from '../../../src/sip/message.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 
-/** What an authenticated app may ask of the server. */
 export interface AppHandlers {
   readonly secret: string;
-  /** What an app hears when it has authenticated: hostports, version, local hostports. */
+  /** The reply to a successful authentication: hostports, version, local hostports. */
   welcome(): string;
-  /** An answer to a request that the app was given. */
   appResponse(app: App, messageId: string, transactionId: string, text: string): void;
-  /** A new request; `route` is where to send it, '' for where its Request-URI points. */
+  /** A new request; `route` '' sends it to its Request-URI. */
   appRequest(app: App, messageId: string, route: string, text: string): void;
   appLeft(app: App): void;
 }
 
-/** One connection of drachtio-srf, seen from the server. */
+/** The server's end of an app's connection. */
 export class App {
-  /** The methods whose requests it gets, in upper case. */
   readonly routes = new Set<string>();
   #authenticated = false;
 
@@ -31,17 +28,15 @@ export class App {
     socket.on('data', (chunk) => {
       if (socket.writable && !reader.push(chunk as Buffer)) socket.end();
     });
-    // 'close' always follows.
-    socket.on('error', () => {});
+    socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => handlers.appLeft(this));
   }
 
-  /** Sends a frame: its first line, and the SIP message after it if there is one. */
   send(leader: string, message: Wire = ''): void {
     if (this.socket.writable) this.socket.write(encodeFrame(leader, message));
   }
 
-  /** Answers the app's message: `OK`, `OK|…` or `NOK|…`. */
+  /** Acknowledges a message: `OK`, `OK|…` or `NOK|…`. */
   reply(messageId: string, result: string, message?: Wire): void {
     this.send(`${newId()}|response|${messageId}|${result}`, message);
   }

@@ -1,6 +1,5 @@
 import type { Wire } from '../../../src/sip/message.ts';
 
-/** Bytes of the longest frame that is read. */
 export const MAX_FRAME_BYTES = 65_536;
 
 const HASH = 0x23;
@@ -8,7 +7,7 @@ const ZERO = 0x30;
 const MAX_DIGITS = String(MAX_FRAME_BYTES).length;
 const NOTHING = Buffer.alloc(0);
 
-/** `<bytes>#<payload>`, the length in bytes of UTF-8; the payload is a first line and perhaps a message. */
+/** `<bytes>#<payload>`: the length is in bytes of UTF-8, the payload a first line and an optional message. */
 export function encodeFrame(leader: string, message: Wire): Wire {
   if (typeof message === 'string') {
     const payload = leader + message;
@@ -18,13 +17,12 @@ export function encodeFrame(leader: string, message: Wire): Wire {
   return Buffer.concat([Buffer.from(`${bytes.length + message.length}#`), bytes, message]);
 }
 
-/** Finds the frames in a stream, however it is cut. */
 export class FrameReader {
   #rest = NOTHING;
 
   constructor(private readonly frame: (payload: string) => void) {}
 
-  /** False: what came is no frame, or too long a one, and the stream has no meaning from here on. */
+  /** @returns false for an invalid or too long frame, after which the stream cannot be read */
   push(chunk: Buffer): boolean {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let at = 0;
@@ -43,7 +41,7 @@ export class FrameReader {
   }
 }
 
-/** The decimal number of that many digits; undefined when it is none, or over the bound. */
+/** The frame length in `digits` digits; undefined when it is invalid or too large. */
 function lengthAt(bytes: Buffer, at: number, digits: number): number | undefined {
   if (digits < 1 || digits > MAX_DIGITS) return undefined;
   let length = 0;

@@ -17,14 +17,13 @@ import { parseUri, type SipUri } from '../../../src/sip/uri.ts';
 import { App, type AppHandlers } from './app.ts';
 import { requestLeader, requestSent, responseLeader, responseSent, serialise } from './messages.ts';
 
-/** drachtio-srf reads the version of the server it talks to, and pings those from v0.8.2 on. */
+/** drachtio-srf pings servers from v0.8.2 on. */
 const VERSION = 'v0.9.10-test';
 const METHODS = ['REGISTER', 'OPTIONS'];
 const UNAVAILABLE = { status: 503 };
 
 export interface DrachtioOptions extends LayerOptions {
   readonly secret: string;
-  /** A free one unless given. */
   readonly controlPort?: number;
 }
 
@@ -34,15 +33,14 @@ interface Pending {
 }
 
 /**
- * A drachtio server for tests: the transactions and transports of the edge, with drachtio's control protocol in front
- * of them instead of our handlers. Recorded transcripts of a real drachtio-server hold it true.
+ * A drachtio server for tests: the edge's transaction layer, with drachtio's control protocol in front of it. Recorded
+ * transcripts of a real drachtio-server check it.
  */
 export class DrachtioDouble implements TransactionUser, AppHandlers {
   readonly layer: TransactionLayer;
   readonly secret: string;
-  /** In the order of their turns. */
+  /** The next one to get a request first. */
   readonly #apps: App[] = [];
-  /** By transaction id. */
   readonly #pending = new Map<string, Pending>();
   readonly #server: Server;
   #controlPort = 0;
@@ -59,7 +57,6 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
     this.#server = createServer({ noDelay: true }, (socket) => this.#apps.push(new App(socket, this)));
   }
 
-  /** Where apps connect, on 127.0.0.1. */
   get controlPort(): number {
     return this.#controlPort;
   }
@@ -68,7 +65,6 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
     return `${this.layer.hostports}|${VERSION}|${this.layer.localHostports}`;
   }
 
-  /** Disconnects every app and closes every socket. */
   async stop(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const app of this.#apps.splice(0)) app.destroy();
@@ -108,7 +104,6 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
     return false;
   }
 
-  /** Apps that ask for the same method take turns. */
   #next(method: string): App | undefined {
     const index = this.#apps.findIndex((app) => app.routes.has(method));
     const [app] = index < 0 ? [] : this.#apps.splice(index, 1);
@@ -155,7 +150,7 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
       const prepared = this.layer.prepare(readRequest(text, route));
       const { transport, address, port, wire } = prepared;
       const id = newId();
-      // Of a datagram drachtio names the source, of a connection the far end.
+      // Over UDP drachtio names the local address, over a connection the peer's.
       const end = transport.reliable
         ? { protocol: transport.baseProtocol, address, port }
         : localEnd(transport, address);
@@ -180,7 +175,7 @@ export class DrachtioDouble implements TransactionUser, AppHandlers {
   }
 }
 
-/** Reads the text of an app's request. @throws NotSent in drachtio's words */
+/** Parses an app's request. @throws NotSent with drachtio's reason */
 function readRequest(text: string, route: string): OutboundRequest {
   const { startLine, headers, fault } = readHead(text);
   const [, method, uri] = /^(\S+) (\S+) SIP\/2\.0$/.exec(startLine) ?? [];
@@ -195,7 +190,7 @@ function readRequest(text: string, route: string): OutboundRequest {
   const transport = (['udp', 'tcp', 'tls'] as const).find((t) => t === named.toLowerCase());
   if (!transport) throw new NotSent('requested protocol/transport not available');
   const port = target.port ?? (transport === 'tls' ? 5061 : 5060);
-  // drachtio-srf repeats the Call-ID of the first attempt beside one of its own: the last one counts.
+  // drachtio-srf adds the Call-ID of the first attempt to one of its own: the last one counts.
   const last = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
   return { method, uri, nextHop: { address, port, transport }, headers: last };
 }

@@ -1,34 +1,32 @@
 import { newId } from '../../../src/edge/tokens.ts';
 import type { Header, ParsedMessage, Wire } from '../../../src/sip/message.ts';
 
-/** An end of a transport, as a frame names it. */
 export interface End {
   readonly protocol: string;
   readonly address: string;
   readonly port: number;
 }
 
-/** The first line of a frame that brings a request from the network to an app. */
 export function requestLeader(bytes: number, peer: End, id: string, local: End): string {
   return `${newId()}|sip|network|${bytes}|${peer.protocol}|${peer.address}|${peer.port}|${time()}|${id}||${local.address}|${local.port}|\r\n`;
 }
 
-/** The first line of a frame that brings a response; one made by the server itself has 0 bytes and no address. */
+/** The first line of a frame with a response. One that the server made itself has 0 bytes and no address. */
 export function responseLeader(bytes: number, peer: End, id: string): string {
   return `${newId()}|sip|network|${bytes}|${peer.protocol}|${peer.address}|${peer.port}|${time()}|${id}||\r\n`;
 }
 
-/** What follows `OK|` when an app's response has gone out, before its text. */
+/** Follows `OK|` after an app's response was sent. */
 export function responseSent(bytes: number, peer: End, id: string): string {
   return `application|${bytes}||${peer.address}|${peer.port}|${time()}|${id}|||Msg sent:|\r\n`;
 }
 
-/** What follows `OK|` when an app's request has gone out, before its text. */
+/** Follows `OK|` after an app's request was sent. */
 export function requestSent(bytes: number, peer: End, id: string): string {
   return `application|${bytes}|${peer.protocol}|${peer.address}|${peer.port}|${time()}|${id}|Msg sent:|\r\n`;
 }
 
-/** The inverse of parsing; with other headers than its own if some are given. */
+/** The inverse of parsing. @param headers replace those of the message */
 export function serialise(message: ParsedMessage, headers: readonly Header[] = message.headers): Wire {
   const startLine =
     message.kind === 'request'

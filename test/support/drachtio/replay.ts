@@ -10,7 +10,7 @@ type Peer = UdpPeer | StreamPeer;
 
 const LISTEN = (['udp', 'tcp', 'ws'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
 
-/** Where the edge does on purpose what drachtio-server does not: what the transcript says, and what is right instead. */
+/** An intended difference from drachtio-server. */
 export interface Deviation {
   readonly why: string;
   readonly recorded: RegExp;
@@ -18,17 +18,17 @@ export interface Deviation {
 }
 
 /**
- * Plays a transcript against a real edge: the app's frames as they were, on a real connection; and the network's
- * messages, which are found in the frames that they caused. What the edge says is compared frame by frame. Values that
- * a server makes up (ids, tags, branches, ports) are learnt where they first appear and expected from there on; times,
- * lengths and versions are looked at for their form alone.
+ * Plays a transcript against {@link DrachtioDouble}: the app's frames as recorded, and the SIP messages from the network,
+ * which are reconstructed from the frames they caused. Every frame from the server is compared. Values that a server
+ * chooses (ids, tags, branches, ports) are learnt where they first appear; of times, lengths and versions only the form
+ * is checked.
  */
 export class Replay implements AsyncDisposable {
   readonly timers = new ManualTimers();
   readonly events: Event[];
   readonly apps = new Map<string, RawApp>();
   readonly peers = new Map<string, Peer>();
-  /** Recorded text → what stands for it in this run. */
+  /** Recorded text → its equivalent in this run. */
   readonly #learnt = new Map<string, string>();
   #server: DrachtioDouble | undefined;
   #target = '';
@@ -53,7 +53,6 @@ export class Replay implements AsyncDisposable {
     return this.#server;
   }
 
-  /** Stops the server and starts another one, at the same control port. */
   async restart(): Promise<void> {
     const port = this.server.controlPort;
     await this.server.stop();
@@ -70,7 +69,6 @@ export class Replay implements AsyncDisposable {
     await this.server.stop();
   }
 
-  /** The recorded text with the values of this run. */
   substitute(recorded: string): string {
     let text = recorded;
     for (const [from, to] of this.#learnt) text = text.replaceAll(from, to);
@@ -90,7 +88,7 @@ export class Replay implements AsyncDisposable {
     else if (event.kind === 'server closed') await app.closed;
   }
 
-  /** A connection that was there before the transcript began has authenticated, and asked for what it is given. */
+  /** An app that connected before the transcript began has authenticated and routed the methods it gets. */
   async #app(conn: string): Promise<RawApp> {
     let app = this.apps.get(conn);
     if (!app) {
@@ -137,7 +135,7 @@ export class Replay implements AsyncDisposable {
     }
   }
 
-  /** Sends what must have come from the network for that frame to be written. */
+  /** Sends the SIP message that caused a recorded frame. */
   async #fromNetwork(recorded: string, bytes: number): Promise<string> {
     const [, , , , protocol = '', host = '', port = ''] = recorded.split('|');
     const text = textOf(recorded);
@@ -175,7 +173,7 @@ export class Replay implements AsyncDisposable {
     if (this.peers.has(host)) return;
     const peer = await UdpPeer.open(host);
     this.#learnPort(host, port, peer.port);
-    // Where the transcript tells of nobody at that port, nobody is there.
+    // Without traffic from that port in the transcript, nothing listens there.
     const answered = this.events.some((e) => e.kind === 'to app' && e.payload.includes(`|udp|${host}|`));
     const silent = this.events.some((e) => e.kind === 'to app' && e.payload.includes('408 Request Timeout'));
     if (answered || silent) this.peers.set(host, peer);
@@ -187,7 +185,6 @@ export class Replay implements AsyncDisposable {
     this.#learnt.set(`${host}|${recorded}|`, `${host}|${actual}|`);
   }
 
-  /** Learns the values that are the server's to choose, and no others. */
   #learn(recorded: string, actual: string): void {
     const learn = (pattern: RegExp) => {
       const from = pattern.exec(recorded)?.[1];
@@ -207,7 +204,7 @@ export class Replay implements AsyncDisposable {
   }
 }
 
-/** Hides what need not be the same, but only where it has the right form. */
+/** Masks values that may differ, where they have the right form. */
 function mask(payload: string): string {
   return payload
     .replace(/^[0-9a-f-]{36}\|/, 'id|')

@@ -4,7 +4,7 @@ import { Inbox, portOf, request, UdpPeer } from '../../edge/support.ts';
 import type { DrachtioDouble } from './index.ts';
 import { SECRET, startTestDrachtio } from './raw-app.ts';
 
-/** What of drachtio-srf these tests use; its own typings leave most of it open. */
+/** The parts of drachtio-srf that these tests use; its own types are mostly `any`. */
 interface App {
   on(event: 'connect', listener: (error: Error | null, hostports: string, version: string) => void): void;
   on(event: 'error', listener: (error: Error) => void): void;
@@ -33,7 +33,7 @@ async function start(controlPort = 0): Promise<DrachtioDouble> {
     { proto: 'tcp', host: '127.0.0.1', port: 0 },
   ] as const;
   const server = await startTestDrachtio({ listen, controlPort });
-  cleanUp.unshift(() => server.stop()); // the servers last: drachtio-srf cannot be told to stop while it reconnects
+  cleanUp.unshift(() => server.stop()); // last, because drachtio-srf cannot stop while it reconnects
   return server;
 }
 
@@ -73,7 +73,7 @@ test('connects, and answers requests from the network', async () => {
   expect(challenge.match(/^WWW-Authenticate: Digest realm="[ab]"\r$/gm)).toHaveLength(2);
 });
 
-test('tells where a request came from, by IPv6 too', async () => {
+test('reports the source of a request, also for IPv6', async () => {
   const server = await start();
   const { srf, connected } = connect(server);
   const sources = new Inbox<string>();
@@ -91,7 +91,7 @@ test('tells where a request came from, by IPv6 too', async () => {
 test.each([
   ['127.0.0.1', '127.0.0.1'],
   ['::1', '[::1]'],
-])('sends requests to the network and brings the answer: %s', async (host, inUri) => {
+])('sends requests and reports the response: %s', async (host, inUri) => {
   const server = await start();
   const { srf, connected } = connect(server);
   await connected.next('connect');
@@ -127,7 +127,7 @@ test('a closed port is a 503 within moments, not a timeout', async () => {
   }
 });
 
-test('after a restart of the server the app comes back by itself', async () => {
+test('an app reconnects after a restart of the server', async () => {
   const server = await start();
   const { srf, connected } = connect(server);
   srf.options((_req, res) => res.send(200));

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-/** One thing that happened between an app and a real drachtio-server. */
 export type Event =
   | { readonly kind: 'connect' | 'app closed' | 'server closed' | 'connect failed'; readonly conn: string }
   | { readonly kind: 'to server' | 'to app'; readonly conn: string; readonly payload: string }
@@ -15,10 +14,10 @@ const SIMPLE = {
   'DRACHTIO closed (FIN)': 'server closed',
 } as const;
 
-/** Reads a transcript; one that was cut off in the middle of an event ends before it. */
+/** Parses a transcript. Ignores an event that is cut off at the end. */
 export function readTranscript(name: string): Event[] {
   const bytes = readFileSync(new URL(`../../fixtures/drachtio-wire/${name}.txt`, import.meta.url));
-  const text = bytes.toString('latin1'); // one character a byte, as frames count bytes
+  const text = bytes.toString('latin1'); // one character per byte
   const events: Event[] = [];
   for (let at = 0; at < text.length; ) {
     HEADING.lastIndex = at;
@@ -29,7 +28,7 @@ export function readTranscript(name: string): Event[] {
     if (simple !== undefined && simpleConn !== undefined) {
       events.push({ kind: SIMPLE[simple as keyof typeof SIMPLE], conn: simpleConn });
     } else if (direction === undefined || conn === undefined) {
-      // The connection attempt that failed is the last one that was made.
+      // The last attempt is the one that failed.
       const last = events.findLast((e) => e.kind === 'connect');
       if (last) events.push({ kind: 'connect failed', conn: last.conn });
     } else if (invalid !== undefined) {
