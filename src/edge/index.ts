@@ -72,6 +72,7 @@ export class Edge implements SipServer {
   /** Listens on every address, or on none. @throws ListenError that names the unavailable address */
   async connect(): Promise<void> {
     await this.#layer.listen();
+    if (this.#state === 'stopped') return this.#layer.close();
     this.#privateAddress = privateSipAddress(this.#layer.localHostports, this.options.networks ?? []);
     this.#state = 'listening';
     for (const listener of this.#onConnected) listener();
