@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminConnection } from '../../src/admin/client.ts';
-import { type Mariadb, sharedMariadb } from '../../test/support/mariadb.ts';
+import { type Mariadb, openDatabase } from '../../test/support/mariadb.ts';
 import { startRedis } from '../../test/support/redis.ts';
 import { passwordOf } from './peer.ts';
 
@@ -49,7 +49,7 @@ async function embedded(directory: string): Promise<Stores> {
 
 /** A Redis and a MariaDB of our own. */
 async function servers(): Promise<Stores> {
-  const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
+  const [redis, mariadb] = await Promise.all([startRedis(), openDatabase()]);
   return {
     kind: 'servers',
     env: {

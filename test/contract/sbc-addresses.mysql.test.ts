@@ -2,11 +2,13 @@ import { afterAll, expect, test } from 'bun:test';
 import { sql } from 'kysely';
 import { MysqlSbcAddresses } from '../../src/adapters/sql/sbc-addresses.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
-import { openSharedMysql } from '../support/mysql.ts';
+import { openDatabase } from '../support/mariadb.ts';
+import { openMysqlOf } from '../support/mysql.ts';
 import { newIp } from './ephemeral-gateways.ts';
 import { sbcAddressesContract } from './sbc-addresses.ts';
 
-const { db } = await openSharedMysql();
+const mariadb = await openDatabase();
+const { db } = openMysqlOf(mariadb);
 afterAll(() => db.destroy());
 
 sbcAddressesContract(
@@ -33,7 +35,7 @@ test('times are the server’s own, whatever its time zone', async () => {
 });
 
 test('a server that is gone is Unavailable', async () => {
-  const { db: gone, pool } = await openSharedMysql();
+  const { db: gone, pool } = openMysqlOf(mariadb);
   await pool.promise().end();
   await expect(new MysqlSbcAddresses(gone).announce([], 3600)).rejects.toThrow(Unavailable);
 });

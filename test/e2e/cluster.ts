@@ -1,7 +1,7 @@
 import { NoSidecarError } from '../../src/admin/errors.ts';
 import { insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import type { Mariadb } from '../support/mariadb.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar } from '../support/sip-registrar.ts';
@@ -17,7 +17,7 @@ export interface Member extends RunningSidecar {
   readonly name: string;
 }
 
-/** Two sidecars on one Redis and one MariaDB, and the registrar of all their trunks. */
+/** Two sidecars on one Redis and one database, and the registrar of all their trunks. */
 export interface Cluster extends AsyncDisposable {
   readonly redis: RedisServer;
   readonly peer: SipPeer;
@@ -32,13 +32,13 @@ export interface Cluster extends AsyncDisposable {
 }
 
 /** Starts it; resolves when all is registered. */
-export async function startCluster(): Promise<Cluster> {
-  const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
+export async function startCluster(mariadb: Mariadb): Promise<Cluster> {
+  const redis = await startRedis();
   const registrar = new Registrar({ password: () => 'pass', grant: () => cluster.granted });
   const peer = await SipPeer.start(registrar.script);
   const carriers = await Promise.all(
     Array.from({ length: TRUNKS }, (_, i) =>
-      insertCarrier({ register_username: `line-${i}` }, { ipv4: peer.host, port: peer.port }),
+      insertCarrier(mariadb, { register_username: `line-${i}` }, { ipv4: peer.host, port: peer.port }),
     ),
   );
   const gateways = carriers.flatMap((carrier) => carrier.gateways);
@@ -67,7 +67,7 @@ export async function startCluster(): Promise<Cluster> {
       });
       return { holder, other: holder === one ? two : one };
     },
-    async registeredSince(from, how = 'or refreshed', deadlineMs = 5000) {
+    async registeredSince(from, how = 'or refreshed', deadlineMs = 30_000) {
       const missing = () => {
         // Who starts knows no nonce yet. The request with credentials is the one that is granted.
         const began = new Set<string | undefined>();

@@ -4,10 +4,10 @@ import { sidecarBinary } from '../support/binary.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import { type Mariadb, openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { spawnProcess } from '../support/process.ts';
-import { sharedRedis, startRedis } from '../support/redis.ts';
+import { startRedis } from '../support/redis.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import { registerOnce, SipPhone } from '../support/sip-phone.ts';
 import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
@@ -70,15 +70,14 @@ describe('the command line', () => {
   });
 
   test('serve --check advises the index that MySQL lacks', async () => {
-    const mysql = await sharedMariadb();
-    const env = outsideStores(await sharedRedis(), mysql, 's');
+    const mysql = await openDatabase();
+    const env = outsideStores(await startRedis(), mysql, 's');
     const { code, stdout } = await run(['serve', '--embedded', '--check'], env);
     expect(code).toBe(0);
     const statement = /CREATE INDEX .*;/.exec(stdout)?.[0];
     expect(statement).toBe('CREATE INDEX clients_account_sid_username ON clients (account_sid, username);');
     await mysql.pool.query(statement ?? '');
     expect((await run(['serve', '--embedded', '--check'], env)).stdout).toBe('configuration is valid');
-    await mysql.pool.query('DROP INDEX clients_account_sid_username ON clients');
   });
 
   test('a provisioning file that is wrong and a port that is taken say so', async () => {
@@ -92,7 +91,7 @@ describe('the command line', () => {
     expect(taken.stderr).toContain(`${sip.host}:${sip.port}`);
     expect(taken.stderr).not.toContain('    at ');
     // Connections that are open already do not keep it alive.
-    const outside = outsideStores(await sharedRedis(), await sharedMariadb(), 's');
+    const outside = outsideStores(await startRedis(), await openDatabase(), 's');
     expect((await run(['serve', '--embedded', '--sip', `udp/${sip.host}:${sip.port}`], outside)).code).toBe(1);
   });
 });
@@ -155,7 +154,7 @@ describe('the embedded sidecar', () => {
 describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
   /** Our edge stands in the drachtio server's place, as a server that the binary has to be told about. */
   async function startProduction(more: Record<string, string> = {}) {
-    const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), sharedMariadb()]);
+    const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), openDatabase()]);
     const controlPort = await freePort();
     const listen = [{ proto: 'udp' as const, host: '127.0.0.1', port: 0 }];
     const edge = { listen, secret: 'cymru', controlPort, logger: new RecordingLogger() };
@@ -183,15 +182,15 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
     return { redis, mysql, start, openEdge };
   }
 
-  async function user(realm: string) {
-    const accountSid = await insertAccount({ realm });
-    await insertClient({ accountSid, username: 'alice', password: 'wonderland', secret: 's' });
+  async function user(mysql: Mariadb, realm: string) {
+    const accountSid = await insertAccount(mysql, { realm });
+    await insertClient(mysql, { accountSid, username: 'alice', password: 'wonderland', secret: 's' });
     return { user: 'alice', password: 'wonderland', realm };
   }
 
   test('waits for what is not there yet, then serves; no outage ends it', async () => {
-    const alice = await user('patient.example.com');
     const { redis, mysql, start, openEdge } = await startProduction({ JAMBONES_MYSQL_REFRESH_TTL: '0' });
+    const alice = await user(mysql, 'patient.example.com');
     await redis.stop();
     const sidecar = await start();
     await sidecar.line(/waiting for Redis/, 10_000);
@@ -222,10 +221,13 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
 
     if (mysql.own) {
       await mysql.stop();
-      // Known rows serve on when they are no longer current, unknown names cannot be looked up.
-      expect((await registerOnce(sip, alice)).status).toBe(200);
-      expect((await registerOnce(sip, { ...alice, realm: 'other.example.com' })).status).toBe(503);
-      await mysql.start();
+      try {
+        // Known rows serve on when they are no longer current, unknown names cannot be looked up.
+        expect((await registerOnce(sip, alice)).status).toBe(200);
+        expect((await registerOnce(sip, { ...alice, realm: 'other.example.com' })).status).toBe(503);
+      } finally {
+        await mysql.start();
+      }
     }
 
     sidecar.kill('SIGTERM');
@@ -235,8 +237,8 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
   });
 
   test('finds a drachtio server that restarted', async () => {
-    const alice = await user('restart.example.com');
-    const { start, openEdge } = await startProduction();
+    const { mysql, start, openEdge } = await startProduction();
+    const alice = await user(mysql, 'restart.example.com');
     const before = await openEdge();
     const sidecar = await start();
     await sidecar.line(/"ready"/, 15_000);

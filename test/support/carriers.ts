@@ -1,6 +1,6 @@
 import type { RowDataPacket } from 'mysql2/promise';
 import type { RegisterStatus } from '../../src/ports/carriers.ts';
-import { sharedMariadb } from './mariadb.ts';
+import type { Mariadb } from './mariadb.ts';
 
 type Columns = Readonly<Record<string, string | number | null>>;
 
@@ -23,8 +23,11 @@ export interface Carrier {
  * Puts a carrier into MariaDB that registers as `line` unless its columns say otherwise, with outbound gateways of which
  * address and port are to be given. Every sidecar on that database acts on it: remove it when the test is over.
  */
-export async function insertCarrier(columns: Columns, ...gateways: readonly Columns[]): Promise<Carrier> {
-  const { pool } = await sharedMariadb();
+export async function insertCarrier(
+  { pool }: Mariadb,
+  columns: Columns,
+  ...gateways: readonly Columns[]
+): Promise<Carrier> {
   const sid = crypto.randomUUID();
   const sids = gateways.map(({ sip_gateway_sid }) => String(sip_gateway_sid ?? crypto.randomUUID()));
   for (const [i, gateway] of gateways.entries())
@@ -56,11 +59,4 @@ export async function insertCarrier(columns: Columns, ...gateways: readonly Colu
       await pool.query('DELETE FROM voip_carriers WHERE voip_carrier_sid = ?', [sid]);
     },
   };
-}
-
-/** Removes all carriers and gateways, whoever put them there. */
-export async function removeCarriers(): Promise<void> {
-  const { pool } = await sharedMariadb();
-  await pool.query('DELETE FROM sip_gateways');
-  await pool.query('DELETE FROM voip_carriers');
 }

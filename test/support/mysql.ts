@@ -1,10 +1,9 @@
 import { openMysql } from '../../src/adapters/sql/mysql.ts';
 import { readConfig } from '../../src/config/index.ts';
-import { sharedMariadb } from './mariadb.ts';
+import type { Mariadb } from './mariadb.ts';
 
-/** The tests' MariaDB through a pool as the sidecar opens it. Destroy `db` in the end. */
-export async function openSharedMysql() {
-  const server = await sharedMariadb();
+/** A database through a pool as the sidecar opens it. Destroy `db` in the end. */
+export function openMysqlOf(server: Mariadb) {
   const { mysql } = readConfig({
     SIDECAR_EMBEDDED: '1',
     ENCRYPTION_SECRET: 'secret',

@@ -102,7 +102,7 @@ export class SipPeer {
    * The first request that a predicate likes, after the one that the last call found; one that is there already or has
    * yet to come.
    */
-  next(wanted: (request: PeerRequest) => boolean = () => true, deadlineMs = 4000): Promise<PeerRequest> {
+  next(wanted: (request: PeerRequest) => boolean = () => true, deadlineMs = 20_000): Promise<PeerRequest> {
     while (this.#passed < this.requests.length) {
       const request = this.requests[this.#passed++];
       if (request && wanted(request)) return Promise.resolve(request);

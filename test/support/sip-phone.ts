@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { digestResponse } from '../../src/digest/algorithm.ts';
 import { parseAuthHeader } from '../../src/digest/credentials.ts';
 import { within } from './deadline.ts';
+import { freePort } from './net.ts';
 
 export interface User {
   readonly user: string;
@@ -23,7 +24,7 @@ export interface Asked {
   readonly expires?: number;
 }
 
-const ANSWER_DEADLINE_MS = 8000;
+const ANSWER_DEADLINE_MS = 30_000;
 
 /** A phone on a UDP socket of its own, for tests that look at answers more closely than SIPp does. */
 export class SipPhone {
@@ -40,7 +41,7 @@ export class SipPhone {
 
   static async open(server: { host: string; port: number }, who: User): Promise<SipPhone> {
     const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+    socket.bind(await freePort(), '127.0.0.1');
     await once(socket, 'listening');
     return new SipPhone(socket, server, who);
   }
