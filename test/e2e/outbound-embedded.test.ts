@@ -62,7 +62,7 @@ test.concurrent('a change of the file is followed at once when the sidecar is to
   // One that is no good changes nothing.
   await Bun.write(path, 'nonsense');
   sidecar.process.kill('SIGHUP');
-  await sidecar.process.line(/not reloaded, the old state stays/, 5000);
+  await sidecar.process.line(/not reloaded, the old state stays/, 30_000);
   expect((await trunksOf(sidecar)).map(({ state }) => state)).toEqual(['registered']);
 
   await Bun.write(path, '');
