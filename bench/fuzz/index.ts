@@ -6,11 +6,12 @@ import { startSidecar } from '../edge/sidecar.ts';
 import { machine } from '../register/proc.ts';
 import { rssMb, settledHandles } from '../soak/samples.ts';
 import { flood } from './flood.ts';
+import { type ScanResult, scan } from './scan.ts';
 import { slowConnections } from './slow.ts';
 import { storm } from './storm.ts';
 
 const USAGE = `Sends spoilt SIP messages to the compiled sidecar with --embedded, then connections that never finish one,
-then floods it.
+then floods it, then scans it for users.
 
   bun bench/fuzz/index.ts [--messages 100000] [--connections 10500]
 
@@ -20,10 +21,12 @@ then floods it.
   --seed <n>          of the messages; a failure says which                   by chance
   --json              the report as JSON
   --floods <n>        connections over TCP that flood it for 10 s             100
-  --smoke             300 messages each, 200 connections, 10 floods of 1 s; memory and waiting are not judged
+  --scan <n>          requests for users that do not exist                    50000
+  --smoke             300 messages each, 200 connections, 10 floods of 1 s, a scan of 800; memory and times are not judged
   --help              this text
 
-Exit code: 0, 1 when it ends, stops answering or keeps memory, 2 for a wrong command line.`;
+Exit code: 0, 1 when it ends, stops answering, keeps memory or tells users from strangers by the time of its answers,
+2 for a wrong command line.`;
 
 const PROTOCOLS = ['udp', 'tcp', 'ws'] as const;
 /** Once it has been quiet for 40 s, the sidecar collects what the rush has left behind. */
@@ -32,6 +35,10 @@ const CALM_MS = 65_000;
 const LATE_HANDLES = 3;
 /** What memory may have grown by, once it is calm. */
 const TOLERATED_GROWTH = 1.2;
+/** What strangers may differ from users by, in time: a few µs, on a machine that does other things … */
+const TOLERATED_DIFFERENCE = 0.15;
+/** … and so many times what users differ by from other users. */
+const TOLERATED_NOISE = 3;
 const FLOOD_S = 10;
 /** For a registration, by half of the phones: T1 of RFC 3261, after which a phone thinks its request lost. */
 const TOLERATED_WAIT_MS = 500;
@@ -45,6 +52,7 @@ const OPTIONS = {
   messages: { type: 'string' },
   connections: { type: 'string' },
   floods: { type: 'string' },
+  scan: { type: 'string' },
   seed: { type: 'string' },
 } as const;
 
@@ -52,7 +60,7 @@ void benchCommand(
   USAGE,
   OPTIONS,
   ({ binary, json, smoke, ...values }) => {
-    const whole = (name: 'messages' | 'connections' | 'floods' | 'seed', usual: number) => {
+    const whole = (name: 'messages' | 'connections' | 'floods' | 'scan' | 'seed', usual: number) => {
       const value = Number(values[name] ?? usual);
       if (values[name] !== '' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
       throw new Error(`--${name} ${values[name]}: a whole number`);
@@ -62,6 +70,7 @@ void benchCommand(
       messages: whole('messages', smoke ? 300 : 100_000),
       connections: Math.min(whole('connections', smoke ? 200 : 10_500), maxFiles() - OWN_FILES),
       floods: whole('floods', smoke ? 10 : 100),
+      scan: whole('scan', smoke ? 800 : 50_000),
       seed: whole('seed', Math.floor(Math.random() * 2 ** 31)),
     };
   },
@@ -75,6 +84,7 @@ interface Settings {
   readonly messages: number;
   readonly connections: number;
   readonly floods: number;
+  readonly scan: number;
   readonly seed: number;
 }
 
@@ -116,6 +126,8 @@ async function fuzz(settings: Settings): Promise<void> {
   say(`slow connections: ${JSON.stringify(slow)}`);
   const flooded = await flood(ports, floods, smoke ? 1 : FLOOD_S);
   say(`floods: ${JSON.stringify(flooded)}`);
+  const scanned = await scan({ pid, port: udp }, settings.scan, smoke ? 10 : 400);
+  say(`scan: ${JSON.stringify(scanned)}`);
   const end = await calm();
   say(`in the end: ${JSON.stringify(end)}`);
 
@@ -128,12 +140,22 @@ async function fuzz(settings: Settings): Promise<void> {
     ...(code === 0 ? [] : [`it ended with ${code}`]),
     ...(end.handles > start.handles + LATE_HANDLES ? [`${end.handles} handles instead of ${start.handles}`] : []),
     ...(!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH ? ['memory has grown'] : []),
+    ...(smoke ? [] : toldApart(scanned)),
     ...(!smoke && flooded.p50Ms > TOLERATED_WAIT_MS ? ['phones waited while it was flooded'] : []),
     ...sidecar.process.lines.filter((line) => /"level":"(error|fatal)"/.test(line)).map((line) => `it logged: ${line}`),
   ];
   if (settings.json)
-    console.log(JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, end, faults }, null, 2));
+    console.log(
+      JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, scanned, end, faults }, null, 2),
+    );
   for (const fault of faults) say(`failed: ${fault}`);
   say(faults.length === 0 ? 'every sound request was answered, nothing was kept' : `${faults.length} failed`);
   if (faults.length > 0) process.exitCode = 1;
+}
+
+/** By which questions a scanner could tell users from strangers. */
+function toldApart({ timings }: ScanResult): string[] {
+  return timings
+    .filter(({ difference, noise }) => difference > TOLERATED_DIFFERENCE + TOLERATED_NOISE * noise)
+    .map(({ what }) => `${what} takes another time for strangers than for users`);
 }
