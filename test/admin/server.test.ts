@@ -68,7 +68,7 @@ describe('the admin socket', () => {
     const client = await AdminClient.open(path);
     client.write(data);
     expect(await client.answer()).toEqual({ success: false, error });
-    await within(client.closed, 5000, 'close');
+    await within(client.closed, 20_000, 'close');
     expect((await (await AdminClient.open(path)).ask({})).success).toBe(true);
   });
 
@@ -101,7 +101,7 @@ describe('the admin socket', () => {
     }
     const next = await AdminClient.open(path);
     expect((await next.ask({})).success).toBe(true);
-    await within(clients[0]?.closed ?? Promise.reject(), 5000, 'close of the oldest');
+    await within(clients[0]?.closed ?? Promise.reject(), 20_000, 'close of the oldest');
     expect((await clients[1]?.ask({}))?.success).toBe(true);
   });
 });

@@ -29,7 +29,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
     env: { ...OWN_SOCKET, ...env },
     cwd: temporaryDirectory('run'),
   });
-  const { code } = await within(process.exited, 10_000, 'end of the command');
+  const { code } = await within(process.exited, 30_000, 'end of the command');
   return { code, stdout: process.stdout.join('\n'), stderr: process.stderr.join('\n') };
 }
 

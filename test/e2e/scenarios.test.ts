@@ -95,7 +95,7 @@ for (const [stores, start] of [
             user: user.username,
             password: wrongPassword ?? user.password,
             realm,
-            deadlineMs: 10_000,
+            deadlineMs: 30_000,
           });
           expect(result.errors).toBe('');
           expect(result.code).toBe(0);

@@ -14,7 +14,7 @@ const PASSWORD = 'jambones-password';
 const INSTALL_DEADLINE_MS = 60_000;
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;
-const DISCONNECT_DEADLINE_MS = 1000;
+const DISCONNECT_DEADLINE_MS = 10_000;
 const CONNECTIONS = 10;
 /** Small logs: writing the default 100 MB of them is most of what a new server does. */
 const SIZES = ['--innodb-log-file-size=8M', '--aria-log-file-size=8M', '--innodb-buffer-pool-size=64M'];

@@ -7,7 +7,7 @@ import { within } from './deadline.ts';
 const MAX_LINES = 200_000;
 /** How much of the output an error shows. */
 const TAIL_LINES = 30;
-const FREEZE_DEADLINE_MS = 5000;
+const FREEZE_DEADLINE_MS = 20_000;
 const FREEZE_POLL_MS = 1;
 
 export interface Exit {

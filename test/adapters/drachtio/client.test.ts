@@ -14,7 +14,7 @@ import { SipPeer } from '../../support/sip-peer.ts';
 import { Registrar, serviceUnavailable } from '../../support/sip-registrar.ts';
 
 const SECRET = 'cymru';
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 20_000;
 const STOP_MS = 0;
 
 const cleanUp: (() => Promise<void>)[] = [];
