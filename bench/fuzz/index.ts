@@ -10,8 +10,8 @@ import { type ScanResult, scan } from './scan.ts';
 import { slowConnections } from './slow.ts';
 import { storm } from './storm.ts';
 
-const USAGE = `Sends spoilt SIP messages to the compiled sidecar with --embedded, then connections that never finish one,
-then floods it, then scans it for users.
+const USAGE = `Scans the compiled sidecar with --embedded for users, sends it spoilt SIP messages, opens connections that
+never finish one, and floods it.
 
   bun bench/fuzz/index.ts [--messages 100000] [--connections 10500]
 
@@ -114,6 +114,9 @@ async function fuzz(settings: Settings): Promise<void> {
   const start = await calm();
   say(`after ${warmUp} messages over each transport: ${JSON.stringify(start)}`);
 
+  const scanned = await scan({ pid, port: udp }, settings.scan, smoke ? 10 : 400);
+  say(`scan: ${JSON.stringify(scanned)}`);
+
   const storms = [];
   for (const protocol of PROTOCOLS) {
     const began = performance.now();
@@ -126,8 +129,6 @@ async function fuzz(settings: Settings): Promise<void> {
   say(`slow connections: ${JSON.stringify(slow)}`);
   const flooded = await flood(ports, floods, smoke ? 1 : FLOOD_S);
   say(`floods: ${JSON.stringify(flooded)}`);
-  const scanned = await scan({ pid, port: udp }, settings.scan, smoke ? 10 : 400);
-  say(`scan: ${JSON.stringify(scanned)}`);
   const end = await calm();
   say(`in the end: ${JSON.stringify(end)}`);
 
