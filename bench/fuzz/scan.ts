@@ -41,7 +41,7 @@ export async function scan(
 ): Promise<ScanResult> {
   const before = rssMb(server.pid);
   const sent = await search(server.port, requests);
-  const kbPerRequest = ((rssMb(server.pid) - before) * 1024) / sent;
+  const kbPerRequest = sent === 0 ? 0 : ((rssMb(server.pid) - before) * 1024) / sent;
   return {
     requests: sent,
     kbPerRequest,
