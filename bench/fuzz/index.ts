@@ -6,6 +6,7 @@ import { machine, rssMb, settledHandles } from '../lib/proc.ts';
 import { portOf } from '../lib/server.ts';
 import { startSidecar } from '../lib/sidecar.ts';
 import { flood } from './flood.ts';
+import { type ScanResult, scan } from './scan.ts';
 import { slowConnections } from './slow.ts';
 import { storm } from './storm.ts';
 
@@ -16,6 +17,10 @@ const CALM_MS = 65_000;
 /** Files that the sidecar opens on first use; leaked connections would be hundreds. */
 const LATE_HANDLES = 3;
 const TOLERATED_GROWTH = 1.2;
+/** What strangers may differ from users by, in time: a few µs, on a machine that does other things … */
+const TOLERATED_DIFFERENCE = 0.15;
+/** … and so many times what users differ by from other users. */
+const TOLERATED_NOISE = 3;
 const FLOOD_S = 10;
 /** For the median registration during a flood: T1 of RFC 3261, after which phones retransmit. */
 const TOLERATED_WAIT_MS = 500;
@@ -24,11 +29,11 @@ const WARM_UP_SHARE = 0.2;
 const OWN_FILES = 200;
 
 void runBenchmark({
-  about: `Sends malformed SIP messages to the compiled sidecar with --embedded, then opens connections that never complete
-a message, then floods it.
+  about: `Scans the compiled sidecar with --embedded for users, sends it malformed SIP messages, opens connections that never
+complete a message, and floods it.
 
   bun bench/fuzz/index.ts [--messages 100000] [--connections 10500]`,
-  failsWhen: 'it ends, stops answering or keeps memory',
+  failsWhen: 'it ends, stops answering, keeps memory, or tells users from strangers by the time of its answers',
   settings,
   run: fuzz,
 });
@@ -58,6 +63,12 @@ function settings(flags: Flags) {
       smoke: 10,
       min: 0,
     }),
+    scan: flags.whole('scan', {
+      help: 'requests for users that do not exist',
+      default: 50_000,
+      smoke: 800,
+      min: 0,
+    }),
     seed: flags.whole('seed', {
       help: 'of the messages; a failure names it',
       default: Math.floor(Math.random() * MAX_INT32),
@@ -68,7 +79,7 @@ function settings(flags: Flags) {
     json: jsonFlag(flags),
     smoke: flags.toggle(
       'smoke',
-      '300 messages each, 200 connections, 10 floods of 1 s;\nmemory and latency are not judged',
+      '300 messages each, 200 connections, 10 floods of 1 s, a scan of 800;\nmemory and times are not judged',
     ),
   };
 }
@@ -101,6 +112,9 @@ async function fuzz(settings: Settings): Promise<void> {
   const start = await calm();
   say(`after ${warmUp} messages over each transport: ${JSON.stringify(start)}`);
 
+  const scanned = await scan(sidecar, settings.scan, smoke ? 10 : 400);
+  say(`scan: ${JSON.stringify(scanned)}`);
+
   const storms = [];
   for (const protocol of PROTOCOLS) {
     const began = performance.now();
@@ -124,10 +138,20 @@ async function fuzz(settings: Settings): Promise<void> {
   if (code !== 0) faults.push(`it ended with ${code}`);
   if (end.handles > start.handles + LATE_HANDLES) faults.push(`${end.handles} handles instead of ${start.handles}`);
   if (!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH) faults.push('memory has grown');
+  if (!smoke) faults.push(...toldApart(scanned));
   if (!smoke && flooded.p50Ms > TOLERATED_WAIT_MS) faults.push('phones waited while it was flooded');
   if (settings.json)
-    console.log(JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, end, faults }, null, 2));
+    console.log(
+      JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, scanned, end, faults }, null, 2),
+    );
   for (const fault of faults) say(`failed: ${fault}`);
   say(faults.length === 0 ? 'every sound request was answered, nothing was kept' : `${faults.length} failed`);
   if (faults.length > 0) process.exitCode = 1;
+}
+
+/** By which questions a scanner could tell users from strangers. */
+function toldApart({ timings }: ScanResult): string[] {
+  return timings
+    .filter(({ difference, noise }) => difference > TOLERATED_DIFFERENCE + TOLERATED_NOISE * noise)
+    .map(({ what }) => `${what} takes another time for strangers than for users`);
 }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminClient } from '../../src/admin/client.ts';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
-import { type Mariadb, sharedMariadb } from '../../test/support/mariadb.ts';
+import { type Mariadb, openDatabase } from '../../test/support/mariadb.ts';
 import { startRedis } from '../../test/support/redis.ts';
 import { passwordOf } from './peer.ts';
 
@@ -43,7 +43,7 @@ async function embedded(): Promise<Stores> {
 }
 
 async function servers(): Promise<Stores> {
-  const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
+  const [redis, mariadb] = await Promise.all([startRedis(), openDatabase()]);
   return {
     env: {
       ENCRYPTION_SECRET: 'bench-encryption-secret',

@@ -69,7 +69,7 @@ describe('the admin socket', () => {
     const client = await RawAdminClient.open(path);
     client.write(data);
     expect(await client.answer()).toEqual({ success: false, error });
-    await within(client.closed, 5000, 'close');
+    await within(client.closed, 20_000, 'close');
     expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
@@ -102,7 +102,7 @@ describe('the admin socket', () => {
     }
     const next = await RawAdminClient.open(path);
     expect((await next.ask({})).success).toBe(true);
-    await within(clients[0]?.closed ?? Promise.reject(), 5000, 'close of the oldest');
+    await within(clients[0]?.closed ?? Promise.reject(), 20_000, 'close of the oldest');
     expect((await clients[1]?.ask({}))?.success).toBe(true);
   });
 });
@@ -112,7 +112,7 @@ describe('an existing socket file', () => {
     const path = newPath();
     const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`;
     const other = spawnProcess(process.execPath, ['-e', script]);
-    await other.line(/up/, 5000);
+    await other.line(/up/, 30_000);
     other.kill('SIGKILL');
     await other.exited;
     expect(existsSync(path)).toBe(true);

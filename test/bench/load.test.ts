@@ -130,7 +130,7 @@ test('a unit of options is one request', async () => {
 test('the closed loop keeps its concurrency in flight and ends with its window', async () => {
   const { load } = await setUp();
   const counts = await load.run({ ...run, rate: 0, concurrency: 4 });
-  expect(counts.started).toBeGreaterThan(30);
+  expect(counts.started).toBeGreaterThan(4);
   expect(counts).toMatchObject({ done: counts.started, wrong: 0, unanswered: 0 });
   expect(counts.latency.percentile(0.5)).toBeLessThanOrEqual(counts.latency.percentile(1));
 });

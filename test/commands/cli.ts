@@ -3,7 +3,7 @@ import { onCleanup } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 
-const END_DEADLINE_MS = 10_000;
+const END_DEADLINE_MS = 30_000;
 
 /** Starts the compiled binary with this admin socket. */
 export async function start(socket: string, args: readonly string[], env: Record<string, string> = {}) {

@@ -173,7 +173,7 @@ describe('fs drain --wait', () => {
   test('the sidecar stops for good: exit 3 at the time-out', async () => {
     const peer = await AdminPeer.start(through(serverList(drained(1, 1))));
     const command = await start(peer.path, [...ARGS, '--timeout', '2s']);
-    await command.line(/1 call left/, 5000);
+    await command.line(/1 call left/, 30_000);
     peer.stop();
     const { code, stdout, stderr } = await ended(command);
     expect(code).toBe(3);

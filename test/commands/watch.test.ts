@@ -4,7 +4,7 @@ import { sidecarBinary } from '../support/binary.ts';
 import { spawnProcess } from '../support/process.ts';
 import { ended, start, startOnTerminal } from './cli.ts';
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 const list = serverList({ calls: 1 }, { server: '10.0.0.2:5060', status: 'drained' });
 
 test('in a pipe: a table every second and a blank line between, until SIGINT; a lost sidecar is shown as an error', async () => {

@@ -4,38 +4,38 @@ import { openMysqlWriter } from '../../src/adapters/sql/mysql.ts';
 import { readConfig } from '../../src/config/index.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
-import { openSharedMysql } from '../support/mysql.ts';
+import { openDatabase } from '../support/mariadb.ts';
+import { openMysqlOf } from '../support/mysql.ts';
 import { freePort } from '../support/net.ts';
 import { carriersContract } from './carriers.ts';
 
-const { db } = await openSharedMysql();
+const mariadb = await openDatabase();
+const { db } = openMysqlOf(mariadb);
 afterAll(() => db.destroy());
 
 carriersContract('MySQL', db);
 
 test('writes use the writer connection if one is configured', async () => {
-  const server = await sharedMariadb();
   const reader = {
     SIDECAR_EMBEDDED: '1',
     ENCRYPTION_SECRET: 'secret',
-    JAMBONES_MYSQL_HOST: server.host,
-    JAMBONES_MYSQL_USER: server.user,
-    JAMBONES_MYSQL_PASSWORD: server.password,
-    JAMBONES_MYSQL_DATABASE: server.database,
+    JAMBONES_MYSQL_HOST: mariadb.host,
+    JAMBONES_MYSQL_USER: mariadb.user,
+    JAMBONES_MYSQL_PASSWORD: mariadb.password,
+    JAMBONES_MYSQL_DATABASE: mariadb.database,
   };
   const config = (port: number) =>
     readConfig({
       ...reader,
-      JAMBONES_MYSQL_WRITE_HOST: server.host,
+      JAMBONES_MYSQL_WRITE_HOST: mariadb.host,
       JAMBONES_MYSQL_WRITE_PORT: String(port),
-      JAMBONES_MYSQL_WRITE_USER: server.user,
-      JAMBONES_MYSQL_WRITE_PASSWORD: server.password,
-      JAMBONES_MYSQL_WRITE_DATABASE: server.database,
+      JAMBONES_MYSQL_WRITE_USER: mariadb.user,
+      JAMBONES_MYSQL_WRITE_PASSWORD: mariadb.password,
+      JAMBONES_MYSQL_WRITE_DATABASE: mariadb.database,
     }).mysql;
   expect(openMysqlWriter(readConfig(reader).mysql)).toBeUndefined();
   const unreachable = openMysqlWriter(config(await freePort()));
-  const writer = openMysqlWriter(config(server.port));
+  const writer = openMysqlWriter(config(mariadb.port));
   if (!writer || !unreachable) throw new Error('no writer');
   const carriers = new SqlCarriers(db, unreachable.db, 'MySQL', new RecordingLogger());
   await expect(carriers.disablePing('some')).rejects.toThrow(Unavailable);

@@ -310,6 +310,6 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
         .where('register_status', 'is not', null)
         .executeTakeFirstOrThrow();
       expect(Number(n)).toBe(1000);
-    }, 30_000);
+    }, 60_000);
   });
 }

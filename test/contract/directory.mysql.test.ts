@@ -4,10 +4,12 @@ import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts'
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import { systemClock } from '../../src/lib/timers.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { openSharedMysql } from '../support/mysql.ts';
+import { openDatabase } from '../support/mariadb.ts';
+import { openMysqlOf } from '../support/mysql.ts';
 import { directoryContract } from './directory.ts';
 
-const { db } = await openSharedMysql();
+const mariadb = await openDatabase();
+const { db } = openMysqlOf(mariadb);
 afterAll(() => db.destroy());
 
 directoryContract('MySQL', async () => db);

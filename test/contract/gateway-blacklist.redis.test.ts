@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisGatewayBlacklist } from '../../src/adapters/redis/gateway-blacklist.ts';
+import { systemClock } from '../../src/lib/timers.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { gatewayBlacklistContract } from './gateway-blacklist.ts';
 
@@ -9,9 +10,9 @@ const redis = new Redis({ host: server.host, port: server.port, enableAutoPipeli
 afterAll(() => redis.disconnect());
 const blacklist = new RedisGatewayBlacklist(redis);
 
-gatewayBlacklistContract('Redis', blacklist, async (sid) => {
-  const ttl = await redis.ttl(`blacklist-sip-gateway:${sid}`);
-  return ttl === -2 ? undefined : ttl;
+gatewayBlacklistContract('Redis', blacklist, systemClock, async (sid) => {
+  const expiry = await redis.pexpiretime(`blacklist-sip-gateway:${sid}`);
+  return expiry === -2 ? undefined : expiry;
 });
 
 test('sets the key that call routing reads', async () => {

@@ -14,10 +14,7 @@ const expiryOf = (sid: string) =>
     .query<{ expiry: number }, [string]>('SELECT expiry FROM blacklisted_gateways WHERE sip_gateway_sid = ?')
     .get(sid)?.expiry;
 
-gatewayBlacklistContract('SQLite', blacklist, async (sid) => {
-  const expiry = expiryOf(sid);
-  return expiry === undefined ? undefined : (expiry - clock.now()) / 1000;
-});
+gatewayBlacklistContract('SQLite', blacklist, clock, async (sid) => expiryOf(sid));
 
 test('adding a gateway deletes expired ones', async () => {
   const sid = crypto.randomUUID();

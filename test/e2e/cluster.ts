@@ -1,7 +1,7 @@
 import { NoSidecarError } from '../../src/admin/errors.ts';
 import { insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import type { Mariadb } from '../support/mariadb.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar } from '../support/sip-registrar.ts';
@@ -30,13 +30,13 @@ export interface Cluster extends AsyncDisposable {
   sendersSince(from: number): string[];
 }
 
-export async function startCluster(): Promise<Cluster> {
-  const [redis, mariadb] = await Promise.all([startRedis(), sharedMariadb()]);
+export async function startCluster(mariadb: Mariadb): Promise<Cluster> {
+  const redis = await startRedis();
   const registrar = new Registrar({ password: () => 'pass', grant: () => cluster.granted });
   const peer = await SipPeer.start(registrar.script);
   const carriers = await Promise.all(
     Array.from({ length: TRUNKS }, (_, i) =>
-      insertCarrier({ register_username: `line-${i}` }, { ipv4: peer.host, port: peer.port }),
+      insertCarrier(mariadb, { register_username: `line-${i}` }, { ipv4: peer.host, port: peer.port }),
     ),
   );
   const gateways = carriers.flatMap((carrier) => carrier.gateways);
@@ -65,7 +65,7 @@ export async function startCluster(): Promise<Cluster> {
       });
       return { holder, other: holder === one ? two : one };
     },
-    async registeredSince(from, how = 'or refreshed', deadlineMs = 5000) {
+    async registeredSince(from, how = 'or refreshed', deadlineMs = 30_000) {
       const missing = () => {
         // A new holder has no nonce, so its first request has no credentials. Only one with credentials is granted.
         const began = new Set<string | undefined>();

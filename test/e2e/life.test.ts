@@ -3,10 +3,10 @@ import { request, UdpPeer } from '../edge/support.ts';
 import { sidecarBinary } from '../support/binary.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { spawnProcess } from '../support/process.ts';
-import { sharedRedis } from '../support/redis.ts';
+import { startRedis } from '../support/redis.ts';
 import { registerOnce, SipPhone } from '../support/sip-phone.ts';
 import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
 
@@ -27,7 +27,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
     env: { ...OWN_SOCKET, ...env },
     cwd: temporaryDirectory('run'),
   });
-  const { code } = await within(process.exited, 10_000, 'end of the command');
+  const { code } = await within(process.exited, 30_000, 'end of the command');
   return { code, stdout: process.stdout.join('\n'), stderr: process.stderr.join('\n') };
 }
 
@@ -67,15 +67,14 @@ describe('the command line', () => {
   });
 
   test('serve --check advises the index that MySQL lacks', async () => {
-    const mysql = await sharedMariadb();
-    const env = outsideStores(await sharedRedis(), mysql, 's');
+    const mysql = await openDatabase();
+    const env = outsideStores(await startRedis(), mysql, 's');
     const { code, stdout } = await run(['serve', '--embedded', '--check'], env);
     expect(code).toBe(0);
     const statement = /CREATE INDEX .*;/.exec(stdout)?.[0];
     expect(statement).toBe('CREATE INDEX clients_account_sid_username ON clients (account_sid, username);');
     await mysql.pool.query(statement ?? '');
     expect((await run(['serve', '--embedded', '--check'], env)).stdout).toBe('configuration is valid');
-    await mysql.pool.query('DROP INDEX clients_account_sid_username ON clients');
   });
 
   test('a bad provisioning file and a port in use are reported in one line', async () => {
@@ -89,7 +88,7 @@ describe('the command line', () => {
     expect(taken.stderr).toContain(`${sip.host}:${sip.port}`);
     expect(taken.stderr).not.toContain('    at ');
     // Open connections to the stores do not keep it alive.
-    const outside = outsideStores(await sharedRedis(), await sharedMariadb(), 's');
+    const outside = outsideStores(await startRedis(), await openDatabase(), 's');
     expect((await run(['serve', '--embedded', '--sip', `udp/${sip.host}:${sip.port}`], outside)).code).toBe(1);
   });
 });
@@ -97,7 +96,7 @@ describe('the command line', () => {
 describe('the embedded sidecar', () => {
   test('prints a banner whose account and addresses work', async () => {
     const { process, sip, stop } = await startEmbedded({});
-    const [, realm = '', password = ''] = await process.line(/sip:demo@(\S+) {2}password (\S+)/, 1000);
+    const [, realm = '', password = ''] = await process.line(/sip:demo@(\S+) {2}password (\S+)/, 30_000);
     expect(process.stdout.join('\n')).toContain(`udp/${sip.host}:${sip.port}  tcp/${sip.host}:${sip.port}`);
     expect((await registerOnce(sip, { user: 'demo', password, realm })).status).toBe(200);
     expect(await stop()).toBe(0);
@@ -125,12 +124,12 @@ describe('the embedded sidecar', () => {
 
     await Bun.write(path, 'nonsense');
     process.kill('SIGHUP');
-    await process.line(/not reloaded, the old state stays/, 5000);
+    await process.line(/not reloaded, the old state stays/, 30_000);
     expect((await registerOnce(sip, ALICE)).status).toBe(200);
 
     await Bun.write(path, ACCOUNT.replace('wonderland', 'through the looking-glass'));
     process.kill('SIGHUP');
-    await process.line(/provisioning applied again/, 5000);
+    await process.line(/provisioning applied again/, 30_000);
     expect((await registerOnce(sip, ALICE)).status).toBe(403);
     expect((await registerOnce(sip, { ...ALICE, password: 'through the looking-glass' })).status).toBe(200);
   });

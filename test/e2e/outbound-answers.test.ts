@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test';
-import { type Carrier, insertCarrier, removeCarriers } from '../support/carriers.ts';
+import { type Carrier, insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { startRedis } from '../support/redis.ts';
 import { type PeerRequest, type Script, SipPeer } from '../support/sip-peer.ts';
@@ -17,7 +17,7 @@ import {
 import { leading, noTrunk, QUICK, refresh, trunk } from './outbound.ts';
 import { outsideStores, startEmbedded } from './sidecar.ts';
 
-const mariadb = await sharedMariadb();
+const mariadb = await openDatabase();
 const redis = await startRedis();
 const sidecar = await startEmbedded({
   env: {
@@ -30,7 +30,6 @@ const sidecar = await startEmbedded({
 await leading(sidecar);
 afterAll(async () => {
   expect(await sidecar.stop()).toBe(0);
-  await removeCarriers();
 });
 
 /** A carrier that is served by the peer, and which the sidecar has seen. */
@@ -38,7 +37,7 @@ async function carrierAt(
   { host, port }: { host: string; port: number },
   { protocol = 'udp', ...columns }: Record<string, string | number> = {},
 ): Promise<Carrier & { gateway: string }> {
-  const carrier = await insertCarrier(columns, { ipv4: host, port, protocol });
+  const carrier = await insertCarrier(mariadb, columns, { ipv4: host, port, protocol });
   await refresh(sidecar);
   return { ...carrier, gateway: carrier.gateways[0] ?? '' };
 }
@@ -95,10 +94,12 @@ describe('a registrar that asks for', () => {
 
   test('more than an hour gets it, and is asked for that from then on', async () => {
     const { peer } = await registrarAt({ minExpires: 7200 });
+    const before = Date.now();
     const carrier = await carrierAt(peer);
     const { expiresAt } = await trunk(sidecar, carrier.gateway, 'registered');
     expect(peer.requests.map((r) => r.header('Expires'))).toEqual(['3600', '3600', '7200']);
-    expect(Math.round(((expiresAt ?? 0) - Date.now()) / 1000)).toBeWithin(7195, 7201);
+    expect(expiresAt).toBeGreaterThanOrEqual(before + 7_200_000);
+    expect(expiresAt).toBeLessThanOrEqual(Date.now() + 7_200_000);
     expect(await eventually('status', () => carrier.status())).toMatchObject({ expires: 7200 });
     await carrier.remove();
   });
@@ -139,23 +140,19 @@ describe('a registrar that asks for', () => {
 });
 
 describe('a registrar that', () => {
-  test.each<[string, Script, RegExp, [number, number]]>([
-    ['forbids it is asked again after half a minute', forbidden, /^403 Forbidden$/, [27, 33]],
-    ['says when is asked again then', () => serviceUnavailable('60 (lunch)'), /^503 Service Unavailable$/, [60, 66]],
-    [
-      'redirects to nowhere',
-      () => movedTemporarily('<mailto:me@x.test>'),
-      /^302 Moved Temporarily, to nowhere/,
-      [27, 33],
-    ],
-    ['answers what nobody knows', () => ({ status: 699, reason: 'Ärger' }), /^699 Ärger$/, [27, 33]],
-  ])('%s', async (_, script, reason, [soonest, latest]) => {
+  // Seconds, the least that jitter leaves.
+  test.each<[string, Script, RegExp, number]>([
+    ['forbids it is asked again after half a minute', forbidden, /^403 Forbidden$/, 27],
+    ['says when is asked again then', () => serviceUnavailable('60 (lunch)'), /^503 Service Unavailable$/, 60],
+    ['redirects to nowhere', () => movedTemporarily('<mailto:me@x.test>'), /^302 Moved Temporarily, to nowhere/, 27],
+    ['answers what nobody knows', () => ({ status: 699, reason: 'Ärger' }), /^699 Ärger$/, 27],
+  ])('%s', async (_, script, reason, seconds) => {
     const peer = await SipPeer.start(script);
     const carrier = await carrierAt(peer);
     const failing = await trunk(sidecar, carrier.gateway, 'failing');
     expect(failing.lastReason).toMatch(reason);
     expect(failing).toMatchObject({ failures: 1, expiresAt: null });
-    expect(((failing.nextTryAt ?? 0) - failing.since) / 1000).toBeWithin(soonest - 0.1, latest + 0.2);
+    expect(((failing.nextTryAt ?? 0) - failing.since) / 1000).toBeWithin(seconds, 2 * seconds);
     const { timestamp: _timestamp, ...status } = await failureOf(carrier, reason);
     expect(status).toEqual({
       status: 'fail',
@@ -175,7 +172,8 @@ describe('a registrar that', () => {
     const peer = await SipPeer.start(inTurn(() => serviceUnavailable(1), ok));
     const carrier = await carrierAt(peer);
     const [first, second] = [await peer.next(), await peer.next()];
-    expect(second.arrivedAt - first.arrivedAt).toBeWithin(990, 1500);
+    // A timeout may come a fraction of a millisecond early.
+    expect(second.arrivedAt - first.arrivedAt).toBeGreaterThanOrEqual(999);
     expect(second.header('Call-ID')).toBe(first.header('Call-ID'));
     await trunk(sidecar, carrier.gateway, 'registered');
     await carrier.remove();
@@ -221,7 +219,7 @@ describe.concurrent('a registrar that refuses for good', () => {
     const carrier = await carrierAt(peer, { trunk_type, name: `refused ${trunk_type}` });
     const alert = await sidecar.process.line(
       new RegExp(`"alert":\\{"message":"${message} refused ${trunk_type}`),
-      8000,
+      30_000,
     );
     expect(alert.input).toContain(carrier.sid);
     expect(await carrier.row()).toMatchObject(columns);
@@ -243,7 +241,7 @@ describe.concurrent('a registrar that refuses for good', () => {
       () => ({ status, headers: { 'Retry-After': '1' } });
     const peer = await SipPeer.start(inTurn(says(404), says(403), says(480), says(200)));
     const carrier = await carrierAt(peer);
-    await trunk(sidecar, carrier.gateway, 'registered', 10_000);
+    await trunk(sidecar, carrier.gateway, 'registered');
     expect(peer.requests).toHaveLength(4);
     expect(await carrier.row()).toMatchObject({ requires_register: 1 });
     await carrier.remove();

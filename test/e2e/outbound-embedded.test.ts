@@ -62,7 +62,7 @@ test.concurrent('SIGHUP applies a changed file at once', async () => {
   // A bad file changes nothing.
   await Bun.write(path, 'nonsense');
   sidecar.process.kill('SIGHUP');
-  await sidecar.process.line(/not reloaded, the old state stays/, 5000);
+  await sidecar.process.line(/not reloaded, the old state stays/, 30_000);
   expect((await trunksOf(sidecar)).map(({ state }) => state)).toEqual(['registered']);
 
   await Bun.write(path, '');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { RowDataPacket } from 'mysql2/promise';
 import { eventually } from '../support/eventually.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import { openDatabase } from '../support/mariadb.ts';
 import type { RedisServer } from '../support/redis.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -28,42 +28,39 @@ options_ping = true
   env: { ...QUICK, SEND_OPTIONS_PING_INTERVAL: '1' },
 });
 
-const mariadb = await sharedMariadb();
+const mariadb = await openDatabase();
+/** For what takes a few seconds. */
+const DEADLINE_MS = 30_000;
+/** Twice the time within which every registration is refreshed. */
+const SILENT_MS = 2000;
 const STOOD_DOWN = /does not register at carriers any more/;
 
 afterAll(async () => {
   expect(await asking.stop()).toBe(0);
 });
 
-/** Resolves `ms` after a moment of performance.now(). */
-async function passed(ms: number, since: number): Promise<void> {
-  await eventually(`${ms} ms`, () => performance.now() - since >= ms || undefined, { deadlineMs: ms + 1000 });
-}
-
 describe('when the lease holder ends', () => {
   test('by kill -9, the other sidecar takes over and registers every trunk again', async () => {
-    await using cluster = await startCluster();
+    await using cluster = await startCluster(mariadb);
     const { peer } = cluster;
     const { holder, other } = await cluster.roles();
     holder.process.kill('SIGKILL');
-    const killedAt = performance.now();
-    const first = await peer.next((r) => r.header('User-Agent') === other.name, 9000);
-    // The lease (3 s) and 5 s.
-    expect(first.arrivedAt - killedAt).toBeLessThan(8000);
+    await peer.next((r) => r.header('User-Agent') === other.name, DEADLINE_MS);
     expect(await cluster.roles()).toEqual({ holder: other, other: holder });
     expect(cluster.sendersSince(0)).toEqual([holder.name, other.name]);
   });
 
-  test('by SIGTERM, the other sidecar takes over sooner, and nothing is un-registered', async () => {
-    await using cluster = await startCluster();
-    const { peer } = cluster;
+  test('by SIGTERM, it releases its lease, the other sidecar takes over, and nothing is un-registered', async () => {
+    await using cluster = await startCluster(mariadb);
+    const { peer, redis } = cluster;
     const { holder, other } = await cluster.roles();
-    holder.process.kill('SIGTERM');
-    const toldAt = performance.now();
-    const first = await peer.next((r) => r.header('User-Agent') === other.name, 9000);
-    expect(first.arrivedAt - toldAt).toBeLessThan(2000);
+    const [lease = ''] = await redis.client.keys('*regbot-token');
+    const token = await redis.client.get(lease);
+    await redis.client.persist(lease);
+    expect(await holder.stop()).toBe(0);
+    expect(await redis.client.get(lease)).not.toBe(token);
+    await peer.next((r) => r.header('User-Agent') === other.name, DEADLINE_MS);
     expect(await cluster.roles()).toMatchObject({ holder: other });
-    expect((await holder.process.exited).code).toBe(0);
     expect(peer.requests.filter((r) => r.header('Expires') === '0')).toEqual([]);
     expect(cluster.sendersSince(0)).toEqual([holder.name, other.name]);
   });
@@ -74,7 +71,7 @@ describe('a cluster', () => {
   let redis: RedisServer;
   let peer: SipPeer;
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await startCluster(mariadb);
     ({ redis, peer } = cluster);
   });
   afterAll(() => cluster[Symbol.asyncDispose]());
@@ -100,7 +97,7 @@ describe('a cluster', () => {
       const from = peer.requests.length;
       await redis.stop();
       await redis.start();
-      await cluster.registeredSince(from, 'anew', 8000);
+      await cluster.registeredSince(from, 'anew');
       await expectOneLeader({ holder: holder.name, other: other.name }, from);
     });
 
@@ -109,13 +106,14 @@ describe('a cluster', () => {
       const start = peer.requests.length;
       const lines = holder.process.lines.length;
       await redis.kill('SIGSTOP');
-      const frozenAt = performance.now();
-      await holder.process.line(STOOD_DOWN, 3000, lines);
+      await holder.process.line(STOOD_DOWN, DEADLINE_MS, lines);
+      // What was sent before has come by the time that it answers.
+      expect(await isLeading(holder)).toBe(false);
       const from = peer.requests.length;
-      await passed(4500, frozenAt);
+      await Bun.sleep(SILENT_MS);
       expect(peer.requests.length).toBe(from);
       await redis.kill('SIGCONT');
-      await cluster.registeredSince(from, 'anew', 8000);
+      await cluster.registeredSince(from, 'anew');
       await expectOneLeader({ holder: holder.name, other: other.name }, start);
     });
 
@@ -123,7 +121,7 @@ describe('a cluster', () => {
       const { holder, other } = await cluster.roles();
       const [from, lines] = [peer.requests.length, holder.process.lines.length];
       await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-      await holder.process.line(/Redis connected/, 5000, lines);
+      await holder.process.line(/Redis connected/, DEADLINE_MS, lines);
       await cluster.registeredSince(peer.requests.length);
       expect(holder.process.lines.slice(lines).filter((line) => STOOD_DOWN.test(line))).toEqual([]);
       expect(cluster.sendersSince(from)).toEqual([holder.name]);
@@ -141,12 +139,10 @@ describe('a cluster', () => {
       cluster.granted = granted;
       const from = peer.requests.length;
       await holder.process.freeze();
-      const frozenAt = performance.now();
-      const first = await peer.next((r) => peer.requests.length > from && r.header('User-Agent') === other.name, 9000);
-      expect(first.arrivedAt - frozenAt).toBeLessThan(8000);
+      await peer.next((r) => peer.requests.length > from && r.header('User-Agent') === other.name, DEADLINE_MS);
       const lines = holder.process.lines.length;
       holder.process.kill('SIGCONT');
-      await holder.process.line(STOOD_DOWN, 5000, lines);
+      await holder.process.line(STOOD_DOWN, DEADLINE_MS, lines);
       await cluster.registeredSince(peer.requests.length);
       expect(cluster.sendersSince(from)).toEqual([other.name]);
       expect(await cluster.roles()).toMatchObject({ holder: other });
@@ -179,7 +175,7 @@ describe('a cluster', () => {
       await mariadb.stop();
       try {
         await holder.process.freeze();
-        await cluster.registeredSince(from, 'anew', 9000);
+        await cluster.registeredSince(from, 'anew');
         expect(cluster.sendersSince(peer.requests.length - 1)).toEqual([other.name]);
       } finally {
         holder.process.kill('SIGCONT');
@@ -193,9 +189,9 @@ describe('a cluster', () => {
 describe('a gateway that never answers', () => {
   test('fails and is down after 32 s of retransmissions', async () => {
     const [gateway = ''] = mute.requests.flatMap((r) => (r.method === 'REGISTER' ? [r.header('Call-ID') ?? ''] : []));
-    const failing = await trunk(asking, gateway, 'failing', 40_000);
+    const failing = await trunk(asking, gateway, 'failing', 50_000);
     expect(failing.lastReason).toBe('408 Request Timeout, no answer');
-    const { lastAnswer } = await pinged(asking, gateway, 'down', 5000);
+    const { lastAnswer } = await pinged(asking, gateway, 'down');
     expect(lastAnswer).toBe('no answer (408 Request Timeout)');
     expect(mute.requests.filter((r) => r.method === 'REGISTER')).toHaveLength(1);
     expect(mute.retransmissions).toBeGreaterThan(10);

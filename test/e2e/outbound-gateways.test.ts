@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import type { RowDataPacket } from 'mysql2/promise';
-import { insertCarrier, removeCarriers } from '../support/carriers.ts';
+import { insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { startRedis } from '../support/redis.ts';
 import { SipPeer } from '../support/sip-peer.ts';
@@ -10,30 +10,32 @@ import { forbidden, notFound, ok, serviceUnavailable } from '../support/sip-regi
 import { leading, noTrunk, pinged, QUICK, refresh, trunk } from './outbound.ts';
 import { outsideStores, startEmbedded } from './sidecar.ts';
 
-const mariadb = await sharedMariadb();
+const mariadb = await openDatabase();
 const redis = await startRedis();
 const sidecar = await startEmbedded({
   env: {
     ...outsideStores(redis, mariadb, 's'),
     ...QUICK,
     SEND_OPTIONS_PING_INTERVAL: '1',
-    OPTIONS_PING_TTL: '2',
+    OPTIONS_PING_TTL: '4',
     OPTIONS_RESPONSE_REMOVE: '488',
   },
 });
 await leading(sidecar);
 afterAll(async () => {
   expect(await sidecar.stop()).toBe(0);
-  await removeCarriers();
 });
 
+const DEADLINE_MS = 20_000;
 const blacklisted = (gateway: string) => redis.client.exists(`blacklist-sip-gateway:${gateway}`);
+/** When it leaves the blacklist by itself, milliseconds since the epoch. */
+const endOfListing = (gateway: string) => redis.client.pexpiretime(`blacklist-sip-gateway:${gateway}`);
 
 describe.concurrent('a gateway that is pinged', () => {
   /** Inserts a carrier with a pinged gateway, and has the sidecar read it. */
   async function gatewayAt({ host, port }: { host: string; port: number }, more: Record<string, string> = {}) {
     const row = { ipv4: host, port, send_options_ping: 1, ...more };
-    const carrier = await insertCarrier({ requires_register: 0 }, row);
+    const carrier = await insertCarrier(mariadb, { requires_register: 0 }, row);
     await refresh(sidecar);
     return { ...carrier, gateway: carrier.gateways[0] ?? '' };
   }
@@ -53,7 +55,7 @@ describe.concurrent('a gateway that is pinged', () => {
     const row = await pinged(sidecar, carrier.gateway, 'up');
     expect(row.lastAnswer).toStartWith(status);
     expect(row).toMatchObject({ carrier: carrier.sid, host: peer.host, port: peer.port, transport: 'udp' });
-    expect(row.rttMs).toBeWithin(0, 1000);
+    expect(row.rttMs).toBeGreaterThanOrEqual(0);
     await isUnlisted(carrier.gateway);
     expect(peer.requests[0]).toMatchObject({ method: 'OPTIONS', uri: `sip:127.0.0.1:${peer.port}` });
     await carrier.remove();
@@ -64,13 +66,12 @@ describe.concurrent('a gateway that is pinged', () => {
     const carrier = await gatewayAt(peer);
     await pinged(sidecar, carrier.gateway, 'down');
     await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
-    const listedAt = performance.now();
-    await sidecar.process.line(new RegExp(`OPTIONS ping of gateway .* of carrier ${carrier.sid} failed: 503`), 1000);
-    // The key has a TTL of 2 s and is renewed.
-    await eventually('three seconds', async () => {
-      expect(await blacklisted(carrier.gateway)).toBe(1);
-      return performance.now() - listedAt > 3000 || undefined;
-    });
+    await sidecar.process.line(
+      new RegExp(`OPTIONS ping of gateway .* of carrier ${carrier.sid} failed: 503`),
+      DEADLINE_MS,
+    );
+    const end = await endOfListing(carrier.gateway);
+    await eventually('its renewal', async () => (await endOfListing(carrier.gateway)) > end || undefined);
     peer.script = ok;
     await pinged(sidecar, carrier.gateway, 'up');
     await isUnlisted(carrier.gateway);
@@ -95,7 +96,7 @@ describe.concurrent('a gateway that is pinged', () => {
   test('is no longer pinged after a code of OPTIONS_RESPONSE_REMOVE', async () => {
     const peer = await SipPeer.start(() => ({ status: 488 }));
     const carrier = await gatewayAt(peer);
-    const alert = await sidecar.process.line(/OPTIONS pings of gateway .* switched off: 488/, 5000);
+    const alert = await sidecar.process.line(/OPTIONS pings of gateway .* switched off: 488/, DEADLINE_MS);
     expect(alert.input).toContain(carrier.sid);
     const [[row]] = await mariadb.pool.query<RowDataPacket[]>(
       'SELECT send_options_ping FROM sip_gateways WHERE sip_gateway_sid = ?',
@@ -108,11 +109,9 @@ describe.concurrent('a gateway that is pinged', () => {
 });
 
 describe.concurrent('a trunk of type reg', () => {
-  const now = () => Math.floor(Date.now() / 1000);
-
   /** Inserts a carrier with a trunk, and has the sidecar read it; `field` is its entry for 127.0.0.1. */
   async function trunkAt({ host, port }: { host: string; port: number }) {
-    const carrier = await insertCarrier({ trunk_type: 'reg' }, { ipv4: host, port });
+    const carrier = await insertCarrier(mariadb, { trunk_type: 'reg' }, { ipv4: host, port });
     await refresh(sidecar);
     const field = () => redis.client.hget('eph-gw-ip:127.0.0.1', carrier.sid);
     const noField = () => eventually('the end of the field', async () => (await field()) === null || undefined);
@@ -121,11 +120,12 @@ describe.concurrent('a trunk of type reg', () => {
 
   test('maps the gateway’s address to its carrier while it is registered', async () => {
     const peer = await SipPeer.start();
+    const before = Date.now();
     const carrier = await trunkAt(peer);
-    await trunk(sidecar, carrier.gateway, 'registered');
+    const { expiresAt } = await trunk(sidecar, carrier.gateway, 'registered');
     const expiry = await eventually('the field', async () => (await carrier.field()) ?? undefined);
-    expect(Number(expiry)).toBeWithin(now() + 3590, now() + 3602);
-    expect(await redis.client.ttl('eph-gw-ip:127.0.0.1')).toBeGreaterThan(3600);
+    expect(Number(expiry)).toBe(Math.ceil((expiresAt ?? 0) / 1000));
+    expect(await redis.client.pexpiretime('eph-gw-ip:127.0.0.1')).toBeGreaterThan(before + 3_600_000);
 
     // A change of settings keeps the entry.
     await carrier.set({ register_from_user: 'other' });

@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { requestOnce } from '../../src/admin/client.ts';
 import { request, UdpPeer } from '../edge/support.ts';
-import { insertCarrier, removeCarriers } from '../support/carriers.ts';
+import { insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
+import type { Mariadb } from '../support/mariadb.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { registerOnce, SipPhone } from '../support/sip-phone.ts';
@@ -10,9 +11,9 @@ import { Registrar } from '../support/sip-registrar.ts';
 import { noTrunk, QUICK, trunk } from './outbound.ts';
 import { openProduction, START_MS } from './production.ts';
 
-async function user(realm: string) {
-  const accountSid = await insertAccount({ realm });
-  await insertClient({ accountSid, username: 'alice', password: 'wonderland', secret: 's' });
+async function user(mysql: Mariadb, realm: string) {
+  const accountSid = await insertAccount(mysql, { realm });
+  await insertClient(mysql, { accountSid, username: 'alice', password: 'wonderland', secret: 's' });
   return { user: 'alice', password: 'wonderland', realm };
 }
 
@@ -26,8 +27,8 @@ async function startProduction(more: Record<string, string> = {}) {
 
 describe('beside a drachtio server', () => {
   test('a phone registers, refreshes and unregisters', async () => {
-    const alice = await user('phone.example.com');
     await using production = await startProduction();
+    const alice = await user(production.mysql, 'phone.example.com');
     const { redis, server, sip } = production;
     const phone = await SipPhone.open(sip, alice);
     const registered = await phone.register();
@@ -52,8 +53,8 @@ describe('beside a drachtio server', () => {
   });
 
   test('a wrong password is refused', async () => {
-    const alice = await user('wrong.example.com');
     await using production = await startProduction();
+    const alice = await user(production.mysql, 'wrong.example.com');
     const { sip } = production;
     const refused = await registerOnce(sip, { ...alice, password: 'guess' });
     expect(refused.status).toBe(403);
@@ -81,14 +82,13 @@ describe('beside a drachtio server', () => {
   });
 
   describe('a trunk', () => {
-    afterEach(removeCarriers);
-
     test('is registered, refreshed, and un-registered when its carrier is removed', async () => {
       const registrar = new Registrar({ password: () => 'pass', realm: 'carrier.test', grant: () => 2 });
       const peer = await SipPeer.start(registrar.script, '127.0.0.9');
-      const carrier = await insertCarrier({ register_sip_realm: 'carrier.test' }, { ipv4: peer.host, port: peer.port });
-      const [gateway = ''] = carrier.gateways;
       await using production = await startProduction(QUICK);
+      const target = { ipv4: peer.host, port: peer.port };
+      const carrier = await insertCarrier(production.mysql, { register_sip_realm: 'carrier.test' }, target);
+      const [gateway = ''] = carrier.gateways;
       await trunk(production, gateway, 'registered');
       expect(await carrier.status()).toMatchObject({ status: 'ok', reason: '200 OK' });
       const cseqs = () => peer.requests.map((sent) => Number.parseInt(sent.header('CSeq') ?? '', 10));
@@ -103,8 +103,8 @@ describe('beside a drachtio server', () => {
   });
 
   test('waits for Redis and drachtio, serves, and survives outages', async () => {
-    const alice = await user('patient.example.com');
     await using production = await openProduction({ JAMBONES_MYSQL_REFRESH_TTL: '0' });
+    const alice = await user(production.mysql, 'patient.example.com');
     const { redis, mysql, startSidecar, startDrachtio } = production;
     await redis.stop();
     const sidecar = await startSidecar();
@@ -149,8 +149,8 @@ describe('beside a drachtio server', () => {
   });
 
   test('reconnects to a drachtio server that restarts', async () => {
-    const alice = await user('restart.example.com');
     await using production = await openProduction();
+    const alice = await user(production.mysql, 'restart.example.com');
     const { startSidecar, startDrachtio } = production;
     const before = await startDrachtio();
     const sidecar = await startSidecar();

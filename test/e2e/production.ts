@@ -3,7 +3,7 @@ import { sidecarBinary } from '../support/binary.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { DrachtioDouble } from '../support/drachtio/index.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { type Mariadb, sharedMariadb } from '../support/mariadb.ts';
+import { type Mariadb, openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -32,7 +32,7 @@ export interface Production extends AsyncDisposable {
 
 /** Redis and MariaDB, and functions that start a drachtio server and the binary beside it. */
 export async function openProduction(more: Readonly<Record<string, string>> = {}): Promise<Production> {
-  const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), sharedMariadb()]);
+  const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), openDatabase()]);
   const controlPort = await freePort();
   const cwd = temporaryDirectory('production');
   const socketPath = join(cwd, 'admin.sock');

@@ -1,26 +1,21 @@
 import { describe, expect, test } from 'bun:test';
-import { rssMb } from '../../bench/lib/proc.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { freePort } from '../support/net.ts';
 import { spawnProcess } from '../support/process.ts';
 import { SipPhone } from '../support/sip-phone.ts';
-import { median, Prober } from './scanners-probe.ts';
+import { Prober } from './scanners-probe.ts';
 import { fileWith, startEmbedded } from './sidecar.ts';
 
 // sipvicious, and a closer look than it takes, against the compiled binary: what is to be learned from outside.
 
 const REALM = 'scanned.example.com';
-/** Names of one length, half of which are users. */
-const COUNT = 200;
-const known = Array.from({ length: 2 * COUNT }, (_, i) => `${5000 + i}`);
+/** Users and strangers have names of one length. */
+const COUNT = 100;
+const known = Array.from({ length: COUNT }, (_, i) => `${5000 + i}`);
 const unknown = Array.from({ length: COUNT }, (_, i) => `${7000 + i}`);
-const SCAN_DEADLINE_MS = 40_000;
-const TEST_DEADLINE_MS = 60_000;
-/** What a few thousand remembered answers and a collector that takes its time may come to. */
-const TOLERATED_MB = 60;
-/** Times that differ by less than this share are taken for the same: a few µs, on a machine that does other things. */
-const TOLERATED_SHARE = 0.15;
+const SCAN_DEADLINE_MS = 100_000;
+const TEST_DEADLINE_MS = 200_000;
 
 const clients = known.map((name) => `[[account.client]]\nusername = "${name}"\npassword = "pw-${name}"`);
 const accounts = await fileWith('accounts.toml', `[[account]]\nrealm = "${REALM}"\n${clients.join('\n')}\n`);
@@ -32,26 +27,26 @@ let scans = 0;
 async function scan(command: 'svmap' | 'svwar' | 'svcrack', ...args: string[]): Promise<string> {
   // They keep notes in their home, and all of them would like to have port 5060.
   const own = ['-b', '127.0.0.1', '-x', '127.0.0.1', '-P', String(await freePort()), '-p', String(sidecar.sip.port)];
-  const before = rssMb({ name: 'sidecar', pid: sidecar.process.pid });
   const scanner = spawnProcess(command, [...own, ...args], { env: { HOME: temporaryDirectory('sipvicious') } });
   let going = true;
   void scanner.exited.then(() => {
     going = false;
   });
-  const deadline = performance.now() + SCAN_DEADLINE_MS;
   const legitimate = known[known.length - 1 - scans++] ?? '';
   const phone = await SipPhone.open(sidecar.sip, { user: legitimate, password: `pw-${legitimate}`, realm: REALM });
-  try {
+  const register = async () => {
     do {
       expect((await phone.register()).status).toBe(200);
       expect((await phone.register({ expires: 0 })).status).toBe(200);
-    } while (going && performance.now() < deadline);
-    await within(scanner.exited, 1000, `end of ${command}`);
+    } while (going);
+  };
+  try {
+    await within(Promise.all([scanner.exited, register()]), SCAN_DEADLINE_MS, `end of ${command}`);
   } finally {
+    going = false;
     scanner.kill('SIGKILL');
     phone.close();
   }
-  expect(rssMb({ name: 'sidecar', pid: sidecar.process.pid })).toBeLessThan(before + TOLERATED_MB);
   return scanner.lines.join('\n');
 }
 
@@ -131,35 +126,4 @@ describe('a closer look', () => {
     await phone.register({ expires: 0 });
     phone.close();
   });
-
-  const probes: [what: string, probe: (prober: Prober, user: string) => Promise<{ readonly ms: number }>][] = [
-    ['asking for a challenge', (prober, user) => prober.ask(user)],
-    ['a first wrong password', (prober, user) => prober.guess(user)],
-    ['a second wrong password', (prober, user) => prober.guess(user)],
-  ];
-  test.each(probes)(
-    '%s takes as long for users as for nobody',
-    async (_what, probe) => {
-      using prober = await Prober.open(sidecar.sip, REALM);
-      // Two kinds of users: how far they are apart is noise.
-      const times = { some: [] as number[], others: [] as number[], nobody: [] as number[] };
-      for (let i = 0; i < COUNT; i++) {
-        const round = [
-          { times: times.some, user: known[2 * i] },
-          { times: times.nobody, user: unknown[i] },
-          { times: times.others, user: known[2 * i + 1] },
-        ];
-        // Whoever is first in a round has another time than whoever is last: each is each as often.
-        for (let k = 0; k < round.length; k++) {
-          const turn = round[(i + k) % round.length];
-          turn?.times.push((await probe(prober, turn.user ?? '')).ms);
-        }
-      }
-      const [some, others, nobody] = [median(times.some), median(times.others), median(times.nobody)];
-      const users = (some + others) / 2;
-      if (process.env.SCANNERS_FIGURES) console.log({ some, others, nobody });
-      expect(Math.abs(nobody - users)).toBeLessThan(users * TOLERATED_SHARE + 3 * Math.abs(some - others));
-    },
-    TEST_DEADLINE_MS,
-  );
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { webhookServer } from '../../examples/webhook-server.ts';
 import { onCleanup } from '../support/cleanup.ts';
-import { sharedMariadb } from '../support/mariadb.ts';
+import { openDatabase } from '../support/mariadb.ts';
 import { startRedis } from '../support/redis.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import { runSipp } from '../support/sipp.ts';
@@ -10,7 +10,6 @@ import { fileWith, outsideStores, type RunningSidecar, startEmbedded } from './s
 // SIPp as phones against the compiled binary, over UDP and TCP, with SQLite and with Redis and MariaDB.
 
 const SECRET = 'e2e-secret';
-/** Unique in the shared MariaDB. */
 const REALMS = {
   open: 'e2e.example.com',
   closed: 'closed.e2e.example.com',
@@ -52,12 +51,12 @@ ${webhook(NOBODY)}
 }
 
 async function withRedisAndMariadb(): Promise<RunningSidecar> {
-  const [redis, mysql] = await Promise.all([startRedis(), sharedMariadb()]);
-  const accountSid = await insertAccount({ realm: REALMS.open });
-  for (const user of USERS) await insertClient({ accountSid, ...user, secret: SECRET });
-  await insertAccount({ realm: REALMS.closed, isActive: false });
-  await insertAccount({ realm: REALMS.hook, webhook: { url: customer.url }, webhookSecret: 'webhook-secret' });
-  await insertAccount({ realm: REALMS.down, webhook: { url: NOBODY }, webhookSecret: 'webhook-secret' });
+  const [redis, mysql] = await Promise.all([startRedis(), openDatabase()]);
+  const accountSid = await insertAccount(mysql, { realm: REALMS.open });
+  for (const user of USERS) await insertClient(mysql, { accountSid, ...user, secret: SECRET });
+  await insertAccount(mysql, { realm: REALMS.closed, isActive: false });
+  await insertAccount(mysql, { realm: REALMS.hook, webhook: { url: customer.url }, webhookSecret: 'webhook-secret' });
+  await insertAccount(mysql, { realm: REALMS.down, webhook: { url: NOBODY }, webhookSecret: 'webhook-secret' });
   return startEmbedded({ env: { ...SETTINGS, ...outsideStores(redis, mysql, SECRET) } });
 }
 
@@ -96,7 +95,7 @@ for (const [stores, start] of [
             user: user.username,
             password: wrongPassword ?? user.password,
             realm,
-            deadlineMs: 10_000,
+            deadlineMs: 30_000,
           });
           expect(result.errors).toBe('');
           expect(result.code).toBe(0);

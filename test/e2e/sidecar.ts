@@ -10,8 +10,8 @@ import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 import type { RedisServer } from '../support/redis.ts';
 
 const HOST = '127.0.0.1';
-const START_DEADLINE_MS = 15_000;
-const STOP_DEADLINE_MS = 8000;
+const START_DEADLINE_MS = 30_000;
+const STOP_DEADLINE_MS = 30_000;
 const COMMAND_DEADLINE_MS = 30_000;
 
 type Protocol = Listener['proto'];
@@ -90,10 +90,7 @@ export async function fileWith(name: string, content: string): Promise<string> {
   return path;
 }
 
-/**
- * Variables that replace SQLite by Redis and MariaDB. Carriers are read only at start: MariaDB is shared, and a sidecar
- * must not register the carriers of later tests.
- */
+/** Variables that replace SQLite by Redis and MariaDB. */
 export function outsideStores(redis: RedisServer, mysql: Mariadb, secret: string): Record<string, string> {
   return {
     JAMBONES_REDIS_HOST: redis.host,
@@ -104,6 +101,5 @@ export function outsideStores(redis: RedisServer, mysql: Mariadb, secret: string
     JAMBONES_MYSQL_PASSWORD: mysql.password,
     JAMBONES_MYSQL_DATABASE: mysql.database,
     ENCRYPTION_SECRET: secret,
-    JAMBONES_REGBOT_REFRESH_SECONDS: '86400',
   };
 }

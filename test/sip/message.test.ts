@@ -4,6 +4,7 @@ import { canonicalName } from '../../src/sip/headers.ts';
 import { headerValue, MalformedMessage, type ParsedMessage } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
 import { serialise } from '../support/drachtio/messages.ts';
+import { HOSTILE_MESSAGES } from './hostile.ts';
 
 const parse = (text: string) => parseMessage(Buffer.from(text));
 const refusal = (bytes: Buffer | string): MalformedMessage => {
@@ -446,36 +447,11 @@ describe('whatever comes', () => {
     );
   });
 
-  test('the worst texts of the longest length are read in no time', () => {
-    const worst = [
-      options(`X: ${'a'.repeat(60_000)}`),
-      options().replace(FROM, `From: ${'a '.repeat(4000)}`),
-      options().replace(FROM, `From: a${' '.repeat(8000)}x"`),
-      options().replace(FROM, `From: <sip:a@b>${';a = b '.repeat(1000)}"`),
-      options().replace(FROM, `From: "${'\\"'.repeat(4000)}`),
-      options().replace(FROM, `From: sip:a@b${' '.repeat(8000)}x`),
-      options().replace(VIA, `Via: SIP/2.0/UDP h${' ,SIP/2.0/UDP h'.repeat(500)}`),
-      options().replace(VIA, `Via: SIP${' '.repeat(8000)}x`),
-      options(`X: ${'\r\n '.repeat(20_000)}`),
-      options(`X: ${'\r\n x'.repeat(15_000)}`),
-      options(`X: a${' '.repeat(8000)}b\r\n c\r\n`.repeat(7)),
-      '\r\n'.repeat(30_000),
-      '\r'.repeat(60_000),
-      `OPTIONS ${'sip:'.repeat(15_000)} SIP/2.0\r\n\r\n`,
-      `OPTIONS sip:${'a;'.repeat(15_000)}@b?${'a=b&'.repeat(5000)} SIP/2.0\r\n\r\n`,
-    ];
-    for (const text of worst) {
-      const times = Array.from({ length: 3 }, () => {
-        const start = performance.now();
-        try {
-          parse(text);
-        } catch (error) {
-          expect(error).toBeInstanceOf(MalformedMessage);
-        }
-        return performance.now() - start;
-      });
-      // Of three, for a machine that does other things. A usual message takes a hundredth of it.
-      expect(Math.min(...times)).toBeLessThan(10);
+  test.each(HOSTILE_MESSAGES)('%s: read or refused', (_what, text) => {
+    try {
+      expect(parse(text).headers.length).toBeGreaterThan(0);
+    } catch (error) {
+      expect(error).toBeInstanceOf(MalformedMessage);
     }
   });
 });

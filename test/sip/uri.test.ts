@@ -4,6 +4,7 @@ import { parseNameAddr, parseNameAddrs } from '../../src/sip/name-addr.ts';
 import { param } from '../../src/sip/params.ts';
 import { SipSyntaxError } from '../../src/sip/syntax.ts';
 import { canonicalUri, formatUri, parseUri, unescapeUser } from '../../src/sip/uri.ts';
+import { HOSTILE_NAME_ADDRS } from './hostile.ts';
 
 describe('a SIP URI', () => {
   test('is read with all its parts', () => {
@@ -104,16 +105,8 @@ describe('a SIP URI', () => {
     );
   });
 
-  test('takes no longer for long nonsense', () => {
-    const started = performance.now();
-    for (const text of [
-      'sip:'.padEnd(60_000, 'a'),
-      `sip:${'a.'.repeat(30_000)}`,
-      `"${'\\'.repeat(60_001)}`,
-      '<'.repeat(60_000),
-    ])
-      expect(() => parseNameAddrs(`${text}!!`, 5)).toThrow(SipSyntaxError);
-    expect(performance.now() - started).toBeLessThan(500);
+  test.each(HOSTILE_NAME_ADDRS)('%s: refused', (_what, text) => {
+    expect(() => parseNameAddrs(text, 5)).toThrow(SipSyntaxError);
   });
 });
 

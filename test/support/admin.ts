@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { within } from './deadline.ts';
 
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 20_000;
 
 /** A client of the admin socket that can also send invalid bytes. */
 export class RawAdminClient {

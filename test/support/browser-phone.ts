@@ -2,7 +2,7 @@ import type { Browser, Page, WebSocket } from 'playwright-core';
 import { screenshotPath } from './browser.ts';
 import { within } from './deadline.ts';
 
-const DEADLINE_MS = 8000;
+const DEADLINE_MS = 30_000;
 
 export interface BrowserAccount {
   /** `ws://…` or `wss://…`. */

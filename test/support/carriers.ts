@@ -1,6 +1,6 @@
 import type { RowDataPacket } from 'mysql2/promise';
 import type { RegisterStatus } from '../../src/ports/carriers.ts';
-import { sharedMariadb } from './mariadb.ts';
+import type { Mariadb } from './mariadb.ts';
 
 type Columns = Readonly<Record<string, string | number | null>>;
 
@@ -22,8 +22,11 @@ export interface Carrier {
  * Inserts a carrier that requires registration as `line`, with outbound gateways; `columns` and `gateways` override and
  * complete the rows. Every sidecar on this database acts on it: remove it after the test.
  */
-export async function insertCarrier(columns: Columns, ...gateways: readonly Columns[]): Promise<Carrier> {
-  const { pool } = await sharedMariadb();
+export async function insertCarrier(
+  { pool }: Mariadb,
+  columns: Columns,
+  ...gateways: readonly Columns[]
+): Promise<Carrier> {
   const sid = crypto.randomUUID();
   const sids = gateways.map(({ sip_gateway_sid }) => String(sip_gateway_sid ?? crypto.randomUUID()));
   for (const [i, gateway] of gateways.entries())
@@ -55,10 +58,4 @@ export async function insertCarrier(columns: Columns, ...gateways: readonly Colu
       await pool.query('DELETE FROM voip_carriers WHERE voip_carrier_sid = ?', [sid]);
     },
   };
-}
-
-export async function removeCarriers(): Promise<void> {
-  const { pool } = await sharedMariadb();
-  await pool.query('DELETE FROM sip_gateways');
-  await pool.query('DELETE FROM voip_carriers');
 }

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { within } from './deadline.ts';
 
 /** Per function, so that one that hangs does not stop the others. */
-const CLEANUP_DEADLINE_MS = 5000;
+const CLEANUP_DEADLINE_MS = 20_000;
 
 const functions: (() => Promise<void> | void)[] = [];
 const pids = new Set<number>();
 const directories = new Set<string>();
 
-/** Runs `fn` after the last test, in reverse order of registration. It has 5 s. */
+/** Runs `fn` after the last test, in reverse order of registration. It has 20 s. */
 export function onCleanup(fn: () => Promise<void> | void): void {
   functions.push(fn);
 }

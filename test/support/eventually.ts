@@ -8,7 +8,7 @@ const POLL_MS = 15;
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  { deadlineMs = 5000, describe }: { deadlineMs?: number; describe?: () => unknown } = {},
+  { deadlineMs = 20_000, describe }: { deadlineMs?: number; describe?: () => unknown } = {},
 ): Promise<T> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {

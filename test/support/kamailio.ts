@@ -37,9 +37,9 @@ export interface Kamailio {
 }
 
 const HOST = '127.0.0.1';
-const START_DEADLINE_MS = 15_000;
+const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 10_000;
-const ASK_DEADLINE_MS = 5000;
+const ASK_DEADLINE_MS = 20_000;
 const HARMLESS = /^[A-Za-z0-9._-]+$/;
 
 export async function startKamailio(options: KamailioOptions): Promise<Kamailio> {

@@ -1,10 +1,9 @@
 import { openMysql } from '../../src/adapters/sql/mysql.ts';
 import { readConfig } from '../../src/config/index.ts';
-import { sharedMariadb } from './mariadb.ts';
+import type { Mariadb } from './mariadb.ts';
 
-/** Opens the shared MariaDB as the sidecar does. Destroy `db` at the end. */
-export async function openSharedMysql() {
-  const server = await sharedMariadb();
+/** Opens a database as the sidecar does. Destroy `db` at the end. */
+export function openMysqlOf(server: Mariadb) {
   const { mysql } = readConfig({
     SIDECAR_EMBEDDED: '1',
     ENCRYPTION_SECRET: 'secret',

@@ -1,25 +1,50 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 
 const LOOPBACK = '127.0.0.1';
-/** Below every common range of ephemeral ports, so that no outgoing connection takes a port between look and use. */
+/** Below every common range of ephemeral ports: no socket on port 0 and no outgoing connection gets one of these. */
 const LOWEST_PORT = 10_000;
-const HIGHEST_PORT = 32_767;
-const ATTEMPTS = 100;
+const BLOCK_SIZE = 256;
+const BLOCKS = 88;
 const RETRY_MS = 10;
 
-/** A port that is free for TCP and UDP on 127.0.0.1, and that this process has not given out before. */
+/** Ports of the current block, those to hand out next at the end. */
+let ports: number[] = [];
+/** What holds each block of ours. */
+const blocks = new Map<number, Server>();
+let claiming: Promise<void> | undefined;
+
+/**
+ * A port of 127.0.0.1 that is free for TCP and UDP. No other caller gets it, in this process or another that runs tests at
+ * the same time, not even after it was closed.
+ * @throws when all ports are in use
+ */
 export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const port = LOWEST_PORT + Math.floor(Math.random() * (HIGHEST_PORT - LOWEST_PORT + 1));
-    if (given.has(port)) continue;
-    if ((await tcpIsFree(port)) && (await udpIsFree(port))) {
-      given.add(port);
-      return port;
-    }
+  for (;;) {
+    const port = ports.pop();
+    if (port === undefined) {
+      claiming ??= claimBlock();
+      await claiming;
+    } else if ((await tcpIsFree(port)) && (await udpIsFree(port))) return port;
   }
-  throw new Error(`no free port found in ${ATTEMPTS} attempts`);
+}
+
+/** Claims a block for as long as this process lives, by listening on its first port, and hands out the others. */
+async function claimBlock(): Promise<void> {
+  const first = Math.floor(Math.random() * BLOCKS);
+  for (let i = 0; i < BLOCKS; i++) {
+    const block = (first + i) % BLOCKS;
+    if (blocks.has(block)) continue;
+    const lowest = LOWEST_PORT + block * BLOCK_SIZE;
+    const claim = createServer((socket) => socket.destroy()).unref();
+    if (!(await listens(claim, lowest))) continue;
+    blocks.set(block, claim);
+    ports = Array.from({ length: BLOCK_SIZE - 1 }, (_, i) => lowest + BLOCK_SIZE - 1 - i);
+    claiming = undefined;
+    return;
+  }
+  throw new Error('no free ports: every block is claimed');
 }
 
 /**
@@ -39,9 +64,6 @@ export async function waitForPort(host: string, port: number, deadlineMs: number
   }
 }
 
-/** Bounded by the range. */
-const given = new Set<number>();
-
 function refusal(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
@@ -58,15 +80,21 @@ function refusal(host: string, port: number, timeoutMs: number): Promise<string 
 
 async function tcpIsFree(port: number): Promise<boolean> {
   const server = createServer();
-  try {
-    server.listen({ port, host: LOOPBACK, exclusive: true });
-    await once(server, 'listening');
-  } catch {
-    return false; // taken, or not ours to take
-  }
+  if (!(await listens(server, port))) return false;
   server.close();
   await once(server, 'close');
   return true;
+}
+
+/** @returns false when the port is taken */
+async function listens(server: Server, port: number): Promise<boolean> {
+  server.listen({ port, host: LOOPBACK, exclusive: true });
+  try {
+    await once(server, 'listening');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function udpIsFree(port: number): Promise<boolean> {

@@ -6,7 +6,7 @@ import { within } from './deadline.ts';
 /** Lines kept of one process; later ones are matched, but not kept. */
 const MAX_LINES = 200_000;
 const TAIL_LINES = 30;
-const FREEZE_DEADLINE_MS = 5000;
+const FREEZE_DEADLINE_MS = 20_000;
 const FREEZE_POLL_MS = 1;
 
 interface Exit {

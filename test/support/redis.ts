@@ -5,8 +5,8 @@ import { freePort } from './net.ts';
 import { type SpawnedProcess, spawnProcess } from './process.ts';
 
 const HOST = '127.0.0.1';
-const START_DEADLINE_MS = 10_000;
-const STOP_DEADLINE_MS = 5000;
+const START_DEADLINE_MS = 30_000;
+const STOP_DEADLINE_MS = 15_000;
 const RECONNECT_MS = 20;
 /** Another process may take the free port first. */
 const START_ATTEMPTS = 3;

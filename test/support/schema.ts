@@ -1,6 +1,6 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import type { RowDataPacket } from 'mysql2/promise';
-import { sharedMariadb } from './mariadb.ts';
+import type { Mariadb } from './mariadb.ts';
 
 export interface AccountSeed {
   readonly realm: string;
@@ -19,12 +19,12 @@ export interface AccountSeed {
 }
 
 /** @returns the account_sid */
-export async function insertAccount(seed: AccountSeed): Promise<string> {
+export async function insertAccount(database: Mariadb, seed: AccountSeed): Promise<string> {
   const accountSid = crypto.randomUUID();
   let hookSid: string | null = null;
   if (seed.webhook) {
     hookSid = crypto.randomUUID();
-    await insert('webhooks', {
+    await insert(database, 'webhooks', {
       webhook_sid: hookSid,
       url: seed.webhook.url,
       method: seed.webhook.method ?? 'POST',
@@ -32,7 +32,7 @@ export async function insertAccount(seed: AccountSeed): Promise<string> {
       password: seed.webhook.password ?? null,
     });
   }
-  await insert('accounts', {
+  await insert(database, 'accounts', {
     account_sid: accountSid,
     name: seed.realm.slice(0, 64),
     sip_realm: seed.realm,
@@ -59,9 +59,9 @@ export interface ClientSeed {
 }
 
 /** @returns the client_sid */
-export async function insertClient(seed: ClientSeed): Promise<string> {
+export async function insertClient(database: Mariadb, seed: ClientSeed): Promise<string> {
   const clientSid = crypto.randomUUID();
-  await insert('clients', {
+  await insert(database, 'clients', {
     client_sid: clientSid,
     account_sid: seed.accountSid,
     is_active: Number(seed.isActive ?? true),
@@ -84,10 +84,9 @@ export interface SubscriptionSeed {
 }
 
 /** @returns the account_subscription_sid */
-export async function insertSubscription(seed: SubscriptionSeed): Promise<string> {
-  const { pool } = await sharedMariadb();
+export async function insertSubscription(database: Mariadb, seed: SubscriptionSeed): Promise<string> {
   const subscriptionSid = crypto.randomUUID();
-  await insert('account_subscriptions', {
+  await insert(database, 'account_subscriptions', {
     account_subscription_sid: subscriptionSid,
     account_sid: seed.accountSid,
     pending: Number(seed.pending ?? false),
@@ -95,23 +94,29 @@ export async function insertSubscription(seed: SubscriptionSeed): Promise<string
   if (seed.endDate) {
     // By the server's clock, whose time zone may differ.
     const seconds = Math.round((seed.endDate.getTime() - Date.now()) / 1000);
-    await pool.query(
+    await database.pool.query(
       `UPDATE account_subscriptions SET effective_end_date = DATE_ADD(NOW(), INTERVAL ? SECOND)
        WHERE account_subscription_sid = ?`,
       [seconds, subscriptionSid],
     );
   }
-  await insertProduct(subscriptionSid, 'voice_call_session', seed.voiceCallSessions);
-  if (seed.devices !== undefined) await insertProduct(subscriptionSid, 'device', seed.devices);
+  await insertProduct(database, subscriptionSid, 'voice_call_session', seed.voiceCallSessions);
+  if (seed.devices !== undefined) await insertProduct(database, subscriptionSid, 'device', seed.devices);
   return subscriptionSid;
 }
 
-async function insertProduct(subscriptionSid: string, category: string, quantity: number): Promise<void> {
-  const { pool } = await sharedMariadb();
-  const [found] = await pool.query<RowDataPacket[]>('SELECT product_sid FROM products WHERE category = ?', [category]);
+async function insertProduct(
+  database: Mariadb,
+  subscriptionSid: string,
+  category: string,
+  quantity: number,
+): Promise<void> {
+  const [found] = await database.pool.query<RowDataPacket[]>('SELECT product_sid FROM products WHERE category = ?', [
+    category,
+  ]);
   const productSid: string = found[0]?.product_sid ?? crypto.randomUUID();
-  if (found.length === 0) await insert('products', { product_sid: productSid, name: category, category });
-  await insert('account_products', {
+  if (found.length === 0) await insert(database, 'products', { product_sid: productSid, name: category, category });
+  await insert(database, 'account_products', {
     account_product_sid: crypto.randomUUID(),
     account_subscription_sid: subscriptionSid,
     product_sid: productSid,
@@ -119,8 +124,7 @@ async function insertProduct(subscriptionSid: string, category: string, quantity
   });
 }
 
-async function insert(table: string, row: Record<string, string | number | null>): Promise<void> {
-  const { pool } = await sharedMariadb();
+async function insert({ pool }: Mariadb, table: string, row: Record<string, string | number | null>): Promise<void> {
   await pool.query('INSERT INTO ?? SET ?', [table, row]);
 }
 

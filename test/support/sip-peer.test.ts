@@ -139,7 +139,7 @@ describe('a peer', () => {
     const answered = first.has('1 REGISTER');
     first.socket.write(`\r\n\r\n${two.slice(0, 50)}`);
     first.socket.write(two.slice(50));
-    await within(answered, 5000, 'answers');
+    await within(answered, 20_000, 'answers');
     expect(peer.requests.map(({ method, transport }) => `${method} ${transport}`)).toEqual([
       'OPTIONS tcp',
       'REGISTER tcp',
@@ -149,17 +149,17 @@ describe('a peer', () => {
     const half = await open();
     const begun = half.has('SIP/2.0 200');
     half.socket.write(text('OPTIONS'));
-    await within(begun, 5000, 'half an answer');
-    expect(await within(half.closed, 5000, 'end')).not.toContain('\r\n\r\n');
+    await within(begun, 20_000, 'half an answer');
+    expect(await within(half.closed, 20_000, 'end')).not.toContain('\r\n\r\n');
 
     await peer.stop();
-    await within(first.closed, 5000, 'end');
+    await within(first.closed, 20_000, 'end');
     await peer.listen();
     peer.script = () => movedTemporarily('<sip:other.test>');
     const again = await open();
     const moved = again.has('Contact: <sip:other.test>');
     again.socket.write(text('OPTIONS'));
-    await within(moved, 5000, 'answer');
+    await within(moved, 20_000, 'answer');
     again.socket.destroy();
   });
 });

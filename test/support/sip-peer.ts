@@ -89,7 +89,7 @@ export class SipPeer {
   }
 
   /** The first wanted request, past or future, after the one that the last call returned. */
-  next(wanted: (request: PeerRequest) => boolean = () => true, deadlineMs = 4000): Promise<PeerRequest> {
+  next(wanted: (request: PeerRequest) => boolean = () => true, deadlineMs = 20_000): Promise<PeerRequest> {
     while (this.#passed < this.requests.length) {
       const request = this.requests[this.#passed++];
       if (request && wanted(request)) return Promise.resolve(request);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { digestResponse } from '../../src/digest/algorithm.ts';
 import { parseAuthHeader } from '../../src/digest/credentials.ts';
 import { within } from './deadline.ts';
+import { freePort } from './net.ts';
 
 export interface User {
   readonly user: string;
@@ -22,7 +23,7 @@ export interface Asked {
   readonly expires?: number;
 }
 
-const ANSWER_DEADLINE_MS = 8000;
+const ANSWER_DEADLINE_MS = 30_000;
 
 /** A phone on its own UDP socket. */
 export class SipPhone {
@@ -39,7 +40,7 @@ export class SipPhone {
 
   static async open(server: { host: string; port: number }, who: User): Promise<SipPhone> {
     const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+    socket.bind(await freePort(), '127.0.0.1');
     await once(socket, 'listening');
     return new SipPhone(socket, server, who);
   }

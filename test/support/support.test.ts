@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'bun:test';
+import { beforeAll, describe, expect, test } from 'bun:test';
 import { createDecipheriv, createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
+import { join } from 'node:path';
 import type { RowDataPacket } from 'mysql2/promise';
 import { within } from './deadline.ts';
-import { sharedMariadb } from './mariadb.ts';
+import { type Mariadb, openDatabase } from './mariadb.ts';
 import { freePort, waitForPort } from './net.ts';
 import { spawnProcess } from './process.ts';
 import { sharedRedis, startRedis } from './redis.ts';
@@ -21,6 +22,17 @@ describe('ports', () => {
     await waitForPort('127.0.0.1', port, 1000);
     tcp.stop(true);
     udp.close();
+  });
+
+  test('no port is given twice, by this process or another one beside it', async () => {
+    const own = await Promise.all(Array.from({ length: 300 }, freePort));
+    const script = `import { freePort } from ${JSON.stringify(join(import.meta.dir, 'net.ts'))};
+      console.log(JSON.stringify(await Promise.all(Array.from({ length: 300 }, freePort))));`;
+    const other = spawnProcess(process.execPath, ['-e', script]);
+    await other.exited;
+    const all = [...own, ...JSON.parse(other.stdout.join(''))];
+    expect(all).toHaveLength(600);
+    expect(new Set(all).size).toBe(600);
   });
 
   test('waiting where nothing listens says so in time', async () => {
@@ -87,15 +99,20 @@ describe('Redis', () => {
 
 describe('MariaDB', () => {
   const secret = 'encryption secret';
+  let mariadb: Mariadb;
+  beforeAll(async () => {
+    mariadb = await openDatabase();
+  });
 
   test.each([
     { algorithm: 'aes-256-cbc', legacy: false },
     { algorithm: 'aes-256-ctr', legacy: true },
   ])('a seeded client has its password under $algorithm', async ({ algorithm, legacy }) => {
-    const { pool } = await sharedMariadb();
-    const accountSid = await insertAccount({ realm: `${crypto.randomUUID()}.example.com` });
-    await insertClient({ accountSid, username: 'john', password: 'pässword', secret, legacy });
-    const [rows] = await pool.query<RowDataPacket[]>('SELECT * FROM clients WHERE account_sid = ?', [accountSid]);
+    const accountSid = await insertAccount(mariadb, { realm: `${crypto.randomUUID()}.example.com` });
+    await insertClient(mariadb, { accountSid, username: 'john', password: 'pässword', secret, legacy });
+    const [rows] = await mariadb.pool.query<RowDataPacket[]>('SELECT * FROM clients WHERE account_sid = ?', [
+      accountSid,
+    ]);
     expect(rows).toMatchObject([{ username: 'john', is_active: 1, allow_direct_user_calling: 1 }]);
     const { iv, content } = JSON.parse(rows[0]?.password);
     const key = createHash('sha256').update(secret).digest('base64').slice(0, 32);
@@ -104,19 +121,23 @@ describe('MariaDB', () => {
   });
 
   test('an account has its webhook, and subscriptions end when they were told to', async () => {
-    const { pool } = await sharedMariadb();
     const realm = `${crypto.randomUUID()}.example.com`;
     const webhook = { url: 'http://127.0.0.1/auth', username: 'u', password: 'p' };
-    const accountSid = await insertAccount({ realm, isActive: false, webhook, deviceToCallRatio: 7 });
+    const accountSid = await insertAccount(mariadb, { realm, isActive: false, webhook, deviceToCallRatio: 7 });
     const day = 86_400_000;
-    await insertSubscription({ accountSid, voiceCallSessions: 1, endDate: new Date(Date.now() - day) });
-    await insertSubscription({ accountSid, voiceCallSessions: 2, devices: 3, endDate: new Date(Date.now() + day) });
-    const [accounts] = await pool.query<RowDataPacket[]>(
+    await insertSubscription(mariadb, { accountSid, voiceCallSessions: 1, endDate: new Date(Date.now() - day) });
+    await insertSubscription(mariadb, {
+      accountSid,
+      voiceCallSessions: 2,
+      devices: 3,
+      endDate: new Date(Date.now() + day),
+    });
+    const [accounts] = await mariadb.pool.query<RowDataPacket[]>(
       'SELECT * FROM accounts JOIN webhooks ON registration_hook_sid = webhook_sid WHERE sip_realm = ?',
       [realm],
     );
     expect(accounts).toMatchObject([{ is_active: 0, device_to_call_ratio: 7, method: 'POST', ...webhook }]);
-    const [products] = await pool.query<RowDataPacket[]>(
+    const [products] = await mariadb.pool.query<RowDataPacket[]>(
       `SELECT category, quantity FROM account_subscriptions JOIN account_products USING (account_subscription_sid)
        JOIN products USING (product_sid) WHERE account_sid = ? AND effective_end_date > NOW() ORDER BY quantity`,
       [accountSid],
@@ -128,22 +149,27 @@ describe('MariaDB', () => {
   });
 
   test('it can be frozen, stopped and started without losing a row', async () => {
-    const server = await sharedMariadb();
-    if (!server.own) {
-      await expect(server.pause()).rejects.toThrow('not ours');
+    if (!mariadb.own) {
+      await expect(mariadb.pause()).rejects.toThrow('not ours');
       return;
     }
     const realm = `${crypto.randomUUID()}.example.com`;
-    await insertAccount({ realm });
-    await server.pause();
-    const asked = server.pool.query('SELECT 1');
-    await expect(within(asked, 100, 'an answer')).rejects.toThrow('an answer');
-    server.resume();
+    await insertAccount(mariadb, { realm });
+    await mariadb.pause();
+    const asked = mariadb.pool.query('SELECT 1');
+    try {
+      await expect(within(asked, 100, 'an answer')).rejects.toThrow('an answer');
+    } finally {
+      mariadb.resume();
+    }
     await asked;
-    await server.stop();
-    await expect(server.pool.query('SELECT 1')).rejects.toThrow();
-    await server.start();
-    const [rows] = await server.pool.query<RowDataPacket[]>('SELECT 1 FROM accounts WHERE sip_realm = ?', [realm]);
+    await mariadb.stop();
+    try {
+      await expect(mariadb.pool.query('SELECT 1')).rejects.toThrow();
+    } finally {
+      await mariadb.start();
+    }
+    const [rows] = await mariadb.pool.query<RowDataPacket[]>('SELECT 1 FROM accounts WHERE sip_realm = ?', [realm]);
     expect(rows).toHaveLength(1);
   });
 });

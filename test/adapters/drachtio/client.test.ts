@@ -9,7 +9,7 @@ import { SECRET, startTestDrachtio } from '../../support/drachtio/raw-app.ts';
 import { RecordingLogger } from '../../support/logger.ts';
 import { SipPeer } from '../../support/sip-peer.ts';
 
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 20_000;
 
 async function connected() {
   const drachtio = await startTestDrachtio();
