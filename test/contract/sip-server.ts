@@ -6,12 +6,13 @@ import { Unavailable } from '../../src/ports/errors.ts';
 import type { OutboundRequest, SipServer } from '../../src/ports/sip-server.ts';
 import { headerValue, headerValues } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
-import { request as requestText, UdpPeer } from '../edge/support.ts';
 import { within } from '../support/deadline.ts';
 import { startKamailio } from '../support/kamailio.ts';
 import { freePort } from '../support/net.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar, serviceUnavailable } from '../support/sip-registrar.ts';
+import { request as requestText } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 
 const DEADLINE_MS = 5000;
 

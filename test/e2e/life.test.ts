@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test';
-import { request, UdpPeer } from '../edge/support.ts';
 import { sidecarBinary } from '../support/binary.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
@@ -8,6 +7,8 @@ import { freePort } from '../support/net.ts';
 import { spawnProcess } from '../support/process.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { registerOnce, SipPhone } from '../support/sip-phone.ts';
+import { request } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
 
 const ACCOUNT = `

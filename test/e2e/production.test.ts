@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { requestOnce } from '../../src/admin/client.ts';
-import { request, UdpPeer } from '../edge/support.ts';
 import { insertCarrier, removeCarriers } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { registerOnce, SipPhone } from '../support/sip-phone.ts';
 import { Registrar } from '../support/sip-registrar.ts';
+import { request } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 import { noTrunk, QUICK, trunk } from './outbound.ts';
 import { openProduction, START_MS } from './production.ts';
 

@@ -1,18 +1,16 @@
 import { digestResponse } from '../../src/digest/algorithm.ts';
 import { parseAuthHeader } from '../../src/digest/credentials.ts';
-import { UdpPeer } from '../edge/support.ts';
+import { UdpPeer } from '../support/wire.ts';
 
-/** What an outsider sees of an answer: everything but what is its own in every answer. */
 export interface Answer {
   readonly status: string;
-  /** Header names in order, and their values without tags, nonces, branches and the name that was asked for. */
+  /** In order, without headers of the request, and with tags, nonces and the user name masked. */
   readonly headers: readonly string[];
-  /** From the request to its answer, milliseconds. */
   readonly ms: number;
   readonly text: string;
 }
 
-/** Somebody who asks for one name after the other, and looks closely. */
+/** A scanner that tries user names and compares the responses. */
 export class Prober {
   #count = 0;
 
@@ -26,7 +24,6 @@ export class Prober {
     private readonly realm: string,
   ) {}
 
-  /** A request for that user, without credentials. */
   async ask(user: string, method: 'REGISTER' | 'OPTIONS' | 'INVITE' = 'REGISTER', authorization = ''): Promise<Answer> {
     const n = ++this.#count;
     const aor = `<sip:${user}@${this.realm}>`;
@@ -51,14 +48,18 @@ export class Prober {
     return { status, headers, ms, text: answer };
   }
 
-  /** Asks for a challenge and answers it with a wrong password; returns what that gets. */
+  /** Answers a challenge with this password. @returns the response */
   async guess(user: string, password = 'wrong'): Promise<Answer> {
     const challenged = await this.ask(user);
     const header = /\r\nWWW-Authenticate: ([^\r\n]*)/.exec(challenged.text)?.[1] ?? '';
     const nonce = parseAuthHeader(header)[0]?.params.get('nonce') ?? '';
     const uri = `sip:${this.realm}`;
     const credentials = {
-      ...{ username: user, realm: this.realm, nonce, uri, response: '' },
+      username: user,
+      realm: this.realm,
+      nonce,
+      uri,
+      response: '',
       qop: { nc: '00000001', count: 1, cnonce: 'c' },
     };
     const response = digestResponse('MD5', credentials, password, 'REGISTER');

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { digestResponse } from '../../src/digest/algorithm.ts';
+import { authority, serverCertificate } from '../support/certificates.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { spawnProcess } from '../support/process.ts';
-import { authority, openStream, serverCertificate } from './stream-peers.ts';
+import { openStream } from '../support/wire.ts';
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 const START_MS = 15_000;

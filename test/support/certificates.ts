@@ -1,19 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { createServer, type TlsOptions } from 'node:tls';
 import { temporaryDirectory } from './cleanup.ts';
 
-/** A certificate that the test authority has signed, as files. */
 export interface TestCertificate {
   readonly certFile: string;
   readonly keyFile: string;
 }
 
-/** An authority of our own, which nobody else believes. */
 export class TestAuthority {
   readonly #directory = temporaryDirectory('certificates');
   readonly #key = this.#path('ca.key');
-  /** Its own certificate, PEM. */
   readonly caFile = this.#path('ca.pem');
   #count = 0;
 
@@ -33,7 +32,6 @@ export class TestAuthority {
     );
   }
 
-  /** Signs a certificate for these domain names and addresses. */
   certificate(names: readonly string[], addresses: readonly string[] = []): TestCertificate {
     const id = ++this.#count;
     const certFile = this.#path(`${id}.pem`);
@@ -48,7 +46,7 @@ export class TestAuthority {
     return { certFile, keyFile };
   }
 
-  /** A file beside the certificates. */
+  /** Writes a file beside the certificates. @returns its path */
   file(name: string, text: string): string {
     const path = this.#path(name);
     writeFileSync(path, text);
@@ -58,6 +56,34 @@ export class TestAuthority {
   #path(name: string): string {
     return join(this.#directory, name);
   }
+}
+
+// Each is made on first use, because openssl is slow.
+let made: TestAuthority | undefined;
+let other: TestAuthority | undefined;
+let serves: TestCertificate | undefined;
+export const authority = {
+  get own(): TestAuthority {
+    made ??= new TestAuthority();
+    return made;
+  },
+  /** One that the edge does not trust. */
+  get stranger(): TestAuthority {
+    other ??= new TestAuthority();
+    return other;
+  },
+  get ca(): string {
+    return readFileSync(this.own.caFile, 'utf8');
+  },
+  server({ certFile, keyFile }: TestCertificate, options: TlsOptions = {}): Server {
+    return createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile), ...options });
+  },
+};
+
+/** For sip.edge.test and loopback addresses. */
+export function serverCertificate(): TestCertificate {
+  serves ??= authority.own.certificate(['sip.edge.test'], ['127.0.0.1', '127.0.0.2', '::1']);
+  return serves;
 }
 
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];

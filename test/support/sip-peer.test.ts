@@ -29,7 +29,6 @@ function text(method: string, extra: readonly string[] = [], branch = `z9hG4bK${
   return `${[...head, ...extra, 'Content-Length: 0'].join('\r\n')}\r\n\r\n`;
 }
 
-/** Sends datagrams and takes what comes back, one by one. */
 async function phone(peer: SipPeer) {
   const answers: string[] = [];
   let waiting: ((answer: string) => void) | undefined;

@@ -6,18 +6,15 @@ import type { NextHop } from '../../src/sip/next-hop.ts';
 import { onCleanup } from './cleanup.ts';
 import { freePort } from './net.ts';
 
-/** A request that reached the peer. */
 export class PeerRequest {
   readonly method: string;
-  /** Request-URI. */
   readonly uri: string;
-  /** Milliseconds, as performance.now() counts them. */
+  /** By performance.now(), milliseconds. */
   readonly arrivedAt = performance.now();
 
   constructor(
     readonly transport: 'udp' | 'tcp',
     readonly source: { readonly address: string; readonly port: number },
-    /** The message up to the blank line. */
     readonly text: string,
     private readonly head: Head,
   ) {
@@ -26,12 +23,11 @@ export class PeerRequest {
     this.uri = uri;
   }
 
-  /** The first header of that (usually spelled) name. */
+  /** The first header of this canonical name. */
   header(name: string): string | undefined {
     return headerValue(this.head.headers, name);
   }
 
-  /** All headers of that name. */
   headers(name: string): string[] {
     return this.head.headers.filter((header) => header.name === name).map((header) => header.value);
   }
@@ -40,21 +36,17 @@ export class PeerRequest {
 export interface PeerAnswer {
   readonly status: number;
   readonly reason?: string;
-  /** An array becomes one line each. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/**
- * What to do with a request: an answer, several (provisional ones first), none, or, by TCP, the first half of an answer
- * and the end of the connection.
- */
-type Reaction = PeerAnswer | readonly PeerAnswer[] | 'silent' | 'close-mid-message';
+/** One response, several (provisional ones first), none, or over TCP half a response and the end of the connection. */
+export type Reaction = PeerAnswer | readonly PeerAnswer[] | 'silent' | 'close-mid-message';
 export type Script = (request: PeerRequest) => Reaction;
 
-/** Requests kept, and branches by which retransmissions are told; ten thousand registrations are some 20 000. */
+/** Requests and branches kept; 10 000 registrations are some 20 000 requests. */
 const MAX_KEPT = 200_000;
 const BLANK_LINE = '\r\n\r\n';
-/** Of these a response repeats the request's (RFC 3261 8.2.6.2). */
+/** RFC 3261 8.2.6.2. */
 const REPEATED = ['Via', 'From', 'To', 'Call-ID', 'CSeq'] as const;
 
 interface Waiter {
@@ -63,16 +55,16 @@ interface Waiter {
 }
 
 /**
- * A SIP server that does as a script says, on one free port for UDP and TCP. It records every request but for
- * retransmissions: those get what the first one got, and are counted.
+ * A scripted SIP server, by UDP and TCP on one free port. Records every request; counts retransmissions, and answers
+ * them like the first.
  */
 export class SipPeer {
   readonly requests: PeerRequest[] = [];
   retransmissions = 0;
   readonly #waiting = new Set<Waiter>();
-  /** How many of the requests `next` has passed. */
+  /** Number of requests that `next` has passed. */
   #passed = 0;
-  /** Branch → what the request with it was answered, by UDP. */
+  /** Branch of a UDP request → its last response. */
   readonly #answered = new Map<string, string | undefined>();
   readonly #connections = new Set<Socket>();
   #udp: Bun.udp.Socket<'buffer'> | undefined;
@@ -82,7 +74,6 @@ export class SipPeer {
   private constructor(
     readonly host: string,
     readonly port: number,
-    /** May be changed at any time. */
     public script: Script,
   ) {}
 
@@ -97,10 +88,7 @@ export class SipPeer {
     return { address: this.host, port: this.port, transport };
   }
 
-  /**
-   * The first request that a predicate likes, after the one that the last call found; one that is there already or has
-   * yet to come.
-   */
+  /** The first wanted request, past or future, after the one that the last call returned. */
   next(wanted: (request: PeerRequest) => boolean = () => true, deadlineMs = 4000): Promise<PeerRequest> {
     while (this.#passed < this.requests.length) {
       const request = this.requests[this.#passed++];
@@ -123,14 +111,14 @@ export class SipPeer {
     });
   }
 
-  /** Listens again, on the same port, after a stop. */
+  /** After `stop`, listens on the same port again. */
   async listen(): Promise<void> {
     this.#udp = await Bun.udpSocket({
       hostname: this.host,
       port: this.port,
       socket: {
         data: (_socket, data, port, address) => this.#onDatagram(data.toString(), port, address),
-        error: () => {}, // an answer that nobody took
+        error: () => {}, // the sender's port is closed
       },
     });
     this.#tcp = createServer((socket) => this.#onConnection(socket));
@@ -138,7 +126,6 @@ export class SipPeer {
     await once(this.#tcp, 'listening');
   }
 
-  /** The port is closed, and the connections. */
   async stop(): Promise<void> {
     this.#udp?.close();
     this.#udp = undefined;
@@ -151,7 +138,6 @@ export class SipPeer {
     await closed;
   }
 
-  /** Ends all TCP connections. */
   disconnect(): void {
     for (const socket of this.#connections) socket.destroy();
   }

@@ -5,24 +5,20 @@ import type { PeerAnswer, PeerRequest, Script } from './sip-peer.ts';
 
 export interface RegistrarOptions {
   readonly realm?: string;
-  /** The password of a user; undefined for one that does not exist. */
   readonly password: (username: string) => string | undefined;
-  /** Offered in this order. */
   readonly algorithms?: readonly Algorithm[];
-  /** 407 asks with Proxy-Authenticate. */
   readonly challenge?: 401 | 407;
-  /** Without it the digest is that of RFC 2069. */
+  /** False: RFC 2069. */
   readonly qop?: boolean;
-  /** Seconds granted for what was asked; as asked unless given. */
+  /** The expiry granted for the one requested, seconds. */
   readonly grant?: (asked: number) => number;
-  /** Seconds; asking for less (but for 0) is answered 423. */
+  /** Seconds; a shorter expiry other than 0 is answered 423. */
   readonly minExpires?: number;
-  /** What every other request gets, OPTIONS above all; 200 unless given. */
+  /** For methods other than REGISTER; default 200. */
   readonly others?: Script;
 }
 
 export interface Registered {
-  /** As the request had it. */
   readonly contact: string;
   /** Seconds. */
   readonly expires: number;
@@ -30,19 +26,18 @@ export interface Registered {
 
 const DEFAULT_EXPIRES = 3600;
 
-/** A registrar with real digest authentication, as a script for SipPeer: `SipPeer.start(registrar.script)`. */
+/** A registrar with digest authentication, as a script: `SipPeer.start(registrar.script)`. */
 export class Registrar {
-  /** User → its registration; removed by Expires 0. */
   readonly registered = new Map<string, Registered>();
-  /** How many REGISTERs had credentials that were wrong. */
+  /** REGISTERs with wrong credentials. */
   refused = 0;
-  /** Nonce → the nonce-count last used with it. */
+  /** Nonce → last nonce-count. */
   readonly #nonces = new Map<string, number>();
   #issued = 0;
 
   constructor(private readonly options: RegistrarOptions) {}
 
-  /** Takes back all nonces: whoever uses one is told that it is stale. */
+  /** Makes all nonces stale. */
   expireNonces(): void {
     this.#nonces.clear();
   }
@@ -96,7 +91,6 @@ export class Registrar {
     return responseMatches(algorithm, credentials, password(credentials.username), request.method);
   }
 
-  /** RFC 7616 3.4: with qop each use of a nonce has a higher count. */
   #nonceIsFresh({ nonce, qop }: Credentials): boolean {
     const last = this.#nonces.get(nonce);
     const count = qop?.count ?? 1;
@@ -116,12 +110,11 @@ export function ok(): PeerAnswer {
   return { status: 200, reason: 'OK' };
 }
 
-/** @param seconds the shortest registration that is accepted */
 export function intervalTooBrief(seconds: number): PeerAnswer {
   return { status: 423, reason: 'Interval Too Brief', headers: { 'Min-Expires': String(seconds) } };
 }
 
-/** @param retryAfter seconds, or seconds with a comment: `120 (maintenance)` */
+/** @param retryAfter seconds, with or without a comment: `120 (maintenance)` */
 export function serviceUnavailable(retryAfter?: number | string): PeerAnswer {
   const headers = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
   return { status: 503, reason: 'Service Unavailable', headers };
@@ -135,12 +128,11 @@ export function forbidden(): PeerAnswer {
   return { status: 403, reason: 'Forbidden' };
 }
 
-/** @param contacts where to go instead, as Contact values */
 export function movedTemporarily(...contacts: string[]): PeerAnswer {
   return { status: 302, reason: 'Moved Temporarily', headers: { Contact: contacts } };
 }
 
-/** Answers one request after the other with these, and all further ones with the last. */
+/** Runs one script per request, and the last for all further requests. */
 export function inTurn(first: Script, ...others: Script[]): Script {
   const scripts = [first, ...others];
   let next = 0;

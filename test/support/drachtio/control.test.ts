@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { openStream } from '../../edge/stream-peers.ts';
-import { portOf, request, UdpPeer } from '../../edge/support.ts';
+import { portOf } from '../../edge/support.ts';
+import { request } from '../sip-request.ts';
+import { openStream, UdpPeer } from '../wire.ts';
 import { encodeFrame, FrameReader, MAX_FRAME_BYTES } from './frames.ts';
 import { RawApp, SECRET, startTestDrachtio, transactionOf } from './raw-app.ts';
 
@@ -36,18 +37,18 @@ describe('frames', () => {
     for (let i = 1; i < stream.length; i++) expect(read(stream.subarray(0, i), stream.subarray(i))).toEqual(payloads);
   });
 
-  test('a body that is no text is counted in bytes', () => {
+  test('a binary body is counted in bytes', () => {
     const frame = encodeFrame('a|', Uint8Array.of(0xc3, 0xb6, 0xff));
     expect(Buffer.from(frame as Uint8Array).toString('latin1')).toBe('5#a|\xc3\xb6\xff');
   });
 
-  test('what came before junk counts, nothing after it', () => {
+  test('frames before junk are read, frames after it are not', () => {
     expect(read(Buffer.concat([stream, Buffer.from('junk'), stream]))).toEqual([...payloads, 'no frame']);
     expect(read(Buffer.from(`${MAX_FRAME_BYTES + 1}#`))).toEqual(['no frame']);
     expect(read(Buffer.from(`${MAX_FRAME_BYTES}#${'x'.repeat(MAX_FRAME_BYTES)}`))[0]).toHaveLength(MAX_FRAME_BYTES);
   });
 
-  test('whatever comes, the reader neither throws nor hangs', () => {
+  test('the reader neither throws nor hangs on any input', () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 30 }),
       fc.string({ maxLength: 30 }).map((text) => new TextEncoder().encode(`${text.length}#${text}`)),
@@ -56,10 +57,10 @@ describe('frames', () => {
   });
 });
 
-describe('strangers on the control port', () => {
+describe('apps that have not authenticated', () => {
   test.each([
     ['junk', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
-    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x23])],
+    ['binary data', Buffer.from([0xff, 0xfe, 0x00, 0x23])],
     ['a request to send', frame('id|sip|||sip:127.0.0.1:9\r\nOPTIONS sip:a SIP/2.0\r\n\r\n')],
     ['an answer', frame('id|sip|3a8a51e5-46d1-42fb-bd21-a2a2b3eb1ea0|\r\nSIP/2.0 200 OK\r\n\r\n')],
     ['a route', frame('id|route|register')],
@@ -75,11 +76,11 @@ describe('strangers on the control port', () => {
   });
 
   test.each(['', 'Cymru', `${SECRET} `, `${SECRET}x`, SECRET.slice(1), 'x'.repeat(60_000)])(
-    'are told once that their secret is wrong: %p',
+    'get one refusal for a wrong secret: %p',
     async (secret) => {
       const server = await start();
       const stranger = cleaner.use(await RawApp.connect(server.controlPort));
-      // What follows it is not looked at.
+      // The second message is ignored.
       stranger.socket.write(frame(`id|authenticate|${secret}|`) + frame(`id|authenticate|${SECRET}|`));
       expect(await stranger.next()).toEndWith('|response|id|NO|incorrect secret');
       await stranger.closed;
@@ -87,7 +88,7 @@ describe('strangers on the control port', () => {
     },
   );
 
-  test('who try many secrets at once keep nobody from working', async () => {
+  test('do not disturb others by trying many secrets at once', async () => {
     const server = await start();
     const app = cleaner.use(await RawApp.ready(server, 'options'));
     const strangers = await Promise.all(Array.from({ length: 40 }, () => RawApp.connect(server.controlPort)));
@@ -98,8 +99,8 @@ describe('strangers on the control port', () => {
   });
 });
 
-describe('an app that leaves with requests open', () => {
-  test.each(['tcp', 'ws'] as const)('they are answered 503 over their connection: %s', async (proto) => {
+describe('an app that leaves with requests in progress', () => {
+  test.each(['tcp', 'ws'] as const)('has them answered 503 over their connection: %s', async (proto) => {
     const server = await start(proto);
     const [leaves, stays] = [await RawApp.ready(server, 'options'), await RawApp.ready(server, 'options')];
     cleaner.use(leaves);
@@ -119,14 +120,13 @@ describe('an app that leaves with requests open', () => {
     leaves.socket.destroy();
     expect(await first?.next()).toStartWith('SIP/2.0 503 ');
     expect(second?.inbox.size).toBe(0);
-    // The one that stays gets all there is from now on.
     first?.send(request('OPTIONS', `${proto.toUpperCase()} a.invalid`));
     const frameOfFirst = await stays.next();
     await stays.ask(`sip|${transactionOf(frameOfFirst)}|\r\nSIP/2.0 200 OK\r\n\r\n`);
     expect(await first?.next()).toStartWith('SIP/2.0 200 ');
   });
 
-  test('its own requests bring their answers to nobody, and harm nobody', async () => {
+  test('does not affect others by the responses to its own requests', async () => {
     const server = await start();
     const gateway = cleaner.use(await UdpPeer.open());
     const leaves = await RawApp.ready(server);

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { Inbox, silent } from '../../edge/support.ts';
+import { silent } from '../../edge/support.ts';
+import { Inbox } from '../inbox.ts';
 import { DrachtioDouble, type DrachtioOptions } from './index.ts';
 
 export const SECRET = 'cymru';
@@ -12,7 +13,7 @@ export function startTestDrachtio(options: Partial<DrachtioOptions> = {}): Promi
   return DrachtioDouble.start({ listen, secret: SECRET, logger: silent, ...options });
 }
 
-/** An app that speaks the control protocol by hand. */
+/** An app that sends and receives frames without drachtio-srf. */
 export class RawApp {
   readonly frames = new Inbox<string>();
   readonly closed: Promise<void>;
@@ -24,7 +25,6 @@ export class RawApp {
     return new RawApp(socket);
   }
 
-  /** Connects, authenticates and asks for methods. */
   static async ready(server: DrachtioDouble, ...methods: string[]): Promise<RawApp> {
     const app = await RawApp.connect(server.controlPort);
     await app.ask(`authenticate|${SECRET}|`);
@@ -48,12 +48,11 @@ export class RawApp {
     });
   }
 
-  /** Sends one payload as a frame. */
   send(payload: string): void {
     this.socket.write(`${Buffer.byteLength(payload)}#${payload}`);
   }
 
-  /** Sends a message under a new id and returns what comes next. */
+  /** Sends a message with a new id. @returns the next frame */
   async ask(message: string): Promise<string> {
     this.send(`${crypto.randomUUID()}|${message}`);
     return this.next(`an answer to ${message.slice(0, 40)}`);
@@ -68,12 +67,10 @@ export class RawApp {
   }
 }
 
-/** The transaction id that a frame with a request gives. */
 export function transactionOf(frame: string): string {
   return frame.split('|')[8] ?? '';
 }
 
-/** The SIP text of a frame. */
 export function textOf(frame: string): string {
   return frame.slice(frame.indexOf('\r\n') + 2);
 }

@@ -1,16 +1,14 @@
 import { expect } from 'bun:test';
-import { openStream, type StreamPeer } from '../../edge/stream-peers.ts';
-import { portOf, UdpPeer } from '../../edge/support.ts';
+import { portOf } from '../../edge/support.ts';
 import { ManualTimers } from '../timers.ts';
+import { openPeer, type WirePeer } from '../wire.ts';
 import type { DrachtioDouble } from './index.ts';
 import { RawApp, startTestDrachtio, textOf } from './raw-app.ts';
 import { type Event, readTranscript } from './transcript.ts';
 
-type Peer = UdpPeer | StreamPeer;
-
 const LISTEN = (['udp', 'tcp', 'ws'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
 
-/** Where the edge does on purpose what drachtio-server does not: what the transcript says, and what is right instead. */
+/** An intended difference from drachtio-server. */
 export interface Deviation {
   readonly why: string;
   readonly recorded: RegExp;
@@ -18,17 +16,17 @@ export interface Deviation {
 }
 
 /**
- * Plays a transcript against a real edge: the app's frames as they were, on a real connection; and the network's
- * messages, which are found in the frames that they caused. What the edge says is compared frame by frame. Values that
- * a server makes up (ids, tags, branches, ports) are learnt where they first appear and expected from there on; times,
- * lengths and versions are looked at for their form alone.
+ * Plays a transcript against {@link DrachtioDouble}: the app's frames as recorded, and the SIP messages from the network,
+ * which are reconstructed from the frames they caused. Every frame from the server is compared. Values that a server
+ * chooses (ids, tags, branches, ports) are learnt where they first appear; of times, lengths and versions only the form
+ * is checked.
  */
 export class Replay implements AsyncDisposable {
   readonly timers = new ManualTimers();
   readonly events: Event[];
   readonly apps = new Map<string, RawApp>();
-  readonly peers = new Map<string, Peer>();
-  /** Recorded text → what stands for it in this run. */
+  readonly peers = new Map<string, WirePeer>();
+  /** Recorded text → its equivalent in this run. */
   readonly #learnt = new Map<string, string>();
   #server: DrachtioDouble | undefined;
   #target = '';
@@ -53,10 +51,11 @@ export class Replay implements AsyncDisposable {
     return this.#server;
   }
 
-  /** Stops the server and starts another one, at the same control port. */
   async restart(): Promise<void> {
     const port = this.server.controlPort;
     await this.server.stop();
+    for (const peer of this.peers.values()) peer[Symbol.dispose]();
+    this.peers.clear();
     this.#server = await startTestDrachtio({ timers: this.timers, listen: LISTEN, controlPort: port });
   }
 
@@ -70,7 +69,6 @@ export class Replay implements AsyncDisposable {
     await this.server.stop();
   }
 
-  /** The recorded text with the values of this run. */
   substitute(recorded: string): string {
     let text = recorded;
     for (const [from, to] of this.#learnt) text = text.replaceAll(from, to);
@@ -90,7 +88,7 @@ export class Replay implements AsyncDisposable {
     else if (event.kind === 'server closed') await app.closed;
   }
 
-  /** A connection that was there before the transcript began has authenticated, and asked for what it is given. */
+  /** An app that connected before the transcript began has authenticated and routed the methods it gets. */
   async #app(conn: string): Promise<RawApp> {
     let app = this.apps.get(conn);
     if (!app) {
@@ -137,7 +135,7 @@ export class Replay implements AsyncDisposable {
     }
   }
 
-  /** Sends what must have come from the network for that frame to be written. */
+  /** Sends the SIP message that caused a recorded frame. */
   async #fromNetwork(recorded: string, bytes: number): Promise<string> {
     const [, , , , protocol = '', host = '', port = ''] = recorded.split('|');
     const text = textOf(recorded);
@@ -146,18 +144,16 @@ export class Replay implements AsyncDisposable {
     expect(Buffer.byteLength(original)).toBe(bytes);
     const peer = await this.inboundPeer(text.includes('\nVia: SIP/2.0/WS ') ? 'ws' : protocol, host, port);
     const sent = this.substitute(original);
-    peer.send(sent, portOf(this.server.layer, 'udp'));
+    peer.send(sent);
     return sent;
   }
 
-  async inboundPeer(protocol: string, host: string, port: string): Promise<Peer> {
+  async inboundPeer(protocol: string, host: string, port: string): Promise<WirePeer> {
     const known = this.peers.get(host);
     if (known) return known;
-    const listening = portOf(this.server.layer, protocol as 'udp' | 'tcp' | 'ws');
-    const peer =
-      protocol === 'udp'
-        ? await UdpPeer.open(host)
-        : await openStream(protocol as 'tcp' | 'ws', listening, '127.0.0.1', host);
+    const proto = protocol as 'udp' | 'tcp' | 'ws';
+    const listening = portOf(this.server.layer, proto);
+    const peer = await openPeer(proto, listening, '127.0.0.1', host);
     this.peers.set(host, peer);
     this.#learnPort(host, port, peer.port);
     this.#learnt.set(`rport=${port}`, `rport=${peer.port}`);
@@ -173,9 +169,9 @@ export class Replay implements AsyncDisposable {
     this.#learnt.set('<sip:127.0.0.1:5060', `<sip:127.0.0.1:${listening}`);
     this.#learnt.set('|udp|127.0.0.1|5060|', `|udp|127.0.0.1|${listening}|`);
     if (this.peers.has(host)) return;
-    const peer = await UdpPeer.open(host);
+    const peer = await openPeer('udp', portOf(this.server.layer, 'udp'), '127.0.0.1', host);
     this.#learnPort(host, port, peer.port);
-    // Where the transcript tells of nobody at that port, nobody is there.
+    // Without traffic from that port in the transcript, nothing listens there.
     const answered = this.events.some((e) => e.kind === 'to app' && e.payload.includes(`|udp|${host}|`));
     const silent = this.events.some((e) => e.kind === 'to app' && e.payload.includes('408 Request Timeout'));
     if (answered || silent) this.peers.set(host, peer);
@@ -187,7 +183,6 @@ export class Replay implements AsyncDisposable {
     this.#learnt.set(`${host}|${recorded}|`, `${host}|${actual}|`);
   }
 
-  /** Learns the values that are the server's to choose, and no others. */
   #learn(recorded: string, actual: string): void {
     const learn = (pattern: RegExp) => {
       const from = pattern.exec(recorded)?.[1];
@@ -207,7 +202,7 @@ export class Replay implements AsyncDisposable {
   }
 }
 
-/** Hides what need not be the same, but only where it has the right form. */
+/** Masks values that may differ, where they have the right form. */
 function mask(payload: string): string {
   return payload
     .replace(/^[0-9a-f-]{36}\|/, 'id|')

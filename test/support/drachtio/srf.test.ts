@@ -1,10 +1,13 @@
 import { afterEach, expect, test } from 'bun:test';
 import Srf from 'drachtio-srf';
-import { Inbox, portOf, request, UdpPeer } from '../../edge/support.ts';
+import { portOf } from '../../edge/support.ts';
+import { Inbox } from '../inbox.ts';
+import { request, responseTo } from '../sip-request.ts';
+import { UdpPeer } from '../wire.ts';
 import type { DrachtioDouble } from './index.ts';
 import { SECRET, startTestDrachtio } from './raw-app.ts';
 
-/** What of drachtio-srf these tests use; its own typings leave most of it open. */
+/** The parts of drachtio-srf that these tests use; its own types are mostly `any`. */
 interface App {
   on(event: 'connect', listener: (error: Error | null, hostports: string, version: string) => void): void;
   on(event: 'error', listener: (error: Error) => void): void;
@@ -33,7 +36,7 @@ async function start(controlPort = 0): Promise<DrachtioDouble> {
     { proto: 'tcp', host: '127.0.0.1', port: 0 },
   ] as const;
   const server = await startTestDrachtio({ listen, controlPort });
-  cleanUp.unshift(() => server.stop()); // the servers last: drachtio-srf cannot be told to stop while it reconnects
+  cleanUp.unshift(() => server.stop()); // last, because drachtio-srf cannot stop while it reconnects
   return server;
 }
 
@@ -47,8 +50,8 @@ function connect(server: DrachtioDouble) {
   return { srf, connected };
 }
 
-async function peer(host?: string): Promise<UdpPeer> {
-  const opened = await UdpPeer.open(host);
+async function peer(server: DrachtioDouble, host = '127.0.0.1', inUri = host): Promise<UdpPeer> {
+  const opened = await UdpPeer.open(portOf(server.layer, 'udp', inUri), host);
   cleanUp.push(() => opened[Symbol.dispose]());
   return opened;
 }
@@ -64,16 +67,16 @@ test('connects, and answers requests from the network', async () => {
   expect(hostports).toBe(server.layer.hostports);
   expect(version).toMatch(/^v(\d+)\.(\d+)\.(\d+)/);
 
-  const phone = await peer();
-  phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`), portOf(server.layer, 'udp'));
+  const phone = await peer(server);
+  phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`));
   expect(await phone.next()).toMatch(/^SIP\/2\.0 200 OK\r\n(.*\r\n)*X-Members: 2\r\n/);
-  phone.send(request('REGISTER', `UDP 127.0.0.1:${phone.port}`), portOf(server.layer, 'udp'));
+  phone.send(request('REGISTER', `UDP 127.0.0.1:${phone.port}`));
   const challenge = await phone.next();
   expect(challenge).toStartWith('SIP/2.0 401 Unauthorized\r\n');
   expect(challenge.match(/^WWW-Authenticate: Digest realm="[ab]"\r$/gm)).toHaveLength(2);
 });
 
-test('tells where a request came from, by IPv6 too', async () => {
+test('reports the source of a request, also for IPv6', async () => {
   const server = await start();
   const { srf, connected } = connect(server);
   const sources = new Inbox<string>();
@@ -82,8 +85,8 @@ test('tells where a request came from, by IPv6 too', async () => {
     res.send(200);
   });
   await connected.next('connect');
-  const phone = await peer('::1');
-  phone.send(request('OPTIONS', `UDP [::1]:${phone.port}`), portOf(server.layer, 'udp', '[::1]'));
+  const phone = await peer(server, '::1', '[::1]');
+  phone.send(request('OPTIONS', `UDP [::1]:${phone.port}`));
   expect(await sources.next()).toBe(`::1 ${phone.port}`);
   expect(await phone.next()).toStartWith('SIP/2.0 200 OK\r\n');
 });
@@ -91,22 +94,18 @@ test('tells where a request came from, by IPv6 too', async () => {
 test.each([
   ['127.0.0.1', '127.0.0.1'],
   ['::1', '[::1]'],
-])('sends requests to the network and brings the answer: %s', async (host, inUri) => {
+])('sends requests and reports the response: %s', async (host, inUri) => {
   const server = await start();
   const { srf, connected } = connect(server);
   await connected.next('connect');
-  const gateway = await peer(host);
+  const gateway = await peer(server, host, inUri);
   const status = Promise.withResolvers<number>();
   srf.request(`sip:${inUri}:${gateway.port}`, { method: 'OPTIONS' }, (error, req) => {
     if (error) status.reject(error);
     else req.on('response', (response) => status.resolve(response.status));
   });
   const received = await gateway.next();
-  const kept = received.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq):/.test(line));
-  gateway.send(
-    `SIP/2.0 200 OK\r\n${kept.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`,
-    portOf(server.layer, 'udp', inUri),
-  );
+  gateway.send(responseTo(received));
   expect(await status.promise).toBe(200);
 });
 
@@ -127,7 +126,7 @@ test('a closed port is a 503 within moments, not a timeout', async () => {
   }
 });
 
-test('after a restart of the server the app comes back by itself', async () => {
+test('an app reconnects after a restart of the server', async () => {
   const server = await start();
   const { srf, connected } = connect(server);
   srf.options((_req, res) => res.send(200));

@@ -1,23 +1,22 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
-import { portOf, UdpPeer } from '../../edge/support.ts';
 import { RawApp, textOf } from './raw-app.ts';
 import { type Deviation, Replay } from './replay.ts';
 
-/** Whoever reads `To: sip:host;tag=1` must know by heart that the tag is not the URI's: ours has the brackets. */
+/** Without brackets, the tag in `To: sip:host;tag=1` looks like a parameter of the URI. */
 const BRACKETS: Deviation = {
-  why: 'To of a response made by the edge has angle brackets',
+  why: 'To has angle brackets in a response that the server makes itself',
   recorded: /^To: (sip:[^;\r]+);tag/m,
   ours: 'To: <$1>;tag',
 };
-/** drachtio takes credentials apart and writes them anew; the edge sends what the app has written. */
+/** drachtio parses credentials and composes them again. */
 const AS_WRITTEN: Deviation = {
-  why: 'Authorization is passed on as it was written',
+  why: 'Authorization is sent as the app wrote it',
   recorded: /^(Authorization: Digest username="foo"), (realm=".*?"), (nonce=".*?"), (uri=".*?"), (response=".*?"), /m,
   ours: '$1,$2,$3,$4,$5,',
 };
 
-/** Played as they are. Not here: those with a test of their own below. */
+/** Played without changes; the others have their own tests below. */
 const PLAYED: readonly (readonly [name: string, ...deviations: Deviation[]])[] = [
   ['01-connect-auth-route'],
   ['02-outbound-REGISTER-401-200', AS_WRITTEN],
@@ -52,7 +51,7 @@ const PLAYED: readonly (readonly [name: string, ...deviations: Deviation[]])[] =
   ['38-split-frames'],
 ];
 
-describe('what a real drachtio-server says, the edge says', () => {
+describe('the double behaves like a recorded drachtio-server', () => {
   test.each(PLAYED)('%s', async (name, ...deviations) => {
     await using replay = await Replay.open(name, deviations);
     await replay.play();
@@ -60,7 +59,7 @@ describe('what a real drachtio-server says, the edge says', () => {
 
   test('17-app-wrong-secret: answered and closed, each time', async () => {
     await using replay = await Replay.open('17-app-wrong-secret');
-    // It begins with the end of a connection that has no beginning.
+    // conn23 was opened before the transcript begins.
     await replay.play(replay.events.filter((e) => e.conn !== 'conn23'));
   });
 
@@ -93,23 +92,22 @@ describe('what a real drachtio-server says, the edge says', () => {
       replay.substitute(
         `OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: ${via}\r\nTo: <sip:x@127.0.0.1>\r\n${lines.join('\r\n')}\r\n\r\n`,
       ),
-      portOf(replay.server.layer, 'udp'),
     );
     const answer = await peer.next();
     const withoutTag = (text: string) => text.replace(/^(To: .*;tag=)\w+/m, '$1');
     expect(withoutTag(answer)).toBe(withoutTag(replay.substitute(recorded)));
   });
 
-  test('35-retransmission-while-pending: the app sees one request, the network one answer a copy', async () => {
+  test('35-retransmission-while-pending: the app gets one request, each copy gets the response', async () => {
     await using replay = await Replay.open('35-retransmission-while-pending');
     const [request, ...rest] = replay.events;
     if (request?.kind !== 'to app') throw new Error('a request was expected');
     await replay.play([request]);
     const peer = replay.peers.get('127.0.0.41');
     const copy = replay.substitute(textOf(request.payload).replace(/;rport=\d+/, ''));
-    peer?.send(copy, portOf(replay.server.layer, 'udp'));
+    peer?.send(copy);
     await replay.play(rest);
-    peer?.send(copy, portOf(replay.server.layer, 'udp'));
+    peer?.send(copy);
     const again = await peer?.next();
     expect(again).toStartWith('SIP/2.0 200 OK\r\n');
     expect(replay.server.layer.counters.retransmissions).toBe(2);
@@ -123,23 +121,22 @@ describe('what a real drachtio-server says, the edge says', () => {
     expect(await replay.peers.get('127.0.0.41')?.next()).toStartWith('SIP/2.0 503 Service Unavailable\r\n');
   });
 
-  test('37-app-never-answers: after 32 s the transaction is forgotten and nobody is told', async () => {
+  test('37-app-never-answers: after 32 s the transaction ends without a response', async () => {
     await using replay = await Replay.open('37-app-never-answers');
     await replay.play();
     const peer = replay.peers.get('127.0.0.41');
     const last = replay.events.at(-1);
-    if (last?.kind !== 'to app' || !(peer instanceof UdpPeer)) throw new Error('a request by UDP was expected');
+    if (last?.kind !== 'to app' || !peer) throw new Error('a request was expected');
     replay.timers.advance(32_000);
-    // The same request is a new one now: the app gets it again. Before that, nothing has been answered.
     const again = textOf(last.payload).replace(/;rport=\d+/, '');
-    peer.send(replay.substitute(again), portOf(replay.server.layer, 'udp'));
+    peer.send(replay.substitute(again));
     const frame = await replay.apps.get('conn22')?.next();
     expect(textOf(frame ?? '')).toBe(replay.substitute(textOf(last.payload)));
     expect(peer.inbox.size).toBe(0);
     expect(replay.server.layer.counters.retransmissions).toBe(0);
   });
 
-  test('frames split at every byte, and many in one piece', async () => {
+  test('frames split at every byte, and several in one piece', async () => {
     await using replay = await Replay.open('38-split-frames');
     const app = await RawApp.ready(replay.server);
     const ping = () => {
