@@ -1,4 +1,4 @@
-import { UPGRADE } from '../../test/edge/ws-peer.ts';
+import { UPGRADE } from '../../test/support/wire.ts';
 import { Latency } from '../lib/latency.ts';
 import { Phone } from '../lib/phone.ts';
 import { handles, rssMb } from '../lib/proc.ts';

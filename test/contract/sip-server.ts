@@ -1,17 +1,18 @@
 import { describe, expect, test } from 'bun:test';
 import pLimit from 'p-limit';
-import { digestResponse } from '../../src/digest/algorithm.ts';
 import { parseAuthHeader } from '../../src/digest/credentials.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { OutboundRequest, SipServer } from '../../src/ports/sip-server.ts';
 import { headerValue, headerValues } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
-import { request as requestText, UdpPeer } from '../edge/support.ts';
 import { within } from '../support/deadline.ts';
 import { startKamailio } from '../support/kamailio.ts';
 import { freePort } from '../support/net.ts';
+import { digestCredentials } from '../support/phone.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar, serviceUnavailable } from '../support/sip-registrar.ts';
+import { request as requestText } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 
 const DEADLINE_MS = 5000;
 
@@ -153,10 +154,8 @@ export function sipServerContract(open: OpenSipServer): void {
       expect(challenged).toMatchObject({ status: 401, reason: 'Unauthorized', local: false });
       const params = parseAuthHeader(headerValue(challenged.headers, 'WWW-Authenticate') ?? '')[0]?.params;
       const nonce = params?.get('nonce') ?? '';
-      const base = { username: 'alice', realm: 'carrier.test', nonce, uri: 'sip:carrier.test', response: '' };
-      const qop = { nc: '00000001', count: 1, cnonce: 'c' };
-      const response = digestResponse('MD5', { ...base, qop }, 'wonderland', 'REGISTER');
-      const authorization = `Digest username="alice", realm="carrier.test", nonce="${nonce}", uri="sip:carrier.test", response="${response}", qop=auth, nc=00000001, cnonce="c"`;
+      const alice = { user: 'alice', password: 'wonderland', realm: 'carrier.test' };
+      const authorization = digestCredentials(alice, nonce);
       const granted = await register(8, { Authorization: authorization });
       expect(granted).toMatchObject({ status: 200, local: false });
       expect(headerValues(granted.headers, 'Contact')).toEqual([

@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import { servePages, startBrowser } from '../support/browser.ts';
 import { BrowserPhone } from '../support/browser-phone.ts';
 import { TestAuthority } from '../support/certificates.ts';
-import { registerOnce, type User } from '../support/sip-phone.ts';
+import { headerOf, registerOnce, type User } from '../support/phone.ts';
 import { fileWith, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 // JsSIP and SIP.js in Chromium against the compiled binary.
@@ -48,7 +48,7 @@ async function openPhone(library: string, protocol: 'ws' | 'wss', password = PAS
 async function bindings(user: User): Promise<string | undefined> {
   const answer = await registerOnce(sidecar.sip, user, { contact: null });
   expect(answer.status).toBe(200);
-  return answer.header('Contact');
+  return headerOf(answer, 'Contact');
 }
 
 const cseq = (answer: string) => Number(/^CSeq: (\d+)/m.exec(answer)?.[1]);

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'bun:test';
-import { request, UdpPeer } from '../edge/support.ts';
 import { sidecarBinary } from '../support/binary.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
+import { headerOf, Phone, registerOnce } from '../support/phone.ts';
 import { spawnProcess } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
-import { registerOnce, SipPhone } from '../support/sip-phone.ts';
+import { request } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
 
 const ACCOUNT = `
@@ -105,7 +106,7 @@ describe('the embedded sidecar', () => {
   test('keeps a binding through kill -9 right after the 200', async () => {
     const args = ['--data', temporaryDirectory('data'), '--provision', await fileWith('p.toml', ACCOUNT)];
     const first = await startEmbedded({ args });
-    const phone = await SipPhone.open(first.sip, ALICE);
+    const phone = await Phone.open(first.sip, ALICE);
     const granted = await phone.register();
     first.process.kill('SIGKILL');
     expect(granted.status).toBe(200);
@@ -113,7 +114,7 @@ describe('the embedded sidecar', () => {
 
     const second = await startEmbedded({ args });
     const listed = await registerOnce(second.sip, ALICE, { contact: null });
-    expect(listed.header('Contact')).toContain(phone.contact);
+    expect(headerOf(listed, 'Contact')).toContain(phone.contact);
     phone.close();
   });
 
@@ -137,7 +138,7 @@ describe('the embedded sidecar', () => {
   test('logs no secret', async () => {
     const args = ['--provision', await fileWith('p.toml', ACCOUNT)];
     const { process, sip, stop } = await startEmbedded({ args, env: { JAMBONES_LOGLEVEL: 'trace' } });
-    const phone = await SipPhone.open(sip, ALICE);
+    const phone = await Phone.open(sip, ALICE);
     await phone.register();
     await registerOnce(sip, { ...ALICE, password: 'wrong' });
     await stop();

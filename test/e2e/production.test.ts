@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import { requestOnce } from '../../src/admin/client.ts';
-import { request, UdpPeer } from '../edge/support.ts';
 import { insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Mariadb } from '../support/mariadb.ts';
+import { headerOf, Phone, registerOnce } from '../support/phone.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import { SipPeer } from '../support/sip-peer.ts';
-import { registerOnce, SipPhone } from '../support/sip-phone.ts';
 import { Registrar } from '../support/sip-registrar.ts';
+import { request } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 import { noTrunk, QUICK, trunk } from './outbound.ts';
 import { openProduction, START_MS } from './production.ts';
 
@@ -30,10 +31,10 @@ describe('beside a drachtio server', () => {
     await using production = await startProduction();
     const alice = await user(production.mysql, 'phone.example.com');
     const { redis, server, sip } = production;
-    const phone = await SipPhone.open(sip, alice);
+    const phone = await Phone.open(sip, alice);
     const registered = await phone.register();
     expect(registered.status).toBe(200);
-    expect(registered.header('Contact')).toBe(`<${phone.contact}>;expires=30`);
+    expect(headerOf(registered, 'Contact')).toBe(`<${phone.contact}>;expires=30`);
     const stored = async () => JSON.parse((await redis.client.get('user:alice@phone.example.com')) ?? 'null');
     expect(await stored()).toMatchObject({
       contact: phone.contact,
@@ -47,7 +48,7 @@ describe('beside a drachtio server', () => {
 
     const unregistered = await phone.register({ expires: 0 });
     expect(unregistered.status).toBe(200);
-    expect(unregistered.header('Contact')).toBeUndefined();
+    expect(headerOf(unregistered, 'Contact')).toBeUndefined();
     expect(await stored()).toBeNull();
     phone.close();
   });
@@ -58,7 +59,7 @@ describe('beside a drachtio server', () => {
     const { sip } = production;
     const refused = await registerOnce(sip, { ...alice, password: 'guess' });
     expect(refused.status).toBe(403);
-    expect(refused.header('X-Reason')).toBe('Invalid credentials');
+    expect(headerOf(refused, 'X-Reason')).toBe('Invalid credentials');
   });
 
   test('a feature server checks in, is drained and comes back', async () => {
@@ -122,7 +123,7 @@ describe('beside a drachtio server', () => {
     await redis.stop();
     const refused = await registerOnce(sip, alice);
     expect(refused.status).toBe(503);
-    expect(refused.header('Retry-After')).toBe('5');
+    expect(headerOf(refused, 'Retry-After')).toBe('5');
     await redis.start();
     await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
     expect((await registerOnce(sip, alice)).status).toBe(200);

@@ -1,8 +1,8 @@
-import { digestResponse } from '../../src/digest/algorithm.ts';
-import { parseAuthHeader } from '../../src/digest/credentials.ts';
-import { UdpPeer } from '../edge/support.ts';
+import { digestCredentials } from '../support/phone.ts';
+import { composeRequest } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 
-export interface Answer {
+export interface ProbedResponse {
   readonly status: string;
   /** In order, without headers of the request, and with tags, nonces and the user name masked. */
   readonly headers: readonly string[];
@@ -15,28 +15,35 @@ export class Prober {
   #count = 0;
 
   static async open(server: { readonly port: number }, realm: string): Promise<Prober> {
-    return new Prober(await UdpPeer.open(), server.port, realm);
+    return new Prober(await UdpPeer.open(server.port), realm);
   }
 
   private constructor(
     private readonly peer: UdpPeer,
-    private readonly port: number,
     private readonly realm: string,
   ) {}
 
-  async ask(user: string, method: 'REGISTER' | 'OPTIONS' | 'INVITE' = 'REGISTER', authorization = ''): Promise<Answer> {
+  async ask(
+    user: string,
+    method: 'REGISTER' | 'OPTIONS' | 'INVITE' = 'REGISTER',
+    authorization?: string,
+  ): Promise<ProbedResponse> {
     const n = ++this.#count;
     const aor = `<sip:${user}@${this.realm}>`;
-    const text =
-      `${method} sip:${method === 'REGISTER' ? '' : `${user}@`}${this.realm} SIP/2.0\r\n` +
-      `Via: SIP/2.0/UDP 127.0.0.1:${this.peer.port};branch=z9hG4bK${crypto.randomUUID()}\r\nMax-Forwards: 70\r\n` +
-      `From: ${aor};tag=${n}\r\nTo: ${aor}\r\nCall-ID: ${crypto.randomUUID()}\r\nCSeq: ${n} ${method}\r\n` +
-      `Contact: <sip:${user}@127.0.0.1:${this.peer.port}>\r\n${authorization}Content-Length: 0\r\n\r\n`;
+    const own = `127.0.0.1:${this.peer.port}`;
+    const text = composeRequest(method, `sip:${method === 'REGISTER' ? '' : `${user}@`}${this.realm}`, {
+      Via: `SIP/2.0/UDP ${own};branch=z9hG4bK${crypto.randomUUID()}`,
+      From: `${aor};tag=${n}`,
+      To: aor,
+      CSeq: `${n} ${method}`,
+      Contact: `<sip:${user}@${own}>`,
+      Authorization: authorization,
+    });
     const sentAt = performance.now();
-    this.peer.send(text, this.port);
-    const answer = await this.peer.next(`an answer for ${user}`);
+    this.peer.send(text);
+    const response = await this.peer.next(`a response for ${user}`);
     const ms = performance.now() - sentAt;
-    const [status = '', ...lines] = answer.split('\r\n');
+    const [status = '', ...lines] = response.split('\r\n');
     const headers = lines
       .filter((line) => line !== '' && !/^(Via|Call-ID|CSeq|From):/.test(line))
       .map((line) =>
@@ -45,30 +52,15 @@ export class Prober {
           .replace(/;tag=\S+/, ';tag')
           .replace(user, 'user'),
       );
-    return { status, headers, ms, text: answer };
+    return { status, headers, ms, text: response };
   }
 
   /** Answers a challenge with this password. @returns the response */
-  async guess(user: string, password = 'wrong'): Promise<Answer> {
+  async guess(user: string, password = 'wrong'): Promise<ProbedResponse> {
     const challenged = await this.ask(user);
-    const header = /\r\nWWW-Authenticate: ([^\r\n]*)/.exec(challenged.text)?.[1] ?? '';
-    const nonce = parseAuthHeader(header)[0]?.params.get('nonce') ?? '';
-    const uri = `sip:${this.realm}`;
-    const credentials = {
-      username: user,
-      realm: this.realm,
-      nonce,
-      uri,
-      response: '',
-      qop: { nc: '00000001', count: 1, cnonce: 'c' },
-    };
-    const response = digestResponse('MD5', credentials, password, 'REGISTER');
-    return this.ask(
-      user,
-      'REGISTER',
-      `Authorization: Digest username="${user}", realm="${this.realm}", nonce="${nonce}", uri="${uri}", ` +
-        `response="${response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c"\r\n`,
-    );
+    const nonce = /nonce="([^"]*)"/.exec(challenged.text)?.[1] ?? '';
+    const credentials = digestCredentials({ user, password, realm: this.realm }, nonce);
+    return this.ask(user, 'REGISTER', credentials);
   }
 
   [Symbol.dispose](): void {

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { freePort } from '../support/net.ts';
+import { Phone } from '../support/phone.ts';
 import { spawnProcess } from '../support/process.ts';
-import { SipPhone } from '../support/sip-phone.ts';
 import { Prober } from './scanners-probe.ts';
 import { fileWith, startEmbedded } from './sidecar.ts';
 
@@ -33,7 +33,7 @@ async function scan(command: 'svmap' | 'svwar' | 'svcrack', ...args: string[]): 
     going = false;
   });
   const legitimate = known[known.length - 1 - scans++] ?? '';
-  const phone = await SipPhone.open(sidecar.sip, { user: legitimate, password: `pw-${legitimate}`, realm: REALM });
+  const phone = await Phone.open(sidecar.sip, { user: legitimate, password: `pw-${legitimate}`, realm: REALM });
   const register = async () => {
     do {
       expect((await phone.register()).status).toBe(200);
@@ -118,7 +118,7 @@ describe('a closer look', () => {
     expect(refused.status).toBe('SIP/2.0 403 Forbidden');
     expect(await prober.guess(nobody)).toMatchObject(refused);
     // One who is registered right now looks no different either.
-    const phone = await SipPhone.open(sidecar.sip, { user, password: `pw-${user}`, realm: REALM });
+    const phone = await Phone.open(sidecar.sip, { user, password: `pw-${user}`, realm: REALM });
     expect((await phone.register()).status).toBe(200);
     const { ms: _ms, text: _text, ...registered } = await prober.ask(user);
     expect(await prober.ask(nobody)).toMatchObject(registered);

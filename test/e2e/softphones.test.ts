@@ -2,7 +2,7 @@ import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { startBaresip } from '../support/baresip.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { within } from '../support/deadline.ts';
-import { registerOnce, type User } from '../support/sip-phone.ts';
+import { headerOf, registerOnce, type User } from '../support/phone.ts';
 import { type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 // baresip against the compiled binary, with the command from the banner.
@@ -44,7 +44,7 @@ async function registered(protocol: 'udp' | 'tcp' | 'tls') {
 async function bindings(): Promise<string | undefined> {
   const answer = await registerOnce(sidecar.sip, demo, { contact: null });
   expect(answer.status).toBe(200);
-  return answer.header('Contact');
+  return headerOf(answer, 'Contact');
 }
 
 test('the command in the banner is for UDP', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { request, UdpPeer } from '../edge/support.ts';
+import { request } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 import { fileWith, startEmbedded } from './sidecar.ts';
 import { runVolume, type Volume } from './volume-sipp.ts';
 

@@ -7,8 +7,11 @@ import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
 import { bracketed } from '../../src/sip/ip.ts';
 import type { SipResponse, Source } from '../../src/sip/message.ts';
 import type { OutboundTransport } from '../../src/sip/next-hop.ts';
-import { authority, openStream, serverCertificate, serverTls } from './stream-peers.ts';
-import { Inbox, request, TcpPeer, TestEdge, UdpPeer } from './support.ts';
+import { authority, serverCertificate } from '../support/certificates.ts';
+import { Inbox } from '../support/inbox.ts';
+import { request, responseTo } from '../support/sip-request.ts';
+import { openStream, StreamPeer, UdpPeer } from '../support/wire.ts';
+import { serverTls, TestEdge } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {
@@ -25,26 +28,17 @@ async function start(
   return cleaner.adopt(await TestEdge.start({ listen, tls: serverTls(), ...options }), (edge) => edge.stop());
 }
 
-/** A phone that sends to one address by UDP and receives from no other, as behind a NAT. */
-async function openUdp(port: number, host: string, from = host.includes(':') ? '::1' : '127.0.0.1') {
-  const inbox = new Inbox<string>();
-  const socket = await Bun.udpSocket({
-    hostname: from,
-    connect: { hostname: host, port },
-    socket: { data: (_socket, data) => inbox.put(data.toString()) },
-  });
-  cleaner.defer(() => socket.close());
-  return { port: socket.port, send: (text: string) => socket.send(text), next: () => inbox.next('a datagram') };
+async function openUdp(port: number, host: string, localAddress?: string): Promise<UdpPeer> {
+  return cleaner.use(await UdpPeer.open(port, host, localAddress));
 }
 
 /** A gateway that answers with 200 what the edge sends to it. `received` resolves with that request. */
 async function openGateway(edge: TestEdge, proto: OutboundTransport, host: string, edgePort?: number) {
-  const accept = (text: string) => `SIP/2.0 200 OK\r\n${text.slice(text.indexOf('\r\n') + 2)}`;
   if (proto === 'udp') {
-    const peer = cleaner.use(await UdpPeer.open(host));
+    const peer = await openUdp(edgePort ?? edge.port('udp', bracketed(host)), host);
     const received = async () => {
       const text = await peer.next();
-      peer.send(accept(text), edgePort ?? edge.port('udp', bracketed(host)));
+      peer.send(responseTo(text));
       return text;
     };
     return { port: peer.port, received };
@@ -55,9 +49,9 @@ async function openGateway(edge: TestEdge, proto: OutboundTransport, host: strin
   await once(server, 'listening');
   const connected = once(server, proto === 'tcp' ? 'connection' : 'secureConnection');
   const received = async () => {
-    const peer = cleaner.use(new TcpPeer((await connected)[0] as Socket));
+    const peer = cleaner.use(new StreamPeer((await connected)[0] as Socket));
     const text = await peer.next();
-    peer.send(accept(text));
+    peer.send(responseTo(text));
     return text;
   };
   return { port: (server.address() as AddressInfo).port, received };

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
 import { FairShare } from '../../src/edge/transports/fair-share.ts';
-import { openStream, STREAMS, type StreamPeer, type StreamProtocol, serverTls } from './stream-peers.ts';
-import { type Received, request, TestEdge } from './support.ts';
+import { request } from '../support/sip-request.ts';
+import { openStream, STREAMS, type StreamPeer, type StreamProtocol } from '../support/wire.ts';
+import { type Received, serverTls, TestEdge } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {

@@ -4,8 +4,10 @@ import { Unavailable } from '../../src/ports/errors.ts';
 import type { SipAnswer, SipHandler } from '../../src/ports/sip-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import { datagramsRead, portOf, request, silent, TcpPeer, TestEdge, UdpPeer } from './support.ts';
+import { openStream, type StreamPeer, UdpPeer } from '../support/wire.ts';
+import { datagramsRead, portOf, silent, TestEdge } from './support.ts';
 
 /** RFC 3261 17.1.2.2, timer F, and the slack of a {@link DelayQueue}. */
 const CLIENT_GIVES_UP_MS = 32_500;
@@ -20,12 +22,12 @@ async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
   return cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop());
 }
 
-async function openUdp(): Promise<UdpPeer> {
-  return cleaner.use(await UdpPeer.open());
+async function openUdp(edge: TestEdge): Promise<UdpPeer> {
+  return cleaner.use(await UdpPeer.open(edge.port('udp')));
 }
 
-async function openTcp(edge: TestEdge): Promise<TcpPeer> {
-  return cleaner.use(await TcpPeer.open(edge.port('tcp')));
+async function openTcp(edge: TestEdge): Promise<StreamPeer> {
+  return cleaner.use(await openStream('tcp', edge.port('tcp')));
 }
 
 function options(phone: UdpPeer, fields: Parameters<typeof request>[2] = {}): string {
@@ -40,8 +42,8 @@ describe('a handler', () => {
     edge.handle('OPTIONS', handler);
     await edge.connect();
     cleaner.defer(() => edge.stop(0));
-    const phone = await openUdp();
-    phone.send(options(phone, { callId: 'mine' }), portOf(edge, 'udp'));
+    const phone = cleaner.use(await UdpPeer.open(portOf(edge, 'udp')));
+    phone.send(options(phone, { callId: 'mine' }));
     return phone.next();
   }
 
@@ -116,16 +118,16 @@ describe('a handler', () => {
   test('that never answers: its request is forgotten once the client has given up, and is a new one after that', async () => {
     const timers = new ManualTimers();
     const edge = await start({ timers });
-    const phone = await openUdp();
+    const phone = await openUdp(edge);
     const text = options(phone);
-    phone.send(text, edge.port('udp'));
+    phone.send(text);
     const late = await edge.next();
     timers.advance(31_999);
     expect(edge.edge.holding.serverTransactions).toBe(1);
     timers.advance(CLIENT_GIVES_UP_MS - 31_999);
     expect(edge.edge.holding.serverTransactions).toBe(0);
 
-    phone.send(text, edge.port('udp'));
+    phone.send(text);
     const again = await edge.next();
     late.answer(486);
     await settle();
@@ -154,25 +156,25 @@ describe('requests beyond a bound are answered 503 until there is room', () => {
     ['of what server transactions keep', { serverTransactions: { bytes: 500 } }],
   ])('the bound %s', async (_what, limits) => {
     const edge = await start({ limits });
-    const phone = await openUdp();
-    phone.send(options(phone), edge.port('udp'));
+    const phone = await openUdp(edge);
+    phone.send(options(phone));
     const first = await edge.next();
-    phone.send(options(phone), edge.port('udp'));
+    phone.send(options(phone));
     expect(await phone.next()).toStartWith('SIP/2.0 503 Service Unavailable\r\n');
     expect(edge.received.size).toBe(0);
     expect(edge.edge.counters.refused).toBe(1);
     first.answer(200);
     expect(await phone.next()).toStartWith('SIP/2.0 200 ');
-    phone.send(options(phone), edge.port('udp'));
+    phone.send(options(phone));
     await edge.answerNext();
     expect(await phone.next()).toStartWith('SIP/2.0 200 ');
   });
 
   test('requests in progress are counted over all transports', async () => {
     const edge = await start({ limits: { serverTransactions: { unanswered: 1 } } });
-    const byUdp = await openUdp();
+    const byUdp = await openUdp(edge);
     const byTcp = await openTcp(edge);
-    byUdp.send(options(byUdp), edge.port('udp'));
+    byUdp.send(options(byUdp));
     await edge.next();
     byTcp.send(request('OPTIONS', 'TCP a.invalid'));
     expect(await byTcp.next()).toStartWith('SIP/2.0 503 ');
@@ -184,9 +186,9 @@ describe('requests beyond a bound are answered 503 until there is room', () => {
     edge.handle('OPTIONS', () => Promise.reject(new Error('no way')));
     await edge.connect();
     cleaner.defer(() => edge.stop(0));
-    const phone = await openUdp();
+    const phone = cleaner.use(await UdpPeer.open(portOf(edge, 'udp')));
     for (let i = 0; i < 2; i++) {
-      phone.send(options(phone), portOf(edge, 'udp'));
+      phone.send(options(phone));
       expect(await phone.next()).toStartWith('SIP/2.0 500 ');
     }
   });
@@ -194,22 +196,22 @@ describe('requests beyond a bound are answered 503 until there is room', () => {
   test('a handler that never answers gives its place back when its client has given up', async () => {
     const timers = new ManualTimers();
     const edge = await start({ timers, limits: { serverTransactions: { unanswered: 1 } } });
-    const phone = await openUdp();
-    phone.send(options(phone), edge.port('udp'));
+    const phone = await openUdp(edge);
+    phone.send(options(phone));
     await edge.next();
     timers.advance(CLIENT_GIVES_UP_MS);
-    phone.send(options(phone), edge.port('udp'));
+    phone.send(options(phone));
     await edge.answerNext();
     expect(await phone.next()).toStartWith('SIP/2.0 200 ');
   });
 
   test('a retransmission needs no room', async () => {
     const edge = await start({ limits: { serverTransactions: { unanswered: 1 } } });
-    const phone = await openUdp();
+    const phone = await openUdp(edge);
     const text = options(phone);
-    phone.send(text, edge.port('udp'));
+    phone.send(text);
     const first = await edge.next();
-    phone.send(text, edge.port('udp'));
+    phone.send(text);
     await eventually('a retransmission', () => edge.edge.counters.retransmissions || undefined);
     first.answer(200);
     expect(await phone.next()).toStartWith('SIP/2.0 200 ');
@@ -245,7 +247,7 @@ describe('connect', () => {
     expect(failed).toBeInstanceOf(ListenError);
     expect(failed.message).toBe(`${proto}/127.0.0.1:${port} is in use`);
     expect([other.connected, other.localHostports]).toEqual([false, '']);
-    await expect(TcpPeer.open(port, '127.0.0.1', '127.0.0.2')).rejects.toThrow();
+    await expect(openStream('tcp', port, '127.0.0.2', '127.0.0.1')).rejects.toThrow();
   });
 
   test('the external address is announced, and the local one can be had too', async () => {
@@ -267,9 +269,9 @@ test('what the edge holds can be looked up: its connections, and transactions of
   const timers = new ManualTimers();
   const edge = await start({ timers });
   const held = () => edge.edge.holding;
-  const byUdp = await openUdp();
+  const byUdp = await openUdp(edge);
   const byTcp = await openTcp(edge);
-  byUdp.send(options(byUdp), edge.port('udp'));
+  byUdp.send(options(byUdp));
   const first = await edge.next();
   byTcp.send(request('OPTIONS', 'TCP a.invalid'));
   const second = await edge.next();

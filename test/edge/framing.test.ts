@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
 import { StreamFramer } from '../../src/edge/transports/framing.ts';
-import { request } from './support.ts';
+import { request } from '../support/sip-request.ts';
 
 /** Everything that a framer reports for those pieces. */
 function framed(...pieces: (string | Buffer)[]): string[] {

@@ -6,10 +6,10 @@ import type { Logger } from '../../src/lib/logger.ts';
 import type { SipAnswer, SipHandler } from '../../src/ports/sip-server.ts';
 import type { ParsedMessage, SipRequest } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
+import { request } from '../support/sip-request.ts';
+import { clientFrame, openSocket, openStream, UdpPeer } from '../support/wire.ts';
 import { headersIn, sipMessage, spoiltMessage } from './fuzz-messages.ts';
-import { openSocket, openStream, serverTls } from './stream-peers.ts';
-import { portOf, request, silent, UdpPeer } from './support.ts';
-import { clientFrame } from './ws-peer.ts';
+import { portOf, serverTls, silent } from './support.ts';
 
 /**
  * No spoilt message ends the edge or anything in it; a sound request is answered afterwards.
@@ -112,11 +112,11 @@ test(
   'udp: spoilt messages, with a sound one after every few',
   async () => {
     const { edge, requests, faults } = await startEcho();
-    const peer = cleaner.use(await UdpPeer.open());
+    const peer = cleaner.use(await UdpPeer.open(portOf(edge, 'udp')));
     for (const { messages, label } of batches()) {
-      for (const message of messages) peer.send(message.subarray(0, MAX_DATAGRAM), portOf(edge, 'udp'));
+      for (const message of messages) peer.send(message.subarray(0, MAX_DATAGRAM));
       const id = crypto.randomUUID();
-      peer.send(sound(`UDP 127.0.0.1:${peer.port}`, id), portOf(edge, 'udp'));
+      peer.send(sound(`UDP 127.0.0.1:${peer.port}`, id));
       await responseTo(id, peer, label);
     }
     expect(requests.length).toBeGreaterThan(MESSAGES / AT_A_TIME);
@@ -203,12 +203,12 @@ test(
   async () => {
     let answer: SipAnswer = { status: 200 };
     const edge = await start(async () => answer);
-    const phone = cleaner.use(await UdpPeer.open());
+    const phone = cleaner.use(await UdpPeer.open(portOf(edge, 'udp')));
     const statuses = new Set<number>();
     for (const { messages, label } of batches()) {
       for (const message of messages) {
         answer = { status: 200, headers: headersIn(message) };
-        phone.send(sound(`UDP 127.0.0.1:${phone.port}`, crypto.randomUUID()), portOf(edge, 'udp'));
+        phone.send(sound(`UDP 127.0.0.1:${phone.port}`, crypto.randomUUID()));
         const text = await phone.next(`a response after ${label}`);
         statuses.add(Number(text.split(' ', 2)[1]));
         const [, ...lines] = text.slice(0, text.indexOf('\r\n\r\n')).split('\r\n');

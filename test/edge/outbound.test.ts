@@ -6,8 +6,11 @@ import { Unavailable } from '../../src/ports/errors.ts';
 import type { OutboundRequest } from '../../src/ports/sip-server.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
+import { Inbox } from '../support/inbox.ts';
+import { responseTo } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
-import { Inbox, TcpPeer, TestEdge, UdpPeer } from './support.ts';
+import { StreamPeer, UdpPeer } from '../support/wire.ts';
+import { TestEdge } from './support.ts';
 
 const DEADLINE_MS = 60_000;
 /** Longer than MAX_UDP_REQUEST_BYTES. */
@@ -23,14 +26,14 @@ async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
   return cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop());
 }
 
-async function openUdp(): Promise<UdpPeer> {
-  return cleaner.use(await UdpPeer.open());
+async function openUdp(edge: TestEdge): Promise<UdpPeer> {
+  return cleaner.use(await UdpPeer.open(edge.port('udp')));
 }
 
 /** A gateway that listens by TCP: its connections. */
-async function listenTcp(): Promise<{ port: number; connections: Inbox<TcpPeer> }> {
-  const connections = new Inbox<TcpPeer>();
-  const server = createServer((socket: Socket) => connections.put(cleaner.use(new TcpPeer(socket))));
+async function listenTcp(): Promise<{ port: number; connections: Inbox<StreamPeer> }> {
+  const connections = new Inbox<StreamPeer>();
+  const server = createServer((socket: Socket) => connections.put(cleaner.use(new StreamPeer(socket))));
   server.listen(0, '127.0.0.1');
   cleaner.defer(() => void server.close());
   await once(server, 'listening');
@@ -47,18 +50,14 @@ function send({ edge }: TestEdge, nextHop: NextHop, more: Partial<OutboundReques
   return edge.request({ method: 'OPTIONS', uri, nextHop, headers: {}, ...more }, DEADLINE_MS);
 }
 
-function response(request: string, statusLine = 'SIP/2.0 200 OK'): string {
-  return `${statusLine}\r\n${request.slice(request.indexOf('\r\n') + 2)}`;
-}
-
 test('a request goes to its next hop, whatever its Request-URI says, and resolves with its final response', async () => {
   const edge = await start();
-  const gateway = await openUdp();
+  const gateway = await openUdp(edge);
   const answered = send(edge, hop(gateway.port));
   const text = await gateway.next();
   expect(text).toStartWith('OPTIONS sip:b@elsewhere.test SIP/2.0\r\n');
-  gateway.send(response(text, 'SIP/2.0 100 Trying'), edge.port('udp'));
-  gateway.send(response(text, 'SIP/2.0 404 Nobody Here').replace('\r\n\r\n', '\r\nx-own: 1\r\n\r\n'), edge.port('udp'));
+  gateway.send(responseTo(text, '100 Trying'));
+  gateway.send(responseTo(text, '404 Nobody Here').replace('\r\n\r\n', '\r\nx-own: 1\r\n\r\n'));
   const final = await answered;
   expect(final).toMatchObject({ status: 404, reason: 'Nobody Here', local: false });
   expect(final.headers).toContainEqual({ name: 'x-own', value: '1' });
@@ -79,7 +78,7 @@ test.each<[string, Partial<OutboundRequest>, string]>([
   ],
 ])('a request with %s is not sent', async (_what, more, why) => {
   const edge = await start();
-  const gateway = await openUdp();
+  const gateway = await openUdp(edge);
   const failed = await send(edge, hop(gateway.port), more).catch((error) => error);
   expect(failed).toBeInstanceOf(Unavailable);
   expect(failed.message).toContain(why);
@@ -91,7 +90,7 @@ test.each<[string, Partial<OutboundRequest>, string]>([
 
 test('beyond the bound of client transactions a request is not sent', async () => {
   const edge = await start({ limits: { clientTransactions: 1 } });
-  const gateway = await openUdp();
+  const gateway = await openUdp(edge);
   void send(edge, hop(gateway.port));
   await expect(send(edge, hop(gateway.port))).rejects.toThrow('SIP server: too many requests in progress');
   expect(await gateway.next()).toStartWith('OPTIONS ');
@@ -101,11 +100,11 @@ describe('without a final response', () => {
   test('a request fails at its deadline', async () => {
     const timers = new ManualTimers();
     const edge = await start({ timers });
-    const gateway = await openUdp();
+    const gateway = await openUdp(edge);
     const request = { method: 'OPTIONS', uri: 'sip:b.test', nextHop: hop(gateway.port), headers: {} } as const;
     const asked = edge.edge.request(request, 3000);
     const text = await gateway.next();
-    gateway.send(response(text, 'SIP/2.0 100 Trying'), edge.port('udp'));
+    gateway.send(responseTo(text, '100 Trying'));
     timers.advance(3000);
     await expect(asked).rejects.toThrow(new Unavailable('SIP server', 'no response to OPTIONS within 3000 ms'));
   });
@@ -113,7 +112,7 @@ describe('without a final response', () => {
   test('it is answered 408 by the edge when the deadline is later than timer F', async () => {
     const timers = new ManualTimers();
     const edge = await start({ timers });
-    const gateway = await openUdp();
+    const gateway = await openUdp(edge);
     const asked = send(edge, hop(gateway.port));
     timers.advance(32_500);
     expect(await asked).toMatchObject({ status: 408, reason: 'Request Timeout', local: true });
@@ -128,17 +127,17 @@ describe('a request over 1300 bytes for UDP (RFC 3261 18.1.1)', () => {
     const connection = await gateway.connections.next();
     const text = await connection.next();
     expect(text).toMatch(/^OPTIONS .*\r\nVia: SIP\/2\.0\/TCP /);
-    connection.send(response(text));
+    connection.send(responseTo(text));
     expect((await asked).status).toBe(200);
   });
 
   test('goes by UDP all the same when the peer knows no TCP', async () => {
     const edge = await start();
-    const gateway = await openUdp();
+    const gateway = await openUdp(edge);
     const asked = send(edge, hop(gateway.port), { headers: LONG });
     const text = await gateway.next();
     expect(text).toMatch(/^OPTIONS .*\r\nVia: SIP\/2\.0\/UDP /);
-    gateway.send(response(text), edge.port('udp'));
+    gateway.send(responseTo(text));
     expect((await asked).status).toBe(200);
   });
 
@@ -157,7 +156,7 @@ test('one connection serves many requests', async () => {
   const gateway = await listenTcp();
   const asked = [send(edge, hop(gateway.port, 'tcp')), send(edge, hop(gateway.port, 'tcp'))];
   const connection = await gateway.connections.next();
-  for (let i = 0; i < 2; i++) connection.send(response(await connection.next()));
+  for (let i = 0; i < 2; i++) connection.send(responseTo(await connection.next()));
   for (const { status } of await Promise.all(asked)) expect(status).toBe(200);
   expect(gateway.connections.size).toBe(0);
 });
@@ -177,9 +176,9 @@ test('a datagram that nobody receives fails its own request and no other', async
   const gone = await UdpPeer.open();
   const refused = hop(gone.port);
   gone[Symbol.dispose]();
-  const gateway = await openUdp();
+  const gateway = await openUdp(edge);
   const asked = [refused, hop(gateway.port), refused, hop(gateway.port)].map((nextHop) => send(edge, nextHop));
-  for (let i = 0; i < 2; i++) gateway.send(response(await gateway.next()), edge.port('udp'));
+  for (let i = 0; i < 2; i++) gateway.send(responseTo(await gateway.next()));
   expect((await Promise.all(asked)).map(({ status, local }) => [status, local])).toEqual([
     [503, true],
     [200, false],

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import type { EdgeOptions } from '../../src/edge/index.ts';
 import { eventually } from '../support/eventually.ts';
-import { request, TestEdge, UdpPeer } from './support.ts';
+import { request } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
+import { TestEdge } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {
@@ -12,17 +14,16 @@ afterEach(async () => {
 /** An edge and a phone that sends to it by UDP. */
 async function start(options: Partial<EdgeOptions> = {}) {
   const edge = cleaner.adopt(await TestEdge.start(options), (e) => e.stop());
-  const phone = cleaner.use(await UdpPeer.open());
-  const send = (text: string | Uint8Array) => phone.send(text, edge.port('udp'));
+  const phone = cleaner.use(await UdpPeer.open(edge.port('udp')));
   return {
     edge,
     phone,
     /** What the phone's Via says, up to its branch. */
     via: `UDP 127.0.0.1:${phone.port}`,
-    send,
+    send: (text: string | Uint8Array) => phone.send(text),
     /** Sends a message and waits for the next response. */
     respond(text: string | Uint8Array): Promise<string> {
-      send(text);
+      phone.send(text);
       return phone.next();
     },
   };
@@ -210,12 +211,12 @@ describe('a retransmission', () => {
   // It may be the same phone, to which its NAT has given another port.
   test('from another address is a request of its own, and neither client gets the response of the other', async () => {
     const { edge, phone, via, send } = await start();
-    const other = cleaner.use(await UdpPeer.open());
+    const other = cleaner.use(await UdpPeer.open(edge.port('udp')));
     const text = request('OPTIONS', via);
     send(text);
     await edge.answerNext(200);
     expect(await phone.next()).toStartWith('SIP/2.0 200 ');
-    other.send(text, edge.port('udp'));
+    other.send(text);
     await edge.answerNext(403);
     expect(await other.next()).toStartWith('SIP/2.0 403 ');
     expect(phone.inbox.size).toBe(0);

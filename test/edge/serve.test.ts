@@ -4,11 +4,11 @@ import { cpSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { digestResponse } from '../../src/digest/algorithm.ts';
+import { authority, serverCertificate } from '../support/certificates.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
+import { headerOf, Phone } from '../support/phone.ts';
 import { spawnProcess } from '../support/process.ts';
-import { authority, openStream, serverCertificate } from './stream-peers.ts';
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 const START_MS = 15_000;
@@ -59,37 +59,21 @@ test('the sidecar listens by TLS and WSS, and SIGHUP renews the certificate', as
 });
 
 test.each(['tcp', 'tls', 'ws', 'wss'] as const)('a phone registers over %s', async (proto) => {
-  const user = { username: 'alice', realm: 'serve.example.test', password: 'wonderland' };
+  const user = { user: 'alice', realm: 'serve.example.test', password: 'wonderland' };
   const accounts = `[[account]]\nrealm = "${user.realm}"\n[[account.client]]\nusername = "alice"\npassword = "wonderland"\n`;
   const { certFile, keyFile } = serverCertificate();
   const provision = authority.own.file(`${proto}.toml`, accounts);
   const tls = ['--tls-cert', certFile, '--tls-key', keyFile];
   const sidecar = serve('--sip', `udp/127.0.0.1:0,${proto}/127.0.0.1:0`, '--provision', provision, ...tls);
   const [, port] = await sidecar.line(new RegExp(` ${proto}/127\\.0\\.0\\.1:(\\d+)`), START_MS);
-  using phone = await openStream(proto, Number(port));
-  let cseq = 0;
-  const register = async (authorization = '') => {
-    const id = crypto.randomUUID();
-    const contact = `<sip:alice@df7jal23ls0d.invalid;transport=${proto === 'wss' ? 'ws' : proto}>`;
-    phone.send(
-      `REGISTER sip:${user.realm} SIP/2.0\r\nVia: SIP/2.0/${proto.toUpperCase()} df7jal23ls0d.invalid;branch=z9hG4bK${id}\r\n` +
-        `Max-Forwards: 70\r\nFrom: <sip:alice@${user.realm}>;tag=1\r\nTo: <sip:alice@${user.realm}>\r\nCall-ID: ${proto}\r\n` +
-        `CSeq: ${++cseq} REGISTER\r\nContact: ${contact}\r\nExpires: 600\r\n${authorization}Content-Length: 0\r\n\r\n`,
-    );
-    return phone.next('a response of the sidecar');
-  };
-  const challenge = await register();
-  expect(challenge).toStartWith('SIP/2.0 401 ');
-  const nonce = /nonce="([^"]+)"/.exec(challenge)?.[1] ?? '';
-  const qop = { nc: '00000001', count: 1, cnonce: 'test' };
-  const uri = `sip:${user.realm}`;
-  const digest = digestResponse('MD5', { ...user, nonce, uri, response: '', qop }, user.password, 'REGISTER');
-  const response = await register(
-    `Authorization: Digest username="alice", realm="${user.realm}", nonce="${nonce}", uri="${uri}", ` +
-      `response="${digest}", algorithm=MD5, qop=auth, nc=00000001, cnonce="test"\r\n`,
-  );
-  expect(response).toStartWith('SIP/2.0 200 OK\r\n');
-  expect(response).toMatch(/^Contact: <sip:alice@df7jal23ls0d\.invalid;transport=\w+>;expires=\d+/m);
+  using phone = await Phone.open({ host: '127.0.0.1', port: Number(port) }, user, proto);
+  const challenge = await phone.send();
+  expect(challenge.status).toBe(401);
+  const granted = await phone.send({ authorization: phone.answer(challenge) });
+  expect(granted).toMatchObject({ status: 200, reason: 'OK' });
+  const [contact, expires] = headerOf(granted, 'Contact')?.split(';expires=') ?? [];
+  expect(contact).toBe(`<${phone.contact}>`);
+  expect(Number(expires)).toBeGreaterThan(0);
   sidecar.kill('SIGTERM');
   expect((await within(sidecar.exited, START_MS, 'end of the sidecar')).code).toBe(0);
 });

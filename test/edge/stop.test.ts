@@ -2,9 +2,10 @@ import { afterEach, expect, test } from 'bun:test';
 import type { EdgeOptions } from '../../src/edge/index.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
+import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import { openStream, STREAMS, serverTls } from './stream-peers.ts';
-import { datagramsRead, request, TcpPeer, TestEdge, UdpPeer } from './support.ts';
+import { openStream, STREAMS, type StreamPeer, UdpPeer } from '../support/wire.ts';
+import { datagramsRead, serverTls, TestEdge } from './support.ts';
 
 const GRACE_MS = 5000;
 
@@ -18,12 +19,12 @@ async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
   return cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop());
 }
 
-async function openUdp(): Promise<UdpPeer> {
-  return cleaner.use(await UdpPeer.open());
+async function openUdp(edge: TestEdge): Promise<UdpPeer> {
+  return cleaner.use(await UdpPeer.open(edge.port('udp')));
 }
 
-async function openTcp(edge: TestEdge): Promise<TcpPeer> {
-  return cleaner.use(await TcpPeer.open(edge.port('tcp')));
+async function openTcp(edge: TestEdge): Promise<StreamPeer> {
+  return cleaner.use(await openStream('tcp', edge.port('tcp')));
 }
 
 function options(phone: UdpPeer, fields: Parameters<typeof request>[2] = {}): string {
@@ -32,8 +33,8 @@ function options(phone: UdpPeer, fields: Parameters<typeof request>[2] = {}): st
 
 test('stop waits for what is in progress by UDP, and answers it', async () => {
   const edge = await start();
-  const phone = await openUdp();
-  phone.send(options(phone), edge.port('udp'));
+  const phone = await openUdp(edge);
+  phone.send(options(phone));
   const received = await edge.next();
   const stopped = edge.edge.stop(GRACE_MS);
   received.answer(200);
@@ -61,13 +62,13 @@ test.each(STREAMS)('stop waits for what is in progress by %s, answers it, and en
 
 test('stop gives no response at all to a new request, and answers what is in progress afterwards', async () => {
   const edge = await start();
-  const phone = await openUdp();
-  phone.send(options(phone, { callId: 'first' }), edge.port('udp'));
+  const phone = await openUdp(edge);
+  phone.send(options(phone, { callId: 'first' }));
   const received = await edge.next();
   const stopped = edge.edge.stop(GRACE_MS);
   // One that a handler would answer, and one that the edge would refuse by itself.
-  phone.send(options(phone), edge.port('udp'));
-  phone.send(request('INVITE', `UDP 127.0.0.1:${phone.port}`), edge.port('udp'));
+  phone.send(options(phone));
+  phone.send(request('INVITE', `UDP 127.0.0.1:${phone.port}`));
   await datagramsRead();
   received.answer(200);
   await stopped;
@@ -79,11 +80,11 @@ test('stop gives no response at all to a new request, and answers what is in pro
 
 test('stop accepts no new connection while it waits', async () => {
   const edge = await start();
-  const phone = await openUdp();
-  phone.send(options(phone), edge.port('udp'));
+  const phone = await openUdp(edge);
+  phone.send(options(phone));
   const received = await edge.next();
   const stopped = edge.edge.stop(GRACE_MS);
-  await expect(TcpPeer.open(edge.port('tcp'))).rejects.toThrow();
+  await expect(openStream('tcp', edge.port('tcp'))).rejects.toThrow();
   received.answer(200);
   await stopped;
 });
@@ -126,7 +127,7 @@ test('stop ends every connection, frees every port, and reports no connection as
   const port = edge.port('tcp');
   await edge.edge.stop(GRACE_MS);
   await phone.closed;
-  await expect(TcpPeer.open(port)).rejects.toThrow();
+  await expect(openStream('tcp', port)).rejects.toThrow();
   expect(edge.edge.connected).toBe(false);
   expect(edge.edge.holding).toMatchObject({ connections: 0, serverTransactions: 0 });
   expect(ended).toEqual([]);
@@ -134,7 +135,7 @@ test('stop ends every connection, frees every port, and reports no connection as
 
 test('stop fails the requests that wait for a response, and sends no more', async () => {
   const edge = await start();
-  const gateway = await openUdp();
+  const gateway = await openUdp(edge);
   const nextHop = { address: '127.0.0.1', port: gateway.port, transport: 'udp' } as const;
   const ask = () => edge.edge.request({ method: 'OPTIONS', uri: 'sip:127.0.0.1', nextHop, headers: {} }, 60_000);
   const asked = ask();

@@ -4,17 +4,12 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { HALF_OPEN_MS, IDLE_MS, MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
 import { CLOSE, closePayload, OPCODE } from '../../src/edge/transports/ws-frames.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
+import { authority, serverCertificate } from '../support/certificates.ts';
+import { Inbox } from '../support/inbox.ts';
+import { request, responseTo } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
-import {
-  authority,
-  openSocket,
-  openStream,
-  type StreamProtocol,
-  serverCertificate,
-  serverTls,
-} from './stream-peers.ts';
-import { Inbox, request, TcpPeer, TestEdge } from './support.ts';
-import { WsPeer } from './ws-peer.ts';
+import { openStream, StreamPeer, type StreamProtocol } from '../support/wire.ts';
+import { serverTls, TestEdge } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {
@@ -95,7 +90,7 @@ describe.each(['tcp', 'tls'] as const)('%s: a message after which the stream has
 });
 
 describe.each(['ws', 'wss'] as const)('%s: the frame says where a message ends', (proto) => {
-  const open = async (port: number) => cleaner.use(await WsPeer.open(await openSocket(proto, port)));
+  const open = async (port: number) => cleaner.use(await openStream(proto, port));
 
   test('a Content-Length beyond it is answered 400, and the connection goes on', async () => {
     const { edge, port } = await start(proto);
@@ -139,9 +134,9 @@ test.each(['tcp', 'tls'] as const)(
     const nextHop = { address: '127.0.0.1', port, transport: proto };
     const ours = { method: 'OPTIONS', uri: 'sip:127.0.0.1', nextHop, headers: {} } as const;
     const responded = edge.edge.request(ours, 60_000);
-    const gateway = cleaner.use(new TcpPeer((await connected)[0] as Socket));
+    const gateway = cleaner.use(new StreamPeer((await connected)[0] as Socket));
     const asked = await gateway.next();
-    gateway.send(`SIP/2.0 200 OK\r\n${asked.slice(asked.indexOf('\r\n') + 2)}`);
+    gateway.send(responseTo(asked));
     expect(await responded).toMatchObject({ status: 200, local: false });
 
     for (let i = 0; i < 2; i++) {

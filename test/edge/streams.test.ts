@@ -6,20 +6,14 @@ import { HALF_OPEN_MS, IDLE_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } fr
 import { ConnectionCount } from '../../src/edge/transports/connections.ts';
 import { KeptBytes } from '../../src/edge/transports/kept-bytes.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
+import { authority, serverCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
+import { Inbox } from '../support/inbox.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { request, responseTo } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import {
-  authority,
-  isSecure,
-  openStream,
-  STREAMS,
-  type StreamPeer,
-  type StreamProtocol,
-  serverCertificate,
-  serverTls,
-} from './stream-peers.ts';
-import { Inbox, request, responseTo, TcpPeer, TestEdge } from './support.ts';
+import { isSecure, openStream, STREAMS, StreamPeer, type StreamProtocol } from '../support/wire.ts';
+import { serverTls, TestEdge } from './support.ts';
 
 const DEADLINE_MS = 60_000;
 
@@ -112,7 +106,8 @@ describe.each(STREAMS)('%s', (proto) => {
     const { edge, open } = await start(proto, { timers });
     const slow = await open();
     const other = await open();
-    const [begin = Buffer.of(), more = Buffer.of()] = slow.pieces(message());
+    const bytes = slow.encode(message());
+    const [begin, more] = [bytes.subarray(0, 5), bytes.subarray(5, -1)];
     const read = (bytes: number) =>
       eventually(`the edge keeps ${bytes} bytes`, () => edge.edge.holding.keptBytes === bytes || undefined);
     slow.socket.write(begin);
@@ -323,7 +318,7 @@ describe.each(['tcp', 'tls'] as const)('%s: a response whose connection has ende
     phone.socket.destroy();
     await ends.next('the end of the connection');
     answer(200);
-    const back = cleaner.use(new TcpPeer((await arrived)[0] as Socket));
+    const back = cleaner.use(new StreamPeer((await arrived)[0] as Socket));
     expect(await back.next()).toStartWith('SIP/2.0 200 OK\r\n');
   });
 
@@ -349,7 +344,7 @@ test('the edge stops though a client connected twice from one port, to two addre
   const edge = await TestEdge.start({ listen: [{ proto: 'tcp', host: '0.0.0.0', port: 0 }] });
   cleaner.defer(() => edge.stop());
   const port = Number(edge.edge.localHostports.split(':').at(-1));
-  const first = cleaner.use(await TcpPeer.open(port));
+  const first = cleaner.use(await openStream('tcp', port, '127.0.0.1', '127.0.0.1'));
   const second = connect({ host: '127.0.0.2', port, localAddress: '127.0.0.1', localPort: first.port });
   cleaner.defer(() => void second.destroy());
   await once(second, 'connect');

@@ -12,10 +12,13 @@ import { CertificateError, type EdgeOptions } from '../../src/edge/index.ts';
 import { CONNECT_MS, HALF_OPEN_MS } from '../../src/edge/limits.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
 import type { TestCertificate } from '../support/certificates.ts';
+import { authority, serverCertificate } from '../support/certificates.ts';
+import { Inbox } from '../support/inbox.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { request, responseTo } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import { authority, openStream, serverCertificate, serverTls } from './stream-peers.ts';
-import { Inbox, request, responseTo, TcpPeer, TestEdge } from './support.ts';
+import { openStream, StreamPeer } from '../support/wire.ts';
+import { serverTls, TestEdge } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {
@@ -123,7 +126,7 @@ describe('the certificate', () => {
     const files = copyOf(authority.own.certificate(['old.edge.test'], ['127.0.0.1']), 'renewed');
     const edge = await start({ tls: { certificates: [files] } });
     const before = await dial(edge);
-    const phone = cleaner.use(new TcpPeer(before));
+    const phone = cleaner.use(new StreamPeer(before));
     expect(before.getPeerCertificate().subjectaltname).toContain('old.edge.test');
 
     copyOf(authority.own.certificate(['new.edge.test'], ['127.0.0.1']), 'renewed');
@@ -194,9 +197,9 @@ describe('a server that the edge connects to', () => {
     const logger = new RecordingLogger();
     const edge = await start({ tls: { ...serverTls(), ...tls }, logger });
     const server = authority.server(certificate, options);
-    const received = new Inbox<{ peer: TcpPeer; servername: unknown }>();
+    const received = new Inbox<{ peer: StreamPeer; servername: unknown }>();
     server.on('secureConnection', (socket: TLSSocket) =>
-      received.put({ peer: cleaner.use(new TcpPeer(socket)), servername: socket.servername }),
+      received.put({ peer: cleaner.use(new StreamPeer(socket)), servername: socket.servername }),
     );
     const port = await listening(server);
     return { edge, received, port, logger };
@@ -255,7 +258,7 @@ describe('a server that the edge connects to', () => {
 
   test('keeps one connection for each name that it has proved', async () => {
     const { edge, received, port } = await setUp();
-    const exchange = async (uri: string, peer?: TcpPeer) => {
+    const exchange = async (uri: string, peer?: StreamPeer) => {
       const responded = send(edge, uri, port);
       const over = peer ?? (await received.next('a connection')).peer;
       const text = await over.next();
@@ -327,7 +330,7 @@ describe('a server that the edge connects to', () => {
     await accepted.next('a connection');
     timers.advance(CONNECT_MS - 1);
     pass.resolve();
-    const peer = cleaner.use(new TcpPeer((await secured)[0] as Socket));
+    const peer = cleaner.use(new StreamPeer((await secured)[0] as Socket));
     const text = await peer.next();
     // The limit no longer holds once the connection is established.
     timers.advance(1);

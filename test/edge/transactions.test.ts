@@ -11,8 +11,8 @@ import {
 import type { Flow, Transport } from '../../src/edge/transports/transport.ts';
 import type { ParsedRequest, ParsedResponse, Wire } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
+import { request } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
-import { request } from './support.ts';
 
 const unexpected = () => {
   throw new Error('unexpected call');

@@ -5,10 +5,12 @@ import fc from 'fast-check';
 import type { EdgeOptions } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS, MAX_MESSAGE_BYTES, MAX_UPGRADE_BYTES } from '../../src/edge/limits.ts';
 import { CLOSE, encodeFrame, FrameReader, OPCODE } from '../../src/edge/transports/ws-frames.ts';
+import { authority } from '../support/certificates.ts';
+import { Inbox } from '../support/inbox.ts';
+import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import { authority, openSocket, openStream, serverTls } from './stream-peers.ts';
-import { Inbox, request, TestEdge } from './support.ts';
-import { clientFrame, UPGRADE, WsPeer } from './ws-peer.ts';
+import { clientFrame, openSocket, openStream, UPGRADE, type WsPeer } from '../support/wire.ts';
+import { serverTls, TestEdge } from './support.ts';
 
 let cleaner = new AsyncDisposableStack();
 afterEach(async () => {
@@ -27,7 +29,7 @@ async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
 }
 
 async function phoneOf(edge: TestEdge): Promise<WsPeer> {
-  return cleaner.use(await WsPeer.open(await openSocket('ws', edge.port('ws'))));
+  return cleaner.use(await openStream('ws', edge.port('ws')));
 }
 
 describe("a browser's WebSocket", () => {

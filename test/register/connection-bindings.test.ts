@@ -2,10 +2,9 @@ import { describe, expect, test } from 'bun:test';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { Aor, BindingSource } from '../../src/ports/location.ts';
 import { ConnectionBindings } from '../../src/register/connection-bindings.ts';
-import { register } from '../../src/register/index.ts';
 import { openCore } from '../support/core.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { headerOf, Phone } from '../support/phone.ts';
+import { headerOf, Phone, pipeline } from '../support/phone.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
 
 const GRACE_MS = 10_000;
@@ -32,7 +31,7 @@ function start(graceSeconds = GRACE_MS / 1000, maxAors = 1000) {
     connections.closed(connection);
   };
   const withConnections = { ...rules, connections };
-  const phone = new Phone(withConnections, 'alice', 'wonderland');
+  const phone = new Phone(pipeline(withConnections), 'alice', 'wonderland');
   const contacts = async () => headerOf(await phone.register({ contact: null, via: TCP }), 'Contact');
   const pass = async (ms: number) => {
     clock.advance(ms);
@@ -133,7 +132,7 @@ describe('when its connection closes, a binding', () => {
   test('is removed for each user of the connection', async () => {
     const { close, phone, pass, rules, contacts } = start();
     await phone.register({ via: TCP });
-    const bob = new Phone(rules, 'bob', 'builder');
+    const bob = new Phone(pipeline(rules), 'bob', 'builder');
     await bob.register({ via: TCP });
     close(CONNECTION);
     await pass(GRACE_MS);
@@ -170,11 +169,11 @@ test('a connection is no longer in use once its phone has unregistered', async (
 test('the actual transport counts, not the one in Via', async () => {
   const { close, phone, contacts, pass, connections } = start();
   close(CONNECTION);
-  await phone.register({ via: TCP, transport: 'udp' });
+  await phone.register({ via: TCP, source: { transport: 'udp' } });
   await pass(GRACE_MS);
   expect(await contacts()).toContain('alice@192.0.2.7');
   const { close: closeOther, phone: other, connections: others } = start();
-  await other.register({ transport: 'tls' });
+  await other.register({ source: { transport: 'tls' } });
   expect(connections.inUse(CONNECTION)).toBe(false);
   expect(others.inUse(CONNECTION)).toBe(true);
   closeOther(CONNECTION);
@@ -205,7 +204,7 @@ test.each([0, GRACE_MS / 1000])(
   'an AOR no longer counts towards the limit after a grace period of %d s or an unregistration',
   async (grace) => {
     const { close, closedPorts, phone, pass, rules, connections } = start(grace, 1);
-    const bob = new Phone(rules, 'bob', 'builder', undefined, { address: '192.0.2.7', port: 5062 });
+    const bob = new Phone(pipeline(rules, { address: '192.0.2.7', port: 5062 }), 'bob', 'builder');
     const BOBS = { ...CONNECTION, port: 5062 };
     for (let i = 0; i < 2; i++) {
       await phone.register({ via: TCP });
@@ -240,9 +239,9 @@ test('a removal is retried while the store is unavailable, but not for ever', as
   const closedPorts = new Set<number>();
   const isOpen = (_address: string, port: number) => !closedPorts.has(port);
   const connections = new ConnectionBindings({ location, isOpen, graceSeconds: 10, timers, logger });
-  const phone = new Phone({ ...rules, location, connections }, 'alice', 'wonderland');
+  const phone = new Phone(pipeline({ ...rules, location, connections }), 'alice', 'wonderland');
   const lose = async () => {
-    await register({ ...rules, location, connections }, phone.request({ via: TCP }));
+    await phone.send({ via: TCP });
     await phone.register({ via: TCP });
     closedPorts.add(CONNECTION.port);
     connections.closed(CONNECTION);

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { openCore } from '../support/core.ts';
-import { type Asked, headerOf, Phone } from '../support/phone.ts';
+import { headerOf, Phone, pipeline, type RegisterFields } from '../support/phone.ts';
 
 function alice(core: ReturnType<typeof openCore>) {
-  return new Phone(core.rules, 'alice', 'wonderland');
+  return new Phone(pipeline(core.rules), 'alice', 'wonderland');
 }
 
 describe('registering', () => {
@@ -16,7 +16,10 @@ describe('registering', () => {
       /^Digest realm="sip.example.com", nonce="[\w-]+", qop="auth", algorithm=MD5$/,
     );
     const granted = await phone.send({ authorization: phone.answer(challenged) });
-    expect(granted).toMatchObject({ status: 200, headers: { Contact: `${phone.contact};expires=30`, Expires: '30' } });
+    expect(granted).toMatchObject({
+      status: 200,
+      headers: { Contact: `<${phone.contact}>;expires=30`, Expires: '30' },
+    });
     expect(headerOf(granted, 'Date')).toBe('Thu, 01 Jan 2026 00:00:00 GMT');
   });
 
@@ -83,7 +86,7 @@ describe('a refresh', () => {
     expect(headerOf(await phone.send({ via }), 'Expires')).toBe('499');
   });
 
-  const changes: [string, Asked][] = [
+  const changes: [string, RegisterFields][] = [
     ['another contact', { contact: '<sip:alice@192.0.2.9>' }],
     ['another source port', { source: { address: '192.0.2.7', port: 5061 } }],
     ['another source address', { source: { address: '192.0.2.8', port: 5060 } }],
@@ -98,7 +101,7 @@ describe('a refresh', () => {
 });
 
 describe('an invalid REGISTER', () => {
-  const cases: [string, Asked, number, string | undefined][] = [
+  const cases: [string, RegisterFields, number, string | undefined][] = [
     ['an IPv4 address as domain', { uri: 'sip:192.0.2.1' }, 403, undefined],
     ['an IPv6 address as domain', { uri: 'sip:[2001:db8::1]' }, 403, undefined],
     ['an invalid domain', { uri: 'sip:example..com' }, 403, undefined],
@@ -132,8 +135,8 @@ describe('an invalid REGISTER', () => {
       'Malformed Authorization',
     ],
   ];
-  test.each(cases)('with %s is refused: %#', async (_, asked, status, why) => {
-    const answer = await alice(openCore()).send(asked);
+  test.each(cases)('with %s is refused: %#', async (_, fields, status, why) => {
+    const answer = await alice(openCore()).send(fields);
     expect(answer.status).toBe(status);
     expect(headerOf(answer, 'X-Reason')).toBe(why);
   });
@@ -150,26 +153,29 @@ describe('an invalid REGISTER', () => {
 describe('accounts', () => {
   test('an inactive account and an unknown realm are refused without a challenge', async () => {
     const { rules } = openCore();
-    const closed = await new Phone(rules, 'alice', 'x', 'closed.example.com').send();
+    const closed = await new Phone(pipeline(rules), 'alice', 'x', 'closed.example.com').send();
     expect(closed).toEqual({ status: 403, headers: { 'X-Reason': 'Account has been deactivated' } });
-    const unknown = await new Phone(rules, 'alice', 'x', 'nowhere.example.net').send();
+    const unknown = await new Phone(pipeline(rules), 'alice', 'x', 'nowhere.example.net').send();
     expect(unknown).toEqual({ status: 403, headers: { 'X-Reason': 'Unknown or invalid realm' } });
   });
 
   test('a hosted platform does not explain unknown realms', async () => {
     const { rules } = openCore({ hosting: true });
-    expect(await new Phone(rules, 'alice', 'x', 'nowhere.example.net').send()).toEqual({ status: 403, headers: {} });
+    expect(await new Phone(pipeline(rules), 'alice', 'x', 'nowhere.example.net').send()).toEqual({
+      status: 403,
+      headers: {},
+    });
   });
 
   test('a realm of more than two labels may be a subdomain of the account’s', async () => {
     const { rules } = openCore();
-    const phone = new Phone(rules, 'alice', 'wonderland', 'sbc1.sip.example.com');
+    const phone = new Phone(pipeline(rules), 'alice', 'wonderland', 'sbc1.sip.example.com');
     expect((await phone.register()).status).toBe(200);
   });
 
   test('the case of the domain does not matter', async () => {
     const { rules } = openCore();
-    const phone = new Phone(rules, 'alice', 'wonderland', 'SIP.Example.COM');
+    const phone = new Phone(pipeline(rules), 'alice', 'wonderland', 'SIP.Example.COM');
     expect((await phone.register()).status).toBe(200);
     expect(
       (await rules.location.lookup({ user: 'alice', realm: 'sip.example.com' }, { countRealm: true })).aorsInRealm,
@@ -197,7 +203,7 @@ describe('device limits', () => {
     const core = hosted(1);
     const first = alice(core);
     expect((await first.register()).status).toBe(200);
-    const second = await new Phone(core.rules, 'bob', 'builder').send();
+    const second = await new Phone(pipeline(core.rules), 'bob', 'builder').send();
     expect(second).toMatchObject({ status: 503, reason: 'Max Devices Registered' });
     expect(core.alerts).toMatchObject([
       {
@@ -211,7 +217,7 @@ describe('device limits', () => {
 
   test('two concurrent registrations do not exceed the limit', async () => {
     const core = hosted(1);
-    const phones = [alice(core), new Phone(core.rules, 'bob', 'builder')];
+    const phones = [alice(core), new Phone(pipeline(core.rules), 'bob', 'builder')];
     const challenged = await Promise.all(phones.map((p) => p.send()));
     const answers = await Promise.all(
       phones.map((p, i) => p.send({ authorization: p.answer(challenged[i] ?? { status: 0 }) })),
@@ -229,9 +235,9 @@ describe('device limits', () => {
 describe('credentials', () => {
   test('a wrong password, an unknown user and an inactive user get the same response', async () => {
     const { rules } = openCore();
-    const wrong = await new Phone(rules, 'alice', 'sandwich').register();
-    const unknown = await new Phone(rules, 'nobody', 'x').register();
-    const inactive = await new Phone(rules, 'gone', 'fishing').register();
+    const wrong = await new Phone(pipeline(rules), 'alice', 'sandwich').register();
+    const unknown = await new Phone(pipeline(rules), 'nobody', 'x').register();
+    const inactive = await new Phone(pipeline(rules), 'gone', 'fishing').register();
     expect(wrong).toEqual({ status: 403, headers: { 'X-Reason': 'Invalid credentials' } });
     expect(unknown).toEqual(wrong);
     expect(inactive).toEqual(wrong);
@@ -245,14 +251,14 @@ describe('credentials', () => {
 
   test('for another realm are ignored', async () => {
     const { rules } = openCore();
-    const authorization = new Phone(rules, 'alice', 'wonderland', 'other.example.com').credentials('abc');
+    const authorization = new Phone(pipeline(rules), 'alice', 'wonderland', 'other.example.com').credentials('abc');
     expect((await alice(openCore()).send({ authorization })).status).toBe(401);
   });
 
   test('for our realm are found among several', async () => {
     const core = openCore();
     const phone = alice(core);
-    const other = new Phone(core.rules, 'x', 'y', 'other.example.com').credentials('abc');
+    const other = new Phone(pipeline(core.rules), 'x', 'y', 'other.example.com').credentials('abc');
     const authorization = `${other}, ${phone.answer(await phone.send())}`;
     expect((await phone.send({ authorization })).status).toBe(200);
   });
@@ -287,7 +293,7 @@ describe('credentials', () => {
 
   test('without qop (RFC 2069) a nonce is valid once', async () => {
     const phone = alice(openCore());
-    const authorization = phone.answer(await phone.send(), { qop: 'none' });
+    const authorization = phone.answer(await phone.send(), { qop: false });
     expect((await phone.send({ authorization, expires: '0' })).status).toBe(200);
     expect((await phone.send({ authorization, expires: '0' })).status).toBe(401);
   });
@@ -319,8 +325,10 @@ describe('credentials', () => {
     const challenged = await phone.send();
     expect(challenged.headers?.['WWW-Authenticate']).toHaveLength(2);
     const nonce = /nonce="([^"]+)"/.exec(headerOf(challenged, 'WWW-Authenticate') ?? '')?.[1] ?? '';
-    expect((await phone.send({ authorization: phone.credentials(nonce, {}, 'MD5') })).status).toBe(401);
-    expect((await phone.send({ authorization: phone.credentials(nonce, {}, 'SHA-512-256') })).status).toBe(200);
+    expect((await phone.send({ authorization: phone.credentials(nonce, { algorithm: 'MD5' }) })).status).toBe(401);
+    expect((await phone.send({ authorization: phone.credentials(nonce, { algorithm: 'SHA-512-256' }) })).status).toBe(
+      200,
+    );
     const next = await phone.send({ expires: '0' });
     expect((await phone.send({ expires: '0', authorization: phone.answer(next) })).status).toBe(200);
   });
@@ -374,7 +382,7 @@ describe('queries and removals', () => {
     await phone.register();
     expect((await phone.send({ contact: null, expires: null })).status).toBe(401);
     const answer = await phone.register({ contact: null, expires: null });
-    expect(headerOf(answer, 'Contact')).toBe(`${phone.contact};expires=30`);
+    expect(headerOf(answer, 'Contact')).toBe(`<${phone.contact}>;expires=30`);
   });
 
   test('a removal is authenticated, and succeeds even when there is no binding', async () => {
@@ -403,7 +411,7 @@ describe('ordering and failures', () => {
     await phone.register({ cseq: '20 REGISTER' });
     const late = await phone.register({ cseq: '19 REGISTER', expires: '0' });
     expect(late.status).toBe(500);
-    expect(headerOf(await phone.register({ contact: null }), 'Contact')).toBe(`${phone.contact};expires=30`);
+    expect(headerOf(await phone.register({ contact: null }), 'Contact')).toBe(`<${phone.contact}>;expires=30`);
     expect((await phone.register({ cseq: '1 REGISTER', callId: 'rebooted', expires: '0' })).status).toBe(200);
   });
 
@@ -424,7 +432,7 @@ describe('ordering and failures', () => {
       ...core.rules.directory,
       accountByRealm: () => Promise.reject(new Unavailable('MySQL', 'gone')),
     };
-    const answer = await new Phone({ ...core.rules, directory }, 'alice', 'x').send();
+    const answer = await new Phone(pipeline({ ...core.rules, directory }), 'alice', 'x').send();
     expect(answer).toEqual({ status: 503, headers: { 'Retry-After': '5' } });
   });
 
@@ -434,7 +442,7 @@ describe('ordering and failures', () => {
       ...core.rules,
       directory: { ...core.rules.directory, accountByRealm: () => Promise.reject(new TypeError('oops')) },
     };
-    expect((await new Phone(rules, 'alice', 'x').send()).status).toBe(500);
+    expect((await new Phone(pipeline(rules), 'alice', 'x').send({ callId: 'call-alice' })).status).toBe(500);
     expect(core.logger.lines.filter((l) => l.level === 'error')).toMatchObject([{ fields: { callId: 'call-alice' } }]);
   });
 });

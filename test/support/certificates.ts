@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { createServer, type TlsOptions } from 'node:tls';
 import { temporaryDirectory } from './cleanup.ts';
 
 export interface TestCertificate {
@@ -54,6 +56,34 @@ export class TestAuthority {
   #path(name: string): string {
     return join(this.#directory, name);
   }
+}
+
+// Each is made on first use, because openssl is slow.
+let made: TestAuthority | undefined;
+let other: TestAuthority | undefined;
+let serves: TestCertificate | undefined;
+export const authority = {
+  get own(): TestAuthority {
+    made ??= new TestAuthority();
+    return made;
+  },
+  /** One that the edge does not trust. */
+  get stranger(): TestAuthority {
+    other ??= new TestAuthority();
+    return other;
+  },
+  get ca(): string {
+    return readFileSync(this.own.caFile, 'utf8');
+  },
+  server({ certFile, keyFile }: TestCertificate, options: TlsOptions = {}): Server {
+    return createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile), ...options });
+  },
+};
+
+/** For sip.edge.test and loopback addresses. */
+export function serverCertificate(): TestCertificate {
+  serves ??= authority.own.certificate(['sip.edge.test'], ['127.0.0.1', '127.0.0.2', '::1']);
+  return serves;
 }
 
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { startKamailio } from './kamailio.ts';
 import { waitForPort } from './net.ts';
-import { registerOnce, SipPhone } from './sip-phone.ts';
+import { headerOf, Phone, registerOnce } from './phone.ts';
 
 test('a right password is accepted and the contact shown; a wrong one is challenged again', async () => {
   const kamailio = await startKamailio({ realm: 'sip.test', users: { alice: 'wonderland', bob: 'builder' } });
@@ -10,12 +10,12 @@ test('a right password is accepted and the contact shown; a wrong one is challen
   expect((await registerOnce(kamailio, { ...alice, user: 'eve' })).status).toBe(401);
   expect(await kamailio.contacts()).toEqual([]);
 
-  const phone = await SipPhone.open(kamailio, alice);
+  const phone = await Phone.open(kamailio, alice);
   const accepted = await phone.register({ expires: 3600 });
   expect(accepted.status).toBe(200);
-  expect(accepted.header('Contact')).toContain('expires=600');
-  const bob = await SipPhone.open(kamailio, { user: 'bob', password: 'builder', realm: 'sip.test' });
-  expect((await bob.register({ expires: 30 })).header('Contact')).toContain('expires=60');
+  expect(headerOf(accepted, 'Contact')).toContain('expires=600');
+  const bob = await Phone.open(kamailio, { user: 'bob', password: 'builder', realm: 'sip.test' });
+  expect(headerOf(await bob.register({ expires: 30 }), 'Contact')).toContain('expires=60');
   const contacts = await kamailio.contacts();
   expect(contacts.toSorted((a, b) => a.user.localeCompare(b.user))).toMatchObject([
     { user: 'alice', contact: phone.contact, cseq: 2 },

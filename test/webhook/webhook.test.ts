@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { type User, webhookServer } from '../../examples/webhook-server.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { openCore } from '../support/core.ts';
-import { type Asked, headerOf, Phone } from '../support/phone.ts';
+import { headerOf, Phone, pipeline, type RegisterFields } from '../support/phone.ts';
 
 const REALM = 'hook.example.com';
 const users: User[] = [
@@ -24,7 +24,7 @@ function account(url: string, more = '') {
 }
 
 function phone(core: ReturnType<typeof openCore>, user = 'carol', password = 'singer') {
-  return new Phone(core.rules, user, password, REALM);
+  return new Phone(pipeline(core.rules), user, password, REALM);
 }
 
 const tcp = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
@@ -35,7 +35,7 @@ describe('a webhook', () => {
       const core = openCore({}, account(customer.url, `method = "${method}"`));
       // The server checks the age of the signature.
       core.clock.advance(Date.now() - core.clock.now());
-      const answer = await phone(core).register({ via: tcp, expires: '600' });
+      const answer = await phone(core).register({ via: tcp, expires: '600', callId: 'call-carol' });
       expect(answer).toMatchObject({ status: 200, headers: { Expires: '120' } });
       const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
       expect(bindings[0]?.grant).toEqual({
@@ -77,7 +77,7 @@ describe('a webhook', () => {
     const authorization = carol.answer(challenged);
     expect((await carol.send({ authorization })).status).toBe(200);
     const calls = customer.requests.length;
-    const elsewhere: Asked = { authorization, contact: '<sip:thief@198.51.100.1>', callId: 'thief' };
+    const elsewhere: RegisterFields = { authorization, contact: '<sip:thief@198.51.100.1>', callId: 'thief' };
     expect((await carol.send(elsewhere)).status).toBe(401);
     core.clock.advance(300_001);
     const old = await carol.send({ authorization: carol.answer(challenged), callId: 'old', expires: '0' });
@@ -151,7 +151,7 @@ describe('a webhook response', () => {
         alerts: core.rules.alerts,
         clock: core.clock,
       });
-      const answer = await new Phone({ ...core.rules, webhook }, 'carol', 'x', REALM).register();
+      const answer = await new Phone(pipeline({ ...core.rules, webhook }), 'carol', 'x', REALM).register();
       expect(answer.status).toBe(503);
       expect(core.alerts).toMatchObject([{ type: 'webhook-connection-failure' }]);
       server.close();
@@ -205,8 +205,8 @@ test('a slow webhook does not delay other accounts', async () => {
   });
   const rules = { ...core.rules, webhook };
 
-  const stuck = Array.from({ length: 60 }, (_, i) => new Phone(rules, `u${i}`, 'x', REALM).register());
-  const fast = await new Phone(rules, 'quick', 'x', 'fast.example.com').register();
+  const stuck = Array.from({ length: 60 }, (_, i) => new Phone(pipeline(rules), `u${i}`, 'x', REALM).register());
+  const fast = await new Phone(pipeline(rules), 'quick', 'x', 'fast.example.com').register();
   expect(fast.status).toBe(200);
   expect(called).toBeLessThanOrEqual(concurrency);
 

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { openStream } from '../../edge/stream-peers.ts';
-import { portOf, request, UdpPeer } from '../../edge/support.ts';
+import { portOf } from '../../edge/support.ts';
+import { request } from '../sip-request.ts';
+import { openStream, UdpPeer } from '../wire.ts';
 import { encodeFrame, FrameReader, MAX_FRAME_BYTES } from './frames.ts';
 import { RawApp, SECRET, startTestDrachtio, transactionOf } from './raw-app.ts';
 

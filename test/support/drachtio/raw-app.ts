@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { Inbox, silent } from '../../edge/support.ts';
+import { silent } from '../../edge/support.ts';
+import { Inbox } from '../inbox.ts';
 import { DrachtioDouble, type DrachtioOptions } from './index.ts';
 
 export const SECRET = 'cymru';

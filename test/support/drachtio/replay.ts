@@ -1,12 +1,10 @@
 import { expect } from 'bun:test';
-import { openStream, type StreamPeer } from '../../edge/stream-peers.ts';
-import { portOf, UdpPeer } from '../../edge/support.ts';
+import { portOf } from '../../edge/support.ts';
 import { ManualTimers } from '../timers.ts';
+import { openPeer, type WirePeer } from '../wire.ts';
 import type { DrachtioDouble } from './index.ts';
 import { RawApp, startTestDrachtio, textOf } from './raw-app.ts';
 import { type Event, readTranscript } from './transcript.ts';
-
-type Peer = UdpPeer | StreamPeer;
 
 const LISTEN = (['udp', 'tcp', 'ws'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
 
@@ -27,7 +25,7 @@ export class Replay implements AsyncDisposable {
   readonly timers = new ManualTimers();
   readonly events: Event[];
   readonly apps = new Map<string, RawApp>();
-  readonly peers = new Map<string, Peer>();
+  readonly peers = new Map<string, WirePeer>();
   /** Recorded text → its equivalent in this run. */
   readonly #learnt = new Map<string, string>();
   #server: DrachtioDouble | undefined;
@@ -56,6 +54,8 @@ export class Replay implements AsyncDisposable {
   async restart(): Promise<void> {
     const port = this.server.controlPort;
     await this.server.stop();
+    for (const peer of this.peers.values()) peer[Symbol.dispose]();
+    this.peers.clear();
     this.#server = await startTestDrachtio({ timers: this.timers, listen: LISTEN, controlPort: port });
   }
 
@@ -144,18 +144,16 @@ export class Replay implements AsyncDisposable {
     expect(Buffer.byteLength(original)).toBe(bytes);
     const peer = await this.inboundPeer(text.includes('\nVia: SIP/2.0/WS ') ? 'ws' : protocol, host, port);
     const sent = this.substitute(original);
-    peer.send(sent, portOf(this.server.layer, 'udp'));
+    peer.send(sent);
     return sent;
   }
 
-  async inboundPeer(protocol: string, host: string, port: string): Promise<Peer> {
+  async inboundPeer(protocol: string, host: string, port: string): Promise<WirePeer> {
     const known = this.peers.get(host);
     if (known) return known;
-    const listening = portOf(this.server.layer, protocol as 'udp' | 'tcp' | 'ws');
-    const peer =
-      protocol === 'udp'
-        ? await UdpPeer.open(host)
-        : await openStream(protocol as 'tcp' | 'ws', listening, '127.0.0.1', host);
+    const proto = protocol as 'udp' | 'tcp' | 'ws';
+    const listening = portOf(this.server.layer, proto);
+    const peer = await openPeer(proto, listening, '127.0.0.1', host);
     this.peers.set(host, peer);
     this.#learnPort(host, port, peer.port);
     this.#learnt.set(`rport=${port}`, `rport=${peer.port}`);
@@ -171,7 +169,7 @@ export class Replay implements AsyncDisposable {
     this.#learnt.set('<sip:127.0.0.1:5060', `<sip:127.0.0.1:${listening}`);
     this.#learnt.set('|udp|127.0.0.1|5060|', `|udp|127.0.0.1|${listening}|`);
     if (this.peers.has(host)) return;
-    const peer = await UdpPeer.open(host);
+    const peer = await openPeer('udp', portOf(this.server.layer, 'udp'), '127.0.0.1', host);
     this.#learnPort(host, port, peer.port);
     // Without traffic from that port in the transcript, nothing listens there.
     const answered = this.events.some((e) => e.kind === 'to app' && e.payload.includes(`|udp|${host}|`));

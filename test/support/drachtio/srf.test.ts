@@ -1,6 +1,9 @@
 import { afterEach, expect, test } from 'bun:test';
 import Srf from 'drachtio-srf';
-import { Inbox, portOf, request, UdpPeer } from '../../edge/support.ts';
+import { portOf } from '../../edge/support.ts';
+import { Inbox } from '../inbox.ts';
+import { request, responseTo } from '../sip-request.ts';
+import { UdpPeer } from '../wire.ts';
 import type { DrachtioDouble } from './index.ts';
 import { SECRET, startTestDrachtio } from './raw-app.ts';
 
@@ -47,8 +50,8 @@ function connect(server: DrachtioDouble) {
   return { srf, connected };
 }
 
-async function peer(host?: string): Promise<UdpPeer> {
-  const opened = await UdpPeer.open(host);
+async function peer(server: DrachtioDouble, host = '127.0.0.1', inUri = host): Promise<UdpPeer> {
+  const opened = await UdpPeer.open(portOf(server.layer, 'udp', inUri), host);
   cleanUp.push(() => opened[Symbol.dispose]());
   return opened;
 }
@@ -64,10 +67,10 @@ test('connects, and answers requests from the network', async () => {
   expect(hostports).toBe(server.layer.hostports);
   expect(version).toMatch(/^v(\d+)\.(\d+)\.(\d+)/);
 
-  const phone = await peer();
-  phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`), portOf(server.layer, 'udp'));
+  const phone = await peer(server);
+  phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`));
   expect(await phone.next()).toMatch(/^SIP\/2\.0 200 OK\r\n(.*\r\n)*X-Members: 2\r\n/);
-  phone.send(request('REGISTER', `UDP 127.0.0.1:${phone.port}`), portOf(server.layer, 'udp'));
+  phone.send(request('REGISTER', `UDP 127.0.0.1:${phone.port}`));
   const challenge = await phone.next();
   expect(challenge).toStartWith('SIP/2.0 401 Unauthorized\r\n');
   expect(challenge.match(/^WWW-Authenticate: Digest realm="[ab]"\r$/gm)).toHaveLength(2);
@@ -82,8 +85,8 @@ test('reports the source of a request, also for IPv6', async () => {
     res.send(200);
   });
   await connected.next('connect');
-  const phone = await peer('::1');
-  phone.send(request('OPTIONS', `UDP [::1]:${phone.port}`), portOf(server.layer, 'udp', '[::1]'));
+  const phone = await peer(server, '::1', '[::1]');
+  phone.send(request('OPTIONS', `UDP [::1]:${phone.port}`));
   expect(await sources.next()).toBe(`::1 ${phone.port}`);
   expect(await phone.next()).toStartWith('SIP/2.0 200 OK\r\n');
 });
@@ -95,18 +98,14 @@ test.each([
   const server = await start();
   const { srf, connected } = connect(server);
   await connected.next('connect');
-  const gateway = await peer(host);
+  const gateway = await peer(server, host, inUri);
   const status = Promise.withResolvers<number>();
   srf.request(`sip:${inUri}:${gateway.port}`, { method: 'OPTIONS' }, (error, req) => {
     if (error) status.reject(error);
     else req.on('response', (response) => status.resolve(response.status));
   });
   const received = await gateway.next();
-  const kept = received.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq):/.test(line));
-  gateway.send(
-    `SIP/2.0 200 OK\r\n${kept.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`,
-    portOf(server.layer, 'udp', inUri),
-  );
+  gateway.send(responseTo(received));
   expect(await status.promise).toBe(200);
 });
 
