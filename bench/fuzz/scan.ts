@@ -20,7 +20,7 @@ export interface ScanResult {
 }
 
 /** Median times from a request to its answer, µs. */
-export interface Timing {
+interface Timing {
   readonly what: string;
   readonly user: number;
   /** Of other users: how far it is from `user` is noise. */

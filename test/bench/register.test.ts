@@ -3,11 +3,12 @@ import { readFlags, UsageError } from '../../bench/lib/flags.ts';
 import { Counts } from '../../bench/register/counts.ts';
 import { summarize } from '../../bench/register/report.ts';
 import { registerSettings } from '../../bench/register/settings.ts';
-import { TestRegistrar } from './registrar.ts';
+import type { SipPeer } from '../support/sip-peer.ts';
+import { startRegistrar } from './registrar.ts';
 import { runBench } from './run-bench.ts';
 
-let registrar: TestRegistrar | undefined;
-afterEach(() => registrar?.stop());
+let peer: SipPeer | undefined;
+afterEach(() => peer?.stop());
 
 const command = (...args: string[]) => runBench('register', ...args);
 
@@ -38,8 +39,8 @@ test('a faulty value is a usage error', () => {
 });
 
 test('prints a table, or with --json the same figures, and measures the named processes', async () => {
-  registrar = await TestRegistrar.start({ password: (user) => user.replace('user', 'secret') });
-  const args = ['--target', `here=127.0.0.1:${registrar.port}`, '--users', '20', '--sources', '5', '--warmup', '0'];
+  ({ peer } = await startRegistrar({ password: (user) => user.replace('user', 'secret') }));
+  const args = ['--target', `here=127.0.0.1:${peer.port}`, '--users', '20', '--sources', '5', '--warmup', '0'];
   const short = [...args, '--rate', '100', '--seconds', '0.3', '--runs', '2', '--pid', `registrar=${process.pid}`];
   const text = await command(...short);
   expect(text).toMatchObject({ code: 0, stderr: '' });
@@ -56,8 +57,8 @@ test('prints a table, or with --json the same figures, and measures the named pr
 });
 
 test('exits 1 when no run counts or a process does not exist', async () => {
-  registrar = await TestRegistrar.start({ password: () => 'another' });
-  const args = ['--target', `127.0.0.1:${registrar.port}`, '--warmup', '0', '--seconds', '0.1', '--runs', '1'];
+  ({ peer } = await startRegistrar({ password: () => 'another' }));
+  const args = ['--target', `127.0.0.1:${peer.port}`, '--warmup', '0', '--seconds', '0.1', '--runs', '1'];
   const refused = await command(...args, '--rate', '50');
   expect(refused.code).toBe(1);
   expect(refused.stdout).toContain('run 1 does not count: 100.00 % answered wrongly');

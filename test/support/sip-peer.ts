@@ -39,8 +39,11 @@ export interface PeerAnswer {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** One response, several (provisional ones first), none, or over TCP half a response and the end of the connection. */
-type Reaction = PeerAnswer | readonly PeerAnswer[] | 'silent' | 'close-mid-message';
+/**
+ * One response, several (provisional ones first), none, over TCP half a response and the end of the connection, or over
+ * UDP the loss of the request, so that its retransmission is another request.
+ */
+type Reaction = PeerAnswer | readonly PeerAnswer[] | 'silent' | 'close-mid-message' | 'lost';
 export type Script = (request: PeerRequest) => Reaction;
 
 /** Requests and branches kept; 10 000 registrations are some 20 000 requests. */
@@ -151,10 +154,10 @@ export class SipPeer {
       if (answer !== undefined) this.#udp?.send(answer, port, address);
       return;
     }
-    const { request, answers, cut } = this.#react('udp', { address, port }, text);
+    const { request, answers, cut, lost } = this.#react('udp', { address, port }, text);
     if (cut) throw new Error('a datagram cannot end in the middle');
     if (this.#answered.size >= MAX_KEPT) this.#answered.clear();
-    this.#answered.set(branch, answers.at(-1));
+    if (!lost) this.#answered.set(branch, answers.at(-1));
     for (const answer of answers) this.#udp?.send(answer, port, address);
     this.#record(request);
   }
@@ -183,7 +186,7 @@ export class SipPeer {
   #react(transport: 'udp' | 'tcp', source: { address: string; port: number }, text: string) {
     const request = new PeerRequest(transport, source, text, readHead(text));
     const reaction = this.script(request);
-    if (reaction === 'silent') return { request, answers: [] };
+    if (reaction === 'silent' || reaction === 'lost') return { request, answers: [], lost: reaction === 'lost' };
     if (reaction === 'close-mid-message') {
       const whole = this.#write(request, { status: 200 });
       return { request, answers: [], cut: whole.slice(0, whole.length / 2) };

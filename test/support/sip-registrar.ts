@@ -10,6 +10,8 @@ export interface RegistrarOptions {
   readonly challenge?: 401 | 407;
   /** False: RFC 2069. */
   readonly qop?: boolean;
+  /** Of challenges; credentials must repeat it. */
+  readonly opaque?: string;
   /** The expiry granted for the one requested, seconds. */
   readonly grant?: (asked: number) => number;
   /** Seconds; a shorter expiry other than 0 is answered 423. */
@@ -43,8 +45,13 @@ export class Registrar {
   }
 
   readonly script: Script = (request) => {
-    const { realm = 'registrar.test', minExpires = 0, others = ok } = this.options;
-    if (request.method !== 'REGISTER') return others(request);
+    const { others = ok } = this.options;
+    return request.method === 'REGISTER' ? this.answer(request) : others(request);
+  };
+
+  /** The final response to a REGISTER. */
+  answer(request: PeerRequest): PeerAnswer {
+    const { realm = 'registrar.test', minExpires = 0 } = this.options;
     const value = request.header(this.#proxy ? 'Proxy-Authorization' : 'Authorization');
     const credentials = value === undefined ? undefined : credentialsFor(realm, parseAuthHeader(value));
     if (credentials === 'malformed') return { status: 400, reason: 'Bad Request - Malformed Credentials' };
@@ -66,18 +73,19 @@ export class Registrar {
     const registered = { contact, expires: this.options.grant?.(asked) ?? asked };
     this.registered.set(credentials.username, registered);
     return this.#ok(registered);
-  };
+  }
 
   get #proxy(): boolean {
     return this.options.challenge === 407;
   }
 
   #challenge(stale: boolean): PeerAnswer {
-    const { realm = 'registrar.test', algorithms = ['MD5'], qop = true } = this.options;
+    const { realm = 'registrar.test', algorithms = ['MD5'], qop = true, opaque } = this.options;
     const nonce = `nonce-${++this.#issued}`;
     this.#nonces.set(nonce, 0);
     const values = challenges(realm, nonce, algorithms, stale);
-    const offered = qop ? values : values.map((value) => value.replace(', qop="auth"', ''));
+    const suffix = opaque === undefined ? '' : `, opaque="${opaque}"`;
+    const offered = values.map((value) => (qop ? value : value.replace(', qop="auth"', '')) + suffix);
     return this.#proxy
       ? { status: 407, reason: 'Proxy Authentication Required', headers: { 'Proxy-Authenticate': offered } }
       : { status: 401, reason: 'Unauthorized', headers: { 'WWW-Authenticate': offered } };
@@ -87,7 +95,7 @@ export class Registrar {
     const { algorithms = ['MD5'], qop = true, password } = this.options;
     const algorithm = algorithmOf(credentials);
     if (!algorithm || !algorithms.includes(algorithm) || (credentials.qop !== undefined) !== qop) return false;
-    if (credentials.uri !== request.uri) return false;
+    if (credentials.uri !== request.uri || credentials.opaque !== this.options.opaque) return false;
     return responseMatches(algorithm, credentials, password(credentials.username), request.method);
   }
 
