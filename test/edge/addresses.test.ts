@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, isIP, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -7,17 +7,14 @@ import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
 import { bracketed } from '../../src/sip/ip.ts';
 import type { SipResponse, Source } from '../../src/sip/message.ts';
 import type { OutboundTransport } from '../../src/sip/next-hop.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { authority, serverCertificate } from '../support/certificates.ts';
 import { Inbox } from '../support/inbox.ts';
 import { request, responseTo } from '../support/sip-request.ts';
 import { openStream, StreamPeer, UdpPeer } from '../support/wire.ts';
 import { serverTls, TestEdge } from './support.ts';
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 async function start(
   protos: Listener['proto'][],

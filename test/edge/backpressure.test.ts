@@ -1,15 +1,12 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
 import { FairShare } from '../../src/edge/transports/fair-share.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { request } from '../support/sip-request.ts';
 import { openStream, STREAMS, type StreamPeer, type StreamProtocol } from '../support/wire.ts';
 import { type Received, serverTls, TestEdge } from './support.ts';
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 async function start(proto: StreamProtocol = 'tcp'): Promise<TestEdge> {
   const listen = [{ proto, host: '127.0.0.1', port: 0 }];

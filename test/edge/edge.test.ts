@@ -1,34 +1,18 @@
-import { afterEach, describe, expect, test } from 'bun:test';
-import { Edge, type EdgeOptions, ListenError } from '../../src/edge/index.ts';
+import { describe, expect, test } from 'bun:test';
+import { Edge, ListenError } from '../../src/edge/index.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { SipAnswer, SipHandler } from '../../src/ports/sip-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import { openStream, type StreamPeer, UdpPeer } from '../support/wire.ts';
-import { datagramsRead, portOf, silent, TestEdge } from './support.ts';
+import { openStream, UdpPeer } from '../support/wire.ts';
+import { datagramsRead, edgesAndPeers, portOf, silent } from './support.ts';
 
 /** RFC 3261 17.1.2.2, timer F, and the slack of a {@link DelayQueue}. */
 const CLIENT_GIVES_UP_MS = 32_500;
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
-
-async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
-  return cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop());
-}
-
-async function openUdp(edge: TestEdge): Promise<UdpPeer> {
-  return cleaner.use(await UdpPeer.open(edge.port('udp')));
-}
-
-async function openTcp(edge: TestEdge): Promise<StreamPeer> {
-  return cleaner.use(await openStream('tcp', edge.port('tcp')));
-}
+const { cleaner, start, openUdp, openTcp } = edgesAndPeers();
 
 function options(phone: UdpPeer, fields: Parameters<typeof request>[2] = {}): string {
   return request('OPTIONS', `UDP 127.0.0.1:${phone.port}`, fields);

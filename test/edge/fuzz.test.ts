@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { Edge } from '../../src/edge/index.ts';
 import { MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
@@ -6,6 +6,7 @@ import type { Logger } from '../../src/lib/logger.ts';
 import type { SipAnswer, SipHandler } from '../../src/ports/sip-server.ts';
 import type { ParsedMessage, SipRequest } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { request } from '../support/sip-request.ts';
 import { clientFrame, openSocket, openStream, UdpPeer } from '../support/wire.ts';
 import { headersIn, sipMessage, spoiltMessage } from './fuzz-messages.ts';
@@ -22,11 +23,7 @@ const AT_A_TIME = 12;
 const TIMEOUT_MS = 20_000 + MESSAGES * 20;
 const MAX_DATAGRAM = 65_507;
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 async function start(handler: SipHandler, logger: Logger = silent): Promise<Edge> {
   const listen = (['udp', 'tcp', 'tls', 'ws', 'wss'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));

@@ -1,7 +1,6 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import type { EdgeOptions } from '../../src/edge/index.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { OutboundRequest } from '../../src/ports/sip-server.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
@@ -10,25 +9,13 @@ import { Inbox } from '../support/inbox.ts';
 import { responseTo } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { StreamPeer, UdpPeer } from '../support/wire.ts';
-import { TestEdge } from './support.ts';
+import { edgesAndPeers, type TestEdge } from './support.ts';
 
 const DEADLINE_MS = 60_000;
 /** Longer than MAX_UDP_REQUEST_BYTES. */
 const LONG = { 'X-Long': 'x'.repeat(1300) };
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
-
-async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
-  return cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop());
-}
-
-async function openUdp(edge: TestEdge): Promise<UdpPeer> {
-  return cleaner.use(await UdpPeer.open(edge.port('udp')));
-}
+const { cleaner, start, openUdp } = edgesAndPeers();
 
 /** A gateway that listens by TCP: its connections. */
 async function listenTcp(): Promise<{ port: number; connections: Inbox<StreamPeer> }> {

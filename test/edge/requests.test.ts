@@ -1,15 +1,12 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import type { EdgeOptions } from '../../src/edge/index.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/sip-request.ts';
 import { UdpPeer } from '../support/wire.ts';
 import { TestEdge } from './support.ts';
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 /** An edge and a phone that sends to it by UDP. */
 async function start(options: Partial<EdgeOptions> = {}) {

@@ -1,31 +1,14 @@
-import { afterEach, expect, test } from 'bun:test';
-import type { EdgeOptions } from '../../src/edge/index.ts';
+import { expect, test } from 'bun:test';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
 import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
-import { openStream, STREAMS, type StreamPeer, UdpPeer } from '../support/wire.ts';
-import { datagramsRead, serverTls, TestEdge } from './support.ts';
+import { openStream, STREAMS, type UdpPeer } from '../support/wire.ts';
+import { datagramsRead, edgesAndPeers, serverTls } from './support.ts';
 
 const GRACE_MS = 5000;
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
-
-async function start(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
-  return cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop());
-}
-
-async function openUdp(edge: TestEdge): Promise<UdpPeer> {
-  return cleaner.use(await UdpPeer.open(edge.port('udp')));
-}
-
-async function openTcp(edge: TestEdge): Promise<StreamPeer> {
-  return cleaner.use(await openStream('tcp', edge.port('tcp')));
-}
+const { cleaner, start, openUdp, openTcp } = edgesAndPeers();
 
 function options(phone: UdpPeer, fields: Parameters<typeof request>[2] = {}): string {
   return request('OPTIONS', `UDP 127.0.0.1:${phone.port}`, fields);

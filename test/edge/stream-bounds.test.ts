@@ -1,9 +1,10 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { HALF_OPEN_MS, IDLE_MS, MAX_MESSAGE_BYTES } from '../../src/edge/limits.ts';
 import { CLOSE, closePayload, OPCODE } from '../../src/edge/transports/ws-frames.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { authority, serverCertificate } from '../support/certificates.ts';
 import { Inbox } from '../support/inbox.ts';
 import { request, responseTo } from '../support/sip-request.ts';
@@ -11,11 +12,7 @@ import { ManualTimers } from '../support/timers.ts';
 import { openStream, StreamPeer, type StreamProtocol } from '../support/wire.ts';
 import { serverTls, TestEdge } from './support.ts';
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 /** An edge whose time stands still, so that no deadline ends a connection. */
 async function start(proto: StreamProtocol) {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { EdgeOptions } from '../../src/edge/index.ts';
@@ -6,6 +6,7 @@ import { HALF_OPEN_MS, IDLE_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } fr
 import { ConnectionCount } from '../../src/edge/transports/connections.ts';
 import { KeptBytes } from '../../src/edge/transports/kept-bytes.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { authority, serverCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { Inbox } from '../support/inbox.ts';
@@ -17,11 +18,7 @@ import { serverTls, TestEdge } from './support.ts';
 
 const DEADLINE_MS = 60_000;
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 /** An edge that listens by one protocol, the ends of its connections, and phones that connect to it. */
 async function start(proto: StreamProtocol, options: Partial<EdgeOptions> = {}, hosts = ['127.0.0.1']) {

@@ -1,9 +1,10 @@
 import { Edge, type EdgeOptions, type Listener, type TlsOptions } from '../../src/edge/index.ts';
 import type { SipAnswer } from '../../src/ports/sip-server.ts';
 import type { SipRequest } from '../../src/sip/message.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { authority, serverCertificate } from '../support/certificates.ts';
 import { Inbox } from '../support/inbox.ts';
-import { UdpPeer } from '../support/wire.ts';
+import { openStream, UdpPeer } from '../support/wire.ts';
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -61,6 +62,18 @@ export class TestEdge {
     });
     return promise;
   }
+}
+
+/** Edges and their peers for the calling file, closed after each of its tests. */
+export function edgesAndPeers() {
+  const cleaner = disposedAfterEach();
+  return {
+    cleaner,
+    start: async (options: Partial<EdgeOptions> = {}) =>
+      cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop()),
+    openUdp: async (edge: TestEdge) => cleaner.use(await UdpPeer.open(edge.port('udp'))),
+    openTcp: async (edge: TestEdge) => cleaner.use(await openStream('tcp', edge.port('tcp'))),
+  };
 }
 
 /** TLS options of an edge on loopback that trusts our authority. */

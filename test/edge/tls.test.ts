@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -11,6 +11,7 @@ import {
 import { CertificateError, type EdgeOptions } from '../../src/edge/index.ts';
 import { CONNECT_MS, HALF_OPEN_MS } from '../../src/edge/limits.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import type { TestCertificate } from '../support/certificates.ts';
 import { authority, serverCertificate } from '../support/certificates.ts';
 import { Inbox } from '../support/inbox.ts';
@@ -20,11 +21,7 @@ import { ManualTimers, settle } from '../support/timers.ts';
 import { openStream, StreamPeer } from '../support/wire.ts';
 import { serverTls, TestEdge } from './support.ts';
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 const LISTEN = [{ proto: 'tls', host: '127.0.0.1', port: 0 }] as const;
 

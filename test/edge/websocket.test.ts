@@ -1,10 +1,11 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import type { EdgeOptions } from '../../src/edge/index.ts';
 import { HALF_OPEN_MS, MAX_MESSAGE_BYTES, MAX_UPGRADE_BYTES } from '../../src/edge/limits.ts';
 import { CLOSE, encodeFrame, FrameReader, OPCODE } from '../../src/edge/transports/ws-frames.ts';
+import { disposedAfterEach } from '../support/after-each.ts';
 import { authority } from '../support/certificates.ts';
 import { Inbox } from '../support/inbox.ts';
 import { request } from '../support/sip-request.ts';
@@ -12,11 +13,7 @@ import { ManualTimers, settle } from '../support/timers.ts';
 import { clientFrame, openSocket, openStream, UPGRADE, type WsPeer } from '../support/wire.ts';
 import { serverTls, TestEdge } from './support.ts';
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 const LISTEN = [
   { proto: 'ws', host: '127.0.0.1', port: 0 },

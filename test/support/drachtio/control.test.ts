@@ -1,16 +1,13 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { portOf } from '../../edge/support.ts';
+import { disposedAfterEach } from '../after-each.ts';
 import { request } from '../sip-request.ts';
 import { openStream, UdpPeer } from '../wire.ts';
 import { encodeFrame, FrameReader, MAX_FRAME_BYTES } from './frames.ts';
 import { RawApp, SECRET, startTestDrachtio, transactionOf } from './raw-app.ts';
 
-let cleaner = new AsyncDisposableStack();
-afterEach(async () => {
-  await cleaner.disposeAsync();
-  cleaner = new AsyncDisposableStack();
-});
+const cleaner = disposedAfterEach();
 
 const start = async (...protos: ('udp' | 'tcp' | 'ws')[]) => {
   const listen = (protos.length > 0 ? protos : ['udp' as const]).map((proto) => ({
