@@ -1,7 +1,6 @@
 import { parseJson } from '../lib/json.ts';
 import type { Binding } from '../ports/location.ts';
-import { tryParse } from '../sip/syntax.ts';
-import { canonicalUri, parseUri } from '../sip/uri.ts';
+import { canonicalUri } from '../sip/uri.ts';
 
 export interface StoredBinding {
   readonly binding: Binding;
@@ -48,7 +47,7 @@ function bindingFromJson(json: string): StoredBinding | undefined {
   const s = parseObject(json);
   if (!s || typeof s.contact !== 'string' || typeof s.expiryTime !== 'number') return undefined;
   const binding: Binding = {
-    key: typeof s.key === 'string' ? s.key : keyOf(s.contact),
+    key: typeof s.key === 'string' ? s.key : canonicalUri(s.contact),
     contact: s.contact,
     contactParams: text(s.contactParams),
     callId: text(s.callId),
@@ -79,10 +78,6 @@ export function liveBindings(jsons: Iterable<string>, now: number): StoredBindin
     if (stored && stored.binding.expiryTime > now) live.push(stored);
   }
   return live.sort(compareBindings);
-}
-
-function keyOf(contact: string): string {
-  return tryParse(() => canonicalUri(parseUri(contact))) ?? contact;
 }
 
 function parseObject(json: string): Record<string, unknown> | undefined {

@@ -2,11 +2,11 @@ import type { Trunk } from '../ports/carriers.ts';
 import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
 import { unbracketed } from '../sip/ip.ts';
 import { headerValue, headerValues, type SipResponse } from '../sip/message.ts';
-import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
+import { parseNameAddrs } from '../sip/name-addr.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
-import { param } from '../sip/params.ts';
+import { type Param, param } from '../sip/params.ts';
 import { tryParse } from '../sip/syntax.ts';
-import { formatUri, parseUri } from '../sip/uri.ts';
+import { formatUri, parseUri, type SipUri } from '../sip/uri.ts';
 import { equalUris } from './contact.ts';
 
 const MAX_CONTACTS = 50;
@@ -61,8 +61,13 @@ export function redirectOf(response: SipResponse, trunk: Trunk): Redirect | unde
 
 const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
-function contactsOf(response: SipResponse): NameAddr[] {
-  return headerValues(response.headers, 'Contact').flatMap(
+/** The Contacts with a SIP URI that can be read. */
+function contactsOf(response: SipResponse): { uri: SipUri; params: readonly Param[] }[] {
+  const list = headerValues(response.headers, 'Contact').flatMap(
     (line) => tryParse(() => parseNameAddrs(line, MAX_CONTACTS)) ?? [],
   );
+  return list.flatMap(({ uriText, params }) => {
+    const uri = tryParse(() => parseUri(uriText));
+    return uri ? [{ uri, params }] : [];
+  });
 }

@@ -2,10 +2,10 @@ import type { Aor } from '../ports/location.ts';
 import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import { combinedHeader, headerValue, type SipRequest } from '../sip/message.ts';
-import { type NameAddr, parseNameAddr, parseNameAddrs } from '../sip/name-addr.ts';
+import { type NameAddr, parseContacts, parseNameAddr, WILDCARD } from '../sip/name-addr.ts';
 import { formatParams, type Param, param } from '../sip/params.ts';
 import { tryParse } from '../sip/syntax.ts';
-import { canonicalUri, parseUri, type SipUri, unescapeUser } from '../sip/uri.ts';
+import { canonicalUri, parseUri, readUri, unescapeUser } from '../sip/uri.ts';
 import { Refusal } from './reject.ts';
 
 /** A REGISTER, parsed but not yet checked against any store. */
@@ -46,6 +46,9 @@ export interface ExpiryLimits {
 
 /** The 200 repeats them all, and a frame to drachtio must stay under 12 kB. */
 const MAX_CONTACTS_PER_REQUEST = 10;
+/** A quoted-pair may carry them into the parameters (RFC 3261 25.1), which the 200 repeats. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
 /** Characters. These end up in Redis keys and values. */
 const MAX_USER = 128;
 const MAX_CONTACT = 1024;
@@ -97,11 +100,11 @@ export function requestedExpires({ operation }: RegisterRequest): number {
 
 /** RFC 3261 10.3 step 5: the AOR is the To URI without parameters and with escapes decoded. */
 function parseAor(to: string): Aor | Refusal {
-  const uri = tryParse(() => parseNameAddr(to))?.uri;
-  if (uri && uri.hostKind !== 'name') return new Refusal('DomainIsAddress', {}, to);
+  const uri = tryParse(() => readUri(parseNameAddr(to).uriText));
+  if (uri?.hostKind === 'ipv4' || uri?.hostKind === 'ipv6') return new Refusal('DomainIsAddress', {}, to);
   const user = uri?.user === undefined ? undefined : unescapeUser(uri.user);
   // An escaped @ or control character could make two AORs share a key.
-  if (!uri || user === undefined || user.length > MAX_USER || /[@\s\p{Cc}]/u.test(user))
+  if (uri?.hostKind !== 'name' || !user || user.length > MAX_USER || /[@\s\p{Cc}]/u.test(user))
     return new Refusal('InvalidAor', {}, to);
   return { user, realm: uri.host.replace(/\.$/, '') };
 }
@@ -110,18 +113,17 @@ function parseOperation(request: SipRequest, limits: ExpiryLimits): Operation | 
   const header = combinedHeader(request.headers, 'Contact');
   if (header === undefined) return { kind: 'fetch' };
 
-  const headerExpires = headerValue(request.headers, 'Expires');
-  const commonExpires = headerExpires === undefined ? limits.defaultExpires : parseDeltaSeconds(headerExpires);
-  if (commonExpires === undefined) return new Refusal('MalformedExpires', {}, headerExpires);
-
-  if (header.trim() === '*')
-    return headerExpires !== undefined && commonExpires === 0 ? { kind: 'remove-all' } : new Refusal('WildcardMisused');
-  if (/(?:^|,)\s*\*\s*(?:,|$)/.test(header)) return new Refusal('WildcardMisused');
-
-  const list = tryParse(() => parseNameAddrs(header, MAX_CONTACTS_PER_REQUEST + 1));
+  const list = CONTROL.test(header) ? undefined : tryParse(() => parseContacts(header, MAX_CONTACTS_PER_REQUEST + 1));
   if (!list) return new Refusal('MalformedContact', {}, header);
   if (list.length > MAX_CONTACTS_PER_REQUEST) return new Refusal('TooManyContactsAsked');
 
+  const headerExpires = parseDeltaSeconds(headerValue(request.headers, 'Expires'));
+  if (list.some(({ uriText }) => uriText === WILDCARD)) {
+    const removesAll = list.length === 1 && headerExpires === 0 && list.every(({ params }) => !ownExpires(params));
+    return removesAll ? { kind: 'remove-all' } : new Refusal('WildcardMisused');
+  }
+
+  const commonExpires = headerExpires ?? limits.defaultExpires;
   const contacts: RequestedContact[] = [];
   for (const nameAddr of list) {
     const contact = parseContact(nameAddr, commonExpires);
@@ -133,17 +135,21 @@ function parseOperation(request: SipRequest, limits: ExpiryLimits): Operation | 
   return { kind: 'update', contacts };
 }
 
-function parseContact({ uri, uriText, params }: NameAddr, commonExpires: number): RequestedContact | Refusal {
-  const own = param(params, 'expires');
-  const expires = own === undefined ? commonExpires : parseDeltaSeconds(own);
-  if (expires === undefined) return new Refusal('MalformedExpires', {}, own);
+function parseContact({ uriText, params }: NameAddr, commonExpires: number): RequestedContact | Refusal {
+  const expires = ownExpires(params) ?? commonExpires;
   const kept = formatParams(params.filter((p) => p.name !== 'expires'));
   if (uriText.length + kept.length > MAX_CONTACT) return new Refusal('MalformedContact', {}, 'too long');
-  return { key: bindingKey(uri, params), uri: uriText, params: kept, expires };
+  return { key: bindingKey(uriText, params), uri: uriText, params: kept, expires };
+}
+
+/** The expires parameter; undefined, as without one, when it is no delta-seconds (RFC 3261 20.10). */
+function ownExpires(params: readonly Param[]): number | undefined {
+  const own = params.find(({ name }) => name === 'expires');
+  return own?.quoted ? undefined : parseDeltaSeconds(own?.value);
 }
 
 /** A binding is identified by instance and reg-id when present (RFC 5626 6), else by its URI (RFC 3261 10.3 step 7). */
-function bindingKey(uri: SipUri, params: readonly Param[]): string {
+function bindingKey(uri: string, params: readonly Param[]): string {
   const instance = param(params, '+sip.instance');
   return instance ? `${instance};${param(params, 'reg-id') ?? ''}` : canonicalUri(uri);
 }

@@ -15,7 +15,6 @@ const REJECTIONS = {
   DomainIsAddress: { status: 403, level: 'info' },
   InvalidAor: { status: 403, why: 'Invalid address of record', level: 'info' },
   MalformedContact: { status: 400, why: 'Malformed Contact', level: 'info' },
-  MalformedExpires: { status: 400, why: 'Malformed Expires', level: 'info' },
   CallIdTooLong: { status: 400, why: 'Call-ID too long', level: 'info' },
   MalformedAuthorization: { status: 400, why: 'Malformed Authorization', level: 'info' },
   WildcardMisused: { status: 400, why: 'Contact * needs Expires 0 and no other Contact', level: 'info' },

@@ -1,4 +1,4 @@
-const DELTA_SECONDS = /^\s*\d{1,20}\s*$/;
+const DELTA_SECONDS = /^\s*\d+\s*$/;
 const MAX_SECONDS = 2 ** 32 - 1;
 
 /**

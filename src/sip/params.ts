@@ -1,4 +1,4 @@
-import { type Cursor, quote, TOKEN_CHARS } from './syntax.ts';
+import { type Cursor, quote } from './syntax.ts';
 
 /** One `;name=value`. `quoted` remembers how the value was written, so that it is written back the same way. */
 export interface Param {
@@ -10,20 +10,26 @@ export interface Param {
 
 /** Bounds what one header makes us allocate; real ones have fewer. */
 const MAX_PARAMS = 32;
-const HOST_OR_TOKEN = new RegExp(`[${TOKEN_CHARS}[\\]:]+`, 'y');
+/** Phones write more than a token and a host (RFC 3261 25.1): all but what separates parameters and values. */
+const NAME = /[^\s;,="<>]+/y;
+const VALUE = /<[^\s"<>]*>|[^\s;,"<>]+/y;
 
 /**
  * Reads `*( SEMI generic-param )` (RFC 3261 25.1) from the cursor on.
+ * @param emptyValues whether a value may be empty: `;name=`
  * @throws SipSyntaxError
  */
-export function parseParams(cursor: Cursor): Param[] {
+export function parseParams(cursor: Cursor, emptyValues = false): Param[] {
   const params: Param[] = [];
   while (cursor.take(';')) {
     if (params.length === MAX_PARAMS) cursor.fail('too many parameters');
-    const name = cursor.token('parameter name').toLowerCase();
+    const name = (cursor.match(NAME) ?? cursor.fail('parameter name expected')).toLowerCase();
     if (!cursor.take('=')) params.push({ name });
     else if (cursor.peek() === '"') params.push({ name, value: cursor.quotedString(), quoted: true });
-    else params.push({ name, value: cursor.match(HOST_OR_TOKEN) ?? cursor.fail(`value of ${name} expected`) });
+    else {
+      const value = cursor.match(VALUE) ?? (emptyValues ? '' : cursor.fail(`value of ${name} expected`));
+      params.push({ name, value });
+    }
   }
   return params;
 }

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
 import { Unavailable } from '../../src/ports/errors.ts';
+import { parseRegister } from '../../src/register/register-request.ts';
+import { Refusal } from '../../src/register/reject.ts';
+import { headerLine } from '../../src/sip/message.ts';
 import { openCore } from '../support/core.ts';
 import { headerOf, Phone, pipeline, type RegisterFields } from '../support/phone.ts';
+import { sipRequest } from '../support/sip-request.ts';
 
 function alice(core: ReturnType<typeof openCore>) {
   return new Phone(pipeline(core.rules), 'alice', 'wonderland');
@@ -101,6 +106,7 @@ describe('a refresh', () => {
 });
 
 describe('an invalid REGISTER', () => {
+  const WILDCARD_MISUSED = 'Contact * needs Expires 0 and no other Contact';
   const cases: [string, RegisterFields, number, string | undefined][] = [
     ['an IPv4 address as domain', { uri: 'sip:192.0.2.1' }, 403, undefined],
     ['an IPv6 address as domain', { uri: 'sip:[2001:db8::1]' }, 403, undefined],
@@ -116,18 +122,20 @@ describe('an invalid REGISTER', () => {
       'Invalid address of record',
     ],
     ['an AOR that is not a SIP URI', { to: '<tel:+15551234>' }, 403, 'Invalid address of record'],
-    ['a Contact that is not a SIP URI', { contact: '<mailto:alice@example.com>' }, 400, 'Malformed Contact'],
-    ['an expiry that is not a number', { expires: 'soon' }, 400, 'Malformed Expires'],
-    ['a negative expiry', { expires: '-1' }, 400, 'Malformed Expires'],
-    ['a negative expiry on a Contact', { contact: '<sip:a@192.0.2.7>;expires=-5' }, 400, 'Malformed Expires'],
-    ['* for an hour', { contact: '*', expires: '3600' }, 400, 'Contact * needs Expires 0 and no other Contact'],
-    ['* without an expiry', { contact: '*', expires: null }, 400, 'Contact * needs Expires 0 and no other Contact'],
-    [
-      '* next to another Contact',
-      { contact: '*, <sip:a@192.0.2.7>', expires: '0' },
-      400,
-      'Contact * needs Expires 0 and no other Contact',
-    ],
+    ['an AOR at a host that is no domain name', { to: '<sip:alice@my_host>' }, 403, 'Invalid address of record'],
+    ['an AOR with a blank', { to: '<sip:al ice@sip.example.com>' }, 403, 'Invalid address of record'],
+    ['an AOR with an empty user', { to: '<sip:@sip.example.com>' }, 403, 'Invalid address of record'],
+    ['an AOR with a half escape', { to: '<sip:alice%4@sip.example.com>' }, 403, 'Invalid address of record'],
+    ['a Contact that is no URI', { contact: '<alice@192.0.2.7>' }, 400, 'Malformed Contact'],
+    ['a Contact of nothing but a scheme', { contact: '<sip:>' }, 400, 'Malformed Contact'],
+    ['an empty Contact', { contact: '' }, 400, 'Malformed Contact'],
+    ['an escaped NUL in a Contact', { contact: '<sip:a@b>;x="\\\0"' }, 400, 'Malformed Contact'],
+    ['* with a parameter for an hour', { contact: '*;expires=3600' }, 400, WILDCARD_MISUSED],
+    ['* and a malformed expiry', { contact: '*', expires: 'abc' }, 400, WILDCARD_MISUSED],
+    ['* twice', { contact: '*, *', expires: '0' }, 400, WILDCARD_MISUSED],
+    ['* for an hour', { contact: '*', expires: '3600' }, 400, WILDCARD_MISUSED],
+    ['* without an expiry', { contact: '*', expires: null }, 400, WILDCARD_MISUSED],
+    ['* next to another Contact', { contact: '*, <sip:a@192.0.2.7>', expires: '0' }, 400, WILDCARD_MISUSED],
     [
       'broken credentials',
       { authorization: 'Digest realm="sip.example.com", nonce="x' },
@@ -147,6 +155,122 @@ describe('an invalid REGISTER', () => {
     expect(answer).toMatchObject({ status: 423, headers: { 'Min-Expires': '60' } });
     expect((await phone.send({ expires: '60' })).status).toBe(401);
     expect((await phone.send({ expires: '0' })).status).toBe(401);
+  });
+});
+
+describe('a Contact beyond the grammar', () => {
+  const URIS = [
+    ...['sip:alice@3f2a9b1c4d5e', 'sip:alice@my_host', 'sip:alice@4thfloor:5060', 'sip:alice@[fe80::1%eth0]:5060'],
+    ...['sip:alice@phone.test:0', 'sip:Alice@PHONE.test;token=abc==', 'sip:alice@phone.test;pn-tok=a|b'],
+    ...['sip:alice@phone.test;x=a/b', 'sip:alice@phone.test;', 'sip:#12@phone.test', 'sip:josé@phone.test'],
+    ...['sip:John Doe@phone.test', 'sip:a@b@c', 'tel:+15551234', 'mailto:alice@one.test', 'urn:uuid:1', 'x-own:a'],
+  ];
+  test.each(URIS)('%s is stored and told as it came, refreshed and removed', async (uri) => {
+    const core = openCore();
+    const phone = alice(core);
+    const contact = `John (Sales), #1 <${uri}>;q=0.5`;
+    expect(headerOf(await phone.register({ contact }), 'Contact')).toBe(`<${uri}>;q=0.5;expires=30`);
+    const aor = { user: 'alice', realm: 'sip.example.com' };
+    const { bindings } = await core.rules.location.lookup(aor, { countRealm: false });
+    expect(bindings.map((b) => b.contact)).toEqual([uri]);
+    expect((await phone.send({ contact })).status).toBe(200);
+    const removed = await phone.register({ contact, expires: '0' });
+    expect(removed.status).toBe(200);
+    expect(headerOf(removed, 'Contact')).toBeUndefined();
+  });
+
+  test.each([';+sip.instance=<urn:uuid:1>', ';+sip.instance="<urn:uuid:1>"'])(
+    '%s is told as it came',
+    async (params) => {
+      const answer = await alice(openCore()).register({ contact: `<sip:a@192.0.2.7>${params}` });
+      expect(headerOf(answer, 'Contact')).toBe(`<sip:a@192.0.2.7>${params};expires=30`);
+    },
+  );
+
+  test('an instance is the same quoted or not', async () => {
+    const phone = alice(openCore({ maxContacts: 2 }));
+    await phone.register({ contact: '<sip:a@192.0.2.7>;+sip.instance="<urn:uuid:1>"' });
+    const answer = await phone.register({ contact: '<sip:a@192.0.2.8>;+sip.instance=<urn:uuid:1>' });
+    expect(headerOf(answer, 'Contact')).toBe('<sip:a@192.0.2.8>;+sip.instance=<urn:uuid:1>;expires=30');
+  });
+
+  test.each([
+    'José <sip:alice@sip.example.com>',
+    'sip:alice@sip.example.com;x=a==',
+    'A, B <sip:alice@sip.example.com;x={}>',
+  ])('the To %s names the AOR', async (to) => expect((await alice(openCore()).register({ to })).status).toBe(200));
+
+  test.each([
+    '"a, *, b" <sip:a@192.0.2.7>',
+    '<sip:a@192.0.2.7>;x="*"',
+    '<sip:a@192.0.2.7>;x="a, *"',
+    '* <sip:*@192.0.2.7>',
+  ])('%s is no wildcard', async (contact) => {
+    const phone = alice(openCore({ maxContacts: 2 }));
+    await phone.register();
+    const added = await phone.register({ contact });
+    expect(headerOf(added, 'Contact')).toContain(phone.contact);
+    const removed = await phone.register({ contact, expires: '0' });
+    expect(headerOf(removed, 'Contact')).toBe(`<${phone.contact}>;expires=30`);
+  });
+
+  test('the wildcard may have an expiry of 0 beside the header', async () => {
+    const phone = alice(openCore());
+    await phone.register();
+    const answer = await phone.register({ contact: '*;expires=0', expires: '0' });
+    expect(answer.status).toBe(200);
+    expect(answer.headers).not.toHaveProperty('Contact');
+  });
+
+  test('brings no line break and no NUL into an answer, even past the parser of lines', () => {
+    const piece = fc.constantFrom(
+      ...['<sip:a@b>', '<sip:', '>', ';x=', '"', '\\', ';', ',', ' ', '\0', '\r', '\n', '\r\n ', '\x07', 'é'],
+    );
+    const request = sipRequest(
+      'REGISTER',
+      'sip:sip.example.com',
+      {},
+      { transport: 'udp', address: '192.0.2.7', port: 5060 },
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const headers = [{ name: 'Contact', value: pieces.join('') }];
+        const parsed = parseRegister({ ...request, headers }, { defaultExpires: 3600, minExpires: 0 });
+        if (parsed instanceof Refusal || parsed.operation.kind !== 'update') return;
+        for (const { uri, params } of parsed.operation.contacts)
+          expect(() => headerLine('Contact', `<${uri}>${params}`)).not.toThrow();
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+describe('a malformed expiry', () => {
+  const via = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
+  const MALFORMED = ['abc', '', '-1', '"600"', '1.5', '600 s', '0x10', '+600', '<600>'];
+
+  test.each(MALFORMED)('%p in Expires counts as none', async (expires) => {
+    expect(headerOf(await alice(openCore()).register({ via, expires }), 'Expires')).toBe('3600');
+  });
+
+  test.each([...MALFORMED.map((e) => `=${e}`), ''].filter((e) => !e.includes(' ')))(
+    '%p on the Contact counts as none',
+    async (own) => {
+      const contact = `<sip:a@192.0.2.7>;expires${own}`;
+      const answer = await alice(openCore()).register({ via, expires: '700', contact });
+      expect(headerOf(answer, 'Contact')).toBe('<sip:a@192.0.2.7>;expires=700');
+      const neither = await alice(openCore()).register({ via, expires: 'abc', contact });
+      expect(headerOf(neither, 'Contact')).toBe('<sip:a@192.0.2.7>;expires=3600');
+    },
+  );
+
+  test.each(['4294967296', '9'.repeat(30)])('%s is no malformed one: it counts as 2^32-1', async (expires) => {
+    const contact = `<sip:a@192.0.2.7>;expires=${expires}`;
+    for (const asked of [
+      { via, expires },
+      { via, contact },
+    ])
+      expect(headerOf(await alice(openCore()).register(asked), 'Expires')).toBe('4294967295');
   });
 });
 

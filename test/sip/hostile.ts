@@ -31,8 +31,8 @@ export const HOSTILE_MESSAGES: readonly (readonly [what: string, text: string])[
 
 /** Values that parseNameAddrs refuses, each made to be slow to refuse. */
 export const HOSTILE_NAME_ADDRS: readonly (readonly [what: string, text: string])[] = [
-  ['a long host', `${'sip:'.padEnd(60_000, 'a')}!!`],
-  ['a host of many labels', `sip:${'a.'.repeat(30_000)}!!`],
+  ['a long host', `${'sip:'.padEnd(60_000, 'a')}<!!`],
+  ['a host of many labels', `sip:${'a.'.repeat(30_000)}<!!`],
   ['backslashes in a display name', `"${'\\'.repeat(60_001)}!!`],
   ['opening brackets', `${'<'.repeat(60_000)}!!`],
 ];
