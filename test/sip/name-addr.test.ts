@@ -80,6 +80,7 @@ describe('a name-addr', () => {
     ...['sip:a@b.com sip:c@d.com', '"x <sip:a@b.com>', '6" pipe <sip:a@b>', '<sip:a@b.com', 'sip:a@b>', '<sip:a"b@c>'],
     ...['<sip:<a>@b>', '<sip:a@b.com>;', '<sip:a@b.com>;;x', '<sip:a@b.com>;=x', '<sip:a@b>;x=a b', '<sip:a@b>;x="a'],
     ...['<sip:a@b>;x=<y', '<sip:a@b>;x="a"b', '<sip:a@b> x', '<sip:a@b>&x'],
+    ...['<sip:a@b>;x=<a b>', '<sip:a@b>;a"b=1', '<sip:a@b>;x"y"'],
   ])('%p is none', (value) => {
     expect(() => parseNameAddr(value)).toThrow(SipSyntaxError);
     expect(() => parseNameAddrs(value, 5)).toThrow(SipSyntaxError);

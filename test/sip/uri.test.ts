@@ -138,6 +138,24 @@ describe('a URI that is read beyond the grammar', () => {
     ['sip:a@b@c', 'sip:a@b@C', false],
   ])('%s and %s: equal is %p', (a, b, equal) => expect(canonicalUri(a) === canonicalUri(b)).toBe(equal));
 
+  test('a name is at most 253 characters long (RFC 1035)', () => {
+    const host = (length: number) =>
+      'a'
+        .repeat(60)
+        .concat('.')
+        .repeat(5)
+        .slice(0, length - 1)
+        .concat('a');
+    expect(readUri(`sip:${host(253)}`).hostKind).toBe('name');
+    expect(readUri(`sip:${host(254)}`).hostKind).toBe('other');
+  });
+
+  test('has at most 32 parameters; with more it equals only itself', () => {
+    expect(readUri(`sip:h${';a'.repeat(32)}`).params).toHaveLength(32);
+    expect(() => readUri(`sip:h${';a'.repeat(33)}`)).toThrow('too many');
+    expect(canonicalUri(`sip:H${';A'.repeat(33)}`)).toBe(`sip:H${';A'.repeat(33)}`);
+  });
+
   test('has one canonical text, whatever it is', () => {
     const piece = fc.constantFrom(
       'sip:',
