@@ -8,8 +8,8 @@ export interface NameAddr {
   readonly params: readonly Param[];
 }
 
-/** Where the address of a name-addr or addr-spec ends and its parameters begin. */
-export interface Address {
+/** What stands before the parameters. */
+interface Address {
   readonly uriText: string;
   readonly bracketed: boolean;
 }
