@@ -60,9 +60,9 @@ function bindingFromJson(json: string): StoredBinding | undefined {
     grant: {
       ...(s.callHook !== undefined && { callHook: s.callHook }),
       ...(s.callStatusHook !== undefined && { callStatusHook: s.callStatusHook }),
-      allowDirectAppCalling: Boolean(s.allow_direct_app_calling),
-      allowDirectQueueCalling: Boolean(s.allow_direct_queue_calling),
-      allowDirectUserCalling: Boolean(s.allow_direct_user_calling),
+      allowDirectAppCalling: s.allow_direct_app_calling ?? false,
+      allowDirectQueueCalling: s.allow_direct_queue_calling ?? false,
+      allowDirectUserCalling: s.allow_direct_user_calling ?? false,
     },
     expiryTime: s.expiryTime,
     savedAt: typeof s.savedAt === 'number' ? s.savedAt : 0,

@@ -57,10 +57,24 @@ export function port(name: string, meaning: string, fallback = 0, options: Optio
 
 export function flag(name: string, meaning: string, fallback = false, options: Options = {}): Variable<boolean> {
   return variable(name, 'on/off', fallback, fallback ? 'on' : 'off', meaning, options, (value) => {
-    if (/^(1|true|on|yes)$/i.test(value)) return true;
-    if (/^(0|false|off|no)$/i.test(value)) return false;
+    const on = onOrOff(value);
+    if (on !== undefined) return on;
     throw new BadValue(`must be 1 or 0, not ${shown(value)}`);
   });
+}
+
+/** Off by default, and has a third state besides on and off. */
+export function flagOr<const T extends string>(name: string, meaning: string, third: T): Variable<boolean | T> {
+  return variable<boolean | T>(name, `on/off, ${third}`, false, 'off', meaning, {}, (value) => {
+    const on = value.toLowerCase() === third ? third : onOrOff(value);
+    if (on !== undefined) return on;
+    throw new BadValue(`must be 1, 0 or ${third}, not ${shown(value)}`);
+  });
+}
+
+function onOrOff(value: string): boolean | undefined {
+  if (/^(1|true|on|yes)$/i.test(value)) return true;
+  return /^(0|false|off|no)$/i.test(value) ? false : undefined;
 }
 
 export function choice<const T extends string>(

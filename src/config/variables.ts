@@ -6,6 +6,7 @@ import {
   choice,
   file,
   flag,
+  flagOr,
   fraction,
   hostPort,
   integer,
@@ -121,9 +122,10 @@ export const VARIABLES = {
       1,
       { min: 1, max: 10 },
     ),
-    allowAuthUser: flag(
+    allowAuthUser: flagOr(
       'JAMBONES_REGISTER_ALLOW_AUTH_USER',
-      'Let a client register a user name other than the one it authenticates with, in the same realm.',
+      'Let a phone register a user name other than the one it authenticates with, in the same realm. `webhook`: only where the account has a webhook. The webhook is then sent `aor` as well.',
+      'webhook',
     ),
   },
   digest: {

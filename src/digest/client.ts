@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { defined } from '../lib/defined.ts';
-import { quote, tryParse } from '../sip/syntax.ts';
+import { quote } from '../sip/syntax.ts';
 import { ALGORITHMS, type Algorithm, algorithmNamed, digestResponse } from './algorithm.ts';
 import { type AuthValue, parseAuthHeader } from './credentials.ts';
 
@@ -125,9 +125,9 @@ function detached(challenge: Challenge): Challenge {
   return opaque === undefined ? copied : { ...copied, opaque: copy(opaque) };
 }
 
-/** The challenges of one header line that we support; none if the line is malformed. */
+/** The challenges of one header line that we support, without those that are malformed. */
 function readChallenges(line: string): Challenge[] {
-  return tryParse(() => parseAuthHeader(line))?.flatMap(readChallenge) ?? [];
+  return parseAuthHeader(line).flatMap((value) => (value.malformed ? [] : readChallenge(value)));
 }
 
 /** We repeat realm, nonce and opaque in a header, so they must not contain line breaks. */

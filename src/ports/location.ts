@@ -10,9 +10,10 @@ export interface Grant {
   /** URL, or any JSON from the webhook; passed on to call routing as it is. */
   readonly callHook?: unknown;
   readonly callStatusHook?: unknown;
-  readonly allowDirectAppCalling: boolean;
-  readonly allowDirectQueueCalling: boolean;
-  readonly allowDirectUserCalling: boolean;
+  /** 0 or 1 for a client, any JSON from the webhook; passed on as it is. */
+  readonly allowDirectAppCalling: unknown;
+  readonly allowDirectQueueCalling: unknown;
+  readonly allowDirectUserCalling: unknown;
 }
 
 /** A contact at which an AOR can be reached (RFC 3261 10). */

@@ -1,6 +1,5 @@
 import type { Trunk } from './carriers.ts';
 import type { Webhook } from './directory.ts';
-import type { Grant } from './location.ts';
 
 /** All accounts and carriers of embedded mode. */
 export interface Provisioning {
@@ -22,7 +21,11 @@ export interface ProvisionedClient {
   /** In clear. */
   readonly password: string;
   readonly isActive: boolean;
-  readonly grant: Grant;
+  readonly grant: {
+    readonly allowDirectAppCalling: boolean;
+    readonly allowDirectQueueCalling: boolean;
+    readonly allowDirectUserCalling: boolean;
+  };
 }
 
 export interface ProvisionedCarrier {

@@ -1,12 +1,11 @@
 import { type Algorithm, algorithmOf, responseMatches } from '../digest/algorithm.ts';
 import { challenges } from '../digest/challenge.ts';
-import { type AuthValue, type Credentials, credentialsFor, parseAuthHeader } from '../digest/credentials.ts';
+import { type Credentials, credentialsFor, MalformedCredentials, parseAuthHeader } from '../digest/credentials.ts';
 import type { NonceState, Nonces } from '../digest/nonce.ts';
 import { defined } from '../lib/defined.ts';
 import type { Account, Directory } from '../ports/directory.ts';
 import type { Aor, AorState, Grant, NonceUse } from '../ports/location.ts';
-import { combinedHeader, type SipRequest } from '../sip/message.ts';
-import { SipSyntaxError } from '../sip/syntax.ts';
+import { headerValues, type SipRequest } from '../sip/message.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
 import { type RegisterRequest, requestedExpires } from './register-request.ts';
 import { Refusal } from './reject.ts';
@@ -17,8 +16,12 @@ export interface AuthenticationRules {
   readonly webhook: WebhookAuthenticator;
   /** Offered in challenges, the preferred one first. */
   readonly algorithms: readonly Algorithm[];
-  readonly allowAuthUser: boolean;
+  /** The accounts in which a user may register an AOR of another name. */
+  readonly allowAuthUser: AllowAuthUser;
 }
+
+/** `webhook`: only accounts with a webhook, which is sent the AOR. */
+export type AllowAuthUser = boolean | 'webhook';
 
 export interface Authenticated {
   readonly grant: Grant;
@@ -44,22 +47,15 @@ export function presentedCredentials(
   request: SipRequest,
   { realm }: Aor,
 ): PresentedCredentials | Refusal | undefined {
-  const header = combinedHeader(request.headers, 'Authorization');
-  if (header === undefined) return undefined;
-  let values: AuthValue[];
-  try {
-    values = parseAuthHeader(header);
-  } catch (error) {
-    if (error instanceof SipSyntaxError) return new Refusal('MalformedAuthorization', {}, error.message);
-    throw error;
-  }
-  const credentials = credentialsFor(realm, values);
-  if (credentials === 'malformed') return new Refusal('MalformedAuthorization');
+  const lines = headerValues(request.headers, 'Authorization');
+  const credentials = lines.length > 0 ? credentialsFor(realm, lines.flatMap(parseAuthHeader)) : undefined;
   if (!credentials) return undefined;
   const nonce = nonces.check(credentials.nonce, realm);
+  if (nonce.state === 'foreign') return undefined;
+  if (credentials instanceof MalformedCredentials) return new Refusal('MalformedAuthorization');
   const algorithm = algorithmOf(credentials);
   // Accepting an algorithm that was not offered would allow a downgrade (RFC 8760 2.6).
-  if (nonce.state === 'foreign' || !algorithm || !algorithms.includes(algorithm)) return undefined;
+  if (!algorithm || !algorithms.includes(algorithm)) return undefined;
   return { credentials, algorithm, nonce };
 }
 
@@ -74,13 +70,21 @@ export async function authenticate(
 ): Promise<Authenticated | Refusal> {
   if (!presented) return challenge(rules, parsed.aor, false);
   const { credentials, algorithm } = presented;
+  const { aor } = parsed;
+  const mayDiffer = allowsOtherUsers(rules, account);
+  if (!mayDiffer && credentials.username !== aor.user)
+    return new Refusal('InvalidCredentials', {}, `user ${credentials.username} is not ${aor.user}`);
   const nonce = unusedNonce(presented, state);
 
   if (account.webhook) {
     // Only the webhook can verify the response; a nonce that is no longer valid is not worth a call.
-    if (!nonce) return challenge(rules, parsed.aor, true);
-    const expires = requestedExpires(parsed);
-    const verdict = await rules.webhook.authenticate(account.webhook, account, request, credentials, expires);
+    if (!nonce) return challenge(rules, aor, true);
+    const asked = defined({
+      credentials,
+      expires: requestedExpires(parsed),
+      aor: mayDiffer ? `${aor.user}@${aor.realm}` : undefined,
+    });
+    const verdict = await rules.webhook.authenticate(account.webhook, account, request, asked);
     if (verdict.kind !== 'granted') return deniedByWebhook(verdict, request);
     return defined({ grant: verdict.grant, maxExpires: verdict.maxExpires, nonce });
   }
@@ -88,10 +92,15 @@ export async function authenticate(
   const client = await rules.directory.client(account.sid, credentials.username);
   const password = client?.isActive ? client.password : undefined;
   const matches = responseMatches(algorithm, credentials, password, request.method);
-  if (!nonce) return challenge(rules, parsed.aor, matches);
-  const allowed = rules.allowAuthUser || credentials.username === parsed.aor.user;
-  if (!matches || !client || !allowed) return new Refusal('InvalidCredentials', {}, `user ${credentials.username}`);
+  if (!nonce) return challenge(rules, aor, matches);
+  // The database may compare without case and accents.
+  const isNamed = mayDiffer || client?.username === credentials.username;
+  if (!matches || !client || !isNamed) return new Refusal('InvalidCredentials', {}, `user ${credentials.username}`);
   return { grant: client.grant, nonce };
+}
+
+function allowsOtherUsers({ allowAuthUser }: AuthenticationRules, { webhook }: Account): boolean {
+  return allowAuthUser === true || (allowAuthUser === 'webhook' && webhook !== undefined);
 }
 
 /** A 401 with a new nonce. @param stale the response was correct but its nonce no longer valid (RFC 7616 3.3) */

@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/logger.ts';
 import type { Clock } from '../lib/timers.ts';
 import type { Account } from '../ports/directory.ts';
-import { Unavailable } from '../ports/errors.ts';
+import { QueryFault, Unavailable } from '../ports/errors.ts';
 import type { AorState, Binding, UpdateOutcome } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import type { SipRequest } from '../sip/message.ts';
@@ -45,6 +45,7 @@ export async function register(rules: RegisterRules, request: SipRequest): Promi
     const answer = await processRegister(rules, request);
     return answer instanceof Refusal ? refuse(rules, request, answer) : answer;
   } catch (error) {
+    if (error instanceof QueryFault) return refuse(rules, request, new Refusal('QueryRefused', {}, error.message));
     if (error instanceof Unavailable) return refuse(rules, request, new Refusal('StoreUnavailable', {}, error.message));
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return refuse(rules, request, new Refusal('Unforeseen', {}, detail));

@@ -32,6 +32,7 @@ const REJECTIONS = {
   TooManyContacts: { status: 403, why: 'Too many contacts', level: 'info' },
   OutOfOrder: { status: 500, why: 'CSeq is not above the last one', level: 'info' },
   StoreUnavailable: { status: 503, headers: RETRY, level: 'warn' },
+  QueryRefused: { status: 503, headers: RETRY, level: 'info' },
   Unforeseen: { status: 500, level: 'error' },
 } satisfies Record<string, Rejection>;
 

@@ -23,18 +23,40 @@ const agents = {
   'https:': new https.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS }),
 };
 
-/** Makes one HTTP request without following redirects. Never rejects; resolves at the latest when aborted. */
-export function callWebhook({ url, method, headers, body }: WebhookCall, signal: AbortSignal): Promise<CallResult> {
+/**
+ * Makes one HTTP request without following redirects. Never rejects; resolves at the latest when aborted. A server may
+ * close an idle connection while we write to it: a request that fails so is sent once more, on a new connection.
+ */
+export async function callWebhook(call: WebhookCall, signal: AbortSignal): Promise<CallResult> {
+  const agent = call.url.protocol === 'https:' ? agents['https:'] : agents['http:'];
+  return (await send(call, signal, agent)) ?? (await send(call, signal, false)) ?? CLOSED;
+}
+
+const CLOSED: CallResult = { kind: 'unreachable', why: 'connection closed' };
+
+/**
+ * @param agent false: on a new connection
+ * @returns undefined when a reused connection fails before the first byte of a response
+ */
+function send(
+  { url, method, headers, body }: WebhookCall,
+  signal: AbortSignal,
+  agent: http.Agent | false,
+): Promise<CallResult | undefined> {
   return new Promise((resolve) => {
-    const unreachable = (error: Error) =>
-      resolve({ kind: 'unreachable', why: signal.aborted ? 'timed out' : error.message });
-    if (signal.aborted) return unreachable(new Error('timed out'));
+    if (signal.aborted) return resolve({ kind: 'unreachable', why: 'timed out' });
     const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
-    const options = { method, headers: { ...headers, ...length }, signal };
-    const request =
-      url.protocol === 'https:'
-        ? https.request(url, { ...options, agent: agents['https:'] })
-        : http.request(url, { ...options, agent: agents['http:'] });
+    const options = { method, headers: { ...headers, ...length }, signal, agent };
+    const request = url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
+    let bytesReadBefore = 0;
+    request.on('socket', (socket) => {
+      bytesReadBefore = socket.bytesRead;
+    });
+    const unreachable = (error: Error) => {
+      if (signal.aborted) return resolve({ kind: 'unreachable', why: 'timed out' });
+      const untouched = request.reusedSocket && request.socket?.bytesRead === bytesReadBefore;
+      resolve(untouched ? undefined : { kind: 'unreachable', why: error.message });
+    };
     request.on('error', unreachable);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];

@@ -39,21 +39,24 @@ export type Verdict =
   | { readonly kind: 'refused'; readonly why: string }
   | { readonly kind: 'failed'; readonly why: string };
 
+/** What the webhook decides about. */
+export interface Asked {
+  readonly credentials: Credentials;
+  /** Requested, seconds. */
+  readonly expires: number;
+  /** `user@realm`; present when it may name another user than the credentials. */
+  readonly aor?: string;
+}
+
 /** Authenticates users with the registration webhook of a customer's web server. */
 export class WebhookAuthenticator {
   readonly #limits = new LRUCache<string, LimitFunction>({ max: MAX_ACCOUNTS });
 
   constructor(private readonly options: WebhookOptions) {}
 
-  /** Never throws: a failure is a verdict too, and raises an alert. @param expires requested, seconds */
-  async authenticate(
-    webhook: Webhook,
-    account: Account,
-    request: SipRequest,
-    credentials: Credentials,
-    expires: number,
-  ): Promise<Verdict> {
-    const call = this.#call(webhook, request, credentials, expires);
+  /** Never throws: a failure is a verdict too, and raises an alert. */
+  async authenticate(webhook: Webhook, account: Account, request: SipRequest, asked: Asked): Promise<Verdict> {
+    const call = this.#call(webhook, request, asked);
     const result: CallResult = call
       ? await this.#limited(account.sid, (signal) => callWebhook(call, signal))
       : { kind: 'unreachable', why: 'its URL is not an HTTP URL' };
@@ -88,7 +91,7 @@ export class WebhookAuthenticator {
     return limit(() => call(signal));
   }
 
-  #call(webhook: Webhook, request: SipRequest, credentials: Credentials, expires: number): WebhookCall | undefined {
+  #call(webhook: Webhook, request: SipRequest, { credentials, expires, aor }: Asked): WebhookCall | undefined {
     const url = URL.parse(webhook.url);
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return undefined;
     const post = webhook.method === 'POST';
@@ -111,6 +114,7 @@ export class WebhookAuthenticator {
       cnonce: qop?.cnonce,
       opaque: credentials.opaque,
       algorithm: credentials.algorithm ?? 'MD5',
+      aor,
     });
     if (!post) for (const [name, value] of Object.entries(fields)) url.searchParams.append(name, String(value));
     // For compatibility, the signature of a GET covers the JSON text `"null"`.
@@ -139,10 +143,12 @@ export class WebhookAuthenticator {
 
 /** Header names as customers have always received them: in lower case except extension headers. */
 function headersForWebhook({ headers }: SipRequest): Record<string, string> {
-  const all: Record<string, string> = {};
+  // Not an object: a header may be called `constructor` or `__proto__`.
+  const all = new Map<string, string>();
   for (const { name, value } of headers) {
     const key = /^(X-|P-(?!Asserted)|Diversion$)/.test(name) ? name : name.toLowerCase();
-    all[key] = key in all ? `${all[key]},${value}` : value;
+    const earlier = all.get(key);
+    all.set(key, earlier === undefined ? value : `${earlier},${value}`);
   }
-  return all;
+  return Object.fromEntries(all);
 }

@@ -1,19 +1,18 @@
 import * as v from 'valibot';
 import { defined } from '../lib/defined.ts';
-import { parseJson } from '../lib/json.ts';
 import type { Grant } from '../ports/location.ts';
 import { isToken } from '../sip/syntax.ts';
 
-/** Characters; call hooks are stored with every binding. */
-const MAX_HOOK = 4096;
+/** Characters; call hooks and permissions are stored with every binding. */
+const MAX_STORED = 4096;
 const MAX_HEADERS = 20;
 const MAX_HEADER_VALUE = 1024;
 
-const flag = v.optional(v.pipe(v.unknown(), v.transform(Boolean)));
-const hook = v.optional(
+/** JSON that is stored as it is. */
+const stored = v.optional(
   v.pipe(
     v.unknown(),
-    v.check((hook) => JSON.stringify(hook).length <= MAX_HOOK, 'too long'),
+    v.check((value) => JSON.stringify(value).length <= MAX_STORED, 'too long'),
   ),
 );
 /** Some customers send numbers as strings. */
@@ -23,46 +22,41 @@ const replySchema = v.object({
   status: v.string(),
   msg: v.optional(v.string()),
   expires: v.nullish(seconds),
-  call_hook: hook,
-  call_status_hook: hook,
-  allow_direct_app_calling: flag,
-  allow_direct_queue_calling: flag,
-  allow_direct_user_calling: flag,
+  call_hook: stored,
+  call_status_hook: stored,
+  allow_direct_app_calling: stored,
+  allow_direct_queue_calling: stored,
+  allow_direct_user_calling: stored,
   blacklist: v.optional(v.unknown()),
   headers: v.nullish(v.record(v.string(), v.unknown())),
 });
 
 export type Reply = v.InferOutput<typeof replySchema>;
 
-/** Headers that a SIP stack sets itself, or that would change the meaning of a 403 (RFC 3261 20), in lower case. */
-const STACK_HEADERS = new Set([
-  'via',
-  'v',
-  'from',
-  'f',
-  'to',
-  't',
-  'call-id',
-  'i',
-  'cseq',
-  'content-length',
-  'l',
-  'content-type',
-  'c',
-  'contact',
-  'm',
-  'max-forwards',
-  'record-route',
-  'route',
-  'www-authenticate',
-  'proxy-authenticate',
-  'require',
-]);
+/**
+ * Headers that explain a 403, besides the extensions `X-…` and `P-…`. Any other might be one that the SIP stack sets, or
+ * might change what the response means.
+ */
+const PASSED_ON = /^(?:[XP]-.+|Reason|Warning|Error-Info|Retry-After)$/i;
 
 /** @returns undefined when the body is not a valid reply */
 export function parseReply(body: string): Reply | undefined {
-  const parsed = v.safeParse(replySchema, parseJson(body));
+  const parsed = v.safeParse(replySchema, wellFormedJson(body));
   return parsed.success ? parsed.output : undefined;
+}
+
+/** Parses JSON and replaces lone surrogates, which JSON can express but neither UTF-8 nor Redis's own JSON can. */
+function wellFormedJson(text: string): unknown {
+  try {
+    return JSON.parse(text, (_, value) => {
+      if (typeof value === 'string') return value.toWellFormed();
+      if (typeof value !== 'object' || value === null || Object.keys(value).every((key) => key.isWellFormed()))
+        return value;
+      return Object.fromEntries(Object.entries(value).map(([key, member]) => [key.toWellFormed(), member]));
+    });
+  } catch {
+    return undefined; // no JSON
+  }
 }
 
 export function grantOf(reply: Reply): Grant {
@@ -75,13 +69,18 @@ export function grantOf(reply: Reply): Grant {
   });
 }
 
-/** The reply's headers that may go into the 403: none of the SIP stack's, and none with line breaks. */
+/**
+ * The reply's headers that may go into the 403, none with line breaks. Names that differ in case are one header; X-Reason
+ * replaces ours.
+ */
 export function passedOnHeaders({ headers }: Reply): Record<string, string> {
-  const passed: Record<string, string> = {};
+  const passed = new Map<string, [name: string, text: string]>();
   for (const [name, value] of Object.entries(headers ?? {}).slice(0, MAX_HEADERS)) {
     const text = typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
     if (text === undefined || text.length > MAX_HEADER_VALUE || /[\p{Cc}]/u.test(text)) continue;
-    if (isToken(name) && !STACK_HEADERS.has(name.toLowerCase())) passed[name] = text;
+    if (!isToken(name) || !PASSED_ON.test(name)) continue;
+    const key = name.toLowerCase();
+    passed.set(key, [key === 'x-reason' ? 'X-Reason' : name, text]);
   }
-  return passed;
+  return Object.fromEntries(passed.values());
 }

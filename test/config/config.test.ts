@@ -84,11 +84,32 @@ describe('configuration', () => {
     ]);
   });
 
+  test.each(['HOST', 'USER', 'PASSWORD', 'DATABASE'])('JAMBONES_MYSQL_WRITE_%s alone names what is missing', (one) => {
+    const others = ['HOST', 'USER', 'PASSWORD', 'DATABASE'].filter((name) => name !== one);
+    expect(problems({ ...PRODUCTION, [`JAMBONES_MYSQL_WRITE_${one}`]: 'x' })).toEqual(
+      others.map((name) => `JAMBONES_MYSQL_WRITE_${name} is missing`),
+    );
+  });
+
+  test.each([
+    ['', false],
+    ['0', false],
+    ['off', false],
+    ['1', true],
+    ['true', true],
+    ['webhook', 'webhook'],
+    ['Webhook', 'webhook'],
+  ] as const)('JAMBONES_REGISTER_ALLOW_AUTH_USER=%s is %p', (value, expected) => {
+    const { register } = readConfig({ ...PRODUCTION, JAMBONES_REGISTER_ALLOW_AUTH_USER: value });
+    expect(register.allowAuthUser).toBe(expected);
+  });
+
   const wrong: [string, string, RegExp][] = [
     ['DRACHTIO_PORT', '0', /must be a port/],
     ['JAMBONES_REDIS_PORT', 'six', /must be a port/],
     ['JAMBONES_LOGLEVEL', 'loud', /must be one of trace/],
     ['JAMBONES_HOSTING', 'maybe', /must be 1 or 0/],
+    ['JAMBONES_REGISTER_ALLOW_AUTH_USER', 'hook', /must be 1, 0 or webhook/],
     ['JAMBONES_NETWORK_CIDR', '10.0.0.0/33', /must be networks/],
     ['JAMBONES_NETWORK_CIDR', '10.1', /must be networks/],
     ['JAMBONES_NETWORK_CIDR', '10.0.0.0/8/8', /must be networks/],

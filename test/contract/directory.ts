@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import type { Tables } from '../../src/adapters/sql/tables.ts';
+import { QueryFault } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 
@@ -95,11 +96,26 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
         username: 'john',
         password: 'pässword',
         isActive: true,
-        grant: { allowDirectAppCalling: true, allowDirectQueueCalling: false, allowDirectUserCalling: true },
+        grant: { allowDirectAppCalling: 1, allowDirectQueueCalling: 0, allowDirectUserCalling: 1 },
       });
       expect(await directory.client(sid, 'JOHN')).toMatchObject({ username: 'john' });
       expect(await directory.client(sid, 'jane')).toBeUndefined();
       expect(await directory.client(crypto.randomUUID(), 'john')).toBeUndefined();
+    });
+
+    test('finds an account by the last two labels of a realm of three', async () => {
+      const { db, directory, sid } = await start();
+      const realm = `r${crypto.randomUUID()}.example`;
+      await db.updateTable('accounts').set({ sip_realm: realm }).where('account_sid', '=', sid).execute();
+      expect(await directory.accountByRealm(`sbc.${realm}`)).toMatchObject({ sid });
+      expect(await directory.accountByRealm(`a.sbc.${realm}`)).toBeUndefined();
+    });
+
+    test('a query that the database refuses is a fault of that query', async () => {
+      const { db, directory, realm, account, logger } = await start();
+      const broken = new SqlDirectory(db.withSchema('no_such_schema'), service, cipher, new ManualTimers(), logger);
+      await expect(broken.accountByRealm(realm)).rejects.toThrow(QueryFault);
+      expect(await directory.accountByRealm(realm)).toEqual(account);
     });
 
     test('leaves out a password that cannot be decrypted and logs it without the value', async () => {

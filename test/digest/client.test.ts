@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { algorithmNamed, responseMatches } from '../../src/digest/algorithm.ts';
 import { DigestClient } from '../../src/digest/client.ts';
-import { credentialsFor, parseAuthHeader } from '../../src/digest/credentials.ts';
+import { credentialsFor, MalformedCredentials, parseAuthHeader } from '../../src/digest/credentials.ts';
 
 const URI = 'sip:carrier.example';
 const PASSWORD = 'pass "word" \\';
@@ -20,7 +20,7 @@ function challenge(more = '', nonce = 'n1', realm = 'carrier.example') {
 /** The credentials of a header value as the server's side reads and checks them. */
 function checked(value: string | undefined, realm = 'carrier.example') {
   const credentials = credentialsFor(realm, parseAuthHeader(value ?? ''));
-  if (!credentials || credentials === 'malformed') throw new Error(`unreadable: ${value}`);
+  if (!credentials || credentials instanceof MalformedCredentials) throw new Error(`unreadable: ${value}`);
   const algorithm = algorithmNamed(credentials.algorithm);
   if (!algorithm || !responseMatches(algorithm, credentials, PASSWORD, 'REGISTER')) throw new Error(`wrong: ${value}`);
   return credentials;

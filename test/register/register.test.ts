@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { Unavailable } from '../../src/ports/errors.ts';
+import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import { parseRegister } from '../../src/register/register-request.ts';
 import { Refusal } from '../../src/register/reject.ts';
 import { headerLine } from '../../src/sip/message.ts';
@@ -43,7 +43,7 @@ describe('registering', () => {
         protocol: 'udp',
         sbcAddress: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060',
         privateSbcAddress: '10.0.0.5:5060',
-        grant: { allowDirectAppCalling: true, allowDirectUserCalling: true },
+        grant: { allowDirectAppCalling: 1, allowDirectQueueCalling: 1, allowDirectUserCalling: 1 },
       },
     ]);
   });
@@ -136,12 +136,6 @@ describe('an invalid REGISTER', () => {
     ['* for an hour', { contact: '*', expires: '3600' }, 400, WILDCARD_MISUSED],
     ['* without an expiry', { contact: '*', expires: null }, 400, WILDCARD_MISUSED],
     ['* next to another Contact', { contact: '*, <sip:a@192.0.2.7>', expires: '0' }, 400, WILDCARD_MISUSED],
-    [
-      'broken credentials',
-      { authorization: 'Digest realm="sip.example.com", nonce="x' },
-      400,
-      'Malformed Authorization',
-    ],
   ];
   test.each(cases)('with %s is refused: %#', async (_, fields, status, why) => {
     const answer = await alice(openCore()).send(fields);
@@ -370,7 +364,88 @@ describe('credentials', () => {
   test('a user cannot register another’s AOR unless that is allowed', async () => {
     const asked = { to: '<sip:bob@sip.example.com>' };
     expect((await alice(openCore()).register(asked)).status).toBe(403);
+    expect((await alice(openCore({ allowAuthUser: 'webhook' })).register(asked)).status).toBe(403);
     expect((await alice(openCore({ allowAuthUser: true })).register(asked)).status).toBe(200);
+  });
+
+  test.each(['ALICE', 'Alice', 'alicé', 'alice ', 'ａlice'])('of %p are not alice’s, in whatever AOR', async (name) => {
+    for (const user of ['alice', name]) {
+      const phone = alice(openCore());
+      const to = `<sip:${encodeURIComponent(user)}@sip.example.com>`;
+      const challenged = await phone.send();
+      const answer = await phone.send({ to, authorization: phone.answer(challenged, { username: name }) });
+      expect(answer.status).toBe(403);
+    }
+  });
+
+  test('of a row that the database finds by another spelling are refused unless that is allowed', async () => {
+    for (const [allowAuthUser, status] of [
+      [false, 403],
+      ['webhook', 403],
+      [true, 200],
+    ] as const)
+      expect(
+        (await new Phone(pipeline(openCore({ allowAuthUser }).rules), 'ALICE', 'wonderland').register()).status,
+      ).toBe(status);
+  });
+
+  test('of another user are refused before a client is looked up', async () => {
+    const core = openCore();
+    const asked: string[] = [];
+    const { directory } = core.rules;
+    const rules = {
+      ...core.rules,
+      directory: {
+        accountByRealm: (realm: string) => directory.accountByRealm(realm),
+        deviceLimit: () => Promise.resolve(0),
+        client: (sid: string, name: string) => {
+          asked.push(name);
+          return directory.client(sid, name);
+        },
+      },
+    };
+    await new Phone(pipeline(rules), 'alice', 'wonderland').register({ to: '<sip:bob@sip.example.com>' });
+    expect(asked).toEqual([]);
+    // An unknown user costs what a known one does.
+    for (const name of ['alice', 'nobody']) await new Phone(pipeline(rules), name, 'x').register();
+    expect(asked).toEqual(['alice', 'nobody']);
+  });
+
+  test('that answer no challenge of ours yet are challenged', async () => {
+    const ims = 'username="alice", realm="sip.example.com", nonce="", uri="sip:sip.example.com", response=""';
+    const headers = [
+      `Digest ${ims}`,
+      `Digest ${ims}, algorithm=AKAv1-MD5, qop=auth, nc=1`,
+      `DIGEST ${ims.toUpperCase()}`,
+      'Digest username="alice", realm="sip.example.com"',
+      'Bearer abc.def',
+      '',
+      'Digest realm="sip.example.com", nonce="x',
+      `Digest ${ims}, nonce="again"`,
+    ];
+    for (const authorization of headers) {
+      const phone = alice(openCore());
+      const first = await phone.send({ authorization });
+      expect([authorization, first.status]).toEqual([authorization, 401]);
+      const both = `${authorization}, ${phone.answer(first)}`;
+      if (authorization.split('"').length % 2 === 1)
+        expect([both, (await phone.send({ authorization: both })).status]).toEqual([both, 200]);
+    }
+  });
+
+  test('that answer a nonce of ours and contradict themselves are refused', async () => {
+    const phone = alice(openCore());
+    const good = phone.answer(await phone.send());
+    for (const authorization of [
+      good.replace(', cnonce="c"', ''),
+      good.replace(/, nc=\w+/, ''),
+      `${good}, username="bob"`,
+      `${good}, opaque="`,
+    ]) {
+      const answer = await phone.send({ authorization });
+      expect(answer).toEqual({ status: 400, headers: { 'X-Reason': 'Malformed Authorization' } });
+    }
+    expect((await phone.send({ authorization: good })).status).toBe(200);
   });
 
   test('for another realm are ignored', async () => {
@@ -558,6 +633,17 @@ describe('ordering and failures', () => {
     };
     const answer = await new Phone(pipeline({ ...core.rules, directory }), 'alice', 'x').send();
     expect(answer).toEqual({ status: 503, headers: { 'Retry-After': '5' } });
+  });
+
+  test('a REGISTER whose query the database refuses is answered 503, with a reason of its own', async () => {
+    const core = openCore();
+    const directory = {
+      ...core.rules.directory,
+      accountByRealm: () => Promise.reject(new QueryFault('MySQL', 'no such column', 'ER_BAD_FIELD_ERROR')),
+    };
+    const answer = await new Phone(pipeline({ ...core.rules, directory }), 'alice', 'x').send();
+    expect(answer).toEqual({ status: 503, headers: { 'Retry-After': '5' } });
+    expect(core.logger.lines).toMatchObject([{ level: 'info', fields: { reason: 'QueryRefused' } }]);
   });
 
   test('an unexpected error is answered 500 and logged with the Call-ID', async () => {

@@ -39,6 +39,7 @@ export interface RegisterFields {
 }
 
 interface CredentialOptions {
+  readonly username?: string;
   readonly password?: string;
   readonly nc?: string;
   readonly algorithm?: string;
@@ -157,8 +158,8 @@ export function pipeline(rules: RegisterRules, source = { address: '192.0.2.7', 
 
 /** The Authorization value of a REGISTER for `sip:<realm>`. */
 export function digestCredentials(user: User, nonce: string, options: CredentialOptions = {}): string {
-  const { password = user.password, nc = '00000001', qop = true } = options;
-  const { user: username, realm } = user;
+  const { username = user.user, password = user.password, nc = '00000001', qop = true } = options;
+  const { realm } = user;
   const algorithm = ALGORITHMS.find((name) => name === options.algorithm) ?? 'MD5';
   const uri = `sip:${realm}`;
   const signed = { username, realm, nonce, uri };

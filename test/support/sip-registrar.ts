@@ -1,6 +1,11 @@
 import { type Algorithm, algorithmOf, responseMatches } from '../../src/digest/algorithm.ts';
 import { challenges } from '../../src/digest/challenge.ts';
-import { type Credentials, credentialsFor, parseAuthHeader } from '../../src/digest/credentials.ts';
+import {
+  type Credentials,
+  credentialsFor,
+  MalformedCredentials,
+  parseAuthHeader,
+} from '../../src/digest/credentials.ts';
 import type { PeerAnswer, PeerRequest, Script } from './sip-peer.ts';
 
 export interface RegistrarOptions {
@@ -54,7 +59,8 @@ export class Registrar {
     const { realm = 'registrar.test', minExpires = 0 } = this.options;
     const value = request.header(this.#proxy ? 'Proxy-Authorization' : 'Authorization');
     const credentials = value === undefined ? undefined : credentialsFor(realm, parseAuthHeader(value));
-    if (credentials === 'malformed') return { status: 400, reason: 'Bad Request - Malformed Credentials' };
+    if (credentials instanceof MalformedCredentials)
+      return { status: 400, reason: 'Bad Request - Malformed Credentials' };
     if (!credentials) return this.#challenge(false);
     if (!this.#passwordIsRight(credentials, request)) {
       this.refused++;

@@ -2,11 +2,14 @@ import type { Kysely } from 'kysely';
 import type { Logger } from '../../lib/logger.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Account, Client, Directory } from '../../ports/directory.ts';
+import { QueryFault } from '../../ports/errors.ts';
 import type { ClientPasswordCipher } from './client-password.ts';
 import { runQuery } from './run-query.ts';
 import type { Tables } from './tables.ts';
 
 const QUERY_TIMEOUT_MS = 3000;
+/** A text cannot be converted to the charset of the column that it is compared with: MariaDB, MySQL 8. */
+const INCOMPARABLE = new Set(['ER_CANT_AGGREGATE_2COLLATIONS', 'ER_CANNOT_CONVERT_STRING']);
 
 export class SqlDirectory implements Directory {
   constructor(
@@ -23,7 +26,7 @@ export class SqlDirectory implements Directory {
   }
 
   async client(accountSid: string, username: string): Promise<Client | undefined> {
-    const row = await this.#run(
+    const rows = await this.#named(
       this.db
         .selectFrom('clients')
         .select([
@@ -36,9 +39,10 @@ export class SqlDirectory implements Directory {
         ])
         .where('account_sid', '=', accountSid)
         .where('username', '=', username)
-        .limit(1)
-        .executeTakeFirst(),
+        .execute(),
     );
+    // The database may compare without case and accents, so that several rows match.
+    const row = rows.find((row) => row.username === username) ?? rows[0];
     if (!row) return undefined;
     const password = row.password === null ? undefined : this.cipher.decrypt(row.password);
     if (password === undefined)
@@ -51,9 +55,9 @@ export class SqlDirectory implements Directory {
       ...(password !== undefined && { password }),
       isActive: Boolean(row.is_active),
       grant: {
-        allowDirectAppCalling: Boolean(row.allow_direct_app_calling),
-        allowDirectQueueCalling: Boolean(row.allow_direct_queue_calling),
-        allowDirectUserCalling: Boolean(row.allow_direct_user_calling),
+        allowDirectAppCalling: row.allow_direct_app_calling ? 1 : 0,
+        allowDirectQueueCalling: row.allow_direct_queue_calling ? 1 : 0,
+        allowDirectUserCalling: row.allow_direct_user_calling ? 1 : 0,
       },
     };
   }
@@ -81,7 +85,7 @@ export class SqlDirectory implements Directory {
   }
 
   async #account(realm: string): Promise<Account | undefined> {
-    const row = await this.#run(
+    const [row] = await this.#named(
       this.db
         .selectFrom('accounts as a')
         .leftJoin('webhooks as w', 'w.webhook_sid', 'a.registration_hook_sid')
@@ -98,7 +102,7 @@ export class SqlDirectory implements Directory {
         ])
         .where('a.sip_realm', '=', realm)
         .limit(1)
-        .executeTakeFirst(),
+        .execute(),
     );
     if (!row) return undefined;
     return {
@@ -116,6 +120,16 @@ export class SqlDirectory implements Directory {
         },
       }),
     };
+  }
+
+  /** Runs a look-up by name. A name with characters that the column's charset lacks matches no row. */
+  async #named<T>(query: Promise<T[]>): Promise<T[]> {
+    try {
+      return await this.#run(query);
+    } catch (error) {
+      if (error instanceof QueryFault && INCOMPARABLE.has(error.code)) return [];
+      throw error;
+    }
   }
 
   #run<T>(query: Promise<T>): Promise<T> {

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { CachedDirectory } from '../../../src/adapters/cached/directory.ts';
-import type { Account, Directory } from '../../../src/ports/directory.ts';
-import { Unavailable } from '../../../src/ports/errors.ts';
+import type { Account, Client, Directory } from '../../../src/ports/directory.ts';
+import { QueryFault, Unavailable } from '../../../src/ports/errors.ts';
 import { RecordingLogger } from '../../support/logger.ts';
 import { ManualTimers } from '../../support/timers.ts';
+
+const GRANT = { allowDirectAppCalling: 1, allowDirectQueueCalling: 1, allowDirectUserCalling: 1 };
 
 /** A cached directory over a database that a test can switch off. */
 function start() {
@@ -16,16 +18,20 @@ function start() {
     /** Answers wait for this. */
     answering: Promise.resolve(),
     account: { sid: 's', isActive: true, deviceToCallRatio: 5 } as Account | undefined,
+    client: { username: 'alice', isActive: true, grant: GRANT } as Client | undefined,
   };
-  const look = async () => {
+  const look = async <T>(row: T) => {
     database.asked++;
-    const { account } = database;
     await database.answering;
     if (database.fault) throw database.fault;
     if (database.down) throw new Unavailable('MySQL', 'gone');
-    return account;
+    return row;
   };
-  const directory: Directory = { accountByRealm: look, client: async () => undefined, deviceLimit: async () => 7 };
+  const directory: Directory = {
+    accountByRealm: () => look(database.account),
+    client: () => look(database.client),
+    deviceLimit: async () => 7,
+  };
   const cached = new CachedDirectory(directory, { refreshMs: 30_000, staleMs: 3_600_000 }, clock, logger);
   return { clock, logger, database, cached };
 }
@@ -140,5 +146,48 @@ describe('the cached directory', () => {
     expect(await early).toMatchObject({ sid: 's' });
     expect(await late).toMatchObject({ sid: 'new' });
     expect(await cached.accountByRealm('a.com')).toMatchObject({ sid: 'new' });
+  });
+
+  test('a query that is refused is no outage for others, and is logged once', async () => {
+    const { clock, database, cached, logger } = start();
+    const fault = new QueryFault('MySQL', 'unknown column', 'ER_BAD_FIELD_ERROR');
+    for (let i = 0; i < 3; i++) {
+      database.fault = fault;
+      await expect(cached.accountByRealm(`bad${i}.com`)).rejects.toBe(fault);
+      database.fault = undefined;
+      expect(await cached.accountByRealm(`good${i}.com`)).toMatchObject({ sid: 's' });
+      clock.advance(1000);
+    }
+    expect(logger.lines).toMatchObject([{ level: 'error', fields: { why: fault.message } }]);
+  });
+
+  test('a row at hand serves on while its query is refused', async () => {
+    const { clock, database, cached } = start();
+    await cached.accountByRealm('a.com');
+    clock.advance(30_000);
+    database.fault = new QueryFault('MySQL', 'unknown column', 'ER_BAD_FIELD_ERROR');
+    expect(await cached.accountByRealm('a.com')).toMatchObject({ sid: 's' });
+  });
+
+  test('a client that was deleted stays unknown when the database goes away afterwards', async () => {
+    const { clock, database, cached } = start();
+    expect(await cached.client('s', 'alice')).toBeDefined();
+    database.client = undefined;
+    clock.advance(30_000);
+    expect(await cached.client('s', 'alice')).toBeUndefined();
+    database.down = true;
+    clock.advance(5000);
+    await expect(cached.client('s', 'alice')).rejects.toThrow(Unavailable);
+  });
+
+  test('an unknown client that was created is found after clear()', async () => {
+    const { database, cached } = start();
+    const created = database.client;
+    database.client = undefined;
+    expect(await cached.client('s', 'alice')).toBeUndefined();
+    database.client = created;
+    expect(await cached.client('s', 'alice')).toBeUndefined();
+    cached.clear();
+    expect(await cached.client('s', 'alice')).toBe(created);
   });
 });
