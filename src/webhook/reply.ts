@@ -75,7 +75,8 @@ export function grantOf(reply: Reply): Grant {
  */
 export function passedOnHeaders({ headers }: Reply): Record<string, string> {
   const passed = new Map<string, [name: string, text: string]>();
-  for (const [name, value] of Object.entries(headers ?? {}).slice(0, MAX_HEADERS)) {
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    if (passed.size === MAX_HEADERS) break;
     const text = typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
     if (text === undefined || text.length > MAX_HEADER_VALUE || /[\p{Cc}]/u.test(text)) continue;
     if (!isToken(name) || !PASSED_ON.test(name)) continue;

@@ -1,8 +1,11 @@
 import { afterAll, describe, expect, test } from 'bun:test';
+import { createConnection } from 'mysql2/promise';
 import { CachedDirectory } from '../../src/adapters/cached/directory.ts';
 import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
+import { runQuery } from '../../src/adapters/sql/run-query.ts';
 import { systemClock } from '../../src/lib/timers.ts';
+import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import { openCore } from '../support/core.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { openDatabase } from '../support/mariadb.ts';
@@ -75,14 +78,13 @@ describe.each(['latin1_swedish_ci', 'latin1_german1_ci', 'utf8mb4_unicode_ci', '
       return { rules: openCore({ directory }).rules, directory, logger };
     }
 
-    /** The status of a REGISTER of the AOR whose user, and digest user name, is this. */
+    /** The status of a REGISTER, one that is always authenticated, of the AOR whose user, and digest user name, is this. */
     async function register({ rules }: Awaited<ReturnType<typeof start>>, user: string, password: string) {
       const phone = new Phone(pipeline(rules), 'x', password, realm);
       const to = `<sip:${encodeURIComponent(user)}@${realm}>`;
-      // Of its own, so that the next one is no refresh.
-      const contact = `<sip:${crypto.randomUUID()}@192.0.2.7>`;
-      const challenged = await phone.send({ to, contact });
-      return (await phone.send({ to, contact, authorization: phone.answer(challenged, { username: user }) })).status;
+      const challenged = await phone.send({ to, expires: '0' });
+      return (await phone.send({ to, expires: '0', authorization: phone.answer(challenged, { username: user }) }))
+        .status;
     }
 
     test('are the same byte for byte', async () => {
@@ -117,3 +119,38 @@ describe.each(['latin1_swedish_ci', 'latin1_german1_ci', 'utf8mb4_unicode_ci', '
     });
   },
 );
+
+describe('an error of MySQL', () => {
+  const end = async (query: Promise<unknown>) => {
+    try {
+      return await runQuery('MySQL', query, 10_000);
+    } catch (error) {
+      return error;
+    }
+  };
+
+  test('about one query is a fault of that query', async () => {
+    const { pool } = await sharedMariadb();
+    for (const [query, code] of [
+      ['SELECT nothing FROM clients', 'ER_BAD_FIELD_ERROR'],
+      ['SELECT * FROM nothing', 'ER_NO_SUCH_TABLE'],
+      ['SELECT', 'ER_PARSE_ERROR'],
+    ] as const)
+      expect(await end(pool.query(query))).toMatchObject({ constructor: QueryFault, code });
+  });
+
+  test('about the connection, or from a server that ends a query, is an outage', async () => {
+    const { pool, host, port, user, database } = await sharedMariadb();
+    const strangers = [
+      createConnection({ host, port, user, database, password: 'wrong' }),
+      createConnection({ host, port, user: 'nobody', database, password: 'x' }),
+    ];
+    for (const connecting of strangers) expect(await end(connecting)).toMatchObject({ constructor: Unavailable });
+    const late = pool.query('SET STATEMENT max_statement_time=0.01 FOR SELECT SLEEP(5) FROM information_schema.tables');
+    expect(await end(late)).toMatchObject({ constructor: Unavailable });
+    const victim = await pool.getConnection();
+    const killed = end(victim.query('KILL CONNECTION_ID()'));
+    expect(await killed).toMatchObject({ constructor: Unavailable });
+    victim.destroy();
+  });
+});

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type User, webhookServer } from '../../examples/webhook-server.ts';
+import { register } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { openCore } from '../support/core.ts';
 import { headerOf, Phone, pipeline, type RegisterFields } from '../support/phone.ts';
@@ -86,8 +87,8 @@ describe('a webhook', () => {
   });
 });
 
-/** Starts a web server that gives the same response to every request. @returns its URL */
-function answering(response: () => Response | Promise<Response>) {
+/** Starts a web server that answers every request so. @returns its URL */
+function answering(response: (request: Request) => Response | Promise<Response>) {
   const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: response });
   afterAll(() => server.stop(true));
   return server.url.href;
@@ -158,17 +159,90 @@ describe('a webhook response', () => {
     }
   });
 
-  test('may add headers to the 403, but none of the SIP stack’s and none with line breaks', async () => {
-    const headers = {
+  test('may add headers to the 403 that explain it, and no others', async () => {
+    const passedOn = {
       'X-Hint': 'try harder',
-      Via: 'SIP/2.0/UDP evil',
-      'Content-Length': '5',
-      'X-Break': 'a\r\nX-Evil: 1',
-      'bad name': 'x',
+      'P-Charging-Vector': 'icid-value=1',
+      reason: 'Q.850;cause=21',
+      Warning: '399 example.com "no credit"',
+      'Error-Info': '<sip:announcement@example.com>',
+      'Retry-After': 60,
     };
-    const core = openCore({}, account(answering(() => Response.json({ status: 'fail', headers }))));
+    const others = {
+      Via: 'SIP/2.0/UDP evil',
+      v: 'SIP/2.0/UDP evil',
+      'Content-Length': '5',
+      Contact: '<sip:evil@example.com>',
+      'Proxy-Authenticate': 'Digest realm="x"',
+      'Authentication-Info': 'nextnonce="x"',
+      Path: '<sip:evil>',
+      'Service-Route': '<sip:evil>',
+      Expires: '1',
+      Date: 'x',
+      Unknown: 'x',
+      XHint: 'x',
+      'X-': 'x',
+      'X-Break': 'a\r\nX-Evil: 1',
+      'X bad': 'x',
+      constructor: 'x',
+    };
+    const core = openCore(
+      {},
+      account(answering(() => Response.json({ status: 'fail', headers: { ...others, ...passedOn } }))),
+    );
     const answer = await phone(core).register();
-    expect(answer.headers).toEqual({ 'X-Reason': 'Invalid credentials', 'X-Hint': 'try harder' });
+    expect(answer.headers).toEqual({ 'X-Reason': 'Invalid credentials', ...passedOn, 'Retry-After': '60' });
+  });
+
+  test('may replace X-Reason, in whatever case', async () => {
+    const headers = { 'x-reason': 'not today', 'X-hint': 'a', 'X-HINT': 'b' };
+    const core = openCore({}, account(answering(() => Response.json({ status: 'fail', headers }))));
+    expect((await phone(core).register()).headers).toEqual({ 'X-Reason': 'not today', 'X-HINT': 'b' });
+  });
+
+  test('is stored with its lone surrogates replaced', async () => {
+    const body = String.raw`{"status":"ok","call_hook":{"\ud800":"a\ud800b","nested":["\udc00","\ud83d\ude00"]},"allow_direct_app_calling":"\udfff"}`;
+    const core = openCore({}, account(answering(() => new Response(body))));
+    expect((await phone(core).register()).status).toBe(200);
+    const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+    expect(bindings[0]?.grant).toMatchObject({
+      callHook: { '\ufffd': 'a\ufffdb', nested: ['\ufffd', '😀'] },
+      allowDirectAppCalling: '\ufffd',
+    });
+    const denied = String.raw`{"status":"fail","headers":{"X-Hint":"a\ud800"}}`;
+    const refusing = openCore({}, account(answering(() => new Response(denied))));
+    expect(headerOf(await phone(refusing).register(), 'X-Hint')).toBe('a\ufffd');
+  });
+
+  test('that nests deeply is refused or stored, never an error of ours', async () => {
+    for (const body of [
+      `{"status":"ok","call_hook":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
+      `{"status":"ok","call_hook":${'['.repeat(2000)}${']'.repeat(2000)}}`,
+    ]) {
+      const core = openCore({}, account(answering(() => new Response(body))));
+      expect((await phone(core).register()).status).not.toBe(500);
+    }
+  });
+
+  const permissions: [unknown, unknown][] = [
+    [undefined, false],
+    [true, true],
+    [false, false],
+    [1, 1],
+    [0, 0],
+    ['yes', 'yes'],
+    ['', ''],
+    [{ a: [1] }, { a: [1] }],
+  ];
+  test.each(permissions)('has its permission %p stored as %p', async (value, stored) => {
+    const reply = () => Response.json({ status: 'ok', allow_direct_queue_calling: value });
+    const core = openCore({}, account(answering(reply)));
+    await phone(core).register();
+    const row = core.database.query<{ json: string }, []>('SELECT json FROM bindings').get();
+    const json = JSON.parse(row?.json ?? '');
+    expect(json.allow_direct_queue_calling).toEqual(stored);
+    const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+    expect(bindings[0]?.grant.allowDirectQueueCalling).toEqual(stored);
   });
 
   test('may report the source as a spammer', async () => {
@@ -185,6 +259,170 @@ describe('a webhook response', () => {
     const unlimited = openCore({}, account(answering(() => Response.json({ status: 'ok', expires: 0 }))));
     expect(headerOf(await phone(unlimited).register({ via: tcp }), 'Expires')).toBe('600');
   });
+});
+
+describe('the digest user name', () => {
+  /** Accepts whoever asks, and keeps what was asked. */
+  function credulous() {
+    const asked: Record<string, unknown>[] = [];
+    const url = answering(async (request) => {
+      const fields =
+        request.method === 'POST' ? await request.json() : Object.fromEntries(new URL(request.url).searchParams);
+      asked.push(fields as Record<string, unknown>);
+      return Response.json({ status: 'ok' });
+    });
+    return { asked, url };
+  }
+
+  for (const method of ['POST', 'GET'] as const)
+    for (const [allowAuthUser, status] of [
+      [false, 403],
+      ['webhook', 200],
+      [true, 200],
+    ] as const)
+      test(`by ${method}, allowed: ${allowAuthUser}: bob’s credentials get ${status} for alice’s AOR`, async () => {
+        const { asked, url } = credulous();
+        const core = openCore({ allowAuthUser }, account(url, `method = "${method}"`));
+        const bob = phone(core, 'bob', 'x');
+        const answer = await bob.register({ to: `<sip:alice@${REALM}>` });
+        expect(answer.status).toBe(status);
+        if (status === 403) expect(asked).toEqual([]);
+        else expect(asked).toMatchObject([{ username: 'bob', aor: `alice@${REALM}` }]);
+        expect((await bob.register({ callId: 'own' })).status).toBe(200);
+        if (status === 403) expect(asked.at(-1)).not.toHaveProperty('aor');
+        else expect(asked.at(-1)).toMatchObject({ username: 'bob', aor: `bob@${REALM}` });
+      });
+});
+
+test('a webhook call has each header of the request, whatever its name, and letters beyond ASCII whole', async () => {
+  const calls: { length: number; body: string }[] = [];
+  const url = answering(async (request) => {
+    const bytes = await request.arrayBuffer();
+    calls.push({ length: Number(request.headers.get('content-length')), body: Buffer.from(bytes).toString() });
+    return Response.json({ status: 'ok' });
+  });
+  const core = openCore({}, account(url));
+  const carol = phone(core);
+  const challenged = await carol.send();
+  const request = carol.request({ authorization: carol.answer(challenged) });
+  const extra = { 'X-Name': 'José 中文 😀', Constructor: 'c', __proto__: 'p', toString: 't', hasOwnProperty: 'h' };
+  const headers = [
+    ...request.headers,
+    ...Object.entries(extra).map(([name, value]) => ({ name, value })),
+    { name: 'constructor', value: 'd' },
+    { name: '__proto__', value: 'p' },
+  ];
+  expect((await register(core.rules, { ...request, headers })).status).toBe(200);
+  const [call] = calls;
+  expect(call?.length).toBe(Buffer.byteLength(call?.body ?? ''));
+  expect(Object.entries(JSON.parse(call?.body ?? '').headers)).toEqual(
+    expect.arrayContaining([
+      ['X-Name', 'José 中文 😀'],
+      ['constructor', 'c,d'],
+      ['__proto__', 'p'],
+      ['tostring', 't'],
+    ]),
+  );
+});
+
+describe('a kept connection', () => {
+  /** A web server that speaks raw bytes. `reactions`: what it does with each request of a connection, in order. */
+  async function server(...reactions: ((socket: Socket) => void)[]) {
+    const seen: number[] = [];
+    let connections = 0;
+    const listener = createServer((socket) => {
+      const connection = ++connections;
+      let requests = 0;
+      let text = '';
+      socket.on('error', () => {});
+      socket.on('data', (data) => {
+        text += data;
+        const [head = '', body] = text.split('\r\n\r\n');
+        const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+        if (body === undefined || Buffer.byteLength(body) < length) return;
+        text = '';
+        seen.push(connection);
+        const reaction = connection === 1 ? reactions[requests++] : ok;
+        (reaction ?? ok)(socket);
+      });
+    });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    afterAll(() => listener.close());
+    const { port } = listener.address() as AddressInfo;
+    return { url: `http://127.0.0.1:${port}/`, seen };
+  }
+  const body = JSON.stringify({ status: 'ok' });
+  const ok = (socket: Socket) => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  const close = (socket: Socket) => socket.destroy();
+  const half = (socket: Socket) => socket.end('HTTP/1.1 2');
+
+  /** Two REGISTERs that call the webhook, one after the other. */
+  async function registerTwice(url: string, method: string) {
+    const core = openCore({}, account(url, `method = "${method}"`));
+    const carol = phone(core);
+    const statuses = [];
+    for (const callId of ['a', 'b']) {
+      statuses.push((await carol.register({ callId, contact: `<sip:carol@${callId}.example.com>` })).status);
+      // The connection goes back to the pool in a later turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return { statuses, alerts: core.alerts };
+  }
+
+  for (const method of ['POST', 'GET']) {
+    test(`that the server closes as we send is replaced once: ${method}`, async () => {
+      const { url, seen } = await server(ok, close);
+      expect(await registerTwice(url, method)).toEqual({ statuses: [200, 200], alerts: [] });
+      expect(seen).toEqual([1, 1, 2]);
+    });
+
+    test(`that ends within a response is not: ${method}`, async () => {
+      const { url, seen } = await server(ok, half);
+      expect((await registerTwice(url, method)).statuses).toEqual([200, 503]);
+      expect(seen).toEqual([1, 1]);
+    });
+
+    test(`a new connection that fails is not replaced: ${method}`, async () => {
+      const { url, seen } = await server(close);
+      expect((await registerTwice(url, method)).statuses).toEqual([503, 200]);
+      expect(seen).toEqual([1, 2]);
+    });
+  }
+});
+
+test('the deadline of a call runs while it waits for its turn, and calls beyond the bound are refused at once', async () => {
+  let called = 0;
+  const hanging = Promise.withResolvers<Response>();
+  const url = answering(() => {
+    called++;
+    return hanging.promise;
+  });
+  const core = openCore({}, account(url));
+  const webhook = new WebhookAuthenticator({
+    timeoutMs: 300,
+    concurrency: 1,
+    alerts: core.rules.alerts,
+    clock: core.clock,
+  });
+  const rules = { ...core.rules, webhook };
+  const ends: string[] = [];
+  const calls = Array.from({ length: 13 }, async (_, i) => {
+    const { status } = await new Phone(rules, `u${i}`, 'x', REALM).register();
+    ends.push(`u${i} ${status}`);
+  });
+  await Promise.all(calls);
+  // One runs, ten wait, and none of those gets a deadline of its own; two are refused before any of them ends.
+  expect(ends.slice(0, 2).toSorted()).toEqual(['u11 503', 'u12 503']);
+  expect(ends.every((end) => end.endsWith(' 503'))).toBe(true);
+  expect(called).toBe(1);
+  const reasons = core.logger.lines
+    .map(({ fields }) => ('detail' in fields ? String(fields.detail) : ''))
+    .filter((detail) => /timed|many/.test(detail));
+  expect(reasons.toSorted()).toEqual([
+    ...Array(11).fill('timed out'),
+    ...Array(2).fill('too many calls wait for this webhook'),
+  ]);
+  hanging.resolve(new Response('late'));
 });
 
 test('a slow webhook does not delay other accounts', async () => {
