@@ -46,7 +46,7 @@ const WORD_FOLLOWS = /\s+(?=[^\s,;])/y;
 /**
  * Parses an Authorization or WWW-Authenticate header, or several joined by commas (RFC 3261 25.1). Any number of commas,
  * semicolons and white space separates parameters. Of credentials in the form of token68 (RFC 7235 2.1) only the scheme
- * is kept. Never throws.
+ * counts. Never throws.
  */
 export function parseAuthHeader(header: string): AuthValue[] {
   const cursor = new Cursor(header);
@@ -57,7 +57,7 @@ export function parseAuthHeader(header: string): AuthValue[] {
     if (cursor.done) return values;
     const name = cursor.match(PARAM_NAME)?.toLowerCase();
     if (name !== undefined) {
-      // Without a scheme they are nobody's.
+      // A parameter before any scheme belongs to no credentials.
       value ??= new ParsedValue('');
       value.readParam(cursor, name);
       continue;
@@ -71,7 +71,6 @@ export function parseAuthHeader(header: string): AuthValue[] {
       if (values.length === MAX_VALUES) return values;
       value = new ParsedValue(word.toLowerCase());
       values.push(value);
-      skipToken68(cursor);
     } else if (!isToken(word)) value.malformed = true;
   }
 }
@@ -102,15 +101,6 @@ function skipQuoted(cursor: Cursor): string | undefined {
   const text = tryParse(() => cursor.quotedString());
   if (text === undefined) cursor.at = cursor.text.length;
   return text;
-}
-
-/** Skips a word that is no parameter. */
-function skipToken68(cursor: Cursor): void {
-  cursor.skipSpace();
-  const start = cursor.at;
-  const isParam = cursor.match(PARAM_NAME) !== undefined;
-  cursor.at = start;
-  if (!isParam) cursor.match(WORD);
 }
 
 /**

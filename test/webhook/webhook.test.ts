@@ -274,6 +274,17 @@ describe('the digest user name', () => {
     return { asked, url };
   }
 
+  test.each(['ALICE', 'Alice', 'alicé', 'alice ', 'bob'])(
+    '%p is not alice, and the webhook is not asked',
+    async (name) => {
+      const { asked, url } = credulous();
+      const alice = phone(openCore({}, account(url)), 'alice', 'x');
+      const challenged = await alice.send();
+      expect((await alice.send({ authorization: alice.answer(challenged, { username: name }) })).status).toBe(403);
+      expect(asked).toEqual([]);
+    },
+  );
+
   for (const method of ['POST', 'GET'] as const)
     for (const [allowAuthUser, status] of [
       [false, 403],
