@@ -108,7 +108,7 @@ describe.each(['latin1_swedish_ci', 'latin1_german1_ci', 'utf8mb4_unicode_ci', '
 
     test('of one client are refused in the AOR of another that differs only in case', async () => {
       const { rules } = await start('alice', 'ALICE');
-      const phone = new Phone(rules, 'alice', 'of ALICE', realm);
+      const phone = new Phone(pipeline(rules), 'alice', 'of ALICE', realm);
       const challenged = await phone.send();
       expect((await phone.send({ authorization: phone.answer(challenged, { username: 'ALICE' }) })).status).toBe(403);
     });
@@ -138,7 +138,7 @@ describe('an error of MySQL', () => {
   }
 
   test('about one query is a fault of that query', async () => {
-    const { pool } = await sharedMariadb();
+    const { pool } = mariadb;
     for (const [query, code] of [
       ['SELECT nothing FROM clients', 'ER_BAD_FIELD_ERROR'],
       ['SELECT * FROM nothing', 'ER_NO_SUCH_TABLE'],
@@ -148,7 +148,7 @@ describe('an error of MySQL', () => {
   });
 
   test('about the connection, or from a server that ends a query, is an outage', async () => {
-    const { pool, host, port, user, database } = await sharedMariadb();
+    const { pool, host, port, user, database } = mariadb;
     const strangers = [
       createConnection({ host, port, user, database, password: 'wrong' }),
       createConnection({ host, port, user: 'nobody', database, password: 'x' }),

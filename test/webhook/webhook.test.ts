@@ -5,6 +5,7 @@ import { register } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { openCore } from '../support/core.ts';
 import { headerOf, Phone, pipeline, type RegisterFields } from '../support/phone.ts';
+import { composeRequest, receivedRequest } from '../support/sip-request.ts';
 
 const REALM = 'hook.example.com';
 const users: User[] = [
@@ -315,15 +316,16 @@ test('a webhook call has each header of the request, whatever its name, and lett
   const core = openCore({}, account(url));
   const carol = phone(core);
   const challenged = await carol.send();
-  const request = carol.request({ authorization: carol.answer(challenged) });
-  const extra = { 'X-Name': 'José 中文 😀', Constructor: 'c', __proto__: 'p', toString: 't', hasOwnProperty: 'h' };
-  const headers = [
-    ...request.headers,
-    ...Object.entries(extra).map(([name, value]) => ({ name, value })),
-    { name: 'constructor', value: 'd' },
-    { name: '__proto__', value: 'p' },
-  ];
-  expect((await register(core.rules, { ...request, headers })).status).toBe(200);
+  const fields = { From: `<sip:carol@${REALM}>;tag=1`, To: `<sip:carol@${REALM}>`, Contact: `<${carol.contact}>` };
+  const names = ['X-Name: José 中文 😀', 'Constructor: c', 'constructor: d', '__proto__: p', 'toString: t'];
+  const text = composeRequest(
+    'REGISTER',
+    `sip:${REALM}`,
+    { ...fields, Authorization: carol.answer(challenged) },
+    { extra: names.map((line) => `${line}\r\n`).join('') },
+  );
+  const request = receivedRequest(text, { transport: 'udp', address: '192.0.2.7', port: 5060 });
+  expect((await register(core.rules, request)).status).toBe(200);
   const [call] = calls;
   expect(call?.length).toBe(Buffer.byteLength(call?.body ?? ''));
   expect(Object.entries(JSON.parse(call?.body ?? '').headers)).toEqual(
@@ -418,7 +420,7 @@ test('the deadline of a call runs while it waits for its turn, and calls beyond 
   const rules = { ...core.rules, webhook };
   const ends: string[] = [];
   const calls = Array.from({ length: 13 }, async (_, i) => {
-    const { status } = await new Phone(rules, `u${i}`, 'x', REALM).register();
+    const { status } = await new Phone(pipeline(rules), `u${i}`, 'x', REALM).register();
     ends.push(`u${i} ${status}`);
   });
   await Promise.all(calls);
