@@ -1,9 +1,10 @@
 import type { SipAnswer } from '../ports/sip-server.ts';
 import { isNameAddr, tagOf, withBrackets } from '../sip/from-to.ts';
 import { canonicalName, isKnownName } from '../sip/headers.ts';
-import { type Header, headerLine, isSingleLine } from '../sip/message.ts';
+import { type Header, headerLine, isSingleLine, type Wire } from '../sip/message.ts';
 import { reasonPhrase } from '../sip/reason-phrases.ts';
-import { formatVia, parseVias, type Via, withSource } from '../sip/via.ts';
+import { formatVia, parseVias, type ReceivedVia, type Via, withSource } from '../sip/via.ts';
+import type { Flow } from './transports/transport.ts';
 
 /** Headers that an answer does not set: copied from the request (RFC 3261 8.2.6.2) or written here. */
 const FIXED_HEADERS = new Set(['Via', 'From', 'To', 'Call-ID', 'CSeq', 'Content-Length', 'Max-Forwards']);
@@ -11,14 +12,24 @@ const FIXED_HEADERS = new Set(['Via', 'From', 'To', 'Call-ID', 'CSeq', 'Content-
 type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 /**
- * Builds a response (RFC 3261 8.2.6.2).
- * @param request its headers, with the source in the top Via
+ * Builds a response (RFC 3261 8.2.6.2): text, or bytes when it repeats a header that is not UTF-8.
+ * @param request its headers, with the source in the top Via; those that it lacks the response lacks too
  * @param tag the To tag, unless the request or the answer has one
  * @throws Error when a header of the answer or its reason phrase holds a line break
  */
-export function composeResponse(request: readonly Header[], answer: SipAnswer, tag: string): string {
+export function composeResponse(request: readonly Header[], answer: SipAnswer, tag: string): Wire {
   const { status, reason = reasonPhrase(status), headers = {} } = answer;
   if (!isSingleLine(reason)) throw new Error('line break in the reason phrase');
+  const toTag = status > 100 ? (typeof headers.To === 'string' && tagOf(headers.To)) || tag : undefined;
+  const startLine = `SIP/2.0 ${status} ${reason}\r\n`;
+  const content = `${contentOf(headers)}\r\n`;
+  if (request.every((header) => header.octets === undefined)) return startLine + repeated(request, toTag) + content;
+  const octets = Buffer.from(repeated(request.map(inOctets), toTag), 'latin1');
+  return Buffer.concat([Buffer.from(startLine), octets, Buffer.from(content)]);
+}
+
+/** The lines that a response repeats, with a tag in To unless there is one. */
+function repeated(request: readonly Header[], toTag: string | undefined): string {
   let vias = '';
   let from = '';
   let to = '';
@@ -26,19 +37,20 @@ export function composeResponse(request: readonly Header[], answer: SipAnswer, t
   let cseq = '';
   for (const { name, value } of request) {
     if (name === 'Via') vias += `Via: ${value}\r\n`;
-    else if (name === 'From') from = value;
-    else if (name === 'To') to = value;
-    else if (name === 'Call-ID') callId = value;
-    else if (name === 'CSeq') cseq = value;
+    else if (name === 'From') from = `From: ${value}\r\n`;
+    else if (name === 'To') to = `To: ${toTag === undefined ? value : withTag(value, toTag)}\r\n`;
+    else if (name === 'Call-ID') callId = `Call-ID: ${value}\r\n`;
+    else if (name === 'CSeq') cseq = `CSeq: ${value}\r\n`;
   }
-  if (isNameAddr(to) && tagOf(to) === undefined && status > 100) {
-    const { To: given } = headers;
-    to = `${withBrackets(to)};tag=${(typeof given === 'string' && tagOf(given)) || tag}`;
-  }
-  return (
-    `SIP/2.0 ${status} ${reason}\r\n${vias}From: ${from}\r\nTo: ${to}\r\nCall-ID: ${callId}\r\nCSeq: ${cseq}\r\n` +
-    `${contentOf(headers)}\r\n`
-  );
+  return vias + from + to + callId + cseq;
+}
+
+function withTag(to: string, tag: string): string {
+  return isNameAddr(to) && tagOf(to) === undefined ? `${withBrackets(to)};tag=${tag}` : to;
+}
+
+function inOctets({ name, value, octets }: Header): Header {
+  return { name, value: octets ?? Buffer.from(value).toString('latin1') };
 }
 
 /** Values for what the headers of a request leave open (RFC 3261 8.1.1). */
@@ -71,12 +83,17 @@ export function composeRequest(
 }
 
 /** The headers of a request, with its source added to the top Via. */
-export function stampSource(headers: readonly Header[], topVia: Via, address: string, port: number): Header[] {
+export function stampSource(
+  headers: readonly Header[],
+  topVia: ReceivedVia,
+  { transport, address, port }: Flow,
+): Header[] {
   const index = headers.findIndex((h) => h.name === 'Via');
-  const line = headers[index]?.value ?? '';
-  const [, ...others] = line.includes(',') ? parseVias(line) : [];
-  const value = [withSource(topVia, address, port), ...others].map(formatVia).join(', ');
-  return headers.with(index, { name: 'Via', value });
+  const { value = '', octets } = headers[index] ?? {};
+  const stamp = (line: string, via: ReceivedVia) => withSource(line, via, address, port, transport.reliable);
+  const stamped = { name: 'Via', value: stamp(value, topVia) };
+  if (octets === undefined) return headers.with(index, stamped);
+  return headers.with(index, { ...stamped, octets: stamp(octets, parseVias(octets)[0]) });
 }
 
 /** Header lines in drachtio's order: known headers, Content-Length, extensions. */

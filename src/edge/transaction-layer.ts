@@ -10,6 +10,8 @@ import {
   type ParsedResponse,
   type Wire,
 } from '../sip/message.ts';
+import { tryParse } from '../sip/syntax.ts';
+import { parseVias, responsePort, type Via } from '../sip/via.ts';
 import { composeResponse, stampSource } from './compose.ts';
 import type { Counters, Holding, LayerOptions } from './options.ts';
 import { NotSent, nameOf, type PreparedRequest, prepareRequest } from './outbound.ts';
@@ -137,13 +139,13 @@ export class TransactionLayer {
 
   /** Opens the transaction of a request; undefined over the limit. */
   open(request: ParsedRequest, flow: Flow, bytes: number): ServerTransaction | undefined {
-    const headers = stampSource(request.headers, request.topVia, flow.address, flow.port);
+    const headers = stampSource(request.headers, request.topVia, flow);
     return this.#server.open(request, bytes, flow, { headers, sentBy: request.topVia });
   }
 
   /** Sends a stateless response; a retransmission of the request gets it again (RFC 3261 8.2.7). */
   refuse({ headers, topVia }: ParsedRequest, answer: SipAnswer, flow: Flow): void {
-    this.#refuse(stampSource(headers, topVia, flow.address, flow.port), answer, flow);
+    this.#refuse(stampSource(headers, topVia, flow), answer, flow);
   }
 
   drop(flow: Flow | undefined, why: string): void {
@@ -188,9 +190,10 @@ export class TransactionLayer {
 
   // --- From the network ---------------------------------------------------------------------------------------------
 
-  #onRequest(request: ParsedRequest, flow: Flow, bytes: number): void {
+  #onRequest(request: ParsedRequest, source: Flow, bytes: number): void {
     this.counters.requests++;
     if (request.method === 'ACK') return;
+    const flow = responseFlow(source, request.topVia);
     const known = this.#server.match(transactionKey(request, flow));
     if (known) {
       this.counters.retransmissions++;
@@ -205,9 +208,15 @@ export class TransactionLayer {
 
   #onMalformed({ status, message, method, headers }: MalformedMessage, flow: Flow): void {
     this.counters.malformed++;
-    const answerable = ['Via', 'From', 'To', 'Call-ID', 'CSeq'].every((name) => headerValue(headers, name));
-    if (method === undefined || method === 'ACK' || !answerable) this.drop(flow, message);
-    else this.#refuse(headers, { status, reason: status === 400 ? `Bad Request - ${message}` : message }, flow);
+    const line = headerValue(headers, 'Via');
+    if (method === undefined || method === 'ACK' || line === undefined) {
+      this.drop(flow, message);
+      return;
+    }
+    const answer = { status, reason: status === 400 ? `Bad Request - ${message}` : message };
+    const topVia = tryParse(() => parseVias(line)[0]);
+    if (topVia) this.#refuse(stampSource(headers, topVia, flow), answer, responseFlow(flow, topVia));
+    else this.#refuse(headers, answer, flow);
   }
 
   #refuse(request: readonly Header[], answer: SipAnswer, flow: Flow): void {
@@ -240,6 +249,13 @@ export class TransactionLayer {
     );
     this.#probing.delete(transport);
   }
+}
+
+/** RFC 3261 18.2.2. */
+function responseFlow(source: Flow, topVia: Via): Flow {
+  const { transport, address, port } = source;
+  const to = transport.reliable ? port : responsePort(topVia, address, port);
+  return to === port ? source : source.sendingTo(to);
 }
 
 function transmit(response: Wire, { flow, request }: ServerTransaction): boolean {

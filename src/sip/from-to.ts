@@ -8,7 +8,7 @@ export function isNameAddr(value: string): boolean {
   return tryParse(() => parseNameAddr(value)) !== undefined;
 }
 
-/** The tag of a From or To value; undefined without one, or when the value cannot be read. */
+/** The tag of a From or To value; '' when it is empty, undefined without one. */
 export function tagOf(value: string): string | undefined {
   if (!value.includes(';')) return undefined;
   const nameAddr = tryParse(() => parseNameAddr(value));

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { canonicalName } from './headers.ts';
 import type { Header } from './message.ts';
 import { isToken } from './syntax.ts';
@@ -21,6 +22,30 @@ const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/;
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: as above; RFC 3261 25.1 lets a quoted-pair carry them
 const CONTROL_UNQUOTED = /(?<!\\)[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
+
+/** What bytes 0x80 to 0x9F mean in Windows-1252, where Latin-1 has control characters. */
+const WINDOWS_1252 = new TextDecoder('windows-1252');
+const C1_CONTROL = /[\x80-\x9f]/g;
+
+/**
+ * {@link readHead} for bytes. A line that is not UTF-8 is read as Windows-1252, which contains Latin-1, as old phones
+ * write it, and keeps its octets: what a response repeats goes back as it came.
+ */
+export function readHeadBytes(bytes: Buffer): Head {
+  if (isUtf8(bytes)) return readHead(bytes.toString('utf8'));
+  const { startLine, headers, fault } = readHead(bytes.toString('latin1'));
+  const decoded = headers.map(({ name, value }) => {
+    const text = decode(value);
+    return text.utf8 ? { name, value: text.value } : { name, value: text.value, octets: value };
+  });
+  return { startLine: decode(startLine).value, headers: decoded, fault };
+}
+
+function decode(octets: string): { value: string; utf8: boolean } {
+  const bytes = Buffer.from(octets, 'latin1');
+  if (isUtf8(bytes)) return { value: bytes.toString('utf8'), utf8: true };
+  return { value: WINDOWS_1252.decode(bytes).replace(C1_CONTROL, '\ufffd'), utf8: false };
+}
 
 /**
  * Splits a head into lines: each ends with CRLF only, and one that begins with white space continues the line before it
@@ -55,7 +80,7 @@ export function readHead(text: string): Head {
       const colon = text.indexOf(':', at);
       const name = colon < 0 || colon > end ? '' : canonicalName(text.slice(at, colon).trimEnd());
       const value = text.slice(colon + 1, end);
-      if (isToken(name)) headers.push({ name, value: (folded ? unfold(value) : value).trim() });
+      if (isToken(name)) headers.push({ name, value: withoutBlanks(folded ? unfold(value) : value) });
       else fault ??= 'Malformed Header Line';
     }
   }
@@ -69,6 +94,15 @@ function endOfLine(text: string, from: number): number {
 
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
+}
+
+/** Unlike `trim`, which takes the no-break space too, half of a letter when the text is octets. */
+function withoutBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
 }
 
 function unfold(line: string): string {

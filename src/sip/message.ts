@@ -1,6 +1,6 @@
 import type { CSeq } from './cseq.ts';
 import { isToken } from './syntax.ts';
-import type { Via } from './via.ts';
+import type { ReceivedVia } from './via.ts';
 
 /** One header line. Lists stay as they were sent: several lines of one name, several values in a line. */
 export interface Header {
@@ -8,6 +8,8 @@ export interface Header {
   readonly name: string;
   /** Unfolded, without white space around it. */
   readonly value: string;
+  /** The value as it was sent, a character for each octet; only when that was not UTF-8. */
+  readonly octets?: string;
 }
 
 /** Where a request came from. */
@@ -28,7 +30,7 @@ interface Message {
 /** What every message must carry (RFC 3261 8.1.1), read once. */
 interface Mandatory {
   /** The first value of the first Via line. */
-  readonly topVia: Via;
+  readonly topVia: ReceivedVia;
   readonly from: string;
   readonly to: string;
   readonly callId: string;

@@ -20,11 +20,11 @@ export const WILDCARD = '*';
 // Each expression matches in one way only and is tried once per address, so that reading takes linear time.
 const BRACKETED = /<[ \t]*[A-Za-z][A-Za-z0-9+.-]*:(?!\s*>)[^<>"]+>/y;
 /**
- * Without brackets a URI ends at the first `;`, and in a list at the first `,` (RFC 3261 20.10). With anything else after
- * it, it is the beginning of a display name.
+ * Without brackets a URI ends at the first `;`, in a list at the first `,` too, and holds no `?` (RFC 3261 20.10). With
+ * anything else after it, it is the beginning of a display name.
  */
-const BARE = /[A-Za-z][A-Za-z0-9+.-]*:[^\s;<>"]+(?=[ \t]*(?:;|$))/y;
-const BARE_IN_LIST = /[A-Za-z][A-Za-z0-9+.-]*:[^\s;,<>"]+(?=[ \t]*(?:[;,]|$))/y;
+const BARE = /[A-Za-z][A-Za-z0-9+.-]*:[^\s;?<>"]+(?=[ \t]*(?:;|$))/y;
+const BARE_IN_LIST = /[A-Za-z][A-Za-z0-9+.-]*:[^\s;,?<>"]+(?=[ \t]*(?:[;,]|$))/y;
 const WILDCARD_IN_LIST = /\*(?=[ \t]*(?:[;,]|$))/y;
 
 /** Parses a header value that holds exactly one name-addr or addr-spec (From, To). @throws SipSyntaxError */

@@ -1,19 +1,18 @@
-import { isUtf8 } from 'node:buffer';
 import { type CSeq, parseCSeq } from './cseq.ts';
 import { isNameAddr } from './from-to.ts';
-import { type Head, readHead } from './head.ts';
-import { type Header, MalformedMessage, NO_BODY, type ParsedMessage } from './message.ts';
+import { type Head, readHeadBytes } from './head.ts';
+import { type Header, headerValue, MalformedMessage, NO_BODY, type ParsedMessage } from './message.ts';
 import { TOKEN, tryParse } from './syntax.ts';
 import { parseUri } from './uri.ts';
-import { parseVias, type Via } from './via.ts';
+import { parseVias, type ReceivedVia } from './via.ts';
 
 const BLANK_LINE = Buffer.from('\r\n\r\n');
-const REQUEST_LINE = new RegExp(String.raw`^(${TOKEN}) ([^\s<>"]+) SIP/(\d+\.\d+)$`, 'i');
+const REQUEST_LINE = new RegExp(String.raw`^(${TOKEN}) +([^\s<>"]+) +SIP/(\d+\.\d+)[ \t]*$`, 'i');
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):./;
 const DIGITS = /^\d+$/;
 
-/** Headers that may stand but once, a bit for each. */
+/** Headers with one value that somebody reads, a bit for each. */
 const SINGLE: Readonly<Record<string, number>> = Object.assign(Object.create(null), {
   From: 1,
   To: 2,
@@ -21,8 +20,7 @@ const SINGLE: Readonly<Record<string, number>> = Object.assign(Object.create(nul
   CSeq: 8,
   'Max-Forwards': 16,
   'Content-Length': 32,
-  'Content-Type': 64,
-  Expires: 128,
+  Expires: 64,
 });
 
 /** A head that was understood, and how many bytes of body belong to it. */
@@ -38,9 +36,8 @@ export interface ParsedHead {
  * @throws MalformedMessage and nothing else
  */
 export function parseMessage(datagram: Buffer): ParsedMessage {
-  // RFC 3261 7.5: CRLFs before the start line are ignored.
   let start = 0;
-  while (datagram[start] === 0x0d || datagram[start] === 0x0a) start++;
+  while (isFiller(datagram[start])) start++;
   const blank = datagram.indexOf(BLANK_LINE, start);
   const bodyAt = blank < 0 ? datagram.length : blank + 4;
 
@@ -53,15 +50,19 @@ export function parseMessage(datagram: Buffer): ParsedMessage {
   return length === 0 ? message : { ...message, body: datagram.subarray(bodyAt, bodyAt + length) };
 }
 
+/** Whether a byte between two messages means nothing: CRLFs (RFC 3261 7.5), and what phones keep connections alive with. */
+export function isFiller(byte: number | undefined): boolean {
+  return byte === 0x0d || byte === 0x0a || byte === 0 || byte === 0x20 || byte === 0x09;
+}
+
 /**
  * Parses the bytes from the start line to the blank line; the message it returns has no body yet.
  * @param fault something that is known to be wrong already
  * @throws MalformedMessage and nothing else
  */
 export function parseHead(bytes: Buffer, fault?: string): ParsedHead {
-  const head = readHead(bytes.toString('utf8'));
-  const early = fault ?? head.fault ?? (isUtf8(bytes) ? undefined : 'Header Not in UTF-8');
-  const parsed = interpretHead({ ...head, fault: early });
+  const head = readHeadBytes(bytes);
+  const parsed = interpretHead(fault === undefined ? head : { ...head, fault });
   const { message } = parsed;
   if (message.kind === 'request' && !isRequestUri(message.uri)) throw refusal(message, 'Malformed Request-URI');
   return parsed;
@@ -110,19 +111,22 @@ export function interpretHead(head: Head): ParsedHead {
 
 /** What every message must carry, understood; or what is wrong with it, as a reason phrase. */
 function inspect(headers: readonly Header[]) {
-  let topVia: Via | undefined;
+  let topVia: ReceivedVia | undefined;
   let from: string | undefined;
   let to: string | undefined;
   let callId: string | undefined;
   let cseq: CSeq | undefined;
   let contentLength: number | undefined;
-  /** Of the headers that may stand but once, those seen: a second one would leave open which of them counts. */
+  /** The bits of {@link SINGLE} seen: a second value would leave open which of them counts. */
   let seen = 0;
 
   for (const { name, value } of headers) {
     const single = SINGLE[name];
     if (single !== undefined) {
-      if (seen & single) return `Multiple ${name}`;
+      if (seen & single) {
+        if (headerValue(headers, name) !== value) return `Multiple ${name}`;
+        continue;
+      }
       seen |= single;
     }
     switch (name) {

@@ -45,6 +45,19 @@ describe('framing', () => {
     );
   });
 
+  test('NULs, lone LFs and blanks between messages are skipped', () => {
+    for (const filler of ['\0', '\n', '\0\0\0\0', '\n\n', '\0\r\n', ' \t', '\r\0\n']) {
+      const seen = [`first  ${first.length}`, `second zwölf\r\n\r\n ${Buffer.byteLength(second)}`, 'done'];
+      const all = Buffer.from(filler + first + filler + second + filler);
+      expect(framed(all)).toEqual(seen);
+      expect(framed(...Array.from(all, (byte) => Buffer.of(byte)))).toEqual(seen);
+    }
+  });
+
+  test('two equal Content-Lengths are one', () => {
+    expect(framed(first.replace('\r\n\r\n', '\r\nl: 0\r\n\r\n') + first)).toHaveLength(3);
+  });
+
   test('a malformed message whose end is known costs none of those after it', () => {
     const bad = second.replace('Call-ID', 'Call ID');
     expect(framed(bad + first)).toEqual(['400 Malformed Header Line', `first  ${first.length}`, 'done']);

@@ -7,6 +7,7 @@ import type { SipAnswer, SipHandler } from '../../src/ports/sip-server.ts';
 import type { ParsedMessage, SipRequest } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/parse-message.ts';
 import { disposedAfterEach } from '../support/after-each.ts';
+import { serialise } from '../support/drachtio/messages.ts';
 import { request } from '../support/sip-request.ts';
 import { clientFrame, openSocket, openStream, UdpPeer } from '../support/wire.ts';
 import { headersIn, sipMessage, spoiltMessage } from './fuzz-messages.ts';
@@ -49,9 +50,7 @@ async function startEcho() {
 
 /** What a handler is given is what the parser makes of it once more. */
 function expectSound({ source: _, ...request }: SipRequest): void {
-  const lines = request.headers.map(({ name, value }) => `${name}: ${value}\r\n`);
-  const head = `${request.method} ${request.uri} SIP/2.0\r\n${lines.join('')}\r\n`;
-  const parsed = parseMessage(Buffer.concat([Buffer.from(head), request.body]));
+  const parsed = parseMessage(Buffer.from(serialise(request) as string));
   expect({ ...parsed, body: Buffer.from(parsed.body) }).toEqual({ ...request, body: Buffer.from(request.body) });
 }
 

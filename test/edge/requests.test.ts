@@ -75,7 +75,7 @@ describe('a request that no handler gets', () => {
 
   test('because it is a copy that took another way is answered 482 (RFC 3261 8.2.2.2)', async () => {
     const { edge, phone, via, send, respond } = await start();
-    const text = request('OPTIONS', via);
+    const text = request('REGISTER', via);
     send(text);
     const received = await edge.next();
     const copy = text.replace('branch=z9hG4bK', 'branch=z9hG4bKother');
@@ -88,6 +88,26 @@ describe('a request that no handler gets', () => {
     expect(edge.received.size).toBe(0);
   });
 
+  const mandatory = ['From', 'To', 'Call-ID', 'CSeq'];
+  test.each(['From', 'To', 'Call-ID', 'CSeq', 'From|To|Call-ID'])(
+    'because it has no %s is answered 400 without it',
+    async (names) => {
+      const { via, respond } = await start();
+      const text = await respond(request('REGISTER', via).replace(new RegExp(`^(${names}): .*\r\n`, 'gm'), ''));
+      expect(text).toStartWith(
+        `SIP/2.0 400 Bad Request - Missing ${names.split('|')[0]}\r\nVia: SIP/2.0/${via};branch=`,
+      );
+      const present = mandatory.filter((name) => text.includes(`\r\n${name}: `));
+      expect(present).toEqual(mandatory.filter((name) => !names.split('|').includes(name)));
+    },
+  );
+
+  test.each(['From', 'To', 'Call-ID', 'CSeq'])('because its %s is empty is answered 400', async (name) => {
+    const { via, respond } = await start();
+    const text = await respond(request('REGISTER', via).replace(new RegExp(`^${name}: .*`, 'm'), `${name}:`));
+    expect(text).toStartWith(`SIP/2.0 400 Bad Request - Malformed ${name}\r\n`);
+  });
+
   test('because its SIP version is another one is answered 505', async () => {
     const { via, respond } = await start();
     const text = await respond(request('OPTIONS', via).replace('SIP/2.0\r', 'SIP/3.0\r'));
@@ -95,12 +115,12 @@ describe('a request that no handler gets', () => {
   });
 
   test('because it is malformed is answered 400 with what is wrong and what the client recognises it by', async () => {
-    const { via, respond } = await start();
+    const { phone, via, respond } = await start();
     const text = await respond(
       request('OPTIONS', via, { callId: 'mine', branch: 'z9hG4bKm' }).replace(': 70\r', ': many\r'),
     );
     expect(text).toStartWith('SIP/2.0 400 Bad Request - Malformed Max-Forwards\r\n');
-    expect(text).toContain(`\r\nVia: SIP/2.0/${via};branch=z9hG4bKm\r\n`);
+    expect(text).toContain(`\r\nVia: SIP/2.0/${via};branch=z9hG4bKm;rport=${phone.port}\r\n`);
     expect(text).toContain('\r\nCall-ID: mine\r\n');
     expect(text).toContain('\r\nCSeq: 1 OPTIONS\r\n');
   });
@@ -116,17 +136,12 @@ describe('a request that no handler gets', () => {
 });
 
 describe('nothing answers', () => {
-  const mandatory = ['Via', 'From', 'To', 'Call-ID', 'CSeq'];
-
   test.each<[string, (via: string) => string | Uint8Array]>([
     ['ACK', (via) => request('ACK', via)],
     ['a malformed ACK', (via) => request('ACK', via).replace('Max-Forwards: 70', 'Max-Forwards: x')],
     ['a malformed response', (via) => request('OPTIONS', via).replace(/^.*/, 'SIP/2.0 99 What')],
     ['a response to no request of ours', (via) => request('OPTIONS', via).replace(/^.*/, 'SIP/2.0 200 OK')],
-    ...mandatory.map((name): [string, (via: string) => string] => [
-      `a request without ${name}`,
-      (via) => request('OPTIONS', via).replace(new RegExp(`^${name}: .*\r\n`, 'm'), ''),
-    ]),
+    ['a request without Via', (via) => request('OPTIONS', via).replace(/^Via: .*\r\n/m, '')],
     ['a keep-alive', () => '\r\n\r\n'],
     ['noise', () => Buffer.from([0xff, 0, 1, 2, 3, 4, 5])],
     ['the longest datagram of noise', () => 'x'.repeat(65_507)],
@@ -207,9 +222,9 @@ describe('a retransmission', () => {
 
   // It may be the same phone, to which its NAT has given another port.
   test('from another address is a request of its own, and neither client gets the response of the other', async () => {
-    const { edge, phone, via, send } = await start();
+    const { edge, phone, send } = await start();
     const other = cleaner.use(await UdpPeer.open(edge.port('udp')));
-    const text = request('OPTIONS', via);
+    const text = request('OPTIONS', 'UDP a.invalid');
     send(text);
     await edge.answerNext(200);
     expect(await phone.next()).toStartWith('SIP/2.0 200 ');
@@ -217,5 +232,104 @@ describe('a retransmission', () => {
     await edge.answerNext(403);
     expect(await other.next()).toStartWith('SIP/2.0 403 ');
     expect(phone.inbox.size).toBe(0);
+  });
+});
+
+test('an OPTIONS that a monitor repeats in new transactions is answered each time', async () => {
+  const { edge, via, send, phone } = await start();
+  for (let i = 0; i < 3; i++) {
+    send(request('OPTIONS', via, { callId: 'monitor', branch: `z9hG4bK${i}` }));
+    await edge.answerNext();
+    expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+  }
+});
+
+describe('a phone that sends from one port and listens on another', () => {
+  async function startBoth() {
+    const { edge, phone, send } = await start();
+    const listening = cleaner.use(await UdpPeer.open());
+    return { edge, phone, send, listening, via: `UDP 127.0.0.1:${listening.port}` };
+  }
+
+  test('gets the response where its Via says, and again when it retransmits; its source stays what it is', async () => {
+    const { edge, phone, send, listening, via } = await startBoth();
+    const text = request('REGISTER', via, { branch: 'z9hG4bKl' });
+    send(text);
+    const { source } = await edge.answerNext();
+    expect(source).toEqual({ transport: 'udp', address: '127.0.0.1', port: phone.port });
+    const response = await listening.next();
+    expect(response).toContain(`\r\nVia: SIP/2.0/${via};branch=z9hG4bKl\r\n`);
+    send(text);
+    expect(await listening.next()).toBe(response);
+    expect(phone.inbox.size).toBe(0);
+  });
+
+  test('gets refusals there too, of a malformed request and of one that no handler takes', async () => {
+    const { phone, send, listening, via } = await startBoth();
+    send(request('INVITE', via));
+    expect(await listening.next()).toStartWith('SIP/2.0 405 ');
+    send(request('OPTIONS', via).replace('CSeq: 1', 'CSeq: x'));
+    expect(await listening.next()).toStartWith('SIP/2.0 400 ');
+    expect(phone.inbox.size).toBe(0);
+  });
+
+  test('gets it at its source port when it asks for rport, or is behind a NAT', async () => {
+    const { edge, phone, send, listening, via } = await startBoth();
+    for (const sentBy of [`${via};rport`, `UDP 192.0.2.9:${listening.port}`]) {
+      send(request('OPTIONS', sentBy));
+      await edge.answerNext();
+      expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+    }
+    expect(listening.inbox.size).toBe(0);
+  });
+});
+
+describe('what a response repeats goes back as it came', () => {
+  test('two Vias joined by a comma without a blank, so that it arrives through two proxies', async () => {
+    const { edge, phone, send } = await start();
+    const others = ',SIP/2.0/TCP p2.test:05070;Branch=z9hG4bKa/b==;x="a,b"';
+    send(request('OPTIONS', 'UDP p1.test;branch=z9hG4bKp1', { branch: 'X' }).replace(';branch=X', others));
+    await edge.answerNext();
+    const [, via] = /^Via: (.*)$/m.exec(await phone.next()) ?? [];
+    expect(via).toBe(`SIP/2.0/UDP p1.test;branch=z9hG4bKp1;received=127.0.0.1;rport=${phone.port}${others}`);
+  });
+
+  const latin1 = (text: string) => Buffer.from(text, 'latin1');
+  const spoil = (text: string) =>
+    text
+      .replace(/^From: .*/m, 'From: Jos\xe9\xa0 <sip:jos\xe9@sidecar.test>;tag=\xe4')
+      .replace(/^To: .*/m, `To: ${Buffer.from('Zoë ').toString('latin1')}<sip:\xa0@sidecar.test>`)
+      .replace(/^Call-ID: .*/m, 'Call-ID: \xe9\xff@a')
+      .replace(/^(Via: [^\r]*)/m, '$1;x="\xe9"');
+
+  /** A phone that keeps the bytes of what it receives. */
+  async function startBytes(edge: TestEdge) {
+    const received = Promise.withResolvers<Buffer>();
+    const socket = await Bun.udpSocket({
+      hostname: '127.0.0.1',
+      socket: { data: (_socket, data) => received.resolve(data) },
+    });
+    cleaner.defer(() => socket.close());
+    const send = (bytes: Buffer) => socket.send(bytes, edge.port('udp'), '127.0.0.1');
+    return { send, text: async () => (await received.promise).toString('latin1') };
+  }
+
+  test.each(['REGISTER', 'INVITE', 'MALFORMED'])('Latin-1 in From, To, Call-ID and Via: %s', async (method) => {
+    const { edge } = await start();
+    const phone = await startBytes(edge);
+    const sound = spoil(request(method, 'UDP a.invalid', { extra: 'User-Agent: T\xe9l\r\n' }));
+    const spoilt = method === 'MALFORMED' ? sound.replace('CSeq: 1', 'CSeq: x') : sound;
+    phone.send(latin1(spoilt));
+    if (method === 'REGISTER') {
+      const seen = await edge.answerNext({ status: 200, headers: { 'X-Own': 'Zoë' } });
+      expect([seen.from, seen.callId]).toEqual(['José\xa0 <sip:josé@sidecar.test>;tag=ä', 'éÿ@a']);
+      expect(seen.headers).toContainEqual(expect.objectContaining({ name: 'User-Agent', value: 'Tél' }));
+    }
+    const text = await phone.text();
+    const line = (name: string, from: string) => new RegExp(`^${name}: .*`, 'm').exec(from)?.[0] ?? name;
+    for (const name of ['From', 'Call-ID', 'CSeq']) expect(line(name, text)).toBe(line(name, spoilt));
+    expect(line('To', text)).toStartWith(`${line('To', spoilt)};tag=`);
+    expect(line('Via', text)).toStartWith(`${line('Via', spoilt)};received=127.0.0.1;rport=`);
+    if (method === 'REGISTER') expect(text).toContain(`\r\nX-Own: ${Buffer.from('Zoë').toString('latin1')}\r\n`);
   });
 });

@@ -49,6 +49,10 @@ class RecordedFlow implements Flow {
     private readonly timers: ManualTimers,
   ) {}
 
+  sendingTo(): Flow {
+    return this;
+  }
+
   send(data: Wire): boolean {
     if (!this.broken) this.sent.push({ at: this.timers.monotonic(), data });
     return !this.broken;

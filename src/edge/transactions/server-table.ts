@@ -135,10 +135,10 @@ function identityOf({ topVia, method, uri, from, to, callId, cseq }: ParsedReque
 /**
  * The key that a request shares with its copies by other paths (RFC 3261 8.2.2.2): From tag, Call-ID and CSeq.
  * Credentials count too, because some clients repeat a challenged request under its old CSeq, against 22.2. Undefined
- * for a request with a To tag, or without a From tag (RFC 2543).
+ * for a request with a To tag, or without a From tag (RFC 2543), and for OPTIONS: monitors repeat one in new transactions.
  */
-function mergeKeyOf({ from, to, callId, cseq, headers }: ParsedRequest): string | undefined {
-  const tag = tagOf(from);
+function mergeKeyOf({ method, from, to, callId, cseq, headers }: ParsedRequest): string | undefined {
+  const tag = method === 'OPTIONS' ? undefined : tagOf(from);
   if (tag === undefined || tagOf(to) !== undefined) return undefined;
   return [tag, callId, cseq.number, cseq.method, headerValue(headers, 'Authorization')].join(' ');
 }

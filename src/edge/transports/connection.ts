@@ -119,6 +119,10 @@ export class Connection implements Flow {
     this.#settle();
   }
 
+  sendingTo(): Flow {
+    return this;
+  }
+
   send(message: Wire): boolean {
     return this.#write(this.#session.encode(message));
   }

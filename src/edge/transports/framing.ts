@@ -1,5 +1,5 @@
 import { type Header, MalformedMessage, type ParsedMessage } from '../../sip/message.ts';
-import { type ParsedHead, parseHead } from '../../sip/parse-message.ts';
+import { isFiller, type ParsedHead, parseHead } from '../../sip/parse-message.ts';
 import { MAX_MESSAGE_BYTES } from '../limits.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 
@@ -76,6 +76,7 @@ export class StreamFramer {
       if (bytes[at + 1] === LF) return this.#takeCrlf(at);
     }
     this.#crlfs = 0;
+    if (isFiller(bytes[at])) return at + 1;
     const blank = bytes.indexOf(BLANK_LINE, at + this.#searched);
     if (blank < 0 ? bytes.length - at > MAX_MESSAGE_BYTES : blank - at > MAX_MESSAGE_BYTES) {
       this.#refuse(new MalformedMessage(413, 'Message Too Large', undefined, []), true);
@@ -135,9 +136,9 @@ export class StreamFramer {
 
 /** The Content-Length of a malformed message, if it has one valid value. */
 function lengthOf(headers: readonly Header[]): number | undefined {
-  const values = headers.filter((h) => h.name === 'Content-Length').map((h) => h.value);
+  const values = new Set(headers.filter((h) => h.name === 'Content-Length').map((h) => h.value));
   const [value] = values;
-  if (value === undefined || values.length > 1 || !/^\d{1,5}$/.test(value)) return undefined;
+  if (value === undefined || values.size > 1 || !/^\d{1,5}$/.test(value)) return undefined;
   const length = Number(value);
   return length <= MAX_MESSAGE_BYTES ? length : undefined;
 }

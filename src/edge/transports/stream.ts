@@ -194,7 +194,15 @@ export class StreamTransport implements Transport, ConnectionContext {
   }
 
   #endedFlow(address: string, port: number): Flow {
-    return { transport: this, address, port, send: () => false, hold: () => {}, release: () => {} };
+    return {
+      transport: this,
+      address,
+      port,
+      sendingTo: () => this.#endedFlow(address, port),
+      send: () => false,
+      hold: () => {},
+      release: () => {},
+    };
   }
 }
 

@@ -4,12 +4,14 @@ import type { MalformedMessage, ParsedMessage, Wire } from '../../sip/message.ts
 /** As in listening addresses and `hostports`. */
 export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
-/** The source of a datagram, or a connection. Responses take the flow of their request, not the address in its Via. */
+/** The source of a datagram, or a connection. Responses take the flow of their request. */
 export interface Flow {
   readonly transport: Transport;
   /** The peer's address, IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
+  /** The same flow, but what is sent by UDP goes to another port of the peer (RFC 3261 18.2.2). */
+  sendingTo(port: number): Flow;
   /** Sends a message, which the network may lose; false when the flow has ended. */
   send(message: Wire): boolean;
   /** Counts an unanswered request; reading from a connection with too many pauses. */

@@ -1,5 +1,5 @@
 import { MalformedMessage, type Wire } from '../../sip/message.ts';
-import { parseMessage } from '../../sip/parse-message.ts';
+import { isFiller, parseMessage } from '../../sip/parse-message.ts';
 import { MAX_UNSENT_DATAGRAMS } from '../limits.ts';
 import { Batch } from '../tick.ts';
 import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
@@ -24,7 +24,7 @@ class UdpTransport implements Transport {
   #unsent: Datagrams = [];
   #reading = true;
   readonly #batch = new Batch<UdpDatagram>((datagrams) => {
-    for (const { data, flow } of datagrams) this.#unsent.push(data, flow.port, flow.address);
+    for (const { data, flow } of datagrams) this.#unsent.push(data, flow.sendPort, flow.address);
     this.#flush();
   });
 
@@ -97,7 +97,7 @@ class UdpTransport implements Transport {
       this.events.dropped(flow, truncated ? 'truncated' : 'source port 0');
       return;
     }
-    if (data.length <= 4 && isKeepAlive(data)) return;
+    if (isFiller(data[0] ?? 0) && data.every(isFiller)) return;
     try {
       this.events.message(parseMessage(data), flow, data.length);
     } catch (error) {
@@ -146,7 +146,12 @@ class UdpFlow implements Flow {
     readonly transport: UdpTransport,
     readonly address: string,
     readonly port: number,
+    readonly sendPort = port,
   ) {}
+
+  sendingTo(port: number): Flow {
+    return new UdpFlow(this.transport, this.address, this.port, port);
+  }
 
   send(message: Wire): boolean {
     return this.transport.send(message, this);
@@ -156,9 +161,4 @@ class UdpFlow implements Flow {
   hold(): void {}
 
   release(): void {}
-}
-
-/** CRLFs or zeros with which phones keep a NAT mapping, or an empty datagram. */
-function isKeepAlive(data: Buffer): boolean {
-  return data.every((byte) => byte === 0x0d || byte === 0x0a || byte === 0);
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { MalformedMessage, type Wire } from '../../sip/message.ts';
-import { parseMessage } from '../../sip/parse-message.ts';
+import { isFiller, parseMessage } from '../../sip/parse-message.ts';
 import { MAX_UPGRADE_BYTES } from '../limits.ts';
 import type { Session, SessionEvents } from './connection.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
@@ -72,9 +72,9 @@ class WebSocketSession implements Session {
   }
 
   #message(payload: Buffer): void {
-    if (payload.every((byte) => byte === 0x0d || byte === 0x0a)) {
+    if (payload.every(isFiller)) {
       // RFC 7118 6, RFC 5626 3.5.1: a double CRLF is answered with a single one.
-      if (payload.length >= BLANK_LINE.length) this.events.write(encodeFrame(OPCODE.text, Buffer.from('\r\n')));
+      if (payload.includes(BLANK_LINE)) this.events.write(encodeFrame(OPCODE.text, Buffer.from('\r\n')));
       return;
     }
     try {

@@ -26,14 +26,23 @@ export function requestSent(bytes: number, peer: End, id: string): string {
   return `application|${bytes}|${peer.protocol}|${peer.address}|${peer.port}|${time()}|${id}|Msg sent:|\r\n`;
 }
 
+const CRLF = Buffer.from('\r\n');
+
 /** The inverse of parsing. @param headers replace those of the message */
 export function serialise(message: ParsedMessage, headers: readonly Header[] = message.headers): Wire {
   const startLine =
     message.kind === 'request'
       ? `${message.method} ${message.uri} SIP/2.0`
       : `SIP/2.0 ${message.status} ${message.reason}`;
-  const head = `${startLine}\r\n${headers.map(({ name, value }) => `${name}: ${value}\r\n`).join('')}\r\n`;
-  return message.body.length === 0 ? head : Buffer.concat([Buffer.from(head), message.body]);
+  const { body } = message;
+  if (body.length === 0 && headers.every(({ octets }) => octets === undefined))
+    return `${startLine}\r\n${headers.map(({ name, value }) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  const lines = headers.flatMap(({ name, value, octets }) => [
+    Buffer.from(`${name}: `),
+    octets === undefined ? Buffer.from(value) : Buffer.from(octets, 'latin1'),
+    CRLF,
+  ]);
+  return Buffer.concat([Buffer.from(startLine), CRLF, ...lines, CRLF, body]);
 }
 
 /** `HH:MM:SS.micros`, UTC. */
