@@ -61,6 +61,7 @@ export class TransactionLayer {
   #warnedAt = Number.NEGATIVE_INFINITY;
   #transports: Transports | undefined;
   #closing = false;
+  #smallBuffer = false;
 
   constructor(
     private readonly options: LayerOptions,
@@ -84,6 +85,7 @@ export class TransactionLayer {
       malformed: (error, flow) => this.#onMalformed(error, flow),
       dropped: (flow, why) => this.drop(flow, why),
       fault: (flow, error) => this.#onFault(flow, error),
+      smallReceiveBuffer: (granted, asked) => this.#onSmallReceiveBuffer(granted, asked),
       notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
       unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
       refused: (transport) => background(options.logger, 'probe of ports', () => this.#probe(transport)),
@@ -227,6 +229,16 @@ export class TransactionLayer {
   #onFault(flow: Flow, error: unknown): void {
     this.counters.dropped++;
     this.options.logger.error({ from: peerOf(flow), why: traceOf(error) }, 'a message could not be dealt with');
+  }
+
+  /** Once, however many sockets there are. */
+  #onSmallReceiveBuffer(granted: number, asked: number): void {
+    if (this.#smallBuffer) return;
+    this.#smallBuffer = true;
+    this.options.logger.warn(
+      { granted, asked },
+      `the kernel limits UDP receive buffers, so bursts may be lost: sysctl -w net.core.rmem_max=${asked}`,
+    );
   }
 
   #onNotAccepted(flow: Flow, why: string): void {

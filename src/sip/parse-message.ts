@@ -3,13 +3,15 @@ import { isNameAddr } from './from-to.ts';
 import { type Head, readHeadBytes } from './head.ts';
 import { type Header, headerValue, MalformedMessage, NO_BODY, type ParsedMessage } from './message.ts';
 import { TOKEN, tryParse } from './syntax.ts';
-import { parseUri } from './uri.ts';
 import { parseVias, type ReceivedVia } from './via.ts';
 
 const BLANK_LINE = Buffer.from('\r\n\r\n');
 const REQUEST_LINE = new RegExp(String.raw`^(${TOKEN}) +([^\s<>"]+) +SIP/(\d+\.\d+)[ \t]*$`, 'i');
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
-const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):./;
+const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:./;
+const SIP_SCHEME = /^sips?:/i;
+/** A `?` before the `@` belongs to the user. */
+const WITHOUT_HEADERS = /^[^:]*:(?:[^@]*@)?[^?]+$/;
 const DIGITS = /^\d+$/;
 
 /** Headers with one value that somebody reads, a bit for each. */
@@ -167,24 +169,12 @@ function inspect(headers: readonly Header[]) {
   return { topVia, from, to, callId, cseq, contentLength };
 }
 
-/** Any absolute URI; a SIP one by its grammar, and without headers, which have no meaning here (RFC 3261 19.1.5). */
+/**
+ * Any absolute URI, a SIP one without headers, which have no meaning here (RFC 3261 19.1.5). More is for those who read
+ * it: a registrar looks for a domain, and OPTIONS is answered whatever it says.
+ */
 function isRequestUri(uri: string): boolean {
-  if (soundUris.has(uri)) return true;
-  const sound = isSoundUri(uri);
-  if (sound && soundUris.size >= MAX_SOUND_URIS) soundUris.clear();
-  if (sound) soundUris.add(uri);
-  return sound;
-}
-
-/** The last ones that were looked at: requests go to a handful of domains, and a grammar takes its time. */
-const soundUris = new Set<string>();
-const MAX_SOUND_URIS = 256;
-
-function isSoundUri(uri: string): boolean {
-  const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();
-  if (scheme !== 'sip' && scheme !== 'sips') return scheme !== undefined;
-  const parsed = tryParse(() => parseUri(uri));
-  return parsed !== undefined && parsed.headers === undefined;
+  return SIP_SCHEME.test(uri) ? WITHOUT_HEADERS.test(uri) : SCHEME.test(uri);
 }
 
 /** The first word of a start line that is beyond reading; undefined when it might be a response: those get no answer. */

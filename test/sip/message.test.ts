@@ -219,6 +219,11 @@ const VALID: readonly (readonly [section: string, text: string, check: (message:
     (message) => expect(message.from).toBe('Bell, Alexander <sip:a.g.bell@example.com>;tag=43'),
   ],
   [
+    'a Request-URI that is no business of the parser',
+    options().replace('sip:b@example.test SIP', 'sip:jos\xe9#1@my_host:99999;x=a|b;token=abc== SIP'),
+    (message) => expect(message).toMatchObject({ uri: 'sip:jos\xe9#1@my_host:99999;x=a|b;token=abc==' }),
+  ],
+  [
     'the highest CSeq (RFC 3261 8.1.1.5)',
     options().replace('CSeq: 7 ', 'CSeq: 2147483647 '),
     (message) => expect(message.cseq.number).toBe(2 ** 31 - 1),
@@ -333,8 +338,8 @@ const INVALID: readonly (readonly [section: string, text: string | Buffer, why: 
   ['a header over 8 KiB', options(`X-Own: ${'x'.repeat(8192)}`), 'Header Too Long'],
   ['over 100 headers', options(...Array.from({ length: 96 }, (_, i) => `X-Own: ${i}`)), 'Too Many Headers'],
   [
-    'a port out of range in the Request-URI',
-    options().replace('sip:b@example.test SIP', 'sip:b@example.test:99999 SIP'),
+    'a Request-URI of nothing but a scheme',
+    options().replace('sip:b@example.test SIP', 'sip: SIP'),
     'Malformed Request-URI',
   ],
   [

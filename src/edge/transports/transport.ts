@@ -64,6 +64,8 @@ export interface TransportEvents {
   notConnected(flow: Flow, why: string): void;
   /** A connection has ended; the last messages may be lost. */
   closed(flow: Flow): void;
+  /** The kernel has granted a smaller receive buffer than asked for, bytes. */
+  smallReceiveBuffer(granted: number, asked: number): void;
   /** An ICMP error for one of the datagrams sent; which one is unknown. */
   refused(transport: Transport): void;
 }

@@ -1,7 +1,8 @@
 import { MalformedMessage, type Wire } from '../../sip/message.ts';
 import { isFiller, parseMessage } from '../../sip/parse-message.ts';
-import { MAX_UNSENT_DATAGRAMS } from '../limits.ts';
+import { MAX_UNSENT_DATAGRAMS, UDP_RECEIVE_BUFFER_BYTES } from '../limits.ts';
 import { Batch } from '../tick.ts';
+import { askForReceiveBuffer } from './receive-buffer.ts';
 import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
 
 /** RFC 3261 18.3. @throws ListenError */
@@ -49,9 +50,18 @@ class UdpTransport implements Transport {
           error: () => this.events.refused(this),
         },
       });
+      this.#enlargeReceiveBuffer(this.#socket);
     } catch (error) {
       throw new ListenError('udp', host, port, (error as { code?: string }).code ?? String(error));
     }
+  }
+
+  #enlargeReceiveBuffer(socket: object): void {
+    // Not in Bun's type declarations.
+    if (!('fd' in socket) || typeof socket.fd !== 'number') return;
+    const granted = askForReceiveBuffer(socket.fd, UDP_RECEIVE_BUFFER_BYTES);
+    if (granted !== undefined && granted < UDP_RECEIVE_BUFFER_BYTES)
+      this.events.smallReceiveBuffer(granted, UDP_RECEIVE_BUFFER_BYTES);
   }
 
   get address(): string {

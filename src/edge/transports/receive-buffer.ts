@@ -1,0 +1,40 @@
+import { dlopen } from 'bun:ffi';
+
+/** Linux, asm-generic/socket.h. */
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SYMBOLS = {
+  setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
+  getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
+} as const;
+/** glibc, then musl. */
+const LIBRARIES = ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`];
+
+/**
+ * Asks the kernel for a receive buffer, which Bun cannot. The kernel silently grants no more than `net.core.rmem_max`.
+ * @param fd of the socket
+ * @returns the bytes granted, or undefined where the C library cannot be called
+ */
+export function askForReceiveBuffer(fd: number, bytes: number): number | undefined {
+  const libc = open();
+  if (!libc) return undefined;
+  const value = new Int32Array([bytes]);
+  const length = new Uint32Array([value.byteLength]);
+  const failed =
+    libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, value, value.byteLength) !== 0 ||
+    libc.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, value, length) !== 0;
+  // socket(7): the kernel doubles the value, for its own bookkeeping, and returns the double.
+  return failed ? undefined : (value[0] ?? 0) / 2;
+}
+
+function open() {
+  if (process.platform !== 'linux') return undefined;
+  for (const name of LIBRARIES) {
+    try {
+      return dlopen(name, SYMBOLS).symbols;
+    } catch {
+      // The other C library, or no FFI in this build: the default buffer has to do.
+    }
+  }
+  return undefined;
+}
