@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { bracketed, isLoopback } from '../../sip/ip.ts';
 import type { OutboundTransport } from '../../sip/next-hop.ts';
+import { UDP_RECEIVE_BUFFER_BYTES } from '../limits.ts';
 import type { Certificates, TlsOptions } from './certificates.ts';
 import { tcpSockets, tlsSockets } from './sockets.ts';
 import { type StreamContext, type StreamKind, StreamTransport } from './stream.ts';
@@ -23,6 +24,8 @@ export interface ListenOptions {
   /** Announced instead of the bound addresses. */
   readonly externalIp?: string;
   readonly tls?: TlsOptions;
+  /** Replaces that of limits.ts. */
+  readonly udpReceiveBufferBytes?: number;
 }
 
 const STREAMS: Readonly<Record<Exclude<Protocol, 'udp'>, StreamKind>> = { tcp: TCP, tls: TLS, ws: WS, wss: WSS };
@@ -35,14 +38,14 @@ export class Transports {
 
   /** Listens on all addresses, or on none. @throws ListenError */
   static async listen(
-    { listen, externalIp }: ListenOptions,
+    { listen, externalIp, udpReceiveBufferBytes = UDP_RECEIVE_BUFFER_BYTES }: ListenOptions,
     certificates: Certificates | undefined,
     context: StreamContext,
   ): Promise<Transports> {
     const all: Transport[] = [];
     try {
       for (const { proto, host, port } of listen) {
-        if (proto === 'udp') all.push(await listenUdp(host, port, context.events));
+        if (proto === 'udp') all.push(await listenUdp(host, port, context.events, udpReceiveBufferBytes));
         else all.push(await listenStream(STREAMS[proto], host, port, certificates, context));
       }
     } catch (error) {

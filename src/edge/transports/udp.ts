@@ -1,13 +1,18 @@
 import { MalformedMessage, type Wire } from '../../sip/message.ts';
 import { isFiller, parseMessage } from '../../sip/parse-message.ts';
-import { MAX_UNSENT_DATAGRAMS, UDP_RECEIVE_BUFFER_BYTES } from '../limits.ts';
+import { MAX_UNSENT_DATAGRAMS } from '../limits.ts';
 import { Batch } from '../tick.ts';
 import { askForReceiveBuffer } from './receive-buffer.ts';
 import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
 
 /** RFC 3261 18.3. @throws ListenError */
-export async function listenUdp(host: string, port: number, events: TransportEvents): Promise<Transport> {
-  const transport = new UdpTransport(events);
+export async function listenUdp(
+  host: string,
+  port: number,
+  events: TransportEvents,
+  receiveBufferBytes: number,
+): Promise<Transport> {
+  const transport = new UdpTransport(events, receiveBufferBytes);
   await transport.listen(host, port);
   return transport;
 }
@@ -29,7 +34,10 @@ class UdpTransport implements Transport {
     this.#flush();
   });
 
-  constructor(private readonly events: TransportEvents) {}
+  constructor(
+    private readonly events: TransportEvents,
+    private readonly receiveBufferBytes: number,
+  ) {}
 
   async listen(host: string, port: number): Promise<void> {
     try {
@@ -59,9 +67,9 @@ class UdpTransport implements Transport {
   #enlargeReceiveBuffer(socket: object): void {
     // Not in Bun's type declarations.
     if (!('fd' in socket) || typeof socket.fd !== 'number') return;
-    const granted = askForReceiveBuffer(socket.fd, UDP_RECEIVE_BUFFER_BYTES);
-    if (granted !== undefined && granted < UDP_RECEIVE_BUFFER_BYTES)
-      this.events.smallReceiveBuffer(granted, UDP_RECEIVE_BUFFER_BYTES);
+    const asked = this.receiveBufferBytes;
+    const granted = askForReceiveBuffer(socket.fd, asked);
+    if (granted !== undefined && granted < asked) this.events.smallReceiveBuffer(granted, asked);
   }
 
   get address(): string {
