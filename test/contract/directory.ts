@@ -72,6 +72,12 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       expect(await directory.accountByRealm(realm)).toMatchObject({ isActive: false });
     });
 
+    test('reads the service provider of an account', async () => {
+      const { db, directory, realm, sid } = await start();
+      await db.updateTable('accounts').set({ service_provider_sid: 'sp' }).where('account_sid', '=', sid).execute();
+      expect(await directory.accountByRealm(realm)).toMatchObject({ serviceProviderSid: 'sp' });
+    });
+
     test('reads the webhook with the account’s secret', async () => {
       const { db, directory, realm, sid } = await start();
       const hook = { webhook_sid: crypto.randomUUID(), url: 'https://example.com/auth', method: 'GET' };

@@ -338,6 +338,76 @@ test('a webhook call has each header of the request, whatever its name, and lett
   );
 });
 
+test('a webhook call repeats opaque and algorithm, and names its sender; headers keep the case that customers know', async () => {
+  const calls: { fields: unknown; userAgent: string | null }[] = [];
+  const url = answering(async (request) => {
+    calls.push({ fields: await request.json(), userAgent: request.headers.get('user-agent') });
+    return new Response('no', { status: 500 });
+  });
+  const core = openCore({ algorithms: ['SHA-256'] }, account(url));
+  const webhook = new WebhookAuthenticator({
+    timeoutMs: 2000,
+    concurrency: 1,
+    userAgent: 'platform/1',
+    alerts: core.rules.alerts,
+    clock: core.clock,
+  });
+  const { directory } = core.rules;
+  const rules = {
+    ...core.rules,
+    webhook,
+    directory: {
+      client: directory.client.bind(directory),
+      deviceLimit: directory.deviceLimit.bind(directory),
+      accountByRealm: async (realm: string) => {
+        const found = await directory.accountByRealm(realm);
+        return found && { ...found, serviceProviderSid: 'sp' };
+      },
+    },
+  };
+  const carol = new Phone(rules, 'carol', 'x', REALM);
+  const request = carol.request({ authorization: `${carol.answer(await carol.send())}, opaque="o"` });
+  const extra = ['X-Case', 'P-Charging-Vector', 'P-Asserted-Identity', 'Diversion', 'Supported'];
+  const headers = [...request.headers, ...extra.map((name) => ({ name, value: 'x' }))];
+  expect((await register(rules, { ...request, headers })).status).toBe(503);
+  expect(calls).toMatchObject([{ fields: { opaque: 'o', algorithm: 'SHA-256' }, userAgent: 'platform/1' }]);
+  expect(calls).toMatchObject([
+    {
+      fields: {
+        headers: {
+          'X-Case': 'x',
+          'P-Charging-Vector': 'x',
+          'p-asserted-identity': 'x',
+          Diversion: 'x',
+          supported: 'x',
+        },
+      },
+    },
+  ]);
+  expect(core.alerts).toMatchObject([{ type: 'webhook-failure', serviceProviderSid: 'sp' }]);
+});
+
+test('of the headers of a refusal twenty are passed on, none of over 1024 characters', async () => {
+  const many = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`X-${i}`, 'v']));
+  const headers = { 'X-Long': 'x'.repeat(1025), 'X-Full': 'x'.repeat(1024), ...many };
+  const core = openCore({}, account(answering(() => Response.json({ status: 'fail', headers }))));
+  const passedOn = Object.keys((await phone(core).register()).headers ?? {});
+  expect(passedOn).toHaveLength(1 + 20);
+  expect(passedOn).toContain('X-Full');
+  expect(passedOn).not.toContain('X-Long');
+});
+
+test('both call hooks are stored', async () => {
+  const reply = { status: 'ok', call_hook: 'https://a.example', call_status_hook: { url: 'https://b.example' } };
+  const core = openCore({}, account(answering(() => Response.json(reply))));
+  await phone(core).register();
+  const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+  expect(bindings[0]?.grant).toMatchObject({
+    callHook: 'https://a.example',
+    callStatusHook: { url: 'https://b.example' },
+  });
+});
+
 describe('a kept connection', () => {
   /** A web server that speaks raw bytes. `reactions`: what it does with each request of a connection, in order. */
   async function server(...reactions: ((socket: Socket) => void)[]) {

@@ -18,6 +18,7 @@ function start() {
     /** Answers wait for this. */
     answering: Promise.resolve(),
     account: { sid: 's', isActive: true, deviceToCallRatio: 5 } as Account | undefined,
+    limit: 7,
     client: { username: 'alice', isActive: true, grant: GRANT } as Client | undefined,
   };
   const look = async <T>(row: T) => {
@@ -30,7 +31,7 @@ function start() {
   const directory: Directory = {
     accountByRealm: () => look(database.account),
     client: () => look(database.client),
-    deviceLimit: async () => 7,
+    deviceLimit: () => look(database.limit),
   };
   const cached = new CachedDirectory(directory, { refreshMs: 30_000, staleMs: 3_600_000 }, clock, logger);
   return { clock, logger, database, cached };
@@ -189,5 +190,15 @@ describe('the cached directory', () => {
     expect(await cached.client('s', 'alice')).toBeUndefined();
     cached.clear();
     expect(await cached.client('s', 'alice')).toBe(created);
+  });
+
+  test('a device limit that was raised counts after clear()', async () => {
+    const { database, cached } = start();
+    const account = { sid: 's', isActive: true, deviceToCallRatio: 5 };
+    expect(await cached.deviceLimit(account)).toBe(7);
+    database.limit = 8;
+    expect(await cached.deviceLimit(account)).toBe(7);
+    cached.clear();
+    expect(await cached.deviceLimit(account)).toBe(8);
   });
 });
