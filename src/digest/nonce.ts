@@ -6,8 +6,8 @@ const ID_BYTES = TIME_BYTES + 10;
 const MAC_BYTES = 16;
 
 export type NonceState =
-  /** `id`: key under which the store counts its uses; `expiresAt`: milliseconds since the epoch. */
-  | { readonly state: 'fresh'; readonly id: string; readonly expiresAt: number }
+  /** `id`: key under which the store counts its uses; times in milliseconds since the epoch. */
+  | { readonly state: 'fresh'; readonly id: string; readonly issuedAt: number; readonly expiresAt: number }
   | { readonly state: 'expired' }
   /** Not issued by a sidecar with our secret, or for another realm. */
   | { readonly state: 'foreign' };
@@ -41,9 +41,10 @@ export class Nonces {
     if (bytes.length !== ID_BYTES + MAC_BYTES || bytes.toString('base64url') !== nonce) return { state: 'foreign' };
     const id = bytes.subarray(0, ID_BYTES);
     if (!timingSafeEqual(bytes.subarray(ID_BYTES), this.#mac(id, realm))) return { state: 'foreign' };
-    const expiresAt = id.readUIntBE(0, TIME_BYTES) + this.ttl;
+    const issuedAt = id.readUIntBE(0, TIME_BYTES);
+    const expiresAt = issuedAt + this.ttl;
     if (expiresAt <= this.clock.now()) return { state: 'expired' };
-    return { state: 'fresh', id: id.toString('base64url'), expiresAt };
+    return { state: 'fresh', id: id.toString('base64url'), issuedAt, expiresAt };
   }
 
   #mac(id: Buffer, realm: string): Buffer {

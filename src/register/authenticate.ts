@@ -4,7 +4,7 @@ import { type Credentials, credentialsFor, MalformedCredentials, parseAuthHeader
 import type { NonceState, Nonces } from '../digest/nonce.ts';
 import { defined } from '../lib/defined.ts';
 import type { Account, Directory } from '../ports/directory.ts';
-import type { Aor, AorState, Grant, NonceUse } from '../ports/location.ts';
+import type { Aor, Grant, NonceUse } from '../ports/location.ts';
 import { headerValues, type SipRequest } from '../sip/message.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
 import { type RegisterRequest, requestedExpires } from './register-request.ts';
@@ -59,14 +59,17 @@ export function presentedCredentials(
   return { credentials, algorithm, nonce };
 }
 
-/** Challenges (RFC 3261 22.2), or verifies the credentials with the account's webhook or its clients. */
+/**
+ * Challenges (RFC 3261 22.2), or verifies the credentials with the account's webhook or its clients.
+ * @param lastNonceCount 0 when the store has not been asked: it checks the nonce-count again with the update
+ */
 export async function authenticate(
   rules: AuthenticationRules,
   request: SipRequest,
   parsed: RegisterRequest,
   account: Account,
   presented: PresentedCredentials | undefined,
-  state: AorState,
+  lastNonceCount: number,
 ): Promise<Authenticated | Refusal> {
   if (!presented) return challenge(rules, parsed.aor, false);
   const { credentials, algorithm } = presented;
@@ -74,7 +77,7 @@ export async function authenticate(
   const mayDiffer = allowsOtherUsers(rules, account);
   if (!mayDiffer && credentials.username !== aor.user)
     return new Refusal('InvalidCredentials', {}, `user ${credentials.username} is not ${aor.user}`);
-  const nonce = unusedNonce(presented, state);
+  const nonce = unusedNonce(presented, lastNonceCount);
 
   if (account.webhook) {
     // Only the webhook can verify the response; a nonce that is no longer valid is not worth a call.
@@ -109,10 +112,10 @@ export function challenge({ nonces, algorithms }: AuthenticationRules, { realm }
 }
 
 /** The nonce-count that the credentials use; undefined when it is a replay or the nonce has expired. */
-function unusedNonce({ credentials, nonce }: PresentedCredentials, { lastNonceCount }: AorState): NonceUse | undefined {
+function unusedNonce({ credentials, nonce }: PresentedCredentials, lastNonceCount: number): NonceUse | undefined {
   const count = credentials.qop?.count ?? ONLY_USE;
   if (nonce.state === 'expired' || count <= lastNonceCount) return undefined;
-  return { id: nonce.id, count, expiresAt: nonce.expiresAt };
+  return { id: nonce.id, count, issuedAt: nonce.issuedAt, expiresAt: nonce.expiresAt };
 }
 
 function deniedByWebhook(verdict: Exclude<Verdict, { kind: 'granted' }>, { source }: SipRequest): Refusal {

@@ -365,11 +365,11 @@ test('a webhook call repeats opaque and algorithm, and names its sender; headers
       },
     },
   };
-  const carol = new Phone(rules, 'carol', 'x', REALM);
-  const request = carol.request({ authorization: `${carol.answer(await carol.send())}, opaque="o"` });
-  const extra = ['X-Case', 'P-Charging-Vector', 'P-Asserted-Identity', 'Diversion', 'Supported'];
-  const headers = [...request.headers, ...extra.map((name) => ({ name, value: 'x' }))];
-  expect((await register(rules, { ...request, headers })).status).toBe(503);
+  const carol = new Phone(pipeline(rules), 'carol', 'x', REALM);
+  const authorization = `${carol.answer(await carol.send())}, opaque="o"`;
+  const names = ['X-Case', 'P-Charging-Vector', 'P-Asserted-Identity', 'Diversion', 'Supported'];
+  const headers = Object.fromEntries(names.map((name) => [name, 'x']));
+  expect((await carol.send({ authorization, headers })).status).toBe(503);
   expect(calls).toMatchObject([{ fields: { opaque: 'o', algorithm: 'SHA-256' }, userAgent: 'platform/1' }]);
   expect(calls).toMatchObject([
     {
