@@ -5,8 +5,11 @@ import type { Clock } from './timers.ts';
 /** The result of a lookup. Both times count from its arrival, milliseconds. */
 export interface Lookup<T> {
   readonly value: T;
-  /** False: the name is unknown, and `value` says so. */
-  readonly found: boolean;
+  /**
+   * False: the name is unknown, and `value` says so. 'unconfirmed': anyone could have made up the name; it is kept with
+   * the unknown ones until {@link LookupCache.confirm}.
+   */
+  readonly found: boolean | 'unconfirmed';
   /** The value is served without another lookup for this long. */
   readonly freshMs: number;
   /** The value is served for this long while lookups fail with {@link Unavailable}. */
@@ -18,7 +21,7 @@ export interface LookupCacheOptions<T> {
   readonly service: string;
   /** Bound on the names kept, and on the lookups under way. */
   readonly maxNames: number;
-  /** Bound on the unknown names kept; they never evict a known one. */
+  /** Bound on the unknown and unconfirmed names kept; they never evict a known one. */
   readonly maxUnknown: number;
   /** Time until the next lookup of a name whose stale value is served, milliseconds. */
   readonly recheckMs?: number;
@@ -80,6 +83,14 @@ export class LookupCache<T> {
     }
   }
 
+  /** Says that a name is not made up. */
+  confirm(name: string): void {
+    const entry = this.#unknown.peek(name);
+    if (!entry) return;
+    this.#unknown.delete(name);
+    this.#known.set(name, entry);
+  }
+
   /** Forgets everything. Lookups under way are answered, but their values are not kept. */
   clear(): void {
     this.#known.clear();
@@ -108,7 +119,8 @@ export class LookupCache<T> {
   #keep(name: string, { value, found, freshMs, staleMs }: Lookup<T>): void {
     const now = this.clock.now();
     if (this.#entry(name)?.failing) this.options.onRecovery?.(name);
-    const [cache, other] = found ? [this.#known, this.#unknown] : [this.#unknown, this.#known];
+    const isKnown = found === true || (found === 'unconfirmed' && this.#known.has(name));
+    const [cache, other] = isKnown ? [this.#known, this.#unknown] : [this.#unknown, this.#known];
     other.delete(name);
     cache.set(name, { value, freshUntil: now + freshMs, staleUntil: now + staleMs, failing: false });
   }

@@ -13,6 +13,8 @@ export interface Webhook {
 
 export interface Account {
   readonly sid: string;
+  /** In lower case. */
+  readonly realm: string;
   readonly serviceProviderSid?: string;
   readonly isActive: boolean;
   readonly deviceToCallRatio: number;
@@ -32,6 +34,8 @@ export interface Directory {
   /** Looks up the realm and, if it has more than two labels, the realm without its first label. */
   accountByRealm(realm: string): Promise<Account | undefined>;
   client(accountSid: string, username: string): Promise<Client | undefined>;
+  /** Says that a user of the realm has authenticated: no cache forgets it for the sake of realms that were only asked for. */
+  authenticated?(realm: string): void;
   /** The number of devices in the account's subscriptions (hosted platform). */
   deviceLimit(account: Account): Promise<number>;
 }

@@ -31,7 +31,7 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
           device_to_call_ratio: 3,
         })
         .execute();
-      const account = { sid, isActive: true, deviceToCallRatio: 3 };
+      const account = { sid, realm, isActive: true, deviceToCallRatio: 3 };
       return { db, directory, realm, sid, account, logger };
     }
 

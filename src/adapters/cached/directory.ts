@@ -41,7 +41,16 @@ export class CachedDirectory implements Directory {
   }
 
   accountByRealm(realm: string): Promise<Account | undefined> {
-    return this.#accounts.get(realm, () => this.#read(() => this.directory.accountByRealm(realm)));
+    return this.#accounts.get(realm, async () => {
+      const lookup = await this.#read(() => this.directory.accountByRealm(realm));
+      // Anyone can make up sub-domains of an account's realm.
+      const isSubdomain = lookup.value !== undefined && lookup.value.realm !== realm;
+      return isSubdomain ? { ...lookup, found: 'unconfirmed' } : lookup;
+    });
+  }
+
+  authenticated(realm: string): void {
+    this.#accounts.confirm(realm);
   }
 
   client(accountSid: string, username: string): Promise<Client | undefined> {

@@ -107,6 +107,7 @@ export class SqlDirectory implements Directory {
     if (!row) return undefined;
     return {
       sid: row.account_sid,
+      realm: realm.toLowerCase(),
       ...(row.service_provider_sid && { serviceProviderSid: row.service_provider_sid }),
       isActive: Boolean(row.is_active),
       deviceToCallRatio: row.device_to_call_ratio,

@@ -17,7 +17,7 @@ function start() {
     fault: undefined as Error | undefined,
     /** Answers wait for this. */
     answering: Promise.resolve(),
-    account: { sid: 's', isActive: true, deviceToCallRatio: 5 } as Account | undefined,
+    account: { sid: 's', realm: 'a.com', isActive: true, deviceToCallRatio: 5 } as Account | undefined,
     limit: 7,
     client: { username: 'alice', isActive: true, grant: GRANT } as Client | undefined,
   };
@@ -55,7 +55,7 @@ describe('the cached directory', () => {
     for (let i = 0; i < 3; i++) expect(await cached.accountByRealm('a.com')).toBeUndefined();
     expect(database.asked).toBe(1);
     clock.advance(5000);
-    database.account = { sid: 'new', isActive: true, deviceToCallRatio: 5 };
+    database.account = { sid: 'new', realm: 'a.com', isActive: true, deviceToCallRatio: 5 };
     expect(await cached.accountByRealm('a.com')).toMatchObject({ sid: 'new' });
   });
 
@@ -88,7 +88,7 @@ describe('the cached directory', () => {
     clock.advance(60_000);
     expect(await cached.accountByRealm('a.com')).toMatchObject({ isActive: true });
     database.down = false;
-    database.account = { sid: 's', isActive: false, deviceToCallRatio: 5 };
+    database.account = { sid: 's', realm: 'a.com', isActive: false, deviceToCallRatio: 5 };
     clock.advance(1000);
     expect(await cached.accountByRealm('a.com')).toMatchObject({ isActive: false });
     database.account = undefined;
@@ -140,7 +140,7 @@ describe('the cached directory', () => {
     const gate = Promise.withResolvers<void>();
     database.answering = gate.promise;
     const early = cached.accountByRealm('a.com');
-    database.account = { sid: 'new', isActive: true, deviceToCallRatio: 5 };
+    database.account = { sid: 'new', realm: 'a.com', isActive: true, deviceToCallRatio: 5 };
     cached.clear();
     const late = cached.accountByRealm('a.com');
     gate.resolve();
@@ -194,11 +194,25 @@ describe('the cached directory', () => {
 
   test('a device limit that was raised counts after clear()', async () => {
     const { database, cached } = start();
-    const account = { sid: 's', isActive: true, deviceToCallRatio: 5 };
+    const account = { sid: 's', realm: 'a.com', isActive: true, deviceToCallRatio: 5 };
     expect(await cached.deviceLimit(account)).toBe(7);
     database.limit = 8;
     expect(await cached.deviceLimit(account)).toBe(7);
     cached.clear();
     expect(await cached.deviceLimit(account)).toBe(8);
+  });
+
+  test('made-up sub-domains evict no realm that a user has authenticated for', async () => {
+    const { database, cached } = start();
+    await cached.accountByRealm('a.com');
+    await cached.accountByRealm('home.a.com');
+    cached.authenticated('home.a.com');
+    for (let i = 0; i < 120_000; i++) await cached.accountByRealm(`d${i}.a.com`);
+    const { asked } = database;
+    await cached.accountByRealm('a.com');
+    await cached.accountByRealm('home.a.com');
+    expect(database.asked).toBe(asked);
+    await cached.accountByRealm('d0.a.com');
+    expect(database.asked).toBe(asked + 1);
   });
 });
