@@ -2,6 +2,7 @@ import { afterAll, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
+import { RecordingLogger } from '../support/logger.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { ManualTimers } from '../support/timers.ts';
 
@@ -53,7 +54,9 @@ test('in any interleaving of two sidecars no drained server is active and no liv
     fc.asyncProperty(fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), { maxLength: 12 }), async (bursts) => {
       const cluster = crypto.randomUUID();
       const clock = new ManualTimers(Date.now());
-      const pools = connections.map((connection) => new RedisServerPool(connection, cluster, clock));
+      const pools = connections.map(
+        (connection) => new RedisServerPool(connection, cluster, clock, new RecordingLogger()),
+      );
       const read = async () => ({
         active: await redis.smembers(`${cluster}:active-fs`),
         urls: await redis.smembers(`${cluster}:fs-service-url`),

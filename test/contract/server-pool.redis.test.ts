@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
+import { RecordingLogger } from '../support/logger.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { serverPoolContract } from './server-pool.ts';
@@ -11,13 +12,13 @@ afterAll(() => redis.disconnect());
 
 const SILENT_MS = 60_000;
 
-serverPoolContract('Redis', (clock) => new RedisServerPool(redis, crypto.randomUUID(), clock));
+serverPoolContract('Redis', (clock) => new RedisServerPool(redis, crypto.randomUUID(), clock, new RecordingLogger()));
 
 describe('the sets that other services read', () => {
   function start() {
     const cluster = crypto.randomUUID();
     const clock = new ManualTimers(Date.now());
-    const pool = new RedisServerPool(redis, cluster, clock);
+    const pool = new RedisServerPool(redis, cluster, clock, new RecordingLogger());
     const checkIn = (member: string, serviceUrl?: string, open = true) =>
       pool.checkIn({ kind: 'feature', member, open, ...(serviceUrl && { serviceUrl }) });
     const set = async (name: string) => (await redis.smembers(`${cluster}:${name}`)).sort();
@@ -78,6 +79,39 @@ describe('the sets that other services read', () => {
     await pool.drain('2001:db8::1');
     expect(await set('fs-service-url')).toEqual(['http://b:3000']);
     expect(await set('active-fs')).toEqual([]);
+  });
+
+  test('lose a drained server that another program put there, with its URL, when we start', async () => {
+    const { cluster, pool, set } = start();
+    await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060', '10.0.0.2:5060');
+    await redis.sadd(`${cluster}:fs-service-url`, 'http://10.0.0.1:3000', 'http://10.0.0.2:3000');
+    await redis.sadd(`${cluster}:drained-fs`, '10.0.0.1');
+    const { servers } = await pool.featureServers();
+    expect(servers.map(({ member, active }) => [member, active])).toEqual([
+      ['10.0.0.1:5060', false],
+      ['10.0.0.2:5060', true],
+    ]);
+    await pool.expire('feature', SILENT_MS);
+    expect(await set('active-fs')).toEqual(['10.0.0.2:5060']);
+    expect(await set('fs-service-url')).toEqual(['http://10.0.0.2:3000']);
+  });
+
+  test('malformed check-ins are skipped and logged', async () => {
+    const { cluster, clock, checkIn } = start();
+    const log = new RecordingLogger();
+    const pool = new RedisServerPool(redis, cluster, clock, log);
+    await checkIn('10.0.0.1:5060', 'http://10.0.0.1:3000');
+    const broken = ['}{', '7', 'null', '{"at":"soon","url":7,"calls":"many"}'];
+    for (const [i, json] of broken.entries()) {
+      await redis.sadd(`${cluster}:active-fs`, `10.0.1.${i}:5060`);
+      await redis.hset(`sidecar:${cluster}:fs`, `10.0.1.${i}:5060`, json);
+    }
+    expect((await pool.featureServers()).servers).toHaveLength(5);
+    expect(log.lines.map(({ level }) => level)).toEqual(['warn', 'warn', 'warn']);
+    expect(await pool.drain('10.0.1.3')).toEqual(['10.0.1.3']);
+    expect(await pool.undrain('10.0.1.3', SILENT_MS)).toEqual([]);
+    expect(await pool.expire('feature', SILENT_MS)).toEqual(['10.0.1.0:5060', '10.0.1.1:5060', '10.0.1.2:5060']);
+    expect((await pool.featureServers()).servers.map(({ member }) => member)).toEqual(['10.0.0.1:5060']);
   });
 
   test('may be left by a server itself, which is then neither active nor drained', async () => {

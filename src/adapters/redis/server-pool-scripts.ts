@@ -14,7 +14,10 @@ end
 
 local function read(json)
   local ok, server = pcall(cjson.decode, json)
-  return ok and type(server) == 'table' and server or {}
+  if not ok or type(server) ~= 'table' then return {} end
+  if type(server.at) ~= 'number' then server.at = nil end
+  if type(server.url) ~= 'string' then server.url = nil end
+  return server
 end
 
 local function each(checkins)
@@ -34,6 +37,17 @@ local function drop_url(url, urls, active, checkins)
     if server.url == url and redis.call('SISMEMBER', active, member) == 1 then return end
   end
   redis.call('SREM', urls, url)
+end
+
+-- Servers that have not checked in yet are matched by the host of their URL.
+local function drop_urls_of(ip, urls, active, checkins)
+  for member, server in pairs(each(checkins)) do
+    if ip_of(member) == ip then drop_url(server.url, urls, active, checkins) end
+  end
+  if urls == '' then return end
+  for _, url in ipairs(redis.call('SMEMBERS', urls)) do
+    if host_of(url) == ip then drop_url(url, urls, active, checkins) end
+  end
 end
 
 local function take_out(member, server, active, urls, checkins)
@@ -78,17 +92,10 @@ export const DRAIN = `${SHARED}
 local active, checkins, urls, drained = unpack(KEYS)
 local ip = ARGV[1]
 redis.call('SADD', drained, ip)
-local servers = each(checkins)
 for _, member in ipairs(redis.call('SMEMBERS', active)) do
   if ip_of(member) == ip then redis.call('SREM', active, member) end
 end
-for member, server in pairs(servers) do
-  if ip_of(member) == ip then drop_url(server.url, urls, active, checkins) end
-end
--- Servers that have not checked in yet are matched by the host of their URL.
-for _, url in ipairs(redis.call('SMEMBERS', urls)) do
-  if host_of(url) == ip then drop_url(url, urls, active, checkins) end
-end
+drop_urls_of(ip, urls, active, checkins)
 return redis.call('SMEMBERS', drained)
 `;
 
@@ -119,7 +126,9 @@ local active, checkins, urls, drained, strays = unpack(KEYS)
 local now, since = ARGV[1], tonumber(ARGV[2])
 local servers, gone = each(checkins), {}
 for _, member in ipairs(redis.call('SMEMBERS', active)) do
-  if is_drained(drained, member) then redis.call('SREM', active, member)
+  if is_drained(drained, member) then
+    redis.call('SREM', active, member)
+    drop_urls_of(ip_of(member), urls, active, checkins)
   elseif not servers[member] then redis.call('HSET', checkins, member, '{"found":true,"at":' .. now .. '}') end
 end
 for member, server in pairs(servers) do

@@ -1,4 +1,7 @@
 import type { Redis } from 'ioredis';
+import { parseJson } from '../../lib/json.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { OncePer } from '../../lib/once-per.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { CheckIn, CheckInOutcome, FeatureServer, ServerKind, ServerPool } from '../../ports/server-pool.ts';
 import { ipOf } from '../../sip/ip.ts';
@@ -13,6 +16,9 @@ const undrain = new Script(UNDRAIN);
 const expire = new Script(EXPIRE);
 const list = new Script(LIST);
 
+/** Between two warnings about one server's stored check-in, milliseconds. */
+const MALFORMED_INTERVAL_MS = 3_600_000;
+
 interface StoredCheckIn {
   /** Milliseconds since the epoch. */
   readonly at?: number;
@@ -24,12 +30,15 @@ interface StoredCheckIn {
 
 export class RedisServerPool implements ServerPool {
   readonly #keys: ReturnType<typeof clusterKeys>;
+  readonly #malformed: OncePer;
 
   constructor(
     private readonly redis: Redis,
     cluster: string,
     private readonly clock: Clock,
+    private readonly logger: Logger,
   ) {
+    this.#malformed = new OncePer(MALFORMED_INTERVAL_MS, clock);
     this.#keys = clusterKeys(cluster);
   }
 
@@ -61,10 +70,10 @@ export class RedisServerPool implements ServerPool {
     for (const member of members) if (!known.has(member)) known.set(member, '{}');
     const servers = [...known].flatMap(([member, json]): FeatureServer[] => {
       const ip = ipOf(member) ?? member;
-      const active = members.includes(member);
+      const active = members.includes(member) && !drainedSet.has(ip);
       // A server that removed itself from the set is shutting down.
       if (!active && !drainedSet.has(ip)) return [];
-      const { at, found, calls, url } = JSON.parse(json) as StoredCheckIn;
+      const { at, found, calls, url } = this.#readCheckIn(member, json);
       return [
         {
           member,
@@ -81,6 +90,22 @@ export class RedisServerPool implements ServerPool {
 
   rtpServers(): Promise<number> {
     return ask(() => this.redis.scard(this.#keys.activeRtpServers));
+  }
+
+  /** What is not ours to read counts as no check-in. */
+  #readCheckIn(member: string, json: string): StoredCheckIn {
+    const stored = parseJson(json);
+    if (typeof stored !== 'object' || stored === null) {
+      if (this.#malformed.isDue(member)) this.logger.warn({ member }, 'a stored check-in is malformed, skipped');
+      return {};
+    }
+    const { at, found, calls, url }: Partial<Record<keyof StoredCheckIn, unknown>> = stored;
+    return {
+      found: found === true,
+      ...(typeof at === 'number' && { at }),
+      ...(typeof calls === 'number' && { calls }),
+      ...(typeof url === 'string' && { url }),
+    };
   }
 
   #sets(kind: ServerKind): string[] {
