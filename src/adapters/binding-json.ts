@@ -1,6 +1,7 @@
 import { parseJson } from '../lib/json.ts';
 import type { Binding } from '../ports/location.ts';
-import { canonicalUri } from '../sip/uri.ts';
+import type { BindingIdentity } from '../sip/binding-identity.ts';
+import { canonicalUri, isSipUri } from '../sip/uri.ts';
 
 export interface StoredBinding {
   readonly binding: Binding;
@@ -13,9 +14,13 @@ export function rankBindings(save: readonly Binding[]): StoredBinding[] {
   return save.map((binding, rank) => ({ binding, rank }));
 }
 
-/** Orders bindings newest first, those of one REGISTER by rank. `precedes` in redis/scripts.ts is the same rule. */
+/**
+ * Orders SIP Contacts before others, then the newest first, those of one REGISTER by rank. `precedes` in
+ * redis/scripts.ts is the same rule.
+ */
 export function compareBindings(a: StoredBinding, b: StoredBinding): number {
-  return b.binding.savedAt - a.binding.savedAt || a.rank - b.rank;
+  const isSip = ({ binding }: StoredBinding) => Number(isSipUri(binding.contact));
+  return isSip(b) - isSip(a) || b.binding.savedAt - a.binding.savedAt || a.rank - b.rank;
 }
 
 /** The JSON at `user:<aor>`. Other services read the fields up to `expiryTime`; the rest are ours. */
@@ -33,21 +38,26 @@ export function bindingToJson({ binding: b, rank }: StoredBinding): string {
     allow_direct_user_calling: b.grant.allowDirectUserCalling,
     expiryTime: b.expiryTime,
     key: b.key,
+    uri: b.uri === b.key ? undefined : b.uri,
     contactParams: b.contactParams,
     callId: b.callId,
     cseq: b.cseq,
     userAgent: b.userAgent,
     savedAt: b.savedAt,
     rank,
+    accountRealm: b.accountRealm,
   });
 }
 
-/** Earlier jambonz sidecars write no `key` and beyond; our first version has fractions in `savedAt` but no `rank`. */
+/**
+ * Earlier jambonz sidecars write no `key` and beyond. Our first version has fractions in `savedAt` but no `rank`; our second
+ * has no `uri`, which is absent too when it equals `key`.
+ */
 function bindingFromJson(json: string): StoredBinding | undefined {
   const s = parseObject(json);
   if (!s || typeof s.contact !== 'string' || typeof s.expiryTime !== 'number') return undefined;
   const binding: Binding = {
-    key: typeof s.key === 'string' ? s.key : canonicalUri(s.contact),
+    ...identityOf(s.contact, s.key, s.uri),
     contact: s.contact,
     contactParams: text(s.contactParams),
     callId: text(s.callId),
@@ -66,18 +76,33 @@ function bindingFromJson(json: string): StoredBinding | undefined {
     },
     expiryTime: s.expiryTime,
     savedAt: typeof s.savedAt === 'number' ? s.savedAt : 0,
+    ...(typeof s.accountRealm === 'string' && { accountRealm: s.accountRealm }),
   };
   return { binding, rank: typeof s.rank === 'number' ? s.rank : 0 };
 }
 
-/** Parses the bindings of an AOR and returns the live ones in order. @param now milliseconds since the epoch */
-export function liveBindings(jsons: Iterable<string>, now: number): StoredBinding[] {
+/**
+ * Parses the bindings of an AOR and returns the live ones in order.
+ * @param now milliseconds since the epoch @param onMalformed called when something else is stored among them, which is skipped
+ */
+export function liveBindings(jsons: Iterable<string>, now: number, onMalformed: () => void): StoredBinding[] {
   const live: StoredBinding[] = [];
   for (const json of jsons) {
     const stored = bindingFromJson(json);
-    if (stored && stored.binding.expiryTime > now) live.push(stored);
+    if (!stored) onMalformed();
+    else if (stored.binding.expiryTime > now) live.push(stored);
   }
   return live.sort(compareBindings);
+}
+
+function identityOf(contact: string, key: unknown, uri: unknown): BindingIdentity {
+  if (typeof key !== 'string') return identical(canonicalUri(contact));
+  if (typeof uri === 'string') return { key, uri };
+  return isSipUri(key) || key === contact ? identical(key) : { key, uri: canonicalUri(contact) };
+}
+
+function identical(uri: string): BindingIdentity {
+  return { key: uri, uri };
 }
 
 function parseObject(json: string): Record<string, unknown> | undefined {

@@ -1,3 +1,5 @@
+import type { BindingIdentity } from '../sip/binding-identity.ts';
+
 /** Address of record (RFC 3261 6). */
 export interface Aor {
   readonly user: string;
@@ -17,9 +19,7 @@ export interface Grant {
 }
 
 /** A contact at which an AOR can be reached (RFC 3261 10). */
-export interface Binding {
-  /** Identifies the binding within its AOR: instance and reg-id (RFC 5626 6) or else the contact URI. */
-  readonly key: string;
+export interface Binding extends BindingIdentity {
   /** Contact URI as received. */
   readonly contact: string;
   /** Contact header parameters without `expires`, as text: `;+sip.instance="<urn:…>";reg-id=1`. */
@@ -33,6 +33,8 @@ export interface Binding {
   readonly sbcAddress: string;
   readonly privateSbcAddress: string;
   readonly userAgent?: string;
+  /** The realm of the account when it is not that of the AOR. */
+  readonly accountRealm?: string;
   readonly grant: Grant;
   /** Milliseconds since the epoch. */
   readonly expiryTime: number;
@@ -44,15 +46,18 @@ export interface Binding {
 export interface NonceUse {
   readonly id: string;
   readonly count: number;
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
   /** End of the nonce's life, milliseconds since the epoch. */
   readonly expiresAt: number;
 }
 
 export interface AorState {
-  /** Live bindings, newest first; those of one REGISTER in the order given. Calls go to the first. */
+  /**
+   * Live bindings. SIP Contacts before others, then the newest first, those of one REGISTER in the order given. Calls go
+   * to the first.
+   */
   readonly bindings: readonly Binding[];
-  /** Number of AORs with a live binding in the realm; 0 unless requested. */
-  readonly aorsInRealm: number;
   /** Highest nonce-count used so far; 0 for an unused nonce, or when none was given. */
   readonly lastNonceCount: number;
 }
@@ -60,23 +65,40 @@ export interface AorState {
 /** The changes made by one authenticated REGISTER. */
 export interface Update {
   readonly aor: Aor;
+  /** The realm of the AOR's account: its own, or that without the first label. */
+  readonly accountRealm: string;
   readonly callId: string;
   readonly cseq: number;
-  /** Bindings to add or renew, preferred first. */
+  /** Bindings to add or renew, no two of them the same, preferred first. They replace the same ones in the store. */
   readonly save: readonly Binding[];
-  /** Keys of bindings to remove, and their contact URIs: the keys of bindings saved by earlier jambonz sidecars. */
-  readonly remove: readonly string[] | 'all';
+  /** Bindings to remove, apart from those in `save`. */
+  readonly remove: readonly (BindingIdentity & { readonly contact: string })[] | 'all';
   /** 1: a new binding replaces all others. Above 1: an update that would exceed it is refused. */
   readonly maxContacts: number;
-  /** Refuse a new AOR when the realm already has this many; undefined: no limit. */
-  readonly maxAorsInRealm?: number;
+  /** Refuse a new AOR when the account already has this many; 0 refuses every AOR; undefined: no limit. */
+  readonly maxAors?: number;
   readonly nonce?: NonceUse;
 }
 
+/** Nothing was changed. */
+export type UpdateRefusal =
+  /** The nonce-count was used before. `bindings`: the live ones, in the order of {@link AorState}. */
+  | { readonly ok: false; readonly refusal: 'replay'; readonly bindings: readonly Binding[] }
+  /**
+   * `out-of-order`: a binding that would be replaced or removed has the same Call-ID, no lower CSeq, and was not saved
+   * before the nonce was issued (RFC 3261 10.3 step 7).
+   */
+  | { readonly ok: false; readonly refusal: 'out-of-order' | 'too-many-contacts' | 'too-many-aors' };
+
 export type UpdateOutcome =
   | { readonly ok: true /** Live, in the order of {@link AorState}. */; readonly bindings: readonly Binding[] }
-  /** Nothing was changed. `out-of-order`: same Call-ID, but the CSeq is not higher (RFC 3261 10.3 step 7). */
-  | { readonly ok: false; readonly refusal: 'replay' | 'out-of-order' | 'too-many-contacts' | 'too-many-aors' };
+  | UpdateRefusal;
+
+export interface LookupOptions {
+  /** Whether an AOR may have several bindings. False reads only the one that calls go to. */
+  readonly several: boolean;
+  readonly nonceId?: string;
+}
 
 /** Selects the bindings registered over one connection. */
 export interface BindingSource {
@@ -88,8 +110,8 @@ export interface BindingSource {
 
 /** The location service of RFC 3261 10.2, shared by all sidecars of a cluster. */
 export interface LocationService {
-  /** Reads all state that a REGISTER depends on, in one round trip. */
-  lookup(aor: Aor, options: { countRealm: boolean; nonceId?: string }): Promise<AorState>;
+  /** Reads without a change, in one round trip. */
+  lookup(aor: Aor, options: LookupOptions): Promise<AorState>;
   /** Applies a REGISTER atomically, in one round trip. Resolves once the change is durable. */
   update(update: Update): Promise<UpdateOutcome>;
   /** Removes the bindings of an AOR from one source. @returns the number removed */

@@ -5,11 +5,11 @@ import type { RegisterRequest } from './register-request.ts';
 
 /**
  * The 200: every current binding with its remaining time (RFC 3261 10.3 step 8). Expires repeats the time granted to
- * the first requested Contact that is bound.
+ * the first Contact that the REGISTER added.
  * @param bindings live ones @param now milliseconds since the epoch
  */
 export function accept({ operation }: RegisterRequest, bindings: readonly Binding[], now: number): SipAnswer {
-  const contacts = operation.kind === 'update' ? operation.contacts : [];
+  const contacts = operation.kind === 'update' ? operation.add : [];
   const requested = new Map(contacts.map((c) => [c.key, c.expires] as const));
   const granted = (b: Binding) => Math.min(remainingSeconds(b, now), requested.get(b.key) ?? Number.POSITIVE_INFINITY);
 

@@ -1,6 +1,6 @@
 import type { Alerts } from '../ports/alerts.ts';
 import type { Account, Directory } from '../ports/directory.ts';
-import type { Aor, AorState } from '../ports/location.ts';
+import type { Aor } from '../ports/location.ts';
 import { Refusal } from './reject.ts';
 
 export interface AccountRules {
@@ -17,16 +17,9 @@ export async function findAccount({ directory, hosting }: AccountRules, aor: Aor
   return account.isActive ? account : new Refusal('AccountInactive', {}, aor.realm);
 }
 
-/** The maximum number of AORs in a realm of the account; undefined: no limit. */
+/** The maximum number of the account's AORs, whatever sub-domains they name; undefined: no limit. */
 export async function deviceLimit({ directory, hosting }: AccountRules, account: Account): Promise<number | undefined> {
   return hosting ? directory.deviceLimit(account) : undefined;
-}
-
-/** Refuses a new AOR when the realm is full. An AOR with a binding may renew it, unless the limit is 0. */
-export function checkDeviceLimit(limit: number | undefined, { bindings, aorsInRealm }: AorState): Refusal | undefined {
-  if (limit === undefined) return undefined;
-  if (limit > 0 && (bindings.length > 0 || aorsInRealm < limit)) return undefined;
-  return new Refusal('TooManyDevices');
 }
 
 export function alertDeviceLimit({ alerts }: AccountRules, account: Account, limit: number): void {

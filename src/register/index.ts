@@ -2,11 +2,11 @@ import type { Logger } from '../lib/logger.ts';
 import type { Clock } from '../lib/timers.ts';
 import type { Account } from '../ports/directory.ts';
 import { QueryFault, Unavailable } from '../ports/errors.ts';
-import type { AorState, Binding, UpdateOutcome } from '../ports/location.ts';
+import type { Aor, AorState, Binding, UpdateRefusal } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { accept } from './accept.ts';
-import { type AccountRules, alertDeviceLimit, checkDeviceLimit, deviceLimit, findAccount } from './account.ts';
+import { type AccountRules, alertDeviceLimit, deviceLimit, findAccount } from './account.ts';
 import {
   type AuthenticationRules,
   authenticate,
@@ -64,43 +64,50 @@ async function processRegister(rules: RegisterRules, request: SipRequest): Promi
   const credentials = presentedCredentials(rules, request, aor);
   if (credentials instanceof Refusal) return credentials;
 
-  // A refresh changes no binding, so it is granted without authentication.
-  const state = await lookUp(rules, parsed, credentials);
+  // A refresh changes no binding, so it is granted without authentication. When the password can be checked at once, the
+  // store is asked only for the update, which recognizes a repeated refresh too.
+  const mayProve = credentials?.nonce.state === 'fresh' ? await findAccount(rules, aor) : undefined;
+  const state = hasClients(mayProve) ? undefined : await lookUp(rules, aor, credentials);
   const receivedAt = rules.clock.now();
-  if (isRefresh(parsed, state.bindings, receivedAt)) return grant(rules, request, parsed, state.bindings, receivedAt);
+  if (state && isRefresh(parsed, state.bindings, receivedAt))
+    return grant(rules, request, parsed, state.bindings, receivedAt);
 
-  // The domain belongs to an active account that has room for the AOR.
-  const account = await findAccount(rules, aor);
+  // The domain belongs to an active account.
+  const account = mayProve ?? (await findAccount(rules, aor));
   if (account instanceof Refusal) return account;
-  const maxAors = addsBindings(parsed) ? await deviceLimit(rules, account) : undefined;
-  const tooManyDevices = checkDeviceLimit(maxAors, state);
-  if (tooManyDevices) {
-    alertDeviceLimit(rules, account, maxAors ?? 0);
-    return tooManyDevices;
-  }
 
   // Steps 3 and 4: authenticate the user, who must be allowed to register this AOR.
-  const user = await authenticate(rules, request, parsed, account, credentials, state);
+  const user = await authenticate(rules, request, parsed, account, credentials, state?.lastNonceCount ?? 0);
   if (user instanceof Refusal) return user;
+  rules.directory.authenticated?.(aor.realm);
 
-  // Step 7: update the bindings, all or none.
+  // Step 7: update the bindings, all or none, if the account has room for the AOR.
+  const maxAors = addsBindings(parsed) ? await deviceLimit(rules, account) : undefined;
   const savedAt = rules.clock.now();
-  const outcome = await save(rules, parsed, user, maxAors, savedAt);
-  if (!outcome.ok) return updateRefusal(rules, parsed, account, maxAors ?? 0, outcome.refusal);
+  const outcome = await save(rules, parsed, user, account, maxAors, savedAt);
+  if (!outcome.ok) {
+    if (outcome.refusal === 'replay' && isRefresh(parsed, outcome.bindings, savedAt))
+      return grant(rules, request, parsed, outcome.bindings, savedAt);
+    return updateRefusal(rules, parsed, account, maxAors ?? 0, outcome.refusal);
+  }
 
   // Step 8: 200 with the current bindings.
   return grant(rules, request, parsed, outcome.bindings, savedAt);
 }
 
+/** Whether the account's own clients, not a webhook, authenticate its users. */
+function hasClients(account: Account | Refusal | undefined): boolean {
+  return account !== undefined && !(account instanceof Refusal) && account.webhook === undefined;
+}
+
 function lookUp(
-  { location, hosting }: RegisterRules,
-  { aor }: RegisterRequest,
+  { location, maxContacts }: RegisterRules,
+  aor: Aor,
   credentials: PresentedCredentials | undefined,
 ): Promise<AorState> {
-  return location.lookup(aor, {
-    countRealm: hosting,
-    ...(credentials?.nonce.state === 'fresh' && { nonceId: credentials.nonce.id }),
-  });
+  const several = maxContacts > 1;
+  const { nonce } = credentials ?? {};
+  return location.lookup(aor, nonce?.state === 'fresh' ? { several, nonceId: nonce.id } : { several });
 }
 
 function grant(
@@ -119,7 +126,7 @@ function updateRefusal(
   { aor }: RegisterRequest,
   account: Account,
   maxAors: number,
-  reason: Extract<UpdateOutcome, { ok: false }>['refusal'],
+  reason: UpdateRefusal['refusal'],
 ): Refusal {
   switch (reason) {
     case 'replay':

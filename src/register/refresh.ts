@@ -15,16 +15,15 @@ export function isRefresh(
   now: number,
 ): boolean {
   if (operation.kind !== 'update') return false;
-  return operation.contacts.every(
-    (contact) =>
-      contact.expires > 0 &&
-      bindings.some(
-        (b) =>
-          b.key === contact.key &&
-          b.contact === contact.uri &&
-          b.proxy === proxy &&
-          b.protocol === protocol &&
-          b.expiryTime - now > NAT_EXPIRES * 1000,
-      ),
+  if (operation.add.length === 0 || operation.remove.length > 0) return false;
+  return operation.add.every((contact) =>
+    bindings.some(
+      (b) =>
+        b.key === contact.key &&
+        b.contact === contact.contact &&
+        b.proxy === proxy &&
+        b.protocol === protocol &&
+        b.expiryTime - now > NAT_EXPIRES * 1000,
+    ),
   );
 }

@@ -1,11 +1,13 @@
+import { cut } from '../lib/text.ts';
 import type { Aor } from '../ports/location.ts';
+import { type BindingIdentity, bindingIdentity, isSameBinding } from '../sip/binding-identity.ts';
 import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import { combinedHeader, headerValue, type SipRequest } from '../sip/message.ts';
 import { type NameAddr, parseContacts, parseNameAddr, WILDCARD } from '../sip/name-addr.ts';
 import { formatParams, type Param, param } from '../sip/params.ts';
 import { tryParse } from '../sip/syntax.ts';
-import { canonicalUri, parseUri, readUri, unescapeUser } from '../sip/uri.ts';
+import { isSipUri, parseUri, readUri, unescapeUser } from '../sip/uri.ts';
 import { Refusal } from './reject.ts';
 
 /** A REGISTER, parsed but not yet checked against any store. */
@@ -24,15 +26,21 @@ type Operation =
   | { readonly kind: 'fetch' }
   /** `Contact: *` with `Expires: 0` (10.2.2). */
   | { readonly kind: 'remove-all' }
-  /** Adds, renews or removes the binding of each Contact (10.2.1, 10.2.2). */
-  | { readonly kind: 'update'; readonly contacts: readonly RequestedContact[] };
+  /** Adds, renews or removes bindings (10.2.1, 10.2.2). */
+  | {
+      readonly kind: 'update';
+      /** One per binding, the most preferred first. */
+      readonly add: readonly RequestedContact[];
+      readonly remove: readonly RequestedContact[];
+    };
 
-export interface RequestedContact {
-  /** Identifies the binding, see {@link bindingKey}. */
-  readonly key: string;
-  readonly uri: string;
+export interface RequestedContact extends BindingIdentity {
+  /** The URI as it was written. */
+  readonly contact: string;
   /** Header parameters other than expires, as text. */
   readonly params: string;
+  /** Preference, 0 to 1 (RFC 3261 20.10). */
+  readonly q: number;
   /** Seconds; 0 removes the binding. */
   readonly expires: number;
 }
@@ -71,14 +79,14 @@ export function parseRegister(request: SipRequest, limits: ExpiryLimits): Regist
 
   const operation = parseOperation(request, limits);
   if (operation instanceof Refusal) return operation;
-  const userAgent = headerValue(request.headers, 'User-Agent')?.slice(0, MAX_USER_AGENT);
+  const userAgent = headerValue(request.headers, 'User-Agent');
   return {
     aor,
     callId,
     cseq: cseq.number,
     protocol: topVia.protocol.toLowerCase(),
     proxy: sourceUri(source),
-    ...(userAgent !== undefined && { userAgent }),
+    ...(userAgent !== undefined && { userAgent: cut(userAgent, MAX_USER_AGENT) }),
     operation,
   };
 }
@@ -90,12 +98,12 @@ export function sourceUri({ address, port }: { readonly address: string; readonl
 
 /** Whether it adds or renews a binding. */
 export function addsBindings({ operation }: RegisterRequest): boolean {
-  return operation.kind === 'update' && operation.contacts.some((c) => c.expires > 0);
+  return operation.kind === 'update' && operation.add.length > 0;
 }
 
-/** The expiry of the first Contact, seconds; 0 without Contacts. */
+/** The expiry of the most preferred Contact, seconds; 0 when none is to be added. */
 export function requestedExpires({ operation }: RegisterRequest): number {
-  return operation.kind === 'update' ? (operation.contacts[0]?.expires ?? 0) : 0;
+  return operation.kind === 'update' ? (operation.add[0]?.expires ?? 0) : 0;
 }
 
 /** RFC 3261 10.3 step 5: the AOR is the To URI without parameters and with escapes decoded. */
@@ -132,14 +140,19 @@ function parseOperation(request: SipRequest, limits: ExpiryLimits): Operation | 
       return new Refusal('IntervalTooBrief', { 'Min-Expires': String(limits.minExpires) });
     contacts.push(contact);
   }
-  return { kind: 'update', contacts };
+  return {
+    kind: 'update',
+    add: preferredFirst(lastOfEach(contacts.filter((c) => c.expires > 0))),
+    remove: contacts.filter((c) => c.expires === 0),
+  };
 }
 
 function parseContact({ uriText, params }: NameAddr, commonExpires: number): RequestedContact | Refusal {
   const expires = ownExpires(params) ?? commonExpires;
   const kept = formatParams(params.filter((p) => p.name !== 'expires'));
   if (uriText.length + kept.length > MAX_CONTACT) return new Refusal('MalformedContact', {}, 'too long');
-  return { key: bindingKey(uriText, params), uri: uriText, params: kept, expires };
+  const identity = bindingIdentity(uriText, params);
+  return { ...identity, contact: uriText, params: kept, q: preference(param(params, 'q')), expires };
 }
 
 /** The expires parameter; undefined, as without one, when it is no delta-seconds (RFC 3261 20.10). */
@@ -148,8 +161,21 @@ function ownExpires(params: readonly Param[]): number | undefined {
   return own?.quoted ? undefined : parseDeltaSeconds(own?.value);
 }
 
-/** A binding is identified by instance and reg-id when present (RFC 5626 6), else by its URI (RFC 3261 10.3 step 7). */
-function bindingKey(uri: string, params: readonly Param[]): string {
-  const instance = param(params, '+sip.instance');
-  return instance ? `${instance};${param(params, 'reg-id') ?? ''}` : canonicalUri(uri);
+/** Of Contacts that are one binding, the last counts. */
+function lastOfEach(contacts: readonly RequestedContact[]): RequestedContact[] {
+  return contacts.reduce<RequestedContact[]>(
+    (kept, contact) => [...kept.filter((k) => !isSameBinding(k, contact)), contact],
+    [],
+  );
+}
+
+/** SIP URIs before others, then by q, then in the order given (RFC 3261 10.2.1.2). */
+function preferredFirst(contacts: readonly RequestedContact[]): RequestedContact[] {
+  const rank = (c: RequestedContact) => Number(isSipUri(c.contact));
+  return contacts.toSorted((a, b) => rank(b) - rank(a) || b.q - a.q);
+}
+
+/** A qvalue (RFC 3261 25.1); 1 when it is absent or malformed. */
+function preference(q = ''): number {
+  return /^(?:0(?:\.\d*)?|\.\d+|1(?:\.0*)?)$/.test(q) ? Number(q) : 1;
 }

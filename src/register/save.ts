@@ -1,3 +1,4 @@
+import type { Account } from '../ports/directory.ts';
 import type { Binding, LocationService, Update, UpdateOutcome } from '../ports/location.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import type { Authenticated } from './authenticate.ts';
@@ -15,30 +16,31 @@ export interface SaveRules {
 /**
  * Adds, renews, removes or only lists bindings (RFC 3261 10.3 steps 6 and 7).
  * @throws Unavailable when the store does not answer
- * @param now milliseconds since the epoch @param maxAorsInRealm undefined: no limit
+ * @param now milliseconds since the epoch @param maxAors undefined: no limit
  */
 export function save(
   { location, sipServer, maxExpires, maxContacts }: SaveRules,
   parsed: RegisterRequest,
   { grant, maxExpires: grantedExpires, nonce }: Authenticated,
-  maxAorsInRealm: number | undefined,
+  account: Account,
+  maxAors: number | undefined,
   now: number,
 ): Promise<UpdateOutcome> {
   const { aor, callId, cseq, operation } = parsed;
   const limit = Math.min(maxExpires || Number.POSITIVE_INFINITY, grantedExpires ?? Number.POSITIVE_INFINITY);
-  const contacts = operation.kind === 'update' ? operation.contacts : [];
-  const added = contacts.filter((c) => c.expires > 0);
-  const removed = contacts.filter((c) => c.expires === 0);
+  const added = operation.kind === 'update' ? operation.add : [];
+  const removed = operation.kind === 'update' ? operation.remove : [];
+  const accountRealm = account.realm;
   const update: Update = {
     aor,
+    accountRealm,
     callId,
     cseq,
-    // The first Contact is the phone's preferred one.
     save: (maxContacts === 1 ? added.slice(0, 1) : added).map(binding),
-    remove: operation.kind === 'remove-all' ? 'all' : removed.flatMap((c) => [c.key, c.uri]),
+    remove: operation.kind === 'remove-all' ? 'all' : removed,
     maxContacts,
     nonce,
-    ...(maxAorsInRealm !== undefined && { maxAorsInRealm }),
+    ...(maxAors !== undefined && { maxAors }),
   };
   return location.update(update);
 
@@ -46,7 +48,8 @@ export function save(
     return {
       grant,
       key: contact.key,
-      contact: contact.uri,
+      uri: contact.uri,
+      contact: contact.contact,
       contactParams: contact.params,
       callId,
       cseq,
@@ -57,6 +60,7 @@ export function save(
       ...(parsed.userAgent !== undefined && { userAgent: parsed.userAgent }),
       expiryTime: now + Math.min(contact.expires, limit) * 1000,
       savedAt: now,
+      ...(accountRealm !== aor.realm && { accountRealm }),
     };
   }
 }

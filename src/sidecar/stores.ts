@@ -75,14 +75,16 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
   const secret = config.encryptionSecret ?? ownSecret(present(sqlite));
   const cipher = new ClientPasswordCipher(secret, config.secrets.legacyCrypto);
 
-  const shared =
-    parts.store === 'redis' ? sharedInRedis(config, logger, clock) : sharedInSqlite(present(sqlite), config, clock);
   const database =
     parts.directory === 'mysql'
       ? databaseInMysql(config, cipher, logger, clock)
       : databaseInSqlite(present(sqlite), config, cipher, logger, clock);
   const times = { refreshMs: config.mysql.refreshSeconds * 1000, staleMs: config.mysql.staleSeconds * 1000 };
   const directory = new CachedDirectory(database.directory, times, clock, logger);
+  const shared =
+    parts.store === 'redis'
+      ? sharedInRedis(config, directory, logger, clock)
+      : sharedInSqlite(present(sqlite), config, clock);
 
   return {
     ...shared,
@@ -99,14 +101,22 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
   };
 }
 
-function sharedInRedis(config: Config, logger: Logger, clock: Clock): SharedStores & Opened & Pick<Stores, 'start'> {
+function sharedInRedis(
+  config: Config,
+  directory: Directory,
+  logger: Logger,
+  clock: Clock,
+): SharedStores & Opened & Pick<Stores, 'start'> {
   const redis = connectRedis(config.redis, logger);
   const { clusterId } = config.platform;
   const location = new RedisLocationService(redis, systemTimers, logger);
-  const index = new RealmIndexKeeper(redis, systemTimers, logger);
+  // Counted for device limits, which only a hosted platform has.
+  const accountRealm = async (realm: string) =>
+    (config.platform.hosting ? (await directory.accountByRealm(realm))?.realm : undefined) ?? realm;
+  const index = new RealmIndexKeeper(redis, systemTimers, logger, accountRealm);
   return {
     location,
-    pool: new RedisServerPool(redis, clusterId, clock),
+    pool: new RedisServerPool(redis, clusterId, clock, logger),
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
     blacklist: new RedisGatewayBlacklist(redis),

@@ -6,18 +6,26 @@ export interface LocationServiceBench {
   readonly location: LocationService;
   /** The contact that calls to the AOR go to. */
   callTarget(aor: Aor): Promise<string | undefined>;
+  /** The number of live AORs that are counted for an account. */
+  countAors(accountRealm: string, now: number): Promise<number>;
+}
+
+/** A binding to remove by its URI. */
+function named(contact: string) {
+  return { key: contact, uri: contact, contact };
 }
 
 export function locationServiceContract(name: string, open: (timers: ManualTimers) => LocationServiceBench): void {
   describe(`location service on ${name}`, () => {
     async function start() {
       const clock = new ManualTimers(Date.now());
-      const { location, callTarget } = open(clock);
+      const { location, callTarget, countAors } = open(clock);
       const realm = `r${crypto.randomUUID()}.example.com`;
       const alice: Aor = { user: 'alice', realm };
       let calls = 0;
       const binding = (contact: string, changes: Partial<Binding> = {}): Binding => ({
         key: contact,
+        uri: contact,
         contact,
         contactParams: '',
         callId: 'call',
@@ -34,6 +42,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
       /** An update with a new Call-ID, so that its CSeq is never too low. */
       const update = (changes: Partial<Update> = {}): Update => ({
         aor: alice,
+        accountRealm: realm,
         callId: `call${++calls}`,
         cseq: 1,
         save: [],
@@ -42,8 +51,8 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
         ...changes,
       });
       const contacts = async (aor = alice) =>
-        (await location.lookup(aor, { countRealm: false })).bindings.map((b) => b.contact);
-      const count = async () => (await location.lookup(alice, { countRealm: true })).aorsInRealm;
+        (await location.lookup(aor, { several: true })).bindings.map((b) => b.contact);
+      const count = () => countAors(realm, clock.now());
       const expectOrder = async (order: string[]) => {
         expect(await contacts()).toEqual(order);
         expect(await callTarget(alice)).toBe(order[0]);
@@ -98,18 +107,16 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
         },
       });
       expect(await location.update(update({ save: [saved] }))).toEqual({ ok: true, bindings: [saved] });
-      expect(await location.lookup(alice, { countRealm: true })).toEqual({
+      expect(await location.lookup(alice, { several: true })).toEqual({
         bindings: [saved],
-        aorsInRealm: 1,
         lastNonceCount: 0,
       });
     });
 
     test('has no bindings for an unknown AOR', async () => {
       const { location, alice } = await start();
-      expect(await location.lookup(alice, { countRealm: true, nonceId: 'never-used' })).toEqual({
+      expect(await location.lookup(alice, { several: true, nonceId: 'never-used' })).toEqual({
         bindings: [],
-        aorsInRealm: 0,
         lastNonceCount: 0,
       });
     });
@@ -163,7 +170,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
       const { location, binding, update, contacts, count } = await start();
       const three = [1, 2, 3].map((n) => binding(`sip:a@192.0.2.${n}`));
       await location.update(update({ save: three, maxContacts: 3 }));
-      const outcome = await location.update(update({ remove: ['sip:a@192.0.2.1', 'sip:a@192.0.2.9'] }));
+      const outcome = await location.update(update({ remove: ['sip:a@192.0.2.1', 'sip:a@192.0.2.9'].map(named) }));
       expect(outcome).toMatchObject({ ok: true, bindings: [{ key: 'sip:a@192.0.2.2' }, { key: 'sip:a@192.0.2.3' }] });
       expect(await contacts()).toEqual(['sip:a@192.0.2.2', 'sip:a@192.0.2.3']);
       expect(await location.update(update({ remove: 'all' }))).toEqual({ ok: true, bindings: [] });
@@ -200,7 +207,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
         const left = [d, ...order];
         while (left.length > 0) {
           await expectOrder(left);
-          await location.update(update({ remove: left.splice(0, 1) }));
+          await location.update(update({ remove: left.splice(0, 1).map(named) }));
         }
         await expectOrder([]);
       },
@@ -258,7 +265,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
 
     const lateRequests: [string, (saved: Binding) => Partial<Update>][] = [
       ['renewal', (saved) => ({ save: [saved] })],
-      ['removal', (saved) => ({ remove: [saved.key] })],
+      ['removal', (saved) => ({ remove: [saved] })],
       ['removal of all', () => ({ remove: 'all' })],
     ];
     test.each(lateRequests)('refuses a late %s: same Call-ID, CSeq not higher', async (_, changesOf) => {
@@ -276,10 +283,10 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
     test('a nonce-count must be higher than the last; a refused update does not use it', async () => {
       const { clock, location, alice, binding, update } = await start();
       const id = crypto.randomUUID();
-      const nonce = (count: number) => ({ id, count, expiresAt: clock.now() + 300_000 });
-      const replay = { ok: false, refusal: 'replay' } as const;
+      const nonce = (count: number) => ({ id, count, issuedAt: clock.now(), expiresAt: clock.now() + 300_000 });
+      const replay = { ok: false, refusal: 'replay', bindings: [] } as const;
       expect(await location.update(update({ nonce: nonce(2) }))).toMatchObject({ ok: true });
-      expect(await location.lookup(alice, { countRealm: false, nonceId: id })).toMatchObject({ lastNonceCount: 2 });
+      expect(await location.lookup(alice, { several: true, nonceId: id })).toMatchObject({ lastNonceCount: 2 });
       expect(await location.update(update({ nonce: nonce(2), save: [binding('sip:a@192.0.2.1')] }))).toEqual(replay);
       expect(await location.update(update({ nonce: nonce(1) }))).toEqual(replay);
 
@@ -292,7 +299,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
 
     test('exactly one of many concurrent uses of a nonce-count succeeds', async () => {
       const { clock, location, update } = await start();
-      const nonce = { id: crypto.randomUUID(), count: 1, expiresAt: clock.now() + 300_000 };
+      const nonce = { id: crypto.randomUUID(), count: 1, issuedAt: clock.now(), expiresAt: clock.now() + 300_000 };
       const outcomes = await Promise.all(Array.from({ length: 20 }, () => location.update(update({ nonce }))));
       expect(outcomes.filter((o) => o.ok)).toHaveLength(1);
     });
@@ -302,7 +309,13 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
       const two = [binding('sip:a@192.0.2.1'), binding('sip:a@192.0.2.2')];
       await location.update(update({ save: two, maxContacts: 2 }));
       await location.update(update({ aor: { user: 'bob', realm }, save: [binding('sip:b@192.0.2.3')] }));
-      await location.update(update({ aor: { user: 'eve', realm: `x${realm}` }, save: [binding('sip:e@192.0.2.4')] }));
+      await location.update(
+        update({
+          aor: { user: 'eve', realm: `x${realm}` },
+          accountRealm: `x${realm}`,
+          save: [binding('sip:e@192.0.2.4')],
+        }),
+      );
       expect(await count()).toBe(2);
       await location.update(update({ aor: alice, remove: 'all' }));
       expect(await count()).toBe(1);
@@ -312,13 +325,13 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
       const { location, realm, binding, update, count } = await start();
       const save = [binding('sip:a@192.0.2.1')];
       const tries = Array.from({ length: 12 }, (_, i) =>
-        location.update(update({ aor: { user: `u${i}`, realm }, save, maxAorsInRealm: 5 })),
+        location.update(update({ aor: { user: `u${i}`, realm }, save, maxAors: 5 })),
       );
       const outcomes = await Promise.all(tries);
       expect(outcomes.filter((o) => o.ok)).toHaveLength(5);
       expect(outcomes.filter((o) => !o.ok && o.refusal === 'too-many-aors')).toHaveLength(7);
       expect(await count()).toBe(5);
-      const known = update({ aor: { user: 'u0', realm }, save, maxAorsInRealm: 5 });
+      const known = update({ aor: { user: 'u0', realm }, save, maxAors: 5 });
       expect(await location.update(known)).toMatchObject({ ok: true });
     });
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
+import type { LocationService } from '../../src/ports/location.ts';
 import { parseRegister } from '../../src/register/register-request.ts';
 import { Refusal } from '../../src/register/reject.ts';
 import { headerLine } from '../../src/sip/message.ts';
@@ -33,7 +34,7 @@ describe('registering', () => {
     await alice(core).register({ expires: '600' });
     const { bindings } = await core.rules.location.lookup(
       { user: 'alice', realm: 'sip.example.com' },
-      { countRealm: false },
+      { several: false },
     );
     expect(bindings).toMatchObject([
       {
@@ -89,6 +90,41 @@ describe('a refresh', () => {
     await phone.register({ via });
     core.clock.advance(100_500);
     expect(headerOf(await phone.send({ via }), 'Expires')).toBe('499');
+  });
+
+  test('is never granted more than it asks for', async () => {
+    const phone = alice(openCore());
+    const via = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
+    await phone.register({ via });
+    const answer = await phone.send({ via, expires: '100' });
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { Contact: `<${phone.contact}>;expires=100`, Expires: '100' },
+    });
+  });
+
+  test('with a fresh nonce asks the store once, and repeated is a refresh', async () => {
+    const core = openCore();
+    const asked: string[] = [];
+    const { location } = core.rules;
+    const counting: LocationService = {
+      lookup(...each) {
+        asked.push('lookup');
+        return location.lookup(...each);
+      },
+      update(...each) {
+        asked.push('update');
+        return location.update(...each);
+      },
+      removeFrom: (...each) => location.removeFrom(...each),
+    };
+    const phone = new Phone(pipeline({ ...core.rules, location: counting }), 'alice', 'wonderland');
+    const authorization = phone.answer(await phone.send());
+    expect((await phone.send({ authorization })).status).toBe(200);
+    expect(asked).toEqual(['lookup', 'update']);
+    expect((await phone.send({ authorization })).status).toBe(200);
+    expect((await phone.send({ authorization, contact: '<sip:alice@192.0.2.9>' })).status).toBe(401);
+    expect(asked).toEqual(['lookup', 'update', 'update', 'update']);
   });
 
   const changes: [string, RegisterFields][] = [
@@ -165,7 +201,7 @@ describe('a Contact beyond the grammar', () => {
     const contact = `John (Sales), #1 <${uri}>;q=0.5`;
     expect(headerOf(await phone.register({ contact }), 'Contact')).toBe(`<${uri}>;q=0.5;expires=30`);
     const aor = { user: 'alice', realm: 'sip.example.com' };
-    const { bindings } = await core.rules.location.lookup(aor, { countRealm: false });
+    const { bindings } = await core.rules.location.lookup(aor, { several: false });
     expect(bindings.map((b) => b.contact)).toEqual([uri]);
     expect((await phone.send({ contact })).status).toBe(200);
     const removed = await phone.register({ contact, expires: '0' });
@@ -231,8 +267,8 @@ describe('a Contact beyond the grammar', () => {
         const headers = [{ name: 'Contact', value: pieces.join('') }];
         const parsed = parseRegister({ ...request, headers }, { defaultExpires: 3600, minExpires: 0 });
         if (parsed instanceof Refusal || parsed.operation.kind !== 'update') return;
-        for (const { uri, params } of parsed.operation.contacts)
-          expect(() => headerLine('Contact', `<${uri}>${params}`)).not.toThrow();
+        for (const { contact, params } of parsed.operation.add)
+          expect(() => headerLine('Contact', `<${contact}>${params}`)).not.toThrow();
       }),
       { numRuns: 3000 },
     );
@@ -295,9 +331,8 @@ describe('accounts', () => {
     const { rules } = openCore();
     const phone = new Phone(pipeline(rules), 'alice', 'wonderland', 'SIP.Example.COM');
     expect((await phone.register()).status).toBe(200);
-    expect(
-      (await rules.location.lookup({ user: 'alice', realm: 'sip.example.com' }, { countRealm: true })).aorsInRealm,
-    ).toBe(1);
+    const aor = { user: 'alice', realm: 'sip.example.com' };
+    expect((await rules.location.lookup(aor, { several: false })).bindings).toHaveLength(1);
   });
 });
 
@@ -321,8 +356,10 @@ describe('device limits', () => {
     const core = hosted(1);
     const first = alice(core);
     expect((await first.register()).status).toBe(200);
-    const second = await new Phone(pipeline(core.rules), 'bob', 'builder').send();
-    expect(second).toMatchObject({ status: 503, reason: 'Max Devices Registered' });
+    const second = new Phone(pipeline(core.rules), 'bob', 'builder');
+    expect((await second.send()).status).toBe(401);
+    expect(core.alerts).toEqual([]);
+    expect(await second.register()).toMatchObject({ status: 503, reason: 'Max Devices Registered' });
     expect(core.alerts).toMatchObject([
       {
         type: 'account-device-limit',
@@ -345,8 +382,22 @@ describe('device limits', () => {
 
   test('a limit of 0 refuses every registration, but no unregistration', async () => {
     const core = hosted(0);
-    expect((await alice(core).send()).status).toBe(503);
+    expect((await alice(core).register()).status).toBe(503);
     expect((await alice(core).register({ expires: '0' })).status).toBe(200);
+    core.database.run('UPDATE account_products SET quantity = 1');
+    core.clock.advance(30_000);
+    expect((await alice(core).register()).status).toBe(200);
+    core.database.run('UPDATE account_products SET quantity = 0');
+    core.clock.advance(580_000);
+    expect((await alice(core).register()).status).toBe(503);
+  });
+
+  test('the sub-domains of a realm share the limit of its account', async () => {
+    const core = hosted(1);
+    for (const [i, status] of [200, 503, 503].entries()) {
+      const phone = new Phone(pipeline(core.rules), 'alice', 'wonderland', `d${i}.sip.example.com`);
+      expect((await phone.register()).status).toBe(status);
+    }
   });
 });
 
@@ -575,6 +626,144 @@ describe('several contacts', () => {
   });
 });
 
+describe('Contacts that are one binding', () => {
+  const inst = '+sip.instance="<urn:uuid:1>"';
+  const NEW = 'sip:alice@198.51.100.2:5060';
+  const OLD = 'sip:alice@192.0.2.7:5060';
+  const via = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
+
+  /** Contacts of one REGISTER with Expires 600, the limit, and the Contacts of its 200. */
+  const cases: [string, number, string[], string[]][] = [
+    [
+      'pjsip after a change of address',
+      1,
+      [`<${NEW}>;${inst}`, `<${OLD}>;${inst};expires=0`],
+      [`<${NEW}>;${inst};expires=600`],
+    ],
+    [
+      'the same, the removal first',
+      1,
+      [`<${OLD}>;${inst};expires=0`, `<${NEW}>;${inst}`],
+      [`<${NEW}>;${inst};expires=600`],
+    ],
+    ['one URI added and removed', 1, [`<${NEW}>`, `<${NEW}>;expires=0`], [`<${NEW}>;expires=600`]],
+    ['one URI twice with another q', 5, [`<${NEW}>;q=0.9`, `<${NEW}>;q=0.1`], [`<${NEW}>;q=0.1;expires=600`]],
+    [
+      'one URI in two spellings',
+      5,
+      ['<sip:%61lice@EXAMPLE.com;b=1;a=2>', '<sip:alice@example.com;a=2;B=1>'],
+      ['<sip:alice@example.com;a=2;B=1>;expires=600'],
+    ],
+    [
+      'two URIs of one instance',
+      5,
+      [`<${OLD}>;${inst};expires=600`, `<${NEW}>;${inst};expires=20`],
+      [`<${NEW}>;${inst};expires=20`],
+    ],
+    [
+      'three of one instance with a limit of three',
+      3,
+      ['a', 'b', 'c'].map((u) => `<sip:${u}@192.0.2.1>;${inst}`),
+      [`<sip:c@192.0.2.1>;${inst};expires=600`],
+    ],
+    ['one URI without and with an instance', 5, [`<${NEW}>`, `<${NEW}>;${inst}`], [`<${NEW}>;${inst};expires=600`]],
+    [
+      'two instances behind one URI are two',
+      5,
+      [`<${NEW}>;${inst}`, `<${NEW}>;+sip.instance="<urn:uuid:2>"`],
+      [`<${NEW}>;${inst};expires=600`, `<${NEW}>;+sip.instance="<urn:uuid:2>";expires=600`],
+    ],
+    [
+      'two reg-ids of one instance are two',
+      5,
+      [`<${OLD}>;${inst};reg-id=1`, `<${NEW}>;${inst};reg-id=2`],
+      [`<${OLD}>;${inst};reg-id=1;expires=600`, `<${NEW}>;${inst};reg-id=2;expires=600`],
+    ],
+  ];
+  test.each(cases)('%s, limit %d', async (_, maxContacts, asked, listed) => {
+    const phone = alice(openCore({ maxContacts }));
+    const answer = await phone.register({ via, contact: asked.join(', ') });
+    expect(answer.status).toBe(200);
+    expect(headerOf(answer, 'Contact')).toBe(listed.join(', '));
+    expect(headerOf(await phone.register({ via, contact: null }), 'Contact')).toBe(listed.join(', '));
+  });
+
+  test.each([1, 5])('pjsip keeps its registration after a change of address, limit %d', async (maxContacts) => {
+    const phone = alice(openCore({ maxContacts }));
+    await phone.register({ via, contact: `<${OLD}>;${inst}` });
+    const moved = await phone.register({ via, contact: `<${NEW}>;${inst}, <${OLD}>;${inst};expires=0` });
+    expect(headerOf(moved, 'Contact')).toBe(`<${NEW}>;${inst};expires=600`);
+  });
+
+  const pairs: [string, string, string][] = [
+    ['a binding with an instance by its URI', `<${NEW}>;${inst}`, `<${NEW}>`],
+    [
+      'a binding with an instance by another spelling of its URI',
+      `<${NEW}>;${inst}`,
+      `<sip:%61lice@198.51.100.2:5060>`,
+    ],
+    ['a binding without an instance by URI and instance', `<${NEW}>`, `<${NEW}>;${inst}`],
+    ['a binding with an instance by the instance', `<${NEW}>;${inst}`, `<${OLD}>;${inst}`],
+  ];
+  test.each(pairs)('a REGISTER removes and renews %s', async (_, first, second) => {
+    const phone = alice(openCore({ maxContacts: 5 }));
+    await phone.register({ via, contact: first });
+    expect(headerOf(await phone.register({ via, contact: second, expires: '300' }), 'Contact')).toBe(
+      `${second};expires=300`,
+    );
+    expect(headerOf(await phone.register({ via, contact: `${first};expires=0` }), 'Contact')).toBeUndefined();
+  });
+});
+
+describe('the most preferred Contact', () => {
+  const [a, b, c] = ['<sip:a@192.0.2.1>', '<sip:b@192.0.2.2>', '<sip:c@192.0.2.3>'];
+  const cases: [string[], string[]][] = [
+    [
+      [`${a}`, `${b}`],
+      [a, b],
+    ],
+    [
+      [`${a};q=0.1`, `${b};q=0.9`],
+      [b, a],
+    ],
+    [
+      [`${a};q=0.5`, `${b}`, `${c};q=1.000`],
+      [b, c, a],
+    ],
+    [
+      [`${a};q=0`, `${b};q=.3`, `${c};q=0.25`],
+      [b, c, a],
+    ],
+    [
+      [`${a};q=0.9`, `${b};q=nonsense`],
+      [b, a],
+    ],
+  ];
+  for (const maxContacts of [1, 3])
+    test.each(cases)(`is first, by q and then as given, limit ${maxContacts}: %j`, async (asked, order) => {
+      const core = openCore({ maxContacts });
+      const answer = await alice(core).register({ contact: asked.join(', ') });
+      expect([...(headerOf(answer, 'Contact') ?? '').matchAll(/<[^>]+>/g)].map(([each]) => each)).toEqual(
+        order.slice(0, maxContacts),
+      );
+      const aor = { user: 'alice', realm: 'sip.example.com' };
+      const { bindings } = await core.rules.location.lookup(aor, { several: false });
+      expect(bindings.map((each) => `<${each.contact}>`)).toEqual(order.slice(0, 1));
+    });
+});
+
+describe('text from phones', () => {
+  test.each([127, 128, 126])('a User-Agent of %d letters and an emoji is cut between characters', async (letters) => {
+    const core = openCore();
+    const phone = alice(core);
+    const userAgent = `${'x'.repeat(letters)}🙂 phone`;
+    await phone.register({ headers: { 'User-Agent': userAgent } });
+    const aor = { user: 'alice', realm: 'sip.example.com' };
+    const [binding] = (await core.rules.location.lookup(aor, { several: false })).bindings;
+    expect(binding?.userAgent).toBe(letters === 126 ? `${'x'.repeat(126)}🙂` : 'x'.repeat(letters));
+  });
+});
+
 describe('queries and removals', () => {
   test('a query is authenticated and lists the bindings', async () => {
     const phone = alice(openCore());
@@ -612,6 +801,31 @@ describe('ordering and failures', () => {
     expect(late.status).toBe(500);
     expect(headerOf(await phone.register({ contact: null }), 'Contact')).toBe(`<${phone.contact}>;expires=30`);
     expect((await phone.register({ cseq: '1 REGISTER', callId: 'rebooted', expires: '0' })).status).toBe(200);
+  });
+
+  test('a rebooted phone that counts from 1 again is let in with a nonce issued since', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    const early = await phone.send();
+    await phone.register({ cseq: '20 REGISTER' });
+    core.clock.advance(5000);
+    const moved = { contact: '<sip:alice@192.0.2.7:6000;ob>;+sip.instance="<urn:uuid:1>"' };
+    expect((await phone.register({ cseq: '30 REGISTER', ...moved })).status).toBe(200);
+    core.clock.advance(5000);
+    const late = { ...moved, cseq: '2 REGISTER', expires: '0' };
+    expect((await phone.send({ ...late, authorization: phone.answer(early) })).status).toBe(500);
+    expect((await phone.register(late)).status).toBe(200);
+  });
+
+  test('another Contact with the same Call-ID is not out of order', async () => {
+    const phone = alice(openCore());
+    const challenges = [await phone.send(), await phone.send()];
+    const send = (contact: string, cseq: number) => {
+      const authorization = phone.answer(challenges.pop() ?? { status: 0 });
+      return phone.send({ contact, cseq: `${cseq} REGISTER`, authorization });
+    };
+    expect((await send('<sip:alice@192.0.2.1>', 9)).status).toBe(200);
+    expect((await send('<sip:alice@192.0.2.2>', 9)).status).toBe(200);
   });
 
   test('a REGISTER that cannot be stored is answered 503, never 200', async () => {

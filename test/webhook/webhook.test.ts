@@ -39,7 +39,7 @@ describe('a webhook', () => {
       core.clock.advance(Date.now() - core.clock.now());
       const answer = await phone(core).register({ via: tcp, expires: '600', callId: 'call-carol' });
       expect(answer).toMatchObject({ status: 200, headers: { Expires: '120' } });
-      const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+      const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { several: false });
       expect(bindings[0]?.grant).toEqual({
         callHook: 'https://example.com/call',
         allowDirectAppCalling: false,
@@ -205,7 +205,7 @@ describe('a webhook response', () => {
     const body = String.raw`{"status":"ok","call_hook":{"\ud800":"a\ud800b","nested":["\udc00","\ud83d\ude00"]},"allow_direct_app_calling":"\udfff"}`;
     const core = openCore({}, account(answering(() => new Response(body))));
     expect((await phone(core).register()).status).toBe(200);
-    const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+    const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { several: false });
     expect(bindings[0]?.grant).toMatchObject({
       callHook: { '\ufffd': 'a\ufffdb', nested: ['\ufffd', '😀'] },
       allowDirectAppCalling: '\ufffd',
@@ -242,7 +242,7 @@ describe('a webhook response', () => {
     const row = core.database.query<{ json: string }, []>('SELECT json FROM bindings').get();
     const json = JSON.parse(row?.json ?? '');
     expect(json.allow_direct_queue_calling).toEqual(stored);
-    const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+    const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { several: false });
     expect(bindings[0]?.grant.allowDirectQueueCalling).toEqual(stored);
   });
 
@@ -401,7 +401,7 @@ test('both call hooks are stored', async () => {
   const reply = { status: 'ok', call_hook: 'https://a.example', call_status_hook: { url: 'https://b.example' } };
   const core = openCore({}, account(answering(() => Response.json(reply))));
   await phone(core).register();
-  const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { countRealm: false });
+  const { bindings } = await core.rules.location.lookup({ user: 'carol', realm: REALM }, { several: false });
   expect(bindings[0]?.grant).toMatchObject({
     callHook: 'https://a.example',
     callStatusHook: { url: 'https://b.example' },

@@ -1,15 +1,24 @@
 import type { Redis } from 'ioredis';
 import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
+import { OncePer } from '../../lib/once-per.ts';
 import type { Timer, Timers } from '../../lib/timers.ts';
-import type { Aor, AorState, BindingSource, LocationService, Update, UpdateOutcome } from '../../ports/location.ts';
+import type {
+  Aor,
+  AorState,
+  Binding,
+  BindingSource,
+  LocationService,
+  LookupOptions,
+  Update,
+  UpdateOutcome,
+} from '../../ports/location.ts';
 import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
 import { Script } from './script.ts';
-import { LOOKUP, PROMOTE, REMOVE_FROM, UPDATE } from './scripts.ts';
+import { PROMOTE, REMOVE_FROM, UPDATE } from './scripts.ts';
 
-const lookup = new Script(LOOKUP);
 const update = new Script(UPDATE);
 const promote = new Script(PROMOTE);
 const removeFrom = new Script(REMOVE_FROM);
@@ -17,56 +26,55 @@ const removeFrom = new Script(REMOVE_FROM);
 /** The longest that `user:<aor>` may be missing while other bindings are live, milliseconds. */
 const PROMOTE_INTERVAL_MS = 1000;
 const PROMOTE_BATCH = 200;
+/** Between two warnings about what is stored for one AOR, milliseconds. */
+const MALFORMED_INTERVAL_MS = 3_600_000;
 
 export class RedisLocationService implements LocationService {
   #promotion: Timer | undefined;
+  readonly #malformed: OncePer;
 
   constructor(
     private readonly redis: Redis,
     private readonly timers: Timers,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.#malformed = new OncePer(MALFORMED_INTERVAL_MS, timers);
+  }
 
-  async lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
-    const now = this.timers.now();
-    const reply = await ask(() =>
-      lookup.run(
-        this.redis,
-        [
-          keys.user(aor),
-          keys.others(aor),
-          keys.realmIndex(aor.realm),
-          nonceId === undefined ? '' : keys.nonce(nonceId),
-        ],
-        [now, countRealm ? '1' : '0'],
-      ),
+  async lookup(aor: Aor, { several, nonceId }: LookupOptions): Promise<AorState> {
+    // Commands of one turn of the event loop are sent together.
+    const [first, others, used] = await ask(() =>
+      Promise.all([
+        this.redis.get(keys.user(aor)),
+        several ? this.redis.hvals(keys.others(aor)) : [],
+        nonceId === undefined ? null : this.redis.get(keys.nonce(nonceId)),
+      ]),
     );
-    const [aorsInRealm, lastNonceCount, ...bindings] = texts(reply);
-    return {
-      bindings: liveBindings(bindings, now).map(({ binding }) => binding),
-      aorsInRealm: Number(aorsInRealm),
-      lastNonceCount: Number(lastNonceCount),
-    };
+    // A binding may have moved from one key to the other in between.
+    const jsons = new Set(first === null ? others : [first, ...others]);
+    return { bindings: this.#live(jsons, aor, this.timers.now()), lastNonceCount: Number(used) };
   }
 
   async update(change: Update): Promise<UpdateOutcome> {
     const { aor, nonce, remove } = change;
     const now = this.timers.now();
-    const removals = remove === 'all' ? ['all'] : [remove.length, ...remove];
+    const removals =
+      remove === 'all' ? ['all'] : [remove.length, ...remove.flatMap(({ key, uri, contact }) => [key, uri, contact])];
     const saves = rankBindings(change.save).map(bindingToJson);
     const reply = await ask(() =>
       update.run(
         this.redis,
-        [...bindingKeys(aor), nonce ? keys.nonce(nonce.id) : ''],
+        [...bindingKeys(aor, change.accountRealm), nonce ? keys.nonce(nonce.id) : ''],
         [
           now,
-          aor.realm,
+          change.accountRealm,
           nameOf(aor),
           change.callId,
           change.cseq,
           change.maxContacts,
-          change.maxAorsInRealm ?? '',
+          change.maxAors ?? '',
           nonce?.count ?? '',
+          nonce?.issuedAt ?? '',
           nonce ? Math.max(1, nonce.expiresAt - now) : '',
           ...removals,
           ...saves,
@@ -76,8 +84,9 @@ export class RedisLocationService implements LocationService {
     const [verdict, ...bindings] = texts(reply);
     switch (verdict) {
       case 'ok':
-        return { ok: true, bindings: liveBindings(bindings, now).map(({ binding }) => binding) };
+        return { ok: true, bindings: this.#live(bindings, aor, now) };
       case 'replay':
+        return { ok: false, refusal: verdict, bindings: this.#live(bindings, aor, now) };
       case 'out-of-order':
       case 'too-many-contacts':
       case 'too-many-aors':
@@ -88,8 +97,15 @@ export class RedisLocationService implements LocationService {
   }
 
   async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
-    const args = [this.timers.now(), aor.realm, nameOf(aor), proxy, protocol, savedUntil];
-    return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor), args)));
+    const args = [this.timers.now(), aor.realm, nameOf(aor), keys.realmIndex(''), proxy, protocol, savedUntil];
+    return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor, aor.realm), args)));
+  }
+
+  #live(jsons: Iterable<string>, aor: Aor, now: number): Binding[] {
+    const live = liveBindings(jsons, now, () => {
+      if (this.#malformed.isDue(nameOf(aor))) this.logger.warn({ aor }, 'a stored binding is malformed, skipped');
+    });
+    return live.map(({ binding }) => binding);
   }
 
   /** Starts to promote the next binding of an AOR whenever the newest expires. */
@@ -123,12 +139,19 @@ export class RedisLocationService implements LocationService {
   #promote(name: string, now: number): Promise<unknown> {
     const at = name.lastIndexOf('@');
     const aor = { user: name.slice(0, at), realm: name.slice(at + 1) };
-    return promote.run(this.redis, bindingKeys(aor), [now, aor.realm, name]);
+    return promote.run(this.redis, bindingKeys(aor, aor.realm), [now, aor.realm, name, keys.realmIndex('')]);
   }
 }
 
-function bindingKeys(aor: Aor): string[] {
-  return [keys.user(aor), keys.others(aor), keys.activeUsers, keys.realmIndex(aor.realm), keys.realms, keys.promotions];
+function bindingKeys(aor: Aor, accountRealm: string): string[] {
+  return [
+    keys.user(aor),
+    keys.others(aor),
+    keys.activeUsers,
+    keys.realmIndex(accountRealm),
+    keys.realms,
+    keys.promotions,
+  ];
 }
 
 function nameOf({ user, realm }: Aor): string {

@@ -14,7 +14,10 @@ const RETRY_INTERVAL_MS = 10_000;
 /** Members per script run: about 0.2 ms, so that no REGISTER has to wait. */
 const STEP = 200;
 
-/** Earlier jambonz sidecars write to active-user without updating a realm index: reconciles them regularly. */
+/**
+ * Earlier jambonz sidecars write to active-user without updating a realm index, and our first versions counted sub-domains
+ * of an account's realm apart: reconciles the indexes regularly.
+ */
 export class RealmIndexKeeper {
   #timer: Timer | undefined;
   #stopped = false;
@@ -23,6 +26,8 @@ export class RealmIndexKeeper {
     private readonly redis: Redis,
     private readonly timers: Timers,
     private readonly logger: Logger,
+    /** The realm of the account that a realm belongs to, which may be a sub-domain of it. */
+    private readonly accountRealm: (realm: string) => Promise<string>,
   ) {}
 
   start(): void {
@@ -37,8 +42,8 @@ export class RealmIndexKeeper {
   /** Indexes all members of active-user and removes all others from the indexes. @throws Unavailable */
   async reconcile(): Promise<void> {
     await this.#eachMember(keys.activeUsers, (members) => this.#reindexMixed(members));
-    for (const realm of await ask(() => this.redis.smembers(keys.realms)))
-      await this.#eachMember(keys.realmIndex(realm), (members) => this.#reindex(realm, members));
+    for (const index of await ask(() => this.redis.smembers(keys.realms)))
+      await this.#eachMember(keys.realmIndex(index), (members) => this.#reindexMixed(members, index));
   }
 
   async #round(): Promise<void> {
@@ -63,8 +68,14 @@ export class RealmIndexKeeper {
     } while (cursor !== '0' && !this.#stopped);
   }
 
-  async #reindexMixed(members: string[]): Promise<void> {
-    for (const [realm, ofRealm] of Map.groupBy(members, realmOf)) if (realm) await this.#reindex(realm, ofRealm);
+  /** @param index the realm in whose index they are now */
+  async #reindexMixed(members: string[], index?: string): Promise<void> {
+    for (const [realm, ofRealm] of Map.groupBy(members, realmOf)) {
+      if (!realm) continue;
+      const right = await this.accountRealm(realm);
+      await this.#reindex(right, ofRealm);
+      if (index !== undefined && index !== right) await ask(() => this.redis.zrem(keys.realmIndex(index), ...ofRealm));
+    }
   }
 
   async #reindex(realm: string, members: string[]): Promise<void> {

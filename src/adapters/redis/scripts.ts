@@ -1,16 +1,45 @@
 // Times are formatted with %.0f, because Lua writes large numbers as 4.2e+15.
 
-/** `precedes` is the same rule as `compareBindings` in binding-json.ts. */
+/** `precedes` is the same rule as `compareBindings` in binding-json.ts, `same` as `isSameBinding` in sip/binding-identity.ts. */
 const SHARED = `
+local function is_sip(uri)
+  uri = uri:sub(1, 5):lower()
+  return uri:sub(1, 4) == 'sip:' or uri == 'sips:'
+end
+
+local function text(value)
+  if type(value) == 'string' then return value end
+end
+
+local function number(value)
+  return type(value) == 'number' and value or 0
+end
+
 local function binding(json)
   local ok, b = pcall(cjson.decode, json)
-  if not ok or type(b) ~= 'table' or type(b.expiryTime) ~= 'number' then return nil end
-  return { json = json, key = b.key or b.contact, contact = b.contact, expiry = b.expiryTime,
-           callId = b.callId, cseq = tonumber(b.cseq) or 0, savedAt = tonumber(b.savedAt) or 0,
-           rank = tonumber(b.rank) or 0, proxy = b.proxy, protocol = b.protocol }
+  if not ok or type(b) ~= 'table' or type(b.expiryTime) ~= 'number' or type(b.contact) ~= 'string' then return nil end
+  local key = text(b.key) or b.contact
+  return { json = json, key = key, uri = text(b.uri) or (is_sip(key) and key or b.contact), contact = b.contact,
+           sip = is_sip(b.contact), expiry = b.expiryTime, callId = b.callId, cseq = number(b.cseq),
+           savedAt = number(b.savedAt), rank = number(b.rank), proxy = b.proxy, protocol = b.protocol,
+           accountRealm = text(b.accountRealm) }
+end
+
+-- Earlier sidecars store no canonical URI: their contact is compared as it was written.
+local function same(a, b)
+  if a.key == b.key then return true end
+  return (a.key == a.uri or b.key == b.uri) and (a.uri == b.uri or a.contact == b.contact)
+end
+
+local function same_as_any(b, list)
+  for _, other in ipairs(list) do
+    if same(b, other) then return true end
+  end
+  return false
 end
 
 local function precedes(a, b)
+  if a.sip ~= b.sip then return a.sip end
   if a.savedAt ~= b.savedAt then return a.savedAt > b.savedAt end
   return a.rank < b.rank
 end
@@ -74,84 +103,94 @@ end
 `;
 
 /**
- * KEYS user, others, index, nonce. ARGV now, '1' to count the realm.
- * Returns the number of AORs in the realm, the last nonce-count or '', the newest binding or '', the others.
- */
-export const LOOKUP = `
-local count = ARGV[2] == '1' and redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[1], '+inf') or 0
-local used = KEYS[4] ~= '' and redis.call('GET', KEYS[4])
-return { count, used or '', redis.call('GET', KEYS[1]) or '', unpack(redis.call('HVALS', KEYS[2])) }
-`;
-
-/**
  * KEYS user, others, active-user, index, realms, promotions, nonce.
- * ARGV now, realm, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', life of the nonce
- * in ms, 'all' or the number of removed keys, the removed keys, then the JSON of each saved binding.
- * Returns 'ok' and the live bindings as JSON, in order, or the name of a refusal.
+ * ARGV now, realm of the account, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', time of
+ * the nonce's issue, its life in ms, 'all' or the number of removed bindings, key, uri and contact of each, then the JSON of
+ * each saved binding.
+ * Returns 'ok' or 'replay' and the live bindings as JSON, in order, or the name of another refusal.
  */
 export const UPDATE = `${SHARED}
 local user, others, active, index, realms, promotions, nonce = unpack(KEYS)
 local now, realm, aor, callId, cseq = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local maxContacts, maxAors = tonumber(ARGV[6]), tonumber(ARGV[7])
-local count = tonumber(ARGV[8])
-if count and count <= tonumber(redis.call('GET', nonce) or '0') then return { 'replay' } end
+local count, issuedAt = tonumber(ARGV[8]), tonumber(ARGV[9]) or 0
+
+local function answer(verdict, list)
+  local reply = { verdict }
+  for _, b in ipairs(list) do reply[#reply + 1] = b.json end
+  return reply
+end
 
 local before = live(user, others, now)
-local all = ARGV[10] == 'all'
-local removed, at = {}, 11
-for _ = 1, all and 0 or tonumber(ARGV[10]) do removed[ARGV[at]] = true; at = at + 1 end
-local after, replaced = {}, {}
+if count and count <= tonumber(redis.call('GET', nonce) or '0') then return answer('replay', before) end
+
+local all = ARGV[11] == 'all'
+local affected, at = {}, 12
+for _ = 1, all and 0 or tonumber(ARGV[11]) do
+  affected[#affected + 1] = { key = ARGV[at], uri = ARGV[at + 1], contact = ARGV[at + 2] }
+  at = at + 3
+end
+local after = {}
 for i = at, #ARGV do
   local b = binding(ARGV[i])
   after[#after + 1] = b
-  replaced[b.key] = true
-  replaced[b.contact] = true -- the key of a binding saved by an earlier jambonz sidecar
+  affected[#affected + 1] = b
 end
 local adding = #after > 0
 
 for _, b in ipairs(before) do
-  if all or removed[b.key] or replaced[b.key] or (adding and maxContacts == 1) then
-    if b.callId == callId and cseq <= b.cseq then return { 'out-of-order' } end
-  else
+  if all or same_as_any(b, affected) then
+    if b.callId == callId and cseq <= b.cseq and issuedAt <= b.savedAt then return { 'out-of-order' } end
+  elseif not (adding and maxContacts == 1) then
     after[#after + 1] = b
   end
 end
 sort(after)
 if adding and #after > maxContacts then return { 'too-many-contacts' } end
-if adding and #before == 0 and maxAors then
+if adding and maxAors and (maxAors == 0 or #before == 0) then
   if redis.call('ZCOUNT', index, '(' .. ARGV[1], '+inf') >= maxAors then return { 'too-many-aors' } end
 end
 
-if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[9]) end
+if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[10]) end
 -- The index is stale when the newest binding has expired or was saved by an earlier jambonz sidecar.
 local stale = after[1] and tonumber(redis.call('ZSCORE', index, user) or '0') ~= after[1].expiry
 if adding or stale or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
 trim(active, now)
 trim(index, now)
-local reply = { 'ok' }
-for _, b in ipairs(after) do reply[#reply + 1] = b.json end
-return reply
+return answer('ok', after)
 `;
 
-/** KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor. */
-export const PROMOTE = `${SHARED}
-local user, others, active, index, realms, promotions = unpack(KEYS)
+const INDEX_OF_ACCOUNT = `
+-- The index of the account, whose realm the bindings have where it is not the AOR's.
+local realm, index = ARGV[2], KEYS[4]
+local function find_index(list, prefix)
+  local own = list[1] and list[1].accountRealm
+  if own then realm, index = own, prefix .. own end
+end
+`;
+
+/** KEYS user, others, active-user, index of the AOR's realm, realms, promotions. ARGV now, realm, aor, prefix of indexes. */
+export const PROMOTE = `${SHARED}${INDEX_OF_ACCOUNT}
+local user, others, active, _, realms, promotions = unpack(KEYS)
 local now = tonumber(ARGV[1])
-store(live(user, others, now), now, user, others, active, index, realms, promotions, ARGV[2], ARGV[3])
+local list = live(user, others, now)
+find_index(list, ARGV[4])
+store(list, now, user, others, active, index, realms, promotions, realm, ARGV[3])
 `;
 
 /**
- * KEYS user, others, active-user, index, realms, promotions. ARGV now, realm, aor, proxy, protocol, savedUntil.
+ * KEYS as for PROMOTE. ARGV now, realm, aor, prefix of indexes, proxy, protocol, savedUntil.
  * Returns the number removed.
  */
-export const REMOVE_FROM = `${SHARED}
-local user, others, active, index, realms, promotions = unpack(KEYS)
-local now, savedUntil = tonumber(ARGV[1]), tonumber(ARGV[6])
+export const REMOVE_FROM = `${SHARED}${INDEX_OF_ACCOUNT}
+local user, others, active, _, realms, promotions = unpack(KEYS)
+local now, savedUntil = tonumber(ARGV[1]), tonumber(ARGV[7])
 local before, after = live(user, others, now), {}
+find_index(before, ARGV[4])
 for _, b in ipairs(before) do
-  if not (b.proxy == ARGV[4] and b.protocol == ARGV[5] and b.savedAt <= savedUntil) then after[#after + 1] = b end
+  if not (b.proxy == ARGV[5] and b.protocol == ARGV[6] and b.savedAt <= savedUntil) then after[#after + 1] = b end
 end
-if #after < #before then store(after, now, user, others, active, index, realms, promotions, ARGV[2], ARGV[3]) end
+if #after < #before then store(after, now, user, others, active, index, realms, promotions, realm, ARGV[3]) end
 return #before - #after
 `;
 

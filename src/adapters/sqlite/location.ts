@@ -7,9 +7,11 @@ import type {
   Binding,
   BindingSource,
   LocationService,
+  LookupOptions,
   Update,
   UpdateOutcome,
 } from '../../ports/location.ts';
+import { isSameBinding } from '../../sip/binding-identity.ts';
 import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
@@ -48,10 +50,11 @@ export class SqliteLocationService implements LocationService {
     while (sweep() === SWEEP_LIMIT);
   }
 
-  lookup(aor: Aor, { countRealm, nonceId }: { countRealm: boolean; nonceId?: string }): Promise<AorState> {
+  lookup(aor: Aor, { several, nonceId }: LookupOptions): Promise<AorState> {
     const read = (now: number): AorState => ({
-      bindings: this.#live(nameOf(aor), now).map(({ binding }) => binding),
-      aorsInRealm: countRealm ? this.#countRealm(aor.realm, now) : 0,
+      bindings: this.#live(nameOf(aor), now)
+        .slice(0, several ? undefined : 1)
+        .map(({ binding }) => binding),
       lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
     });
     return new Promise((resolve, reject) => {
@@ -82,7 +85,7 @@ export class SqliteLocationService implements LocationService {
       const after = before.filter(
         ({ binding: b }) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil,
       );
-      if (after.length < before.length) this.#store(nameOf(aor), aor.realm, before, after);
+      if (after.length < before.length) this.#store(nameOf(aor), undefined, before, after);
       return before.length - after.length;
     });
   }
@@ -116,52 +119,62 @@ export class SqliteLocationService implements LocationService {
     }
   }
 
-  #apply({ aor, callId, cseq, save, remove, maxContacts, maxAorsInRealm, nonce }: Update, now: number): UpdateOutcome {
-    if (nonce && nonce.count <= (this.#sql.nonce.get(nonce.id)?.count ?? 0)) return { ok: false, refusal: 'replay' };
-
+  #apply(update: Update, now: number): UpdateOutcome {
+    const { aor, accountRealm, callId, cseq, save, remove, maxContacts, maxAors, nonce } = update;
     const name = nameOf(aor);
     const before = this.#live(name, now);
-    const isReplacedOrRemoved = (b: Binding) =>
-      remove === 'all' ||
-      remove.includes(b.key) ||
-      save.some((s) => s.key === b.key) ||
-      (save.length > 0 && maxContacts === 1);
-    if (before.some(({ binding: b }) => isReplacedOrRemoved(b) && b.callId === callId && cseq <= b.cseq))
+    if (nonce && nonce.count <= (this.#sql.nonce.get(nonce.id)?.count ?? 0))
+      return { ok: false, refusal: 'replay', bindings: before.map(({ binding }) => binding) };
+
+    const isAffected = (b: Binding) =>
+      remove === 'all' || [...remove, ...save].some((identity) => isSameBinding(identity, b));
+    const isLate = (b: Binding) => b.callId === callId && cseq <= b.cseq && (nonce?.issuedAt ?? 0) <= b.savedAt;
+    if (before.some(({ binding }) => isAffected(binding) && isLate(binding)))
       return { ok: false, refusal: 'out-of-order' };
 
-    const kept = before.filter(({ binding }) => !isReplacedOrRemoved(binding));
+    const adds = save.length > 0;
+    const kept = adds && maxContacts === 1 ? [] : before.filter(({ binding }) => !isAffected(binding));
     const after = [...rankBindings(save), ...kept].sort(compareBindings);
-    if (save.length > 0 && after.length > maxContacts) return { ok: false, refusal: 'too-many-contacts' };
-    const isNew = save.length > 0 && before.length === 0;
-    if (isNew && maxAorsInRealm !== undefined && this.#countRealm(aor.realm, now) >= maxAorsInRealm)
-      return { ok: false, refusal: 'too-many-aors' };
+    if (adds && after.length > maxContacts) return { ok: false, refusal: 'too-many-contacts' };
+    const counts = adds && maxAors !== undefined && (maxAors === 0 || before.length === 0);
+    if (counts && this.#countAors(accountRealm, now) >= maxAors) return { ok: false, refusal: 'too-many-aors' };
 
     if (nonce) this.#sql.setNonce.run(nonce.id, nonce.count, nonce.expiresAt);
-    if (save.length > 0 || after.length !== before.length) this.#store(name, aor.realm, before, after);
+    if (adds || after.length !== before.length) this.#store(name, accountRealm, before, after);
     return { ok: true, bindings: after.map(({ binding }) => binding) };
   }
 
-  #store(name: string, realm: string, before: readonly StoredBinding[], after: readonly StoredBinding[]): void {
+  /** @param accountRealm undefined: the one that the AOR is counted for already */
+  #store(
+    name: string,
+    accountRealm: string | undefined,
+    before: readonly StoredBinding[],
+    after: readonly StoredBinding[],
+  ): void {
     for (const b of before) if (!after.includes(b)) this.#sql.deleteBinding.run(name, b.binding.key);
     for (const b of after) if (!before.includes(b)) this.#sql.setBinding.run(name, b.binding.key, bindingToJson(b));
-    const exists = this.#sql.aor.get(name) !== null;
-    if (after.length === 0) {
-      if (exists) this.#deleteAor(name, realm);
+    const counted = this.#sql.aor.get(name)?.realm;
+    const realm = accountRealm ?? counted;
+    if (after.length === 0 || realm === undefined) {
+      if (counted !== undefined) this.#deleteAor(name, counted);
       return;
     }
     this.#sql.setAor.run(name, realm, Math.max(...after.map((b) => b.binding.expiryTime)));
-    if (!exists) this.#sql.addToRealm.run(realm, 1);
+    if (counted === realm) return;
+    this.#sql.addToRealm.run(realm, 1);
+    if (counted !== undefined) this.#sql.addToRealm.run(counted, -1);
   }
 
   #live(name: string, now: number): StoredBinding[] {
     return liveBindings(
       this.#sql.bindings.all(name).map((row) => row.json),
       now,
+      () => {},
     );
   }
 
   /** The stored count minus the AORs that expired since the last sweep. */
-  #countRealm(realm: string, now: number): number {
+  #countAors(realm: string, now: number): number {
     const expired = this.#sql.expiredInRealm.get(now, realm)?.aors ?? 0;
     return (this.#sql.realm.get(realm)?.aors ?? 0) - expired;
   }
@@ -190,7 +203,7 @@ function statements(db: Database) {
     setBinding: db.query('INSERT OR REPLACE INTO bindings (aor, key, json) VALUES (?, ?, ?)'),
     deleteBinding: db.query('DELETE FROM bindings WHERE aor = ? AND key = ?'),
     deleteBindings: db.query('DELETE FROM bindings WHERE aor = ?'),
-    aor: db.query<{ aor: string }, [string]>('SELECT aor FROM aors WHERE aor = ?'),
+    aor: db.query<{ realm: string }, [string]>('SELECT realm FROM aors WHERE aor = ?'),
     setAor: db.query('INSERT OR REPLACE INTO aors (aor, realm, expiry) VALUES (?, ?, ?)'),
     deleteAor: db.query('DELETE FROM aors WHERE aor = ?'),
     expiredAors: db.query<{ aor: string; realm: string }, [number, number]>(

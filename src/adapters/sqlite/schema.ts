@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS bindings (
   json TEXT NOT NULL,
   PRIMARY KEY (aor, key)
 ) WITHOUT ROWID;
--- One row per AOR with bindings; expiry is that of the longest one, in ms.
+-- One row per AOR with bindings: the realm of its account, and when the last of them expires, in ms.
 CREATE TABLE IF NOT EXISTS aors (
   aor TEXT PRIMARY KEY,
   realm TEXT NOT NULL,
