@@ -3,6 +3,7 @@ import { afterAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { openSqlite } from '../../src/adapters/sqlite/open.ts';
+import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/cleanup.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { locationServiceContract } from './location-service.ts';
@@ -98,6 +99,52 @@ test('opens a database of our first version, with bindings in the order of their
   expect(countAors(database, 'example.com', clock.now())).toBe(1);
   database.close();
   removeTemporaryDirectory(earlier);
+});
+
+test('an AOR that an earlier version counted for a sub-domain is counted for its account once it is renewed', async () => {
+  const clock = new ManualTimers();
+  const memory = new Database(':memory:', { strict: true });
+  memory.run(SCHEMA);
+  const location = new SqliteLocationService(memory, clock);
+  const aor = { user: 'alice', realm: 'd1.one.test' };
+  const contact = 'sip:alice@192.0.2.1';
+  const register = (accountRealm: string) =>
+    location.update({
+      aor,
+      accountRealm,
+      callId: accountRealm,
+      cseq: 1,
+      save: [
+        {
+          key: contact,
+          uri: contact,
+          contact,
+          contactParams: '',
+          callId: accountRealm,
+          cseq: 1,
+          protocol: 'udp',
+          proxy: 'sip:192.0.2.1:5060',
+          sbcAddress: '',
+          privateSbcAddress: '',
+          grant: { allowDirectAppCalling: true, allowDirectQueueCalling: true, allowDirectUserCalling: true },
+          expiryTime: clock.now() + 600_000,
+          savedAt: clock.now(),
+        },
+      ],
+      remove: [],
+      maxContacts: 1,
+    });
+  await register('d1.one.test');
+  await register('one.test');
+  expect(countAors(memory, 'one.test', clock.now())).toBe(1);
+  expect(countAors(memory, 'd1.one.test', clock.now())).toBe(0);
+  clock.advance(600_000);
+  await location.removeFrom(aor, { proxy: '', protocol: '', savedUntil: 0 });
+  expect(memory.query('SELECT realm, aors FROM realms ORDER BY realm').values()).toEqual([
+    ['d1.one.test', 0],
+    ['one.test', 0],
+  ]);
+  memory.close();
 });
 
 test('sweepAll deletes everything that has expired', () => {

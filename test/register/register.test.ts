@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import type { Directory } from '../../src/ports/directory.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import type { LocationService } from '../../src/ports/location.ts';
 import { parseRegister } from '../../src/register/register-request.ts';
@@ -325,6 +326,23 @@ describe('accounts', () => {
     const { rules } = openCore();
     const phone = new Phone(pipeline(rules), 'alice', 'wonderland', 'sbc1.sip.example.com');
     expect((await phone.register()).status).toBe(200);
+  });
+
+  test('a realm counts as in use only once a user of it has authenticated', async () => {
+    const { rules } = openCore();
+    const inUse: string[] = [];
+    const directory: Directory = {
+      accountByRealm: (realm) => rules.directory.accountByRealm(realm),
+      client: (sid, username) => rules.directory.client(sid, username),
+      deviceLimit: (account) => rules.directory.deviceLimit(account),
+      authenticated: (realm) => inUse.push(realm),
+    };
+    const phone = new Phone(pipeline({ ...rules, directory }), 'alice', 'wonderland', 'd1.sip.example.com');
+    const challenged = await phone.send();
+    await phone.send({ authorization: phone.answer(challenged, { password: 'sandwich' }) });
+    expect(inUse).toEqual([]);
+    await phone.register();
+    expect(inUse).toEqual(['d1.sip.example.com']);
   });
 
   test('the case of the domain does not matter', async () => {
