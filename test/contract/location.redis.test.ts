@@ -223,6 +223,18 @@ describe('the keys that other services read', () => {
     }
   });
 
+  test('no turn is left once the newest binding outlives the others', async () => {
+    const member = `renewed@${realm}`;
+    await save('renewed', { key: 'long', contact: 'sip:long@192.0.2.1' }, 2);
+    clock.advance(1);
+    const brief = { key: 'brief', contact: 'sip:brief@192.0.2.2' };
+    await save('renewed', { ...brief, expiryTime: clock.now() + 60_000 }, 2);
+    expect(await redis.zscore('sidecar:promotions', member)).toBe(String(clock.now() + 60_000));
+    clock.advance(1);
+    await save('renewed', { ...brief, expiryTime: clock.now() + 7_200_000 }, 2);
+    expect(await redis.zscore('sidecar:promotions', member)).toBeNull();
+  });
+
   test('promotion and removal keep the index of the account that a sub-domain belongs to', async () => {
     const aor = { user: 'sub', realm: `d1.${realm}` };
     const accountRealm = `account.${realm}`;
