@@ -66,7 +66,7 @@ async function processRegister(rules: RegisterRules, request: SipRequest): Promi
 
   // A refresh changes no binding, so it is granted without authentication. When the password can be checked at once, the
   // store is asked only for the update, which recognizes a repeated refresh too.
-  const mayProve = credentials?.nonce.state === 'fresh' ? await findAccount(rules, aor) : undefined;
+  const mayProve = credentials?.nonce.state === 'fresh' ? await reachableAccount(rules, aor) : undefined;
   const state = hasClients(mayProve) ? undefined : await lookUp(rules, aor, credentials);
   const receivedAt = rules.clock.now();
   if (state && isRefresh(parsed, state.bindings, receivedAt))
@@ -93,6 +93,16 @@ async function processRegister(rules: RegisterRules, request: SipRequest): Promi
 
   // Step 8: 200 with the current bindings.
   return grant(rules, request, parsed, outcome.bindings, savedAt);
+}
+
+/** Undefined while the database is away, because a refresh needs no account. */
+async function reachableAccount(rules: RegisterRules, aor: Aor): Promise<Account | Refusal | undefined> {
+  try {
+    return await findAccount(rules, aor);
+  } catch (error) {
+    if (error instanceof Unavailable) return undefined;
+    throw error;
+  }
 }
 
 /** Whether the account's own clients, not a webhook, authenticate its users. */

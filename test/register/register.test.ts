@@ -867,6 +867,24 @@ describe('ordering and failures', () => {
     expect(answer).toEqual({ status: 503, headers: { 'Retry-After': '5' } });
   });
 
+  test('a refresh is granted while the account cannot be looked up, with credentials too', async () => {
+    const core = openCore();
+    let away = false;
+    const directory: Directory = {
+      accountByRealm: (realm) =>
+        away ? Promise.reject(new Unavailable('MySQL', 'gone')) : core.rules.directory.accountByRealm(realm),
+      client: (sid, username) => core.rules.directory.client(sid, username),
+      deviceLimit: (account) => core.rules.directory.deviceLimit(account),
+    };
+    const phone = new Phone(pipeline({ ...core.rules, directory }), 'alice', 'wonderland');
+    const challenged = await phone.send();
+    await phone.send({ authorization: phone.answer(challenged) });
+    away = true;
+    const authorization = phone.answer(challenged);
+    expect((await phone.send({ authorization })).status).toBe(200);
+    expect((await phone.send({ authorization, contact: '<sip:alice@192.0.2.9>' })).status).toBe(503);
+  });
+
   test('a REGISTER whose query the database refuses is answered 503, with a reason of its own', async () => {
     const core = openCore();
     const directory = {
