@@ -52,6 +52,8 @@ class Output {
   summary = undefined;
   #file = undefined;
   #totals = { pass: 0, fail: 0 };
+  /** After a long run bun lists the failures again. */
+  #repeats = false;
 
   get lastFile() {
     return this.#file?.path;
@@ -62,9 +64,11 @@ class Output {
     if (path !== undefined) {
       this.#file = this.files.get(path) ?? { path, ran: 0, broken: 0 };
       this.files.set(path, this.#file);
+      this.#repeats = false;
     }
+    if (/^\d+ tests? failed:$/.test(line)) this.#repeats = true;
     const [, mark = '', name = ''] =
-      /^(\(pass\)|\(fail\)|\(skip\)|\(todo\)|[✓✗»✎]) (.*?)(?: \[[\d.]+m?s\])?$/.exec(line) ?? [];
+      (!this.#repeats && /^(\(pass\)|\(fail\)|\(skip\)|\(todo\)|[✓✗»✎]) (.*?)(?: \[[\d.]+m?s\])?$/.exec(line)) || [];
     const hookFailed = FAIL.includes(mark) && /(^| > )\(unnamed\)$/.test(name);
     const errorOutside = line === '# Unhandled error between tests';
     if (PASS.includes(mark)) this.passed++;

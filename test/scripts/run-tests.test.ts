@@ -34,6 +34,11 @@ test('tests that pass and fail are counted, those that are skipped are not', asy
   expect(await count({ green: GREEN, red: GREEN + RED })).toEqual({ passed: 2, failed: 1, faults: [] });
 });
 
+test('a failure that bun lists again after many tests counts once', async () => {
+  const many = `for (let i = 0; i < 30; i++) test(String(i), () => {});`;
+  expect(await count({ a: many + RED })).toMatchObject({ passed: 30, failed: 1 });
+});
+
 // The file beside it is red: a run that fails anyway must not hide the rest.
 test.each([
   ['a beforeAll that throws', `beforeAll(() => { throw new Error('set-up'); });\n${THREE}`, 0, 4],
