@@ -30,7 +30,7 @@ export interface Cluster extends AsyncDisposable {
   sendersSince(from: number): string[];
 }
 
-export async function startCluster(mariadb: Mariadb): Promise<Cluster> {
+export async function startCluster(mariadb: Mariadb, more: Record<string, string> = {}): Promise<Cluster> {
   const redis = await startRedis();
   const registrar = new Registrar({ password: () => 'pass', grant: () => cluster.granted });
   const peer = await SipPeer.start(registrar.script);
@@ -41,7 +41,7 @@ export async function startCluster(mariadb: Mariadb): Promise<Cluster> {
   );
   const gateways = carriers.flatMap((carrier) => carrier.gateways);
   const join = async (name: string): Promise<Member> => {
-    const env = { ...outsideStores(redis, mariadb, 's'), ...QUICK, JAMBONES_REGBOT_USER_AGENT: name };
+    const env = { ...outsideStores(redis, mariadb, 's'), ...QUICK, JAMBONES_REGBOT_USER_AGENT: name, ...more };
     return { name, ...(await startEmbedded({ env })) };
   };
   const members = await Promise.all([join('sidecar A'), join('sidecar B')]);
