@@ -42,7 +42,7 @@ test.each(['udp', 'tcp'] as const)(
     expect(contact?.expires).toBeLessThanOrEqual(600);
     expect(registered.expiresAt).toBeGreaterThanOrEqual(before + 600_000);
     expect(registered.expiresAt).toBeLessThanOrEqual(Date.now() + 600_000);
-    expect(await carrier.status()).toMatchObject({ status: 'ok', reason: '200 OK', callId: gateway, expires: 600 });
+    await carrier.hasStatus({ status: 'ok', reason: '200 OK', callId: gateway, expires: 600 });
 
     await carrier.set({ requires_register: 0 });
     await contactsOf(kamailio, 'line', 0);

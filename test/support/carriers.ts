@@ -1,5 +1,6 @@
 import type { RowDataPacket } from 'mysql2/promise';
 import type { RegisterStatus } from '../../src/ports/carriers.ts';
+import { eventually } from './eventually.ts';
 import type { Mariadb } from './mariadb.ts';
 
 type Columns = Readonly<Record<string, string | number | null>>;
@@ -14,6 +15,8 @@ export interface Carrier {
   row(): Promise<RowDataPacket>;
   /** The register_status column. */
   status(): Promise<RegisterStatus | undefined>;
+  /** Resolves when its status has these fields: it is written after the registration. */
+  hasStatus(expected: Partial<RegisterStatus>): Promise<void>;
   /** Deletes the carrier and its gateways. */
   remove(): Promise<void>;
 }
@@ -42,6 +45,10 @@ export async function insertCarrier(
     if (!found) throw new Error(`carrier ${sid} is not there`);
     return found;
   };
+  const status = async (): Promise<RegisterStatus | undefined> => {
+    const { register_status } = await row();
+    return typeof register_status === 'string' ? JSON.parse(register_status) : undefined;
+  };
   return {
     sid,
     gateways: sids,
@@ -49,9 +56,14 @@ export async function insertCarrier(
     async set(changes) {
       await pool.query('UPDATE voip_carriers SET ? WHERE voip_carrier_sid = ?', [changes, sid]);
     },
-    async status() {
-      const { register_status } = await row();
-      return typeof register_status === 'string' ? JSON.parse(register_status) : undefined;
+    status,
+    async hasStatus(expected) {
+      let seen: RegisterStatus | undefined;
+      const matches = async () => {
+        seen = await status();
+        return (seen && Bun.deepMatch(expected, seen)) || undefined;
+      };
+      await eventually(`status ${JSON.stringify(expected)}`, matches, { describe: () => seen });
     },
     async remove() {
       await pool.query('DELETE FROM sip_gateways WHERE voip_carrier_sid = ?', [sid]);
