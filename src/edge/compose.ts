@@ -20,7 +20,7 @@ type Headers = Readonly<Record<string, string | readonly string[]>>;
 export function composeResponse(request: readonly Header[], answer: SipAnswer, tag: string): Wire {
   const { status, reason = reasonPhrase(status), headers = {} } = answer;
   if (!isSingleLine(reason)) throw new Error('line break in the reason phrase');
-  const toTag = status > 100 ? (typeof headers.To === 'string' && tagOf(headers.To)) || tag : undefined;
+  const toTag = (typeof headers.To === 'string' && tagOf(headers.To)) || tag;
   const startLine = `SIP/2.0 ${status} ${reason}\r\n`;
   const content = `${contentOf(headers)}\r\n`;
   if (request.every((header) => header.octets === undefined)) return startLine + repeated(request, toTag) + content;
@@ -29,7 +29,7 @@ export function composeResponse(request: readonly Header[], answer: SipAnswer, t
 }
 
 /** The lines that a response repeats, with a tag in To unless there is one. */
-function repeated(request: readonly Header[], toTag: string | undefined): string {
+function repeated(request: readonly Header[], toTag: string): string {
   let vias = '';
   let from = '';
   let to = '';
@@ -38,7 +38,7 @@ function repeated(request: readonly Header[], toTag: string | undefined): string
   for (const { name, value } of request) {
     if (name === 'Via') vias += `Via: ${value}\r\n`;
     else if (name === 'From') from = `From: ${value}\r\n`;
-    else if (name === 'To') to = `To: ${toTag === undefined ? value : withTag(value, toTag)}\r\n`;
+    else if (name === 'To') to = `To: ${withTag(value, toTag)}\r\n`;
     else if (name === 'Call-ID') callId = `Call-ID: ${value}\r\n`;
     else if (name === 'CSeq') cseq = `CSeq: ${value}\r\n`;
   }
