@@ -92,3 +92,14 @@ test('clear removes every item', () => {
   timers.advance(100);
   expect(timers.pending).toBe(0);
 });
+
+test('a cleared queue can be used again', () => {
+  const timers = new ManualTimers();
+  const expired: number[] = [];
+  const queue = new DelayQueue<number>(10, timers, (item) => expired.push(item));
+  queue.add(1);
+  queue.clear();
+  queue.add(2);
+  timers.advance(10);
+  expect(expired).toEqual([2]);
+});
