@@ -1,10 +1,11 @@
 import { expect, test } from 'bun:test';
+import { Edge } from '../../src/edge/index.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
 import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
 import { openStream, STREAMS, type UdpPeer } from '../support/wire.ts';
-import { datagramsRead, edgesAndPeers, serverTls } from './support.ts';
+import { datagramsRead, edgesAndPeers, portOf, serverTls, silent } from './support.ts';
 
 const GRACE_MS = 5000;
 
@@ -92,6 +93,27 @@ test('stop waits no longer than its grace for a handler that hangs', async () =>
   await settle();
   expect(phone.inbox.size).toBe(0);
   expect(timers.pending).toBe(0);
+});
+
+test('stop leaves no timer of its grace behind', async () => {
+  const timers = new ManualTimers();
+  const edge = await start({ timers });
+  const phone = await openUdp(edge);
+  phone.send(options(phone));
+  const received = await edge.next();
+  const stopped = edge.edge.stop(GRACE_MS);
+  received.answer(200);
+  await stopped;
+  expect(timers.pending).toBe(0);
+});
+
+test('stop while the edge begins to listen: it does not listen', async () => {
+  const edge = new Edge({ listen: [{ proto: 'tcp', host: '127.0.0.1', port: 0 }], logger: silent });
+  const connecting = edge.connect();
+  await edge.stop(GRACE_MS);
+  await connecting;
+  expect(edge.connected).toBe(false);
+  await expect(openStream('tcp', portOf(edge, 'tcp'))).rejects.toThrow();
 });
 
 test('stop waits for nothing when nothing is in progress', async () => {
