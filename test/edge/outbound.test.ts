@@ -58,6 +58,8 @@ test.each<[string, Partial<OutboundRequest>, string]>([
   ['a Request-URI that is none', { uri: 'what' }, 'invalid request-uri: what'],
   ['a line break in the Request-URI', { uri: 'sip:a@b.test\r\nX: y' }, 'invalid request-uri'],
   ['a transport that is not listened on', { nextHop: hop(5061, 'tls') }, 'requested protocol/transport not available'],
+  ['port 0', { nextHop: hop(0) }, 'not an address: 127.0.0.1:0'],
+  ['a port beyond 65535', { nextHop: hop(65_536) }, 'not an address: 127.0.0.1:65536'],
   [
     'IPv6 without a listener for it',
     { nextHop: { address: '::1', port: 5060, transport: 'udp' } },
@@ -73,6 +75,15 @@ test.each<[string, Partial<OutboundRequest>, string]>([
   void send(edge, hop(gateway.port), { method: 'REGISTER' });
   expect(await gateway.next()).toStartWith('REGISTER ');
   expect(edge.edge.holding.clientTransactions).toBe(1);
+});
+
+test('a request keeps the Max-Forwards and the From tag that it has, each once', async () => {
+  const edge = await start();
+  const gateway = await openUdp(edge);
+  void send(edge, hop(gateway.port), { headers: { 'Max-Forwards': '5', From: '<sip:a@b.test>;tag=own' } });
+  const lines = (await gateway.next()).split('\r\n');
+  expect(lines.filter((line) => line.startsWith('Max-Forwards:'))).toEqual(['Max-Forwards: 5']);
+  expect(lines.filter((line) => line.startsWith('From:'))).toEqual(['From: <sip:a@b.test>;tag=own']);
 });
 
 test('beyond the bound of client transactions a request is not sent', async () => {
@@ -96,6 +107,17 @@ describe('without a final response', () => {
     await expect(asked).rejects.toThrow(new Unavailable('SIP server', 'no response to OPTIONS within 3000 ms'));
   });
 
+  test('no more, its deadline is forgotten', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
+    const gateway = await openUdp(edge);
+    const asked = send(edge, hop(gateway.port));
+    gateway.send(responseTo(await gateway.next(), '200 OK'));
+    await asked;
+    timers.advance(DEADLINE_MS - 1);
+    expect(timers.pending).toBe(0);
+  });
+
   test('it is answered 408 by the edge when the deadline is later than timer F', async () => {
     const timers = new ManualTimers();
     const edge = await start({ timers });
@@ -107,6 +129,19 @@ describe('without a final response', () => {
 });
 
 describe('a request over 1300 bytes for UDP (RFC 3261 18.1.1)', () => {
+  test('is measured in bytes, and one of 1300 still goes by UDP', async () => {
+    const edge = await start();
+    const byUdp = await openUdp(edge);
+    const byTcp = await listenTcp();
+    const padded = (pad: string, port: number) => void send(edge, hop(port), { headers: { 'X-Pad': pad } });
+    padded('', byUdp.port);
+    const room = 1300 - (await byUdp.next()).length;
+    padded('x'.repeat(room), byTcp.port);
+    padded(`${'x'.repeat(room - 1)}é`, byTcp.port);
+    const connection = await byTcp.connections.next();
+    expect(await connection.next()).toContain(`X-Pad: ${'x'.repeat(room - 1)}é\r\n`);
+  });
+
   test('goes by TCP', async () => {
     const edge = await start();
     const gateway = await listenTcp();
@@ -126,6 +161,16 @@ describe('a request over 1300 bytes for UDP (RFC 3261 18.1.1)', () => {
     expect(text).toMatch(/^OPTIONS .*\r\nVia: SIP\/2\.0\/UDP /);
     gateway.send(responseTo(text));
     expect((await asked).status).toBe(200);
+  });
+
+  test('is not sent again by UDP when the peer does not answer', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
+    const gateway = await listenTcp();
+    const asked = send(edge, hop(gateway.port), { headers: LONG });
+    await (await gateway.connections.next()).next();
+    timers.advance(DEADLINE_MS - 1);
+    expect(await asked).toMatchObject({ status: 408, local: true });
   });
 
   test('is not sent again by UDP when the edge stops', async () => {
@@ -164,6 +209,7 @@ test('a datagram that nobody receives fails its own request and no other', async
   const refused = hop(gone.port);
   gone[Symbol.dispose]();
   const gateway = await openUdp(edge);
+  expect(await send(edge, refused)).toMatchObject({ status: 503, local: true });
   const asked = [refused, hop(gateway.port), refused, hop(gateway.port)].map((nextHop) => send(edge, nextHop));
   for (let i = 0; i < 2; i++) gateway.send(responseTo(await gateway.next()));
   expect((await Promise.all(asked)).map(({ status, local }) => [status, local])).toEqual([
