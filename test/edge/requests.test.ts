@@ -49,6 +49,13 @@ describe('a request that no handler gets', () => {
     expect(text).toStartWith('SIP/2.0 416 Unsupported URI Scheme\r\n');
   });
 
+  test.each(['SIP', 'sips'])('is none that has the scheme %s in its Request-URI', async (scheme) => {
+    const { edge, phone, via, send } = await start();
+    send(request('OPTIONS', via).replace(' sip:', ` ${scheme}:`));
+    await edge.answerNext();
+    expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+  });
+
   test('because it requires extensions is answered 420 with all of them', async () => {
     const { via, respond } = await start();
     const text = await respond(request('REGISTER', via, { extra: 'Require: a, b\r\nRequire: c\r\n' }));
@@ -313,6 +320,22 @@ describe('what a response repeats goes back as it came', () => {
     const send = (bytes: Buffer) => socket.send(bytes, edge.port('udp'), '127.0.0.1');
     return { send, text: async () => (await received.promise).toString('latin1') };
   }
+
+  test('UTF-8 beside Latin-1, in one Via and in other headers', async () => {
+    const { edge } = await start();
+    const phone = await startBytes(edge);
+    const utf8 = Buffer.from('Łódź').toString('latin1');
+    const sent = request('OPTIONS', 'UDP a.invalid')
+      .replace(/^(Via: [^\r]*)/m, `$1;x="${utf8}\xe9",SIP/2.0/UDP p2.test;branch=z9hG4bKp2`)
+      .replace(/^From: .*/m, `From: ${utf8} <sip:a@sidecar.test>;tag=1`)
+      .replace(/^Call-ID: .*/m, 'Call-ID: \xe9');
+    phone.send(latin1(sent));
+    await edge.answerNext();
+    const text = await phone.text();
+    expect(text).toContain(`;x="${utf8}\xe9"`);
+    expect(text).toContain(',SIP/2.0/UDP p2.test;branch=z9hG4bKp2\r\n');
+    expect(text).toContain(`From: ${utf8} <sip:a@sidecar.test>;tag=1\r\n`);
+  });
 
   test.each(['REGISTER', 'INVITE', 'MALFORMED'])('Latin-1 in From, To, Call-ID and Via: %s', async (method) => {
     const { edge } = await start();
