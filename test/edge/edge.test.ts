@@ -207,7 +207,11 @@ describe('connect', () => {
   test('until it listens the edge has no address and sends nothing', async () => {
     const edge = new Edge({ listen: [{ proto: 'udp', host: '127.0.0.1', port: 0 }], logger: silent });
     const addresses: string[] = [];
-    edge.onConnected(() => addresses.push(edge.hostports));
+    const connected: boolean[] = [];
+    edge.onConnected(() => {
+      addresses.push(edge.hostports);
+      connected.push(edge.connected);
+    });
     expect([edge.connected, edge.hostports, edge.localHostports, edge.privateAddress]).toEqual([false, '', '', '']);
     const nextHop = { address: '127.0.0.1', port: 9, transport: 'udp' } as const;
     const asked = edge.request({ method: 'OPTIONS', uri: 'sip:127.0.0.1', nextHop, headers: {} }, 1000);
@@ -218,6 +222,7 @@ describe('connect', () => {
     expect(edge.connected).toBe(true);
     expect(edge.hostports).toMatch(/^udp\/127\.0\.0\.1:\d+$/);
     expect(addresses).toEqual([edge.hostports]);
+    expect(connected).toEqual([true]);
     expect(edge.privateAddress).toBe(`127.0.0.1:${portOf(edge, 'udp')}`);
   });
 
