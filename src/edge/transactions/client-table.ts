@@ -66,14 +66,13 @@ export class ClientTransactions {
 
   /** A connection has ended: fails its pending requests. */
   ended(flow: Flow): void {
-    for (const tx of [...(this.#byConnection.get(flow) ?? [])]) if (tx.waiting) tx.transportFailed();
+    for (const tx of [...(this.#byConnection.get(flow) ?? [])]) tx.transportFailed();
   }
 
   /** Fails the pending requests to that address. */
   unreachable(transport: Transport, address: string, port: number): void {
     for (const tx of this.#byKey.values())
-      if (tx.waiting && tx.flow.transport === transport && tx.flow.address === address && tx.flow.port === port)
-        tx.transportFailed();
+      if (tx.flow.transport === transport && tx.flow.address === address && tx.flow.port === port) tx.transportFailed();
   }
 
   /** The destinations of a transport's pending requests, each once. */
@@ -86,7 +85,7 @@ export class ClientTransactions {
 
   /** Fails every pending request and forgets the rest. */
   failAll(): void {
-    for (const tx of [...this.#byKey.values()]) if (tx.waiting) tx.transportFailed();
+    for (const tx of [...this.#byKey.values()]) tx.transportFailed();
     for (const queue of [...this.#context.timerE, this.#context.timerF, this.#context.timerK]) queue.clear();
     this.#byKey.clear();
     this.#byConnection.clear();
