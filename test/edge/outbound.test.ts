@@ -183,10 +183,11 @@ describe('a request over 1300 bytes for UDP (RFC 3261 18.1.1)', () => {
   });
 });
 
-test('one connection serves many requests', async () => {
+test('one connection serves many requests, of any domain', async () => {
   const edge = await start();
   const gateway = await listenTcp();
-  const asked = [send(edge, hop(gateway.port, 'tcp')), send(edge, hop(gateway.port, 'tcp'))];
+  const uris = ['sip:a.test', 'sip:b.test'];
+  const asked = uris.map((uri) => send(edge, hop(gateway.port, 'tcp'), { uri }));
   const connection = await gateway.connections.next();
   for (let i = 0; i < 2; i++) connection.send(responseTo(await connection.next()));
   for (const { status } of await Promise.all(asked)) expect(status).toBe(200);
@@ -200,6 +201,16 @@ test('a connection that ends fails the requests that wait for a response on it',
   const connection = await gateway.connections.next();
   await connection.next();
   connection.socket.destroy();
+  for (const response of await Promise.all(asked)) expect(response).toMatchObject({ status: 503, local: true });
+});
+
+test('of requests to several ports that nobody listens on each fails', async () => {
+  // No retransmission helps.
+  const edge = await start({ timers: new ManualTimers() });
+  const gone = [await UdpPeer.open(), await UdpPeer.open()];
+  const ports = gone.map(({ port }) => port);
+  for (const peer of gone) peer[Symbol.dispose]();
+  const asked = ports.map((port) => send(edge, hop(port)));
   for (const response of await Promise.all(asked)) expect(response).toMatchObject({ status: 503, local: true });
 });
 
