@@ -239,15 +239,23 @@ describe('server transaction, RFC 3261 17.2.2', () => {
     open(text('z9hG4bK-4'));
   });
 
+  test('a request that fills the table to its bound of bytes is taken', () => {
+    const text = request('OPTIONS', 'UDP 192.0.2.1');
+    expect(serverTable(UDP, { bytes: text.length }).tryOpen(text)).toBeDefined();
+    expect(serverTable(UDP, { bytes: text.length - 1 }).tryOpen(text)).toBeUndefined();
+  });
+
   test('a cleared table has room again, and knows none of its requests', () => {
-    const text = request('OPTIONS', 'UDP 192.0.2.1', { branch: 'z9hG4bK-1' });
+    const text = request('REGISTER', 'UDP 192.0.2.1', { branch: 'z9hG4bK-1' });
     const { flow, table, open } = serverTable(UDP, { transactions: 2, unanswered: 1, bytes: 1.5 * text.length });
     const answered = open(text);
     answered.respond(200, 'x'.repeat(text.length));
     table.clear();
+    expect(table.isMerged(parseRequest(text.replace('z9hG4bK-1', 'z9hG4bK-2')))).toBe(false);
     const pending = open(text);
     table.clear();
     expect(table.match(pending.key)).toBeUndefined();
+    expect(table.isMerged(parseRequest(text.replace('z9hG4bK-1', 'z9hG4bK-2')))).toBe(false);
     expect(flow.held).toBe(0);
     open(text);
   });
@@ -361,6 +369,16 @@ describe('merged requests, RFC 3261 8.2.2.2', () => {
     open(text);
     expect(copy).toContain(from);
     expect(table.isMerged(parseRequest(copy.replace(from, to)))).toBe(false);
+  });
+
+  test('of two remembered copies the later one counts when the first is forgotten', () => {
+    const { timers, table, open } = serverTable(UDP);
+    open(text);
+    timers.advance(10_000);
+    open(copy);
+    timers.advance(25_000);
+    expect(table.size).toBe(1);
+    expect(table.isMerged(parseRequest(copy.replace('z9hG4bKy', 'z9hG4bKw')))).toBe(true);
   });
 
   test('of two remembered copies the later one counts', () => {
@@ -525,6 +543,13 @@ describe('client transaction, RFC 3261 17.1.2', () => {
     expect(table.full).toBe(false);
     table.send(REQUEST, new RecordedFlow(UDP, timers), ignore);
     expect(table.full).toBe(true);
+  });
+
+  test('only requests without a final response have destinations', () => {
+    const { flow, table, answer } = setUp(UDP);
+    expect(table.destinations(UDP)).toEqual([flow]);
+    answer(200);
+    expect(table.destinations(UDP)).toEqual([]);
   });
 
   test('failing all: 503 for a request without a final response, nothing for one that has it', () => {
