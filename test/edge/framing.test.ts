@@ -82,6 +82,32 @@ describe('framing', () => {
     expect(framed(bad, first)).toEqual([why, 'half open']);
   });
 
+  test('a message may have as many bytes as the bound, head and body together', () => {
+    const text = request('OPTIONS', 'TCP 127.0.0.1', { callId: 'long', body: 'x'.repeat(60_000) });
+    const more = MAX_MESSAGE_BYTES - text.length;
+    const sized = (bytes: number) =>
+      request('OPTIONS', 'TCP 127.0.0.1', { callId: 'long', body: 'x'.repeat(60_000 + bytes) });
+    expect(framed(sized(more)).at(-1)).toBe('done');
+    expect(framed(sized(more))[0]).toEndWith(` ${MAX_MESSAGE_BYTES}`);
+    expect(framed(sized(more + 1))[0]).toBe('413 Message Too Large fatal');
+  });
+
+  test('a refused message is half open until its body is complete', () => {
+    const refused = second.replace('CSeq: 1', 'CSeq: x');
+    expect(framed(Buffer.from(refused).subarray(0, -1)).at(-1)).toBe('half open');
+    expect(framed(refused).at(-1)).toBe('done');
+  });
+
+  test('head and body of an incomplete message count as kept', () => {
+    const ignore = () => {};
+    const framer = new StreamFramer({ message: ignore, malformed: ignore, keepAlive: ignore });
+    const bytes = Buffer.from(second);
+    for (const byte of bytes.subarray(0, -1)) framer.push(Buffer.of(byte));
+    expect(framer.keptBytes).toBe(bytes.length - 1);
+    framer.push(bytes.subarray(-1));
+    expect(framer.keptBytes).toBe(0);
+  });
+
   test('no stream makes it throw or hang', () => {
     const piece = fc.oneof(
       fc.constantFrom(first, second, '\r\n', '\r', '\n', 'Content-Length: 7\r\n', '\r\n\r\n', 'SIP/2.0 200 OK\r\n'),
