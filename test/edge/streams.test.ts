@@ -158,6 +158,51 @@ describe.each(STREAMS)('%s', (proto) => {
     expect(connections.isOpen('127.0.0.1', phone.port)).toBe(false);
   });
 
+  test('a connection that has ended is not asked about when its idle time is over', async () => {
+    const timers = new ManualTimers();
+    const { edge, ends, open } = await start(proto, { timers });
+    let asked = 0;
+    edge.edge.connections.keepWhile(() => ++asked > 0);
+    const phone = await open();
+    phone.send(message('INVITE'));
+    await phone.next('405');
+    phone.socket.destroy();
+    await ends.next('the end of the connection');
+    timers.advance(2 * IDLE_MS);
+    expect(asked).toBe(0);
+  });
+
+  test('a connection that carried a request and then a response is still asked about', async () => {
+    const timers = new ManualTimers();
+    const { edge, open } = await start(proto, { timers });
+    edge.edge.connections.keepWhile(() => true);
+    const phone = await open();
+    phone.send(message('INVITE'));
+    await phone.next('405');
+    phone.send(responseTo(message()));
+    await ping(phone);
+    timers.advance(2 * IDLE_MS);
+    await ping(phone);
+  });
+
+  test('an unexpected error ends the connection that caused it and no other', async () => {
+    const logger = new RecordingLogger();
+    logger.debug = () => {
+      throw new Error('broken');
+    };
+    const { edge, ends, open } = await start(proto, { logger });
+    const other = await open();
+    const phone = await open();
+    const { port } = phone;
+    // It is dropped, which is logged.
+    phone.send(responseTo(message()));
+    await phone.closed;
+    expect(await ends.next('the end of the connection')).toMatchObject({ port });
+    expect(logger.lines.map(({ level }) => level)).toEqual(['error']);
+    await ping(other);
+    expect(edge.edge.holding.connections).toBe(1);
+  });
+
   test('a connection over the limit is closed, the others go on', async () => {
     const { edge, ends, open } = await start(proto, { limits: { connections: 2 } });
     const first = await open();
@@ -324,8 +369,9 @@ describe.each(['tcp', 'tls'] as const)('%s: a response whose connection has ende
     const { edge, ends, open } = await start(proto, { limits: { perSource: PER_SOURCE, exempt: () => false } });
     const phone = await open();
     const received = [];
+    const arrived = new Inbox<Socket>();
     for (let i = 0; i < PER_SOURCE + 2; i++) {
-      const listener = createServer((socket) => cleaner.defer(() => void socket.destroy()));
+      const listener = createServer((socket) => arrived.put(socket));
       phone.send(message(await portOfServer(listener)));
       received.push(await edge.next());
     }
@@ -334,6 +380,10 @@ describe.each(['tcp', 'tls'] as const)('%s: a response whose connection has ende
     for (const { answer } of received) answer(200);
     await settle();
     expect(edge.edge.holding.connections).toBe(PER_SOURCE);
+    // Those that end make room for others.
+    for (let i = 0; i < PER_SOURCE; i++) (await arrived.next()).destroy();
+    await eventually('no connection', () => (edge.edge.holding.connections === 0 ? true : undefined));
+    await ping(await open());
   });
 });
 
@@ -399,6 +449,14 @@ test('one count of connections holds for all transports', () => {
   expect(count.accepted('192.0.2.1')).toBeUndefined();
   count.ended();
   expect(count.opened()).toBeUndefined();
+});
+
+test('a connection refused for the limit of all does not count for its source', () => {
+  const count = new ConnectionCount({ connections: 1, perSource: 1, exempt: () => false });
+  count.accepted('192.0.2.1');
+  expect(count.accepted('192.0.2.2')).toBe('too many connections');
+  count.ended('192.0.2.1');
+  expect(count.accepted('192.0.2.2')).toBeUndefined();
 });
 
 test('an IPv6 source is its /64', () => {
