@@ -7,6 +7,7 @@ import { HALF_OPEN_MS, MAX_MESSAGE_BYTES, MAX_UPGRADE_BYTES } from '../../src/ed
 import { CLOSE, encodeFrame, FrameReader, OPCODE } from '../../src/edge/transports/ws-frames.ts';
 import { disposedAfterEach } from '../support/after-each.ts';
 import { authority } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
 import { Inbox } from '../support/inbox.ts';
 import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
@@ -83,6 +84,9 @@ describe('an upgrade', () => {
     ['another subprotocol', as(...without('Sec-WebSocket-Protocol'), 'Sec-WebSocket-Protocol: chat, xsip'), 400],
     ['no key', as(...without('Sec-WebSocket-Key')), 400],
     ['a malformed key', as(...without('Sec-WebSocket-Key'), 'Sec-WebSocket-Key: short'), 400],
+    ['two keys', as(...UPGRADE, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='), 400],
+    ['two versions', as(...UPGRADE, 'Sec-WebSocket-Version: 8'), 426],
+    ['no Connection: Upgrade', as(...without('Connection'), 'Connection: keep-alive'), 426],
     ['no Host', as(...without('Host')), 400],
     ['POST', as(...UPGRADE).replace('GET', 'POST'), 400],
     ['HTTP/1.0', as(...UPGRADE).replace('HTTP/1.1', 'HTTP/1.0'), 400],
@@ -110,6 +114,15 @@ describe('an upgrade', () => {
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
         'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: sip\r\n\r\n',
     );
+  });
+
+  test('counts as kept until it is complete', async () => {
+    const edge = await start();
+    const { socket } = await send(edge, 'GET / HTTP/1.1\r\n');
+    const kept = () => edge.edge.holding.keptBytes || undefined;
+    expect(await eventually('the beginning of an upgrade', kept)).toBe(16);
+    socket.destroy();
+    await eventually('nothing kept', () => (edge.edge.holding.keptBytes === 0 ? true : undefined));
   });
 
   test('may be followed by a frame at once', async () => {
@@ -206,6 +219,38 @@ describe('frames', () => {
       long,
       'done',
     ]);
+  });
+
+  test('that control the connection may come within the longest message', () => {
+    const pieces = [
+      clientFrame(OPCODE.text, long, { fin: false }),
+      clientFrame(OPCODE.ping, 'in between'),
+      clientFrame(OPCODE.continuation, ''),
+    ];
+    expect(read(...pieces)).toEqual(['ping in between', long, 'done']);
+  });
+
+  test('after a failure are not read, nor kept', () => {
+    const seen: string[] = [];
+    const note = (what: string) => () => void seen.push(what);
+    const events = { message: note('message'), ping: note('ping'), close: note('close'), failed: note('failed') };
+    const reader = new FrameReader(events);
+    reader.push(clientFrame(OPCODE.text, text, { masked: false }));
+    reader.push(clientFrame(OPCODE.text, text));
+    expect(seen).toEqual(['failed']);
+    expect([reader.keptBytes, reader.halfOpen]).toEqual([0, false]);
+  });
+
+  test('of an incomplete message count as kept', () => {
+    const ignore = () => {};
+    const reader = new FrameReader({ message: ignore, ping: ignore, close: ignore, failed: ignore });
+    reader.push(clientFrame(OPCODE.text, 'x'.repeat(100), { fin: false }));
+    expect(reader.keptBytes).toBe(100);
+    const last = clientFrame(OPCODE.continuation, 'x');
+    reader.push(last.subarray(0, -1));
+    expect(reader.keptBytes).toBe(100 + last.length - 1);
+    reader.push(last.subarray(-1));
+    expect(reader.keptBytes).toBe(0);
   });
 
   test.each([
