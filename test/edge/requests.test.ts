@@ -176,6 +176,15 @@ test('noise is counted as malformed and dropped', async () => {
   });
 });
 
+test('a CRLF before a request is skipped (RFC 3261 7.5), and a keep-alive by UDP is nothing', async () => {
+  const { edge, phone, via, send } = await start();
+  send('\r\n\r\n');
+  send(`\r\n${request('OPTIONS', via)}`);
+  await edge.answerNext();
+  expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+  expect(edge.edge.counters).toMatchObject({ requests: 1, malformed: 0, dropped: 0 });
+});
+
 describe('a handler gets', () => {
   test('headers in their usual spelling, unfolded, and the body byte by byte', async () => {
     const { edge, via, send } = await start();
