@@ -32,9 +32,8 @@ function hexDigits(length: number): string {
 
 /** The To tag of a stateless response: the same for every retransmission (RFC 3261 8.2.7), until a restart. */
 export function statelessTag(request: readonly Header[]): string {
-  const text = request.map(({ name, value }) => (ECHOED.has(name) ? value : '')).join();
+  const text = request.map(({ value }) => value).join();
   return Bun.hash(text, SEED).toString(36);
 }
 
-const ECHOED = new Set(['Via', 'From', 'To', 'Call-ID', 'CSeq']);
 const SEED = Math.floor(Math.random() * 2 ** 32);
