@@ -52,7 +52,6 @@ export class FrameReader {
   }
 
   push(chunk: Buffer): void {
-    if (this.#ended) return;
     this.#rest.append(chunk);
     const { bytes } = this.#rest;
     let at = 0;
