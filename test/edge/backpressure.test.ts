@@ -1,16 +1,18 @@
 import { describe, expect, test } from 'bun:test';
-import { MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
+import type { EdgeOptions } from '../../src/edge/index.ts';
+import { HALF_OPEN_MS, MAX_REQUESTS_OVER_CONNECTIONS, MAX_REQUESTS_PER_CONNECTION } from '../../src/edge/limits.ts';
 import { FairShare } from '../../src/edge/transports/fair-share.ts';
 import { disposedAfterEach } from '../support/after-each.ts';
 import { request } from '../support/sip-request.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { openStream, STREAMS, type StreamPeer, type StreamProtocol } from '../support/wire.ts';
 import { type Received, serverTls, TestEdge } from './support.ts';
 
 const cleaner = disposedAfterEach();
 
-async function start(proto: StreamProtocol = 'tcp'): Promise<TestEdge> {
+async function start(proto: StreamProtocol = 'tcp', options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
   const listen = [{ proto, host: '127.0.0.1', port: 0 }];
-  return cleaner.adopt(await TestEdge.start({ listen, tls: serverTls() }), (edge) => edge.stop());
+  return cleaner.adopt(await TestEdge.start({ listen, tls: serverTls(), ...options }), (edge) => edge.stop());
 }
 
 async function openPhone(edge: TestEdge, proto: StreamProtocol = 'tcp'): Promise<StreamPeer> {
@@ -58,6 +60,25 @@ describe.each(STREAMS)('%s: one connection that sends requests faster than they 
     phone.send(options('other.invalid'));
     const { before } = await untilOther(edge);
     expect(1 + before.length).toBeLessThan(2 * MAX_REQUESTS_PER_CONNECTION);
+  });
+
+  test('may be in the middle of a message for longer than 10 s while it is not read', async () => {
+    const timers = new ManualTimers();
+    const edge = await start(proto, { timers });
+    const flood = await openPhone(edge, proto);
+    const bytes = Buffer.concat(Array.from({ length: FLOOD }, () => flood.encode(options())));
+    flood.socket.write(bytes.subarray(0, -1));
+    const waiting = [await edge.next()];
+    while (waiting.length < MAX_REQUESTS_PER_CONNECTION / 2) waiting.push(await edge.next());
+    const phone = await openPhone(edge, proto);
+    phone.send(options('other.invalid'));
+    const { before, other } = await untilOther(edge);
+    timers.advance(HALF_OPEN_MS);
+    for (const received of [...waiting, ...before, other]) received.answer(200);
+    for (let left = FLOOD - 1 - waiting.length - before.length; left > 0; left--) await edge.answerNext();
+    flood.socket.write(bytes.subarray(-1));
+    await edge.answerNext();
+    for (let i = 0; i < FLOOD; i++) expect(await flood.next()).toStartWith('SIP/2.0 200 ');
   });
 
   test('and ends meanwhile leaves the edge as it was', async () => {
