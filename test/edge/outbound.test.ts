@@ -183,6 +183,19 @@ describe('a request over 1300 bytes for UDP (RFC 3261 18.1.1)', () => {
   });
 });
 
+test('a connection leaves from the address that is listened on', async () => {
+  const edge = await start({ listen: [{ proto: 'tcp', host: '127.0.0.2', port: 0 }] });
+  const gateway = await listenTcp();
+  void send(edge, hop(gateway.port, 'tcp'));
+  expect((await gateway.connections.next()).socket.remoteAddress).toBe('127.0.0.2');
+});
+
+test('a wildcard of IPv4 sends nothing by IPv6', async () => {
+  const edge = await start({ listen: [{ proto: 'udp', host: '0.0.0.0', port: 0 }] });
+  const asked = send(edge, { address: '::1', port: 5060, transport: 'udp' });
+  await expect(asked).rejects.toThrow('requested protocol/transport not available');
+});
+
 test('one connection serves many requests, of any domain', async () => {
   const edge = await start();
   const gateway = await listenTcp();
