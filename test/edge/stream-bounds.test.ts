@@ -80,6 +80,8 @@ describe.each(['tcp', 'tls'] as const)('%s: a message after which the stream has
     await ended;
     timers.advance(HALF_OPEN_MS - 1);
     expect(edge.edge.holding.connections).toBe(1);
+    // Nothing can be sent over it.
+    expect(edge.edge.connections.isOpen('127.0.0.1', phone.port)).toBe(false);
     timers.advance(1);
     await ends.next('the end of the connection');
     expect(edge.edge.holding.connections).toBe(0);
