@@ -220,16 +220,26 @@ describe.each(STREAMS)('%s', (proto) => {
 
   test('a source has a limit of its own', async () => {
     const logger = new RecordingLogger();
-    const { edge, open } = await start(proto, { limits: { perSource: 2, exempt: () => false }, logger });
+    const timers = new ManualTimers();
+    const { edge, open } = await start(proto, { limits: { perSource: 2, exempt: () => false }, logger, timers });
     await open('127.0.0.1', '127.0.0.8');
     await open('127.0.0.1', '127.0.0.8');
-    for (let i = 1; i <= 3; i++) {
+    const refused = async () => {
       const more = await openStream(proto, edge.port(proto), '127.0.0.1', '127.0.0.8').catch(() => undefined);
       await more?.closed;
-      expect(edge.edge.counters.dropped).toBe(i);
-    }
+    };
+    const warnings = () => logger.lines.filter((l) => l.level === 'warn').map((l) => l.fields);
     const warning = { from: '127.0.0.8', why: 'too many connections from there' };
-    expect(logger.lines.filter((l) => l.level === 'warn').map((l) => l.fields)).toEqual([warning]);
+    await refused();
+    await refused();
+    // One warning a minute.
+    timers.advance(59_999);
+    await refused();
+    expect(edge.edge.counters.dropped).toBe(3);
+    expect(warnings()).toEqual([warning]);
+    timers.advance(1);
+    await refused();
+    expect(warnings()).toEqual([warning, warning]);
     await ping(await open('127.0.0.1', '127.0.0.9'));
   });
 
@@ -385,6 +395,21 @@ describe.each(['tcp', 'tls'] as const)('%s: a response whose connection has ende
     await eventually('no connection', () => (edge.edge.holding.connections === 0 ? true : undefined));
     await ping(await open());
   });
+});
+
+test('of two connections from one port to two addresses, the end of the earlier leaves the later open', async () => {
+  const edge = await TestEdge.start({ listen: [{ proto: 'tcp', host: '0.0.0.0', port: 0 }] });
+  cleaner.defer(() => edge.stop());
+  const port = Number(edge.edge.localHostports.split(':').at(-1));
+  const first = cleaner.use(await openStream('tcp', port, '127.0.0.1', '127.0.0.1'));
+  const from = first.port;
+  const second = connect({ host: '127.0.0.2', port, localAddress: '127.0.0.1', localPort: from });
+  cleaner.defer(() => void second.destroy());
+  await once(second, 'connect');
+  await eventually('both are accepted', () => edge.edge.holding.connections === 2 || undefined);
+  first.socket.destroy();
+  await eventually('one is left', () => edge.edge.holding.connections === 1 || undefined);
+  expect(edge.edge.connections.isOpen('127.0.0.1', from)).toBe(true);
 });
 
 test('the edge stops though a client connected twice from one port, to two addresses', async () => {
