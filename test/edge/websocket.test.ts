@@ -335,6 +335,21 @@ describe('a WebSocket connection', () => {
     expect(await phone.next()).toBe('\r\n');
   });
 
+  test.each([
+    ['text', OPCODE.text, 'é'],
+    ['binary, as it is not UTF-8', OPCODE.binary, Uint8Array.of(0xe9)],
+  ])('gets a response as %s', async (_what, opcode, name) => {
+    const edge = await start();
+    const phone = await phoneOf(edge);
+    const [before = '', after = ''] = message().replace('From: ', 'From: |').split('|');
+    const bytes = Buffer.concat([Buffer.from(before), Buffer.from(name), Buffer.from(` ${after}`)]);
+    const received = once(phone.socket, 'data');
+    phone.socket.write(clientFrame(OPCODE.binary, bytes));
+    await edge.answerNext();
+    const [data] = await received;
+    expect(data[0]).toBe(0x80 | opcode);
+  });
+
   test('goes on after a message that is not SIP', async () => {
     const edge = await start();
     const phone = await phoneOf(edge);
