@@ -9,7 +9,6 @@ export type Perform = (request: unknown) => Promise<object>;
 /** The server's end of one connection: requests are carried out one after the other. */
 export class ClientConnection {
   #received = Buffer.alloc(0);
-  #busy = false;
 
   constructor(
     private readonly socket: Socket,
@@ -34,15 +33,8 @@ export class ClientConnection {
   }
 
   async #next(): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
-    try {
-      for (let line = this.#takeLine(); line !== undefined && this.socket.writable; line = this.#takeLine())
-        if (line !== '') await this.#answer(line);
-    } finally {
-      this.#busy = false;
-    }
-    // Paused in #answer: a client cannot fill our memory with requests while one is carried out.
+    for (let line = this.#takeLine(); line !== undefined && this.socket.writable; line = this.#takeLine())
+      if (line !== '') await this.#answer(line);
     this.socket.resume();
   }
 
@@ -64,6 +56,7 @@ export class ClientConnection {
       this.#refuseAndClose('Invalid command');
       return;
     }
+    // No data comes while a request is carried out: requests cannot overlap, nor fill our memory.
     this.socket.pause();
     this.#send(await this.perform(request));
     if (this.socket.writableNeedDrain) await writable(this.socket);
@@ -83,6 +76,10 @@ export class ClientConnection {
 /** Resolves on 'close' too: the idle time-out ends a client that does not read its answers. */
 function writable(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
-    for (const event of ['drain', 'close']) socket.once(event, () => resolve());
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
   });
 }

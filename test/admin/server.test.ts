@@ -1,9 +1,12 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, spyOn, test } from 'bun:test';
 import { existsSync, lstatSync, writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { ownerOf } from '../../src/admin/probe.ts';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { AdminSocketError, claimAdminSocket } from '../../src/admin/server.ts';
 import { RawAdminClient } from '../support/admin.ts';
+import { AdminPeer } from '../support/admin-peer.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { RecordingLogger } from '../support/logger.ts';
@@ -27,8 +30,10 @@ async function start(perform: (request: unknown) => Promise<object> = echo, path
 
 describe('the admin socket', () => {
   test('can be opened by its owner only, and is removed on stop', async () => {
+    const umask = process.umask();
     const { path, stop } = await start();
     expect(lstatSync(path).mode & 0o777).toBe(0o600);
+    expect(process.umask()).toBe(umask);
     await stop();
     expect(existsSync(path)).toBe(false);
   });
@@ -80,6 +85,109 @@ describe('the admin socket', () => {
     expect(await client.answer()).toEqual({ length: MAX_LINE_BYTES - 2 });
   });
 
+  test('a line of the maximum length may come before its line break', async () => {
+    const { path } = await start(async (request) => ({ length: String(request).length }));
+    const client = await RawAdminClient.open(path);
+    client.write(`"${'x'.repeat(MAX_LINE_BYTES - 2)}"`);
+    await (await RawAdminClient.open(path)).ask({});
+    client.write('\n');
+    expect(await client.answer()).toEqual({ length: MAX_LINE_BYTES - 2 });
+  });
+
+  test('text is UTF-8', async () => {
+    const { path } = await start();
+    expect(await (await RawAdminClient.open(path)).ask({ text: 'é€😀' })).toEqual({
+      success: true,
+      request: { text: 'é€😀' },
+    });
+  });
+
+  test('lines after an invalid one are not carried out', async () => {
+    const requests: unknown[] = [];
+    const { path } = await start(async (request) => {
+      requests.push(request);
+      return { success: true };
+    });
+    const client = await RawAdminClient.open(path);
+    client.write('1\nnonsense\n2\n');
+    expect([await client.answer(), await client.answer()].map((a) => a.success)).toEqual([true, false]);
+    await within(client.closed, 20_000, 'close');
+    expect(requests).toEqual([1]);
+  });
+
+  test('requests of one client are carried out one at a time, in whatever chunks they come', async () => {
+    const gate = Promise.withResolvers<void>();
+    let underWay = 0;
+    let most = 0;
+    const { path } = await start(async (request) => {
+      if (request === 'other') return {};
+      most = Math.max(most, ++underWay);
+      await gate.promise;
+      underWay--;
+      return { request };
+    });
+    const [client, other] = [await RawAdminClient.open(path), await RawAdminClient.open(path)];
+    for (let i = 0; i < 5; i++) {
+      client.write(`${i}\n`);
+      other.write('"other"\n');
+      await other.answer();
+    }
+    gate.resolve();
+    for (let i = 0; i < 5; i++) expect(await client.answer()).toEqual({ request: i });
+    expect(most).toBe(1);
+  });
+
+  test('a client that does not read its answers has no further requests carried out', async () => {
+    let done = 0;
+    const first = Promise.withResolvers<void>();
+    const { path } = await start(async (request) => {
+      if (request === 'other') return {};
+      done++;
+      first.resolve();
+      return { filler: 'x'.repeat(1 << 20) };
+    });
+    const [client, other] = [await RawAdminClient.open(path), await RawAdminClient.open(path)];
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => void warnings.push(warning);
+    process.on('warning', warn);
+    client.socket.pause();
+    client.write('1\n'.repeat(20));
+    await first.promise;
+    for (let i = 0; i < 5; i++) {
+      other.write('"other"\n');
+      await other.answer();
+    }
+    expect(done).toBeLessThan(20);
+    client.socket.resume();
+    for (let i = 0; i < 20; i++) await client.answer();
+    expect(done).toBe(20);
+    process.off('warning', warn);
+    expect(warnings).toEqual([]);
+  });
+
+  test('a client that leaves before its answer affects no other', async () => {
+    const asked = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const { path, logger } = await start(async (request) => {
+      if (request === 'other') return { success: true };
+      asked.resolve();
+      await gate.promise;
+      return { filler: 'x'.repeat(1 << 20) };
+    });
+    const client = await RawAdminClient.open(path);
+    client.write('1\n2\n');
+    await asked.promise;
+    client.close();
+    await client.closed;
+    gate.resolve();
+    const other = await RawAdminClient.open(path);
+    for (let i = 0; i < 3; i++) {
+      other.write('"other"\n');
+      expect(await other.answer()).toEqual({ success: true });
+    }
+    expect(logger.lines).toEqual([]);
+  });
+
   test('an internal error is logged and answered, and affects no other client', async () => {
     const { path, logger } = await start(async (request) => {
       if (request === 'fault') throw new Error('unforeseen');
@@ -90,6 +198,34 @@ describe('the admin socket', () => {
     expect(await client.answer()).toEqual({ success: false, error: 'internal error, see the log' });
     expect(logger.lines).toEqual([expect.objectContaining({ level: 'error', message: 'admin request failed' })]);
     expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
+  });
+
+  test('a connection without requests is closed after a minute', async () => {
+    const timeout = spyOn(Socket.prototype, 'setTimeout');
+    try {
+      const { path } = await start();
+      const client = await RawAdminClient.open(path);
+      await client.ask({});
+      const [ms, close] = timeout.mock.calls.find(([, callback]) => callback !== undefined) ?? [];
+      expect(ms).toBe(60_000);
+      close?.();
+      await within(client.closed, 20_000, 'close');
+    } finally {
+      timeout.mockRestore();
+    }
+  });
+
+  test('clients that have left do not count towards the limit', async () => {
+    const { path } = await start();
+    const longest = await RawAdminClient.open(path);
+    await longest.ask({});
+    for (let i = 0; i < 100; i++) {
+      const client = await RawAdminClient.open(path);
+      await client.ask({});
+      client.socket.end();
+      await client.closed;
+    }
+    expect((await longest.ask({})).success).toBe(true);
   });
 
   test('a client over the limit replaces the oldest', async () => {
@@ -127,6 +263,28 @@ describe('an existing socket file', () => {
     expect(second).rejects.toThrow(new AdminSocketError(`admin socket ${path} is in use by pid 4711`));
     await second.catch(() => {});
     expect((await (await RawAdminClient.open(path)).ask({})).pid).toBe(4711);
+  });
+
+  test.each([
+    ['answers without a pid', '{"success":false}\n'],
+    ['closes the connection', ''],
+  ])('is kept when a process listens that %s', async (_what, reply) => {
+    const peer = await AdminPeer.start(() => reply);
+    const failed = claimAdminSocket(peer.path, new RecordingLogger());
+    await expect(failed).rejects.toThrow(`admin socket ${peer.path} is in use by another process`);
+    expect(existsSync(peer.path)).toBe(true);
+  });
+
+  test('its process is asked over a connection that ends with the answer', async () => {
+    const path = newPath();
+    const closed = Promise.withResolvers<void>();
+    const server = Bun.listen({
+      unix: path,
+      socket: { data: (socket) => void socket.write('{"pid":4711}\n'), close: () => closed.resolve() },
+    });
+    expect(await ownerOf(path)).toBe('pid 4711');
+    await within(closed.promise, 20_000, 'close');
+    server.stop(true);
   });
 
   test('is kept when it is not a socket', async () => {
