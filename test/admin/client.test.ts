@@ -1,8 +1,11 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { afterEach, describe, expect, jest, test } from 'bun:test';
 import { AdminClient, requestOnce } from '../../src/admin/client.ts';
 import { BrokenAnswerError, NoSidecarError, RefusedError, TimedOutError } from '../../src/admin/errors.ts';
+import { LineConnection } from '../../src/admin/line-connection.ts';
+import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { fileWith } from '../e2e/sidecar.ts';
 import { AdminPeer, serverList } from '../support/admin-peer.ts';
+import { within } from '../support/deadline.ts';
 
 const peer = await AdminPeer.start();
 afterEach(() => {
@@ -33,6 +36,7 @@ describe('a single request', () => {
     ['invalid JSON', 'HTTP/1.1 400 Bad Request\r\n', 'no JSON'],
     ['the answer to another action', '{"success":true,"servers":[]}\n', 'another version'],
     ['an array', '[]\n', 'another version'],
+    ['an answer that does not say whether it succeeded', '{"drained":[]}\n', 'another version'],
     ['a refusal without a reason', '{"success":false}\n', 'another version'],
     ['the end of the connection', '', 'closed the connection'],
     ['half a line', '{"success":true', 'closed the connection'],
@@ -67,6 +71,30 @@ describe('a single request', () => {
     expect(Bun.deepEquals(answer, list)).toBe(true);
   });
 
+  test('characters of several bytes may be split between chunks', async () => {
+    const message = '€é'.repeat(500_000);
+    peer.reply = () => ({ success: true, message });
+    const answer = await requestOnce('reload', {}, { socketPath: peer.path });
+    expect(answer.message === message).toBe(true);
+  });
+
+  test('the value of an unknown setting may be missing', async () => {
+    peer.reply = () => ({ success: true, key: 'k' });
+    expect(await requestOnce('get', { key: 'k' }, { socketPath: peer.path })).toEqual({ success: true, key: 'k' });
+  });
+
+  test('closes its connection after the answer', async () => {
+    const path = `${peer.path}.closing`;
+    const closed = Promise.withResolvers<void>();
+    const server = Bun.listen({
+      unix: path,
+      socket: { data: (socket) => void socket.write('{"success":true,"drained":[]}\n'), close: () => closed.resolve() },
+    });
+    await requestOnce('fs-drained', {}, { socketPath: path });
+    await within(closed.promise, 20_000, 'close');
+    server.stop(true);
+  });
+
   test('a time-out is an error', async () => {
     const asked = requestOnce('status', {}, { socketPath: peer.path, timeoutMs: 20 });
     await expect(asked).rejects.toThrow(new TimedOutError('timed out: the sidecar did not answer within 0.02 s'));
@@ -88,9 +116,13 @@ describe('a single request', () => {
 
   test('a request over the size limit is not sent', async () => {
     const count = peer.asked.length;
-    const asked = requestOnce('set', { key: 'k', value: 'x'.repeat(65_536) }, { socketPath: peer.path });
-    await expect(asked).rejects.toThrow(RefusedError);
-    expect(peer.asked.length).toBe(count);
+    const set = (value: string) => requestOnce('set', { key: 'k', value }, { socketPath: peer.path });
+    peer.reply = ({ key, value }) => ({ success: true, key, value, effect: false });
+    const most = MAX_LINE_BYTES - JSON.stringify({ action: 'set', key: 'k', value: '' }).length;
+    expect((await set('x'.repeat(most))).effect).toBe(false);
+    await expect(set('x'.repeat(most + 1))).rejects.toThrow(RefusedError);
+    await expect(set('é'.repeat(most / 2 + 1))).rejects.toThrow(RefusedError);
+    expect(peer.asked.length).toBe(count + 1);
   });
 });
 
@@ -102,6 +134,64 @@ describe('a client', () => {
     expect(answers.map(({ value }) => value)).toEqual(['of a', 'of b', 'of c']);
     expect(client.opened).toBe(1);
     client.close();
+  });
+
+  test('long requests arrive whole and in order, however little the socket takes at once', async () => {
+    peer.reply = ({ key, value }) => ({ success: true, key, value, effect: false });
+    const client = new AdminClient({ socketPath: peer.path });
+    const values = Array.from({ length: 40 }, (_, i) => `${i}${'x'.repeat(60_000)}`);
+    const answers = await Promise.all(values.map((value) => client.request('set', { key: 'k', value })));
+    expect(answers.every(({ value }, i) => value === values[i])).toBe(true);
+    client.close();
+  });
+
+  test('answers may be longer together than one may be', async () => {
+    const message = 'x'.repeat(1 << 20);
+    peer.reply = () => ({ success: true, message });
+    const client = new AdminClient({ socketPath: peer.path });
+    for (let i = 0; i < 20; i++) expect((await client.request('reload', {})).message.length).toBe(message.length);
+    client.close();
+  });
+
+  test('gives up a connection with an answer to no request', async () => {
+    const path = `${peer.path}.unasked`;
+    const answer = '{"success":true,"drained":[]}\n';
+    let connections = 0;
+    const server = Bun.listen({
+      unix: path,
+      socket: {
+        open: () => void connections++,
+        data: (socket) => void socket.write(answer.repeat(2)),
+      },
+    });
+    const client = new AdminClient({ socketPath: path });
+    for (let i = 0; i < 2; i++) expect((await client.request('fs-drained', {})).drained).toEqual([]);
+    expect(connections).toBe(2);
+    client.close();
+    server.stop(true);
+  });
+
+  test('an answered request no longer times out', async () => {
+    peer.reply = () => ({ success: true, drained: [] });
+    const client = new AdminClient({ socketPath: peer.path });
+    await client.request('fs-drained', {});
+    jest.useFakeTimers();
+    try {
+      await client.request('fs-drained', {}, 1000);
+      jest.advanceTimersByTime(1000);
+    } finally {
+      jest.useRealTimers();
+    }
+    await client.request('fs-drained', {});
+    expect(client.opened).toBe(1);
+    client.close();
+  });
+
+  test('a closed connection sends nothing more', async () => {
+    const connection = await LineConnection.open(peer.path);
+    const why = new BrokenAnswerError('closed');
+    connection.close(why);
+    await expect(connection.exchange('{}', 1000)).rejects.toThrow(why);
   });
 
   test('reconnects after a loss, and counts it', async () => {
