@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { SqliteLease } from '../../src/adapters/sqlite/lease.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
-import { type AdminRules, perform, Refused } from '../../src/admin/actions.ts';
+import { type AdminRules, type OutboundView, perform, Refused } from '../../src/admin/actions.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
@@ -75,6 +75,24 @@ describe('feature servers', () => {
     });
   });
 
+  test('undrain reactivates a server unless it has been silent for too long', async () => {
+    const { send, checkIn, clock } = start();
+    await checkIn('10.0.0.1:5060', 0);
+    clock.advance(1);
+    await checkIn('10.0.0.2:5060', 0);
+    for (const server of ['10.0.0.1', '10.0.0.2']) await send({ action: 'fs-drain', server });
+    clock.advance(60_000);
+    for (const server of ['10.0.0.1', '10.0.0.2']) await send({ action: 'fs-undrain', server });
+    expect(await send({ action: 'fs-available' })).toEqual({ success: true, available: ['10.0.0.2:5060'] });
+  });
+
+  test('the list has the service URL of a server', async () => {
+    const { send, pool } = start();
+    const serviceUrl = 'http://10.0.0.1:3000';
+    await pool.checkIn({ kind: 'feature', member: '10.0.0.1:5060', open: true, serviceUrl });
+    expect(await send({ action: 'fs-list' })).toMatchObject({ servers: [{ serviceUrl, calls: null }] });
+  });
+
   test.each([
     ['fs1', 'Invalid IP address: fs1'],
     ['10.0.0.256', 'Invalid IP address: 10.0.0.256'],
@@ -119,6 +137,19 @@ describe('trunks and gateways of a sidecar that is not the leader', () => {
   );
 });
 
+test('trunk actions concern the named gateway; a refresh may name none', async () => {
+  const outbound: OutboundView = {
+    trunks: () => Promise.reject(new Error('not asked')),
+    gateways: () => Promise.reject(new Error('not asked')),
+    trunk: (gateway) => Promise.reject(new Refused(`no trunk ${gateway}`)),
+    refresh: async (gateway) => gateway ?? 'all',
+  };
+  const { send } = start({ outbound });
+  expect(await send({ action: 'trunk-show', gateway: 'g1' })).toEqual({ success: false, error: 'no trunk g1' });
+  expect(await send({ action: 'trunk-refresh', gateway: 'g1' })).toEqual({ success: true, refreshed: 'g1' });
+  expect(await send({ action: 'trunk-refresh' })).toEqual({ success: true, refreshed: 'all' });
+});
+
 describe('settings', () => {
   test('known settings take effect, unknown ones are stored without effect', async () => {
     const { send, level } = start();
@@ -153,6 +184,35 @@ describe('settings', () => {
     });
     expect(await send({ action: 'remove', key: 'friends', item: 'a' })).toMatchObject({ removed: false });
     expect(await send({ action: 'get', key: 'friends' })).toMatchObject({ value: ['b', 'c'] });
+  });
+
+  test('an empty text is an empty list', async () => {
+    const { send } = start();
+    await send({ action: 'set', key: 'friends', value: ' , ' });
+    expect(await send({ action: 'add', key: 'friends', item: 'a' })).toMatchObject({ array: ['a'] });
+  });
+
+  test('changing the list of a known setting takes effect, on a copy', async () => {
+    const first = ['a'];
+    let list: unknown = first;
+    const settings = new Settings({
+      list: {
+        get: () => list,
+        set(value) {
+          list = value;
+        },
+      },
+    });
+    expect(settings.add('list', 'b')).toEqual({ array: ['a', 'b'], added: true });
+    expect(list).toEqual(['a', 'b']);
+    expect(settings.remove('list', 'a')).toEqual({ array: ['b'], removed: true });
+    expect(list).toEqual(['b']);
+    expect(first).toEqual(['a']);
+  });
+
+  test('a key may have 256 characters', async () => {
+    const key = 'x'.repeat(256);
+    expect(await start().send({ action: 'get', key })).toEqual({ success: true, key });
   });
 
   test.each([
@@ -198,6 +258,10 @@ describe('requests', () => {
     [{ action: 1 }],
   ])('%p is an unknown action', async (request) => {
     expect(await start().send(request)).toEqual({ success: false, error: 'Unknown action' });
+  });
+
+  test('an unforeseen error is not an answer', async () => {
+    await expect(start().send({ action: 'status' })).rejects.toThrow('not part of this test');
   });
 
   test('a refused reload answers with the reason', async () => {
