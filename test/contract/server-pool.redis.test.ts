@@ -70,6 +70,77 @@ describe('the sets that other services read', () => {
     expect(await redis.exists(`sidecar:${cluster}:fs-stray-urls`)).toBe(0);
   });
 
+  test('keep what another program added for exactly the interval', async () => {
+    const { cluster, clock, pool, set } = start();
+    const url = 'http://10.0.0.1:3000';
+    await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060');
+    await redis.sadd(`${cluster}:fs-service-url`, url);
+    expect(await pool.expire('feature', SILENT_MS)).toEqual([]);
+    expect(await redis.hkeys(`sidecar:${cluster}:fs-stray-urls`)).toEqual([url]);
+    clock.advance(SILENT_MS);
+    expect(await pool.expire('feature', SILENT_MS)).toEqual([]);
+    expect(await set('fs-service-url')).toEqual([url]);
+    clock.advance(1);
+    expect(await pool.expire('feature', SILENT_MS)).toEqual(['10.0.0.1:5060']);
+    expect(await set('fs-service-url')).toEqual([]);
+  });
+
+  test('have no URL of a server that names none', async () => {
+    const { pool, checkIn, set } = start();
+    await checkIn('10.0.0.1:5060');
+    expect(await set('fs-service-url')).toEqual([]);
+    await pool.drain('10.0.0.1');
+    await pool.undrain('10.0.0.1', SILENT_MS);
+    expect(await set('active-fs')).toEqual(['10.0.0.1:5060']);
+    expect(await set('fs-service-url')).toEqual([]);
+  });
+
+  test('lose a drained server and its URL with its next check-in when another program put them there', async () => {
+    const { cluster, pool, checkIn, set } = start();
+    const url = 'http://10.0.0.1:3000';
+    await pool.drain('10.0.0.1');
+    await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060');
+    await redis.sadd(`${cluster}:fs-service-url`, url);
+    expect(await checkIn('10.0.0.1:5060', url)).toEqual({ members: 0, change: 'left' });
+    expect(await set('active-fs')).toEqual([]);
+    expect(await set('fs-service-url')).toEqual([]);
+  });
+
+  test('lose a server and its URL when it closes, although it has never checked in', async () => {
+    const { cluster, checkIn, set } = start();
+    const url = 'http://10.0.0.1:3000';
+    await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060');
+    await redis.sadd(`${cluster}:fs-service-url`, url);
+    expect(await checkIn('10.0.0.1:5060', url, false)).toEqual({ members: 0, change: 'left' });
+    expect(await set('fs-service-url')).toEqual([]);
+  });
+
+  test('do not get back a server that left them itself when an IP is undrained that was not drained', async () => {
+    const { cluster, pool, checkIn, set } = start();
+    await checkIn('10.0.0.1:5060');
+    await redis.srem(`${cluster}:active-fs`, '10.0.0.1:5060');
+    await pool.undrain('10.0.0.1', SILENT_MS);
+    expect(await set('active-fs')).toEqual([]);
+  });
+
+  test('lose the URL of a server that left them itself', async () => {
+    const { cluster, clock, pool, checkIn, set } = start();
+    await checkIn('10.0.0.1:5060', 'http://10.0.0.1:3000');
+    await redis.srem(`${cluster}:active-fs`, '10.0.0.1:5060');
+    clock.advance(SILENT_MS + 1);
+    await pool.expire('feature', SILENT_MS);
+    expect(await set('fs-service-url')).toEqual([]);
+  });
+
+  test('do not get a URL from a stored check-in whose URL is not text', async () => {
+    const { cluster, clock, pool, set } = start();
+    await redis.hset(`sidecar:${cluster}:fs`, '10.0.0.1:5060', JSON.stringify({ at: clock.now(), url: 7 }));
+    await pool.drain('10.0.0.1');
+    await pool.undrain('10.0.0.1', SILENT_MS);
+    expect(await set('active-fs')).toEqual(['10.0.0.1:5060']);
+    expect(await set('fs-service-url')).toEqual([]);
+  });
+
   test('lose the URLs of a drained server that has not checked in yet', async () => {
     const { cluster, pool, set } = start();
     await redis.sadd(`${cluster}:active-fs`, '10.0.0.1:5060', '[2001:db8::1]:5060');
@@ -96,7 +167,7 @@ describe('the sets that other services read', () => {
     expect(await set('fs-service-url')).toEqual(['http://10.0.0.2:3000']);
   });
 
-  test('malformed check-ins are skipped and logged', async () => {
+  test('malformed check-ins are skipped and logged once a server', async () => {
     const { cluster, clock, checkIn } = start();
     const log = new RecordingLogger();
     const pool = new RedisServerPool(redis, cluster, clock, log);
@@ -106,7 +177,7 @@ describe('the sets that other services read', () => {
       await redis.sadd(`${cluster}:active-fs`, `10.0.1.${i}:5060`);
       await redis.hset(`sidecar:${cluster}:fs`, `10.0.1.${i}:5060`, json);
     }
-    expect((await pool.featureServers()).servers).toHaveLength(5);
+    for (let i = 0; i < 2; i++) expect((await pool.featureServers()).servers).toHaveLength(5);
     expect(log.lines.map(({ level }) => level)).toEqual(['warn', 'warn', 'warn']);
     expect(await pool.drain('10.0.1.3')).toEqual(['10.0.1.3']);
     expect(await pool.undrain('10.0.1.3', SILENT_MS)).toEqual([]);

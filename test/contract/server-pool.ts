@@ -92,6 +92,25 @@ export function serverPoolContract(name: string, open: (clock: ManualTimers) => 
       expect(await checkIn('10.0.0.1:5060')).toEqual({ members: 1, change: 'joined' });
     });
 
+    test('undrain reactivates a server that has been silent for just as long as it may', async () => {
+      const { clock, pool, checkIn, active } = start();
+      await checkIn('10.0.0.1:5060');
+      await pool.drain('10.0.0.1');
+      clock.advance(SILENT_MS);
+      await pool.undrain('10.0.0.1', SILENT_MS);
+      expect(await active()).toEqual(['10.0.0.1:5060']);
+    });
+
+    test('a server that closes while drained is no longer listed', async () => {
+      const { pool, checkIn } = start();
+      await checkIn('10.0.0.1:5060');
+      await pool.drain('10.0.0.1');
+      expect(await checkIn('10.0.0.1:5060', { open: false })).toEqual({ members: 0 });
+      expect(await pool.featureServers()).toEqual({ servers: [], drained: ['10.0.0.1'] });
+      await pool.undrain('10.0.0.1', SILENT_MS);
+      expect((await pool.featureServers()).servers).toEqual([]);
+    });
+
     test('IPv6 servers are drained by IP', async () => {
       const { pool, checkIn, active } = start();
       await checkIn('[2001:db8::1]:5060');
