@@ -37,6 +37,14 @@ export function ephemeralGatewaysContract(
       expect(await read(ip)).toEqual({ b: now + 120 });
     });
 
+    test('a carrier is kept to the end of its last second', async () => {
+      const { clock, now, gateways, ip } = start();
+      clock.advance(500);
+      await gateways.set(ip, 'a', clock.now() + 100);
+      await gateways.set(ip, 'b', clock.now() + 60_000);
+      expect(await read(ip)).toEqual({ a: now + 1, b: now + 61 });
+    });
+
     test('removes one carrier and keeps the other', async () => {
       const { clock, now, gateways, ip } = start();
       await gateways.set(ip, 'a', clock.now() + 60_000);
