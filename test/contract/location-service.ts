@@ -59,7 +59,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
         const listed = await location.update(update());
         expect(listed.ok && listed.bindings.map((b) => b.contact)).toEqual(order);
       };
-      return { clock, location, realm, alice, binding, update, contacts, count, expectOrder };
+      return { clock, location, callTarget, realm, alice, binding, update, contacts, count, expectOrder };
     }
 
     test('removes only the bindings from one source', async () => {
@@ -278,6 +278,65 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
       expect(await location.update(update({ ...changes, callId: 'call', cseq: 9 }))).toEqual(refused);
       expect(await contacts()).toEqual(['sip:a@192.0.2.1']);
       expect(await location.update(update({ ...changes, callId: 'call', cseq: 11 }))).toMatchObject({ ok: true });
+    });
+
+    test('accepts a CSeq that is not higher with a nonce issued after the binding was saved', async () => {
+      const { clock, location, binding, update } = await start();
+      const saved = binding('sip:a@192.0.2.1', { cseq: 10 });
+      await location.update(update({ save: [saved], callId: 'call', cseq: 10 }));
+      const restarted = (issuedAt: number) =>
+        location.update(
+          update({
+            save: [saved],
+            callId: 'call',
+            cseq: 1,
+            nonce: { id: crypto.randomUUID(), count: 1, issuedAt, expiresAt: clock.now() + 300_000 },
+          }),
+        );
+      expect(await restarted(saved.savedAt)).toEqual({ ok: false, refusal: 'out-of-order' });
+      expect(await restarted(saved.savedAt + 1)).toMatchObject({ ok: true });
+    });
+
+    test('a nonce that expires just now can still be used', async () => {
+      const { clock, location, update } = await start();
+      const nonce = { id: crypto.randomUUID(), count: 1, issuedAt: clock.now() - 1000, expiresAt: clock.now() };
+      expect(await location.update(update({ nonce }))).toMatchObject({ ok: true });
+    });
+
+    test('SIPS Contacts precede those of other schemes, as SIP ones do', async () => {
+      const { clock, location, binding, update, expectOrder } = await start();
+      for (const [i, contact] of ['SIPS:a@192.0.2.1', 'sip:a@192.0.2.2', 'tel:+15551234'].entries())
+        await location.update(update({ save: [binding(contact, { savedAt: clock.now() + i })], maxContacts: 3 }));
+      await expectOrder(['sip:a@192.0.2.2', 'SIPS:a@192.0.2.1', 'tel:+15551234']);
+    });
+
+    test('a user may contain an @', async () => {
+      const { clock, location, callTarget, realm, binding, update, contacts } = await start();
+      const aor = { user: 'alice@home', realm };
+      await location.update(update({ aor, save: [binding('sip:a@192.0.2.1')], maxContacts: 2 }));
+      const brief = binding('sip:a@192.0.2.2', { savedAt: clock.now() + 1, expiryTime: clock.now() + 60_000 });
+      await location.update(update({ aor, save: [brief], maxContacts: 2 }));
+      expect(await callTarget(aor)).toBe('sip:a@192.0.2.2');
+      clock.advance(60_000);
+      expect(await callTarget(aor)).toBe('sip:a@192.0.2.1');
+      expect(await contacts(aor)).toEqual(['sip:a@192.0.2.1']);
+    });
+
+    test('a full realm has room again as soon as a binding expires', async () => {
+      const { clock, location, realm, binding, update } = await start();
+      await location.update(update({ save: [binding('sip:a@192.0.2.1')], maxAors: 1 }));
+      const other = () =>
+        location.update(
+          update({
+            aor: { user: 'bob', realm },
+            save: [binding('sip:b@192.0.2.2', { expiryTime: clock.now() + 600_000 })],
+            maxAors: 1,
+          }),
+        );
+      clock.advance(599_999);
+      expect(await other()).toEqual({ ok: false, refusal: 'too-many-aors' });
+      clock.advance(1);
+      expect(await other()).toMatchObject({ ok: true });
     });
 
     test('a nonce-count must be higher than the last; a refused update does not use it', async () => {
