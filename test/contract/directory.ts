@@ -78,9 +78,9 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       expect(await directory.accountByRealm(realm)).toMatchObject({ serviceProviderSid: 'sp' });
     });
 
-    test('reads the webhook with the account’s secret', async () => {
+    test('reads the webhook with the account’s secret, and its method in any case', async () => {
       const { db, directory, realm, sid } = await start();
-      const hook = { webhook_sid: crypto.randomUUID(), url: 'https://example.com/auth', method: 'GET' };
+      const hook = { webhook_sid: crypto.randomUUID(), url: 'https://example.com/auth', method: 'get' };
       await db
         .insertInto('webhooks')
         .values({ ...hook, username: 'u', password: 'p' })
@@ -137,6 +137,33 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       expect(JSON.stringify(logger.lines)).not.toContain('in clear');
     });
 
+    test.each(['UTC', 'America/New_York', 'Asia/Tokyo'])(
+      'a subscription ends at its time in UTC, when this process is in %s',
+      async (zone) => {
+        const { db, directory, sid, account } = await start();
+        const product = crypto.randomUUID();
+        await db.insertInto('products').values({ product_sid: product, name: product, category: 'device' }).execute();
+        const ends: [string, number][] = [
+          ['2026-05-31 23:59:59', 100],
+          ['2026-06-01 00:00:00', 10],
+          ['2026-06-01 00:00:01', 1],
+        ];
+        for (const [effective_end_date, quantity] of ends) {
+          const subscription = { account_subscription_sid: crypto.randomUUID() };
+          await db
+            .insertInto('account_subscriptions')
+            .values({ ...subscription, account_sid: sid, pending: 0, effective_end_date })
+            .execute();
+          await db
+            .insertInto('account_products')
+            .values({ ...subscription, account_product_sid: crypto.randomUUID(), product_sid: product, quantity })
+            .execute();
+        }
+        using _ = inTimeZone(zone);
+        expect(await directory.deviceLimit(account)).toBe(1);
+      },
+    );
+
     test('computes the device limit from the current subscriptions', async () => {
       const { db, directory, sid, account } = await start();
       const [calls, devices, api] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
@@ -182,4 +209,16 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       expect(await directory.deviceLimit(account)).toBe(10 * 3 + 5 + 2);
     });
   });
+}
+
+/** Puts this process into a time zone until disposed of. */
+function inTimeZone(zone: string): Disposable {
+  const { TZ } = process.env;
+  process.env.TZ = zone;
+  return {
+    [Symbol.dispose]() {
+      if (TZ === undefined) delete process.env.TZ;
+      else process.env.TZ = TZ;
+    },
+  };
 }

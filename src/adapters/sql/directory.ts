@@ -77,7 +77,7 @@ export class SqlDirectory implements Directory {
     const now = this.clock.now();
     let limit = 0;
     for (const { category, quantity, effective_end_date } of rows) {
-      if (effective_end_date !== null && new Date(effective_end_date).getTime() <= now) continue;
+      if (effective_end_date !== null && timeOf(effective_end_date) <= now) continue;
       if (category === 'voice_call_session') limit += quantity * account.deviceToCallRatio;
       if (category === 'device') limit += quantity;
     }
@@ -136,4 +136,9 @@ export class SqlDirectory implements Directory {
   #run<T>(query: Promise<T>): Promise<T> {
     return runQuery(this.service, query, QUERY_TIMEOUT_MS);
   }
+}
+
+/** Milliseconds since the epoch. SQLite's "date time" is in UTC, but JavaScript would read it as local time. */
+function timeOf(date: string | Date): number {
+  return new Date(typeof date === 'string' ? date.replace(/^(\S+) (\S+)$/, '$1T$2Z') : date).getTime();
 }
