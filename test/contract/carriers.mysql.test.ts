@@ -15,7 +15,7 @@ afterAll(() => db.destroy());
 
 carriersContract('MySQL', db);
 
-test('writes use the writer connection if one is configured', async () => {
+test('writes use the writer connection if one is configured completely', async () => {
   const reader = {
     SIDECAR_EMBEDDED: '1',
     ENCRYPTION_SECRET: 'secret',
@@ -34,8 +34,11 @@ test('writes use the writer connection if one is configured', async () => {
       JAMBONES_MYSQL_WRITE_DATABASE: mariadb.database,
     }).mysql;
   expect(openMysqlWriter(readConfig(reader).mysql)).toBeUndefined();
+  const complete = config(mariadb.port);
+  for (const missing of ['host', 'user', 'password', 'database'] as const)
+    expect(openMysqlWriter({ ...complete, writer: { ...complete.writer, [missing]: undefined } })).toBeUndefined();
   const unreachable = openMysqlWriter(config(await freePort()));
-  const writer = openMysqlWriter(config(mariadb.port));
+  const writer = openMysqlWriter(complete);
   if (!writer || !unreachable) throw new Error('no writer');
   const carriers = new SqlCarriers(db, unreachable.db, 'MySQL', new RecordingLogger());
   await expect(carriers.disablePing('some')).rejects.toThrow(Unavailable);
