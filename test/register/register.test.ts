@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { Directory } from '../../src/ports/directory.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import type { LocationService } from '../../src/ports/location.ts';
+import { accept } from '../../src/register/accept.ts';
 import { parseRegister } from '../../src/register/register-request.ts';
 import { Refusal } from '../../src/register/reject.ts';
 import { headerLine } from '../../src/sip/message.ts';
@@ -388,6 +389,14 @@ describe('device limits', () => {
     expect((await first.register()).status).toBe(200);
   });
 
+  test('the alert names the account and its service provider', async () => {
+    const core = hosted(0);
+    core.database.run("UPDATE accounts SET service_provider_sid = 'provider'");
+    await alice(core).register();
+    const account = await core.rules.directory.accountByRealm('sip.example.com');
+    expect(core.alerts).toMatchObject([{ accountSid: account?.sid ?? '', serviceProviderSid: 'provider' }]);
+  });
+
   test('two concurrent registrations do not exceed the limit', async () => {
     const core = hosted(1);
     const phones = [alice(core), new Phone(pipeline(core.rules), 'bob', 'builder')];
@@ -564,6 +573,20 @@ describe('credentials', () => {
     const authorization = phone.answer(await phone.send(), { qop: false });
     expect((await phone.send({ authorization, expires: '0' })).status).toBe(200);
     expect((await phone.send({ authorization, expires: '0' })).status).toBe(401);
+  });
+
+  test('with qop are challenged when the nonce was used without', async () => {
+    const phone = alice(openCore());
+    const challenged = await phone.send();
+    await phone.send({ authorization: phone.answer(challenged, { qop: false }), expires: '0' });
+    const authorization = phone.answer(challenged, { nc: '00000002' });
+    expect((await phone.send({ authorization, expires: '0' })).status).toBe(401);
+  });
+
+  test('that contradict themselves are challenged when their nonce is not ours', async () => {
+    const phone = alice(openCore());
+    const authorization = phone.credentials('abc').replace(', cnonce="c"', '');
+    expect((await phone.send({ authorization })).status).toBe(401);
   });
 
   test('with an expired nonce are challenged again, as stale only if the password is right', async () => {
@@ -808,6 +831,33 @@ describe('queries and removals', () => {
     const answer = await phone.register({ contact: '*', expires: '0' });
     expect(answer.status).toBe(200);
     expect(answer.headers).not.toHaveProperty('Contact');
+  });
+});
+
+describe('the 200', () => {
+  const [a, b] = ['<sip:alice@192.0.2.1>', '<sip:alice@192.0.2.2>'];
+
+  test('has Expires 0 when the REGISTER adds nothing, none for a query', async () => {
+    const phone = alice(openCore({ maxContacts: 2 }));
+    await phone.register({ contact: `${a}, ${b}` });
+    expect(headerOf(await phone.register({ contact: null }), 'Expires')).toBeUndefined();
+    const removed = await phone.register({ contact: a, expires: '0' });
+    expect(removed.headers).toMatchObject({ Contact: `${b};expires=30`, Expires: '0' });
+    expect((await phone.register({ contact: '*', expires: '0' })).headers).toMatchObject({ Expires: '0' });
+  });
+
+  test('lists a binding that has just expired with 0 s, not fewer', async () => {
+    const core = openCore();
+    await alice(core).register();
+    const aor = { user: 'alice', realm: 'sip.example.com' };
+    const { bindings } = await core.rules.location.lookup(aor, { several: false });
+    const source = { transport: 'udp', address: '192.0.2.7', port: 5060 } as const;
+    const to = '<sip:alice@sip.example.com>';
+    const query = sipRequest('REGISTER', 'sip:sip.example.com', { To: to }, source);
+    const parsed = parseRegister(query, core.rules.limits);
+    if (parsed instanceof Refusal) throw new Error(parsed.reason);
+    const answer = accept(parsed, bindings, (bindings[0]?.expiryTime ?? 0) + 1);
+    expect(headerOf(answer, 'Contact')).toEndWith(';expires=0');
   });
 });
 

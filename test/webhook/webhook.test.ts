@@ -195,6 +195,21 @@ describe('a webhook response', () => {
     expect(answer.headers).toEqual({ 'X-Reason': 'Invalid credentials', ...passedOn, 'Retry-After': '60' });
   });
 
+  test('is not called for a nonce-count that was used before', async () => {
+    let calls = 0;
+    const granting = answering(() => {
+      calls++;
+      return Response.json({ status: 'ok' });
+    });
+    const carol = phone(openCore({}, account(granting)));
+    const authorization = carol.answer(await carol.send());
+    expect((await carol.send({ authorization })).status).toBe(200);
+    const replayed = await carol.send({ authorization, contact: '<sip:thief@198.51.100.1>' });
+    expect(replayed.status).toBe(401);
+    expect(headerOf(replayed, 'WWW-Authenticate')).toEndWith(', stale=true');
+    expect(calls).toBe(1);
+  });
+
   test('may replace X-Reason, in whatever case', async () => {
     const headers = { 'x-reason': 'not today', 'X-hint': 'a', 'X-HINT': 'b' };
     const core = openCore({}, account(answering(() => Response.json({ status: 'fail', headers }))));
