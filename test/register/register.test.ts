@@ -129,6 +129,24 @@ describe('a refresh', () => {
     expect(asked).toEqual(['lookup', 'update', 'update', 'update']);
   });
 
+  test('that also removes or adds a binding must be authenticated', async () => {
+    const phone = alice(openCore({ maxContacts: 3 }));
+    const [kept, other, added] = ['<sip:alice@192.0.2.1>', '<sip:alice@192.0.2.2>', '<sip:alice@192.0.2.3>'];
+    await phone.register({ contact: `${kept}, ${other}` });
+    for (const [contact, status] of [
+      [`${kept}, ${other}`, 200],
+      [`${kept}, ${other};expires=0`, 401],
+      [`${kept}, ${added}`, 401],
+    ] as const)
+      expect([contact, (await phone.send({ contact })).status]).toEqual([contact, status]);
+  });
+
+  test('with its Contact in another spelling must be authenticated', async () => {
+    const phone = alice(openCore());
+    await phone.register({ contact: '<sip:alice@phone.example.com>' });
+    expect((await phone.send({ contact: '<sip:alice@PHONE.example.com>' })).status).toBe(401);
+  });
+
   const changes: [string, RegisterFields][] = [
     ['another contact', { contact: '<sip:alice@192.0.2.9>' }],
     ['another source port', { source: { address: '192.0.2.7', port: 5061 } }],
@@ -187,6 +205,29 @@ describe('an invalid REGISTER', () => {
     expect(answer).toMatchObject({ status: 423, headers: { 'Min-Expires': '60' } });
     expect((await phone.send({ expires: '60' })).status).toBe(401);
     expect((await phone.send({ expires: '0' })).status).toBe(401);
+  });
+});
+
+describe('the longest that is accepted', () => {
+  const uriOf = (length: number) => `sip:${'a'.repeat(length - 14)}@192.0.2.7`;
+  const cases: [string, RegisterFields, number][] = [
+    ['a Call-ID of 256 characters', { callId: 'x'.repeat(256) }, 200],
+    ['a Call-ID of 257 characters', { callId: 'x'.repeat(257) }, 400],
+    ['10 Contacts', { contact: Array.from({ length: 10 }, (_, i) => `<sip:a@192.0.2.${i}>`).join() }, 200],
+    ['11 Contacts', { contact: Array.from({ length: 11 }, (_, i) => `<sip:a@192.0.2.${i}>`).join() }, 400],
+    ['a Contact of 1024 characters', { contact: `<${uriOf(1020)}>;x=1` }, 200],
+    ['a Contact of 1025 characters', { contact: `<${uriOf(1021)}>;x=1` }, 400],
+  ];
+  test.each(cases)('%s', async (_, fields, status) => {
+    expect((await alice(openCore({ maxContacts: 10 })).register(fields)).status).toBe(status);
+  });
+
+  test.each([
+    [128, 401],
+    [129, 403],
+  ])('a user of %d characters', async (length, status) => {
+    const to = `<sip:${'a'.repeat(length)}@sip.example.com>`;
+    expect((await alice(openCore()).send({ to })).status).toBe(status);
   });
 });
 
@@ -346,10 +387,10 @@ describe('accounts', () => {
     expect(inUse).toEqual(['d1.sip.example.com']);
   });
 
-  test('the case of the domain does not matter', async () => {
+  test.each(['SIP.Example.COM', 'sip.example.com.'])('%s is the domain sip.example.com', async (domain) => {
     const { rules } = openCore();
-    const phone = new Phone(pipeline(rules), 'alice', 'wonderland', 'SIP.Example.COM');
-    expect((await phone.register()).status).toBe(200);
+    const phone = new Phone(pipeline(rules), 'alice', 'wonderland');
+    expect((await phone.register({ to: `<sip:alice@${domain}>` })).status).toBe(200);
     const aor = { user: 'alice', realm: 'sip.example.com' };
     expect((await rules.location.lookup(aor, { several: false })).bindings).toHaveLength(1);
   });
@@ -524,6 +565,15 @@ describe('credentials', () => {
       expect(answer).toEqual({ status: 400, headers: { 'X-Reason': 'Malformed Authorization' } });
     }
     expect((await phone.send({ authorization: good })).status).toBe(200);
+  });
+
+  test('that repeat a nonce-count are challenged as stale', async () => {
+    const phone = alice(openCore());
+    const authorization = phone.answer(await phone.send());
+    await phone.send({ authorization });
+    const replayed = await phone.send({ authorization, expires: '0' });
+    expect(replayed.status).toBe(401);
+    expect(headerOf(replayed, 'WWW-Authenticate')).toEndWith(', stale=true');
   });
 
   test('for another realm are ignored', async () => {
@@ -778,6 +828,10 @@ describe('the most preferred Contact', () => {
     [
       [`${a};q=0.9`, `${b};q=nonsense`],
       [b, a],
+    ],
+    [
+      ['<tel:+15551234>', `${a};q=0.1`],
+      [a, '<tel:+15551234>'],
     ],
   ];
   for (const maxContacts of [1, 3])
