@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { Unavailable } from '../../src/ports/errors.ts';
-import type { Aor, BindingSource } from '../../src/ports/location.ts';
+import type { Aor, BindingSource, LocationService } from '../../src/ports/location.ts';
 import { ConnectionBindings } from '../../src/register/connection-bindings.ts';
+import { parseRegister } from '../../src/register/register-request.ts';
+import { Refusal } from '../../src/register/reject.ts';
 import { openCore } from '../support/core.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { headerOf, Phone, pipeline } from '../support/phone.ts';
+import { sipRequest } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
 
 const GRACE_MS = 10_000;
@@ -141,6 +144,50 @@ describe('when its connection closes, a binding', () => {
   });
 });
 
+test('only the users who have not reconnected from the same port lose their bindings', async () => {
+  const { close, closedPorts, phone, pass, rules, contacts } = start();
+  const bob = new Phone(pipeline(rules), 'bob', 'builder');
+  for (const each of [phone, bob]) await each.register({ via: TCP });
+  close(CONNECTION);
+  closedPorts.clear();
+  await phone.send({ via: TCP });
+  await pass(GRACE_MS);
+  expect(await contacts()).toContain('alice@192.0.2.7');
+  expect(headerOf(await bob.register({ contact: null, via: TCP }), 'Contact')).toBeUndefined();
+});
+
+test('a binding that another sidecar saved after the connection closed stays', async () => {
+  const { close, phone, pass, rules, contacts } = start();
+  await phone.register({ via: TCP });
+  close(CONNECTION);
+  await pass(1000);
+  const { connections: _, ...elsewhere } = rules;
+  const contact = '<sip:alice@192.0.2.7:5060;new>';
+  await new Phone(pipeline(elsewhere), 'alice', 'wonderland').register({ via: TCP, contact });
+  await pass(GRACE_MS);
+  expect(await contacts()).toContain('sip:alice@192.0.2.7:5060;new');
+});
+
+test('a connection is in use as long as the last of several bindings', async () => {
+  const { connections, pass, rules } = start();
+  const phone = new Phone(pipeline({ ...rules, maxContacts: 2 }), 'alice', 'wonderland');
+  const contact = '<sip:alice@192.0.2.7>;expires=1000, <sip:alice@192.0.2.8>;expires=100';
+  await phone.register({ via: TCP, contact });
+  await pass(999_000);
+  expect(connections.inUse(CONNECTION)).toBe(true);
+  await pass(1000);
+  expect(connections.inUse(CONNECTION)).toBe(false);
+});
+
+test('an AOR that is tracked is renewed at the limit too', async () => {
+  const { connections, phone, pass } = start(10, 1);
+  await phone.register({ via: TCP });
+  await pass(590_000);
+  await phone.register({ via: TCP });
+  await pass(100_000);
+  expect(connections.inUse(CONNECTION)).toBe(true);
+});
+
 test('a connection is in use until the bindings made over it expire', async () => {
   const { close, connections, phone, pass } = start();
   expect(connections.inUse(CONNECTION)).toBe(false);
@@ -195,6 +242,7 @@ test('a phone that reconnects twice and only refreshes keeps its binding', async
 
 test('nothing is scheduled for a phone that has unregistered', async () => {
   const { close, phone, timers } = start();
+  await phone.register({ via: TCP });
   await phone.register({ via: TCP, expires: '0' });
   close(CONNECTION);
   expect(timers.pending).toBe(0);
@@ -267,4 +315,64 @@ test('a removal is retried while the store is unavailable, but not for ever', as
   const before = removals.length;
   await timers.advanceAsync(3_600_000);
   expect(removals).toHaveLength(before);
+});
+
+describe('the removals of a lost connection', () => {
+  const realm = 'sip.example.com';
+
+  /** A connection of this many users, which has closed; `removed` has the users whose removal was begun. */
+  async function lose(users: number, removeFrom: () => Promise<number>) {
+    const timers = new ManualTimers();
+    const logger = new RecordingLogger();
+    const removed: string[] = [];
+    const { rules } = openCore();
+    const location: LocationService = {
+      lookup: (...each) => rules.location.lookup(...each),
+      update: (...each) => rules.location.update(...each),
+      removeFrom(aor) {
+        removed.push(aor.user);
+        return removeFrom();
+      },
+    };
+    let open = true;
+    const connections = new ConnectionBindings({ location, isOpen: () => open, graceSeconds: 10, timers, logger });
+    await new Phone(pipeline({ ...rules, connections }), 'alice', 'wonderland').register({ via: TCP });
+    const { bindings } = await rules.location.lookup({ user: 'alice', realm }, { several: false });
+    const source = { transport: 'tcp', ...FROM } as const;
+    for (let i = 1; i < users; i++) {
+      const to = `<sip:user${i}@${realm}>`;
+      const request = sipRequest('REGISTER', `sip:${realm}`, { To: to }, source);
+      const parsed = parseRegister(request, rules.limits);
+      if (parsed instanceof Refusal) throw new Error(parsed.reason);
+      connections.registered(request, parsed, bindings);
+    }
+    open = false;
+    connections.closed(FROM);
+    await timers.advanceAsync(10_000);
+    return { connections, timers, logger, removed };
+  }
+
+  test('are those of its first 1000 AORs', async () => {
+    const { removed } = await lose(1002, async () => 1);
+    expect(removed).toHaveLength(1000);
+    expect(removed).toContain('user999');
+  });
+
+  test('are not begun after a stop', async () => {
+    const release = Promise.withResolvers<number>();
+    const { connections, removed } = await lose(60, () => release.promise);
+    const begun = removed.length;
+    expect(begun).toBeLessThan(60);
+    connections.stop();
+    release.resolve(1);
+    await settle();
+    expect(removed).toHaveLength(begun);
+  });
+
+  test('are logged and not retried when they fail for another reason than an outage', async () => {
+    const { logger, removed, timers } = await lose(1, () => Promise.reject(new TypeError('oops')));
+    await timers.advanceAsync(3_600_000);
+    expect(removed).toEqual(['alice']);
+    expect(logger.lines).toMatchObject([{ level: 'error' }]);
+  });
 });
