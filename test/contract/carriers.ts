@@ -213,6 +213,36 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       await db.deleteFrom('sip_gateways').where('sip_gateway_sid', 'in', [bad, noUser]).execute();
     });
 
+    test('a row that becomes unusable for another reason is logged again', async () => {
+      const { logger, directory: own } = start();
+      const carrierSid = await addCarrier();
+      const bad = await addGateway(carrierSid, { ipv4: 'not a host' });
+      await own.read();
+      await db
+        .updateTable('sip_gateways')
+        .set({ ipv4: 'a.test', port: 70_000 })
+        .where('sip_gateway_sid', '=', bad)
+        .execute();
+      await own.read();
+      const reasons = logger.lines.flatMap(({ fields }) =>
+        'gatewaySid' in fields && fields.gatewaySid === bad && 'why' in fields ? [fields.why] : [],
+      );
+      expect(reasons).toEqual(['its address is neither an address nor a name', 'its port is out of range']);
+      await db.deleteFrom('sip_gateways').where('sip_gateway_sid', '=', bad).execute();
+    });
+
+    test('a gateway with a port beyond 0 to 65535 is skipped', async () => {
+      const carrierSid = await addCarrier();
+      for (const port of [-1, 65_535, 65_536]) await addGateway(carrierSid, { port });
+      expect((await read(carrierSid)).trunks.map((t) => t.port)).toEqual([65_535]);
+    });
+
+    test('blanks around a password are part of it', async () => {
+      const carrierSid = await addCarrier({ register_password: ' se cret ' });
+      await addGateway(carrierSid);
+      expect((await read(carrierSid)).trunks).toMatchObject([{ password: ' se cret ' }]);
+    });
+
     test('reads the SIP domain of the system', async () => {
       const carrierSid = await addCarrier();
       await db.deleteFrom('system_information').execute();
@@ -239,6 +269,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
         expect(json.length).toBeLessThanOrEqual(4096);
         const parsed = JSON.parse(json);
         expect(parsed).toMatchObject({ status: 'fail', ...status });
+        expect(parsed.reason.isWellFormed()).toBe(true);
         expect(reason).toStartWith(parsed.reason.replace(/\uFFFD?…$/, ''));
       }
       await directory.saveRegisterStatus(carrierSid, {

@@ -23,16 +23,30 @@ sbcAddressesContract(
       .execute(),
 );
 
-test('times are those of the MySQL server, whatever its time zone', async () => {
+test('times are those of the MySQL server, in its own time zone', async () => {
+  const { pool, db: inKarachi } = openMysqlOf(mariadb);
+  pool.on('connection', (connection) => connection.query("SET time_zone = '+05:00'"));
   const ip = newIp();
-  await new MysqlSbcAddresses(db).announce([{ ip, port: 5060 }], 3600);
-  const row = await db
+  await new MysqlSbcAddresses(inKarachi).announce([{ ip, port: 5060 }], 3600);
+  const row = await inKarachi
     .selectFrom('sbc_addresses')
     .select(sql<number>`ABS(TIMESTAMPDIFF(SECOND, last_updated, NOW()))`.as('age'))
     .where('ipv4', '=', ip)
     .executeTakeFirstOrThrow();
+  await inKarachi.destroy();
   // Time zones differ by half an hour at least.
   expect(Number(row.age)).toBeLessThan(1800);
+});
+
+test('concurrent announcements make one row on a server whose default isolation is weaker', async () => {
+  const { pool, db: committed } = openMysqlOf(mariadb);
+  pool.on('connection', (connection) => connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'));
+  const ips = Array.from({ length: 5 }, newIp);
+  const all = ips.map((ip) => ({ ip, port: 5060 }));
+  await Promise.all(Array.from({ length: 4 }, () => new MysqlSbcAddresses(committed).announce(all, 3600)));
+  const rows = await committed.selectFrom('sbc_addresses').select('ipv4').where('ipv4', 'in', ips).execute();
+  await committed.destroy();
+  expect(rows.map(({ ipv4 }) => ipv4).sort()).toEqual(ips.sort());
 });
 
 test('is Unavailable without MySQL', async () => {
