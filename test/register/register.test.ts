@@ -370,6 +370,22 @@ describe('accounts', () => {
     expect((await phone.register()).status).toBe(200);
   });
 
+  test('a binding names the realm of its account when that of its AOR is another', async () => {
+    const { rules } = openCore();
+    const saved: (string | undefined)[] = [];
+    const location: LocationService = {
+      lookup: (...each) => rules.location.lookup(...each),
+      update(update) {
+        saved.push(...update.save.map((binding) => binding.accountRealm));
+        return rules.location.update(update);
+      },
+      removeFrom: (...each) => rules.location.removeFrom(...each),
+    };
+    for (const realm of ['sip.example.com', 'sbc1.sip.example.com'])
+      await new Phone(pipeline({ ...rules, location }), 'alice', 'wonderland', realm).register();
+    expect(saved).toEqual([undefined, 'sip.example.com']);
+  });
+
   test('a realm counts as in use only once a user of it has authenticated', async () => {
     const { rules } = openCore();
     const inUse: string[] = [];
@@ -828,6 +844,10 @@ describe('the most preferred Contact', () => {
     [
       [`${a};q=0.9`, `${b};q=nonsense`],
       [b, a],
+    ],
+    [
+      [`${a}`, `${b};q=1.5`],
+      [a, b],
     ],
     [
       ['<tel:+15551234>', `${a};q=0.1`],
