@@ -263,7 +263,13 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       await directory.saveRegisterStatus(carrierSid, { status: 'ok', reason: '200 OK', ...status });
       const saved = async () => (await row(carrierSid)).register_status ?? '';
       expect(JSON.parse(await saved())).toEqual({ status: 'ok', reason: '200 OK', ...status });
-      for (const reason of ['x'.repeat(5000), '"'.repeat(5000), `x${'😀'.repeat(3000)}`, '\u0000'.repeat(4000)]) {
+      for (const reason of [
+        'x'.repeat(5000),
+        '"'.repeat(5000),
+        '😀'.repeat(3000),
+        `x${'😀'.repeat(3000)}`,
+        '\u0000'.repeat(4000),
+      ]) {
         await directory.saveRegisterStatus(carrierSid, { status: 'fail', reason, ...status });
         const json = await saved();
         expect(json.length).toBeLessThanOrEqual(4096);
