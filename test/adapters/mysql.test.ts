@@ -8,8 +8,10 @@ import { openDatabase } from '../support/mariadb.ts';
 const mariadb = await openDatabase();
 const opened = disposedAfterEach();
 
-/** The TLS cipher of a connection as the sidecar opens it; empty without TLS. */
-async function cipher(settings: Readonly<Record<string, string>>): Promise<string> {
+type Settings = Readonly<Record<string, string>>;
+
+/** A pool as the sidecar opens it. */
+function open(settings: Settings) {
   const { mysql } = readConfig({
     SIDECAR_EMBEDDED: '1',
     ENCRYPTION_SECRET: 'secret',
@@ -20,8 +22,12 @@ async function cipher(settings: Readonly<Record<string, string>>): Promise<strin
     JAMBONES_MYSQL_DATABASE: mariadb.database,
     ...settings,
   });
-  const pool = opened.adopt(openMysql(mysql, mysql.reader).pool.promise(), (each) => each.end());
-  const [rows] = await pool.query("SHOW STATUS LIKE 'Ssl_cipher'");
+  return opened.adopt(openMysql(mysql, mysql.reader).pool.promise(), (each) => each.end());
+}
+
+/** The TLS cipher of a connection; empty without TLS. */
+async function cipher(settings: Settings): Promise<string> {
+  const [rows] = await open(settings).query("SHOW STATUS LIKE 'Ssl_cipher'");
   return (rows as { Value: string }[])[0]?.Value ?? 'unknown';
 }
 
@@ -54,4 +60,14 @@ describe.if(mariadb.own)('TLS to MySQL', () => {
     const certificate = { JAMBONES_MYSQL_SSL_CERT_FILE: certFile, JAMBONES_MYSQL_SSL_KEY_FILE: keyFile };
     expect(await cipher({ ...user, ...certificate })).not.toBe('');
   });
+});
+
+test('queries share as many connections as are configured, and those beyond 1000 waiting are refused', async () => {
+  const pool = open({ JAMBONES_MYSQL_CONNECTION_LIMIT: '2' });
+  const queries = Array.from({ length: 1003 }, () => pool.query('SELECT CONNECTION_ID() AS id'));
+  const outcomes = await Promise.allSettled(queries);
+  const ids = outcomes.flatMap((each) =>
+    each.status === 'fulfilled' ? (each.value[0] as { id: number }[]).map(({ id }) => id) : [],
+  );
+  expect([new Set(ids).size, ids.length]).toEqual([2, 1002]);
 });
