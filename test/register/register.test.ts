@@ -129,6 +129,15 @@ describe('a refresh', () => {
     expect(asked).toEqual(['lookup', 'update', 'update', 'update']);
   });
 
+  test('is granted with credentials whose nonce has expired', async () => {
+    const core = openCore();
+    const phone = alice(core);
+    const challenged = await phone.send();
+    await phone.send({ authorization: phone.answer(challenged) });
+    core.clock.advance(300_001);
+    expect((await phone.send({ authorization: phone.answer(challenged) })).status).toBe(200);
+  });
+
   test('that also removes or adds a binding must be authenticated', async () => {
     const phone = alice(openCore({ maxContacts: 3 }));
     const [kept, other, added] = ['<sip:alice@192.0.2.1>', '<sip:alice@192.0.2.2>', '<sip:alice@192.0.2.3>'];
@@ -444,6 +453,19 @@ describe('device limits', () => {
     ]);
     core.clock.advance(580_000);
     expect((await first.register()).status).toBe(200);
+  });
+
+  test('an unregistration does not ask for the limit', async () => {
+    const core = hosted(1);
+    const { directory } = core.rules;
+    const unlimited: Directory = {
+      accountByRealm: (realm) => directory.accountByRealm(realm),
+      client: (sid, username) => directory.client(sid, username),
+      deviceLimit: () => Promise.reject(new Unavailable('MySQL', 'gone')),
+    };
+    const phone = new Phone(pipeline({ ...core.rules, directory: unlimited }), 'alice', 'wonderland');
+    expect((await phone.register()).status).toBe(503);
+    expect((await phone.register({ expires: '0' })).status).toBe(200);
   });
 
   test('the alert names the account and its service provider', async () => {

@@ -87,6 +87,18 @@ describe('a webhook', () => {
     expect(customer.requests.length).toBe(calls);
   });
 
+  test('is told the expiry of the most preferred Contact', async () => {
+    const told: unknown[] = [];
+    const granting = answering(async (request) => {
+      const body = (await request.json()) as { expires: unknown };
+      told.push(body.expires);
+      return Response.json({ status: 'ok' });
+    });
+    const contact = '<sip:a@192.0.2.1>;expires=100;q=0.5, <sip:b@192.0.2.2>;expires=200';
+    await phone(openCore({}, account(granting))).register({ contact });
+    expect(told).toEqual([200]);
+  });
+
   test('is not called for a nonce-count that was used before', async () => {
     let calls = 0;
     const granting = answering(() => {
