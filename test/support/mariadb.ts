@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConnectionOptions, createConnection, createPool, type Pool } from 'mysql2/promise';
-import { authority, serverCertificate } from './certificates.ts';
 import { onCleanup, removeTemporaryDirectory, temporaryDirectory } from './cleanup.ts';
 import { within } from './deadline.ts';
 import { freePort } from './net.ts';
@@ -11,8 +10,6 @@ const HOST = '127.0.0.1';
 /** Each database has this and a number of its own. */
 const DATABASES = 'jambones_test_';
 const USER = 'jambones';
-/** May connect only with a client certificate. */
-const CERTIFIED_USER = 'jambones_certified';
 const PASSWORD = 'jambones-password';
 const INSTALL_DEADLINE_MS = 60_000;
 const START_DEADLINE_MS = 30_000;
@@ -27,8 +24,6 @@ interface Server {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  /** Has the same password, but may connect only with a certificate of `authority.own`. On our own server only. */
-  readonly certifiedUser: string;
   readonly password: string;
   /** Whether we started the server: only then can it be paused, resumed, stopped and started. */
   readonly own: boolean;
@@ -89,7 +84,6 @@ function openServer(): Promise<Server> {
     host: HOST,
     port: Number(MYSQL_PORT || 3306),
     user: 'root',
-    certifiedUser: '',
     password: MYSQL_ROOT_PASSWORD,
     own: false,
     pause: async () => notOurs(),
@@ -107,10 +101,7 @@ async function startServer(): Promise<Server> {
   // Runs at each start. The server needs each statement on a line of its own.
   const initial = [
     `CREATE USER IF NOT EXISTS '${USER}'@'${HOST}' IDENTIFIED BY '${PASSWORD}';`,
-    `CREATE USER IF NOT EXISTS '${CERTIFIED_USER}'@'${HOST}' IDENTIFIED BY '${PASSWORD}' REQUIRE X509;`,
-    ...[USER, CERTIFIED_USER].map(
-      (user) => `GRANT ALL ON \`${DATABASES.replaceAll('_', '\\_')}%\`.* TO '${user}'@'${HOST}';`,
-    ),
+    `GRANT ALL ON \`${DATABASES.replaceAll('_', '\\_')}%\`.* TO '${USER}'@'${HOST}';`,
   ];
   await Bun.write(initFile, `${initial.join('\n')}\n`);
   const port = await freePort();
@@ -126,7 +117,6 @@ async function startServer(): Promise<Server> {
     host: HOST,
     port,
     user: USER,
-    certifiedUser: CERTIFIED_USER,
     password: PASSWORD,
     own: true,
     pause: () => server.freeze(),
@@ -160,7 +150,6 @@ async function install(data: string): Promise<void> {
 }
 
 async function launchServer(where: { directory: string; data: string; initFile: string; port: number }) {
-  const { certFile, keyFile } = serverCertificate();
   const server: SpawnedProcess = spawnProcess(Bun.which('mariadbd') ?? '/usr/sbin/mariadbd', [
     '--no-defaults',
     ...asRoot(),
@@ -170,9 +159,6 @@ async function launchServer(where: { directory: string; data: string; initFile: 
     `--init-file=${where.initFile}`,
     `--port=${where.port}`,
     `--bind-address=${HOST}`,
-    `--ssl-ca=${authority.own.caFile}`,
-    `--ssl-cert=${certFile}`,
-    `--ssl-key=${keyFile}`,
     ...SIZES,
     '--innodb-flush-log-at-trx-commit=2',
     '--skip-log-bin',

@@ -5,10 +5,10 @@ import type { Binding } from '../../../src/ports/location.ts';
 import { disposedAfterEach } from '../../support/after-each.ts';
 import { eventually } from '../../support/eventually.ts';
 import { RecordingLogger } from '../../support/logger.ts';
-import { sharedRedis } from '../../support/redis.ts';
+import { startRedis } from '../../support/redis.ts';
 import { ManualTimers } from '../../support/timers.ts';
 
-const { client: redis, host, port } = await sharedRedis();
+const { client: redis, host, port } = await startRedis();
 const resources = disposedAfterEach();
 
 function start(connection = redis) {
