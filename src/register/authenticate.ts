@@ -21,7 +21,7 @@ export interface AuthenticationRules {
 }
 
 /** `webhook`: only accounts with a webhook, which is sent the AOR. */
-export type AllowAuthUser = boolean | 'webhook';
+type AllowAuthUser = boolean | 'webhook';
 
 export interface Authenticated {
   readonly grant: Grant;
