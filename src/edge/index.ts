@@ -11,6 +11,7 @@ import type {
 } from '../ports/sip-server.ts';
 import { privateSipAddress } from '../sip/hostports.ts';
 import { NO_BODY, type ParsedRequest, type SipRequest, type SipResponse } from '../sip/message.ts';
+import type { NextHop } from '../sip/next-hop.ts';
 import { reasonPhrase } from '../sip/reason-phrases.ts';
 import { composeResponse } from './compose.ts';
 import type { Counters, EdgeOptions, Holding } from './options.ts';
@@ -133,6 +134,10 @@ export class Edge implements SipServer {
     } finally {
       deadline.cancel();
     }
+  }
+
+  canReach(hop: NextHop): boolean {
+    return this.#state === 'new' || this.#layer.canReach(hop);
   }
 
   /** A request that comes meanwhile gets no response; its retransmission reaches the next process. */

@@ -10,6 +10,7 @@ import {
   type ParsedResponse,
   type Wire,
 } from '../sip/message.ts';
+import type { NextHop } from '../sip/next-hop.ts';
 import { tryParse } from '../sip/syntax.ts';
 import { parseVias, responsePort, type Via } from '../sip/via.ts';
 import { composeResponse, stampSource } from './compose.ts';
@@ -112,6 +113,10 @@ export class TransactionLayer {
 
   get localHostports(): string {
     return this.#transports?.localHostports ?? '';
+  }
+
+  canReach(hop: NextHop): boolean {
+    return this.#transports?.towards(hop.transport, hop.address) !== undefined;
   }
 
   get holding(): Holding {

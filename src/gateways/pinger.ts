@@ -166,5 +166,11 @@ export class GatewayPinger {
 }
 
 function sameTarget(a: Gateway, b: Gateway): boolean {
-  return a.host === b.host && a.port === b.port && a.transport === b.transport && a.sips === b.sips;
+  return (
+    a.host === b.host &&
+    a.port === b.port &&
+    a.transport === b.transport &&
+    a.sips === b.sips &&
+    a.outboundProxy === b.outboundProxy
+  );
 }

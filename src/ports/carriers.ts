@@ -14,6 +14,8 @@ export interface Gateway {
   readonly transport: OutboundTransport;
   /** Use `sips:` Request-URIs; only with TLS. */
   readonly sips: boolean;
+  /** The carrier's; replaces the gateway as the next hop. */
+  readonly outboundProxy?: string;
 }
 
 /** A gateway that we register with. */
@@ -25,8 +27,6 @@ export interface Trunk extends Gateway {
   readonly realm: string;
   readonly fromUser?: string;
   readonly fromDomain?: string;
-  /** `host` or `host:port`; replaces the gateway as the next hop. */
-  readonly outboundProxy?: string;
   readonly publicIpInContact: boolean;
   /** SIP realm of the account that owns the carrier. */
   readonly accountRealm?: string;

@@ -19,6 +19,11 @@ export interface OutboundRequest {
   readonly uri: string;
   /** Where the request is sent, whatever its Request-URI says. */
   readonly nextHop: NextHop;
+  /**
+   * Domain names of which a TLS peer must prove one (RFC 5922 7.1): that of the configured next hop first, which is also
+   * sent as SNI. By default the host of the Request-URI.
+   */
+  readonly peerNames?: readonly string[];
   /** Names in their usual spelling. Via, Max-Forwards, the From tag and, when absent, Call-ID and CSeq are filled in. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -31,6 +36,8 @@ export interface SipClient {
    * response comes within `deadlineMs`
    */
   request(request: OutboundRequest, deadlineMs: number): Promise<SipResponse>;
+  /** Whether a listener has the transport and the address family of `hop`; true while the listeners are unknown. */
+  canReach(hop: NextHop): boolean;
   /** Every listening address as the outside sees it: `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`; '' before {@link SipServer.connect}. */
   readonly hostports: string;
 }

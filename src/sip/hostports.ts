@@ -1,6 +1,6 @@
-import { BlockList, isIPv4 } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import { joinHostPort, normalIp, unbracketed } from './ip.ts';
-import type { OutboundTransport } from './next-hop.ts';
+import type { NextHop, OutboundTransport } from './next-hop.ts';
 
 /** The listeners of a SIP server, `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`: the external addresses and the local ones. */
 export interface Hostports {
@@ -100,6 +100,11 @@ export function addressOn(hostports: string, transport: OutboundTransport): stri
   const listeners = parseHostports(hostports).filter((l) => l.proto === transport);
   const chosen = listeners.find(isPublic) ?? listeners[0];
   return chosen && joinHostPort(chosen.address, chosen.port);
+}
+
+/** Whether a listener of the list has the transport and the address family of a next hop. */
+export function listensTowards(hostports: string, { transport, address }: NextHop): boolean {
+  return parseHostports(hostports).some((l) => l.proto === transport && isIP(l.address) === isIP(address));
 }
 
 function isPublic({ address }: Listener): boolean {

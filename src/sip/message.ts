@@ -53,6 +53,8 @@ export interface SipResponse extends Message {
   readonly reason: string;
   /** The SIP server made it: no answer came (408), or the peer could not be reached (503). */
   readonly local: boolean;
+  /** Why there is no response of the peer, for a local one, when known. */
+  readonly why?: string;
 }
 
 /** A request as parsed: bytes do not tell where they came from. */

@@ -91,6 +91,7 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
     },
     sip: {
       hostports: 'udp/203.0.113.9:5060,tls/203.0.113.9:5061',
+      canReach: () => true,
       async request(request) {
         sent.push({ request, at: timers.now() });
         const behaviour = peers.get(request.nextHop.address) ?? 200;

@@ -69,6 +69,7 @@ type Result = SipResponse | Error | Promise<SipResponse>;
 class ScriptedSip implements SipClient {
   readonly sent: Sent[] = [];
   hostports = 'udp/10.0.0.5:5060,tcp/203.0.113.9:5070,udp/203.0.113.7:5060';
+  canReach: SipClient['canReach'] = () => true;
   respond: (request: Sent) => Result = () => response(200);
 
   constructor(private readonly timers: ManualTimers) {}

@@ -2,8 +2,9 @@ import type { Socket } from 'node:net';
 import { type Logger, traceOf } from '../../lib/logger.ts';
 import { systemTimers, type Timers } from '../../lib/timers.ts';
 import type { OutboundRequest, SipHandler, SipServer } from '../../ports/sip-server.ts';
-import { completeHostports, type Hostports, privateSipAddress } from '../../sip/hostports.ts';
+import { completeHostports, type Hostports, listensTowards, privateSipAddress } from '../../sip/hostports.ts';
 import type { SipRequest, SipResponse } from '../../sip/message.ts';
+import type { NextHop } from '../../sip/next-hop.ts';
 import { OpenRequests } from './client.ts';
 import { readAcknowledgement, readInbound, writeAnswer } from './messages.ts';
 import { readResponse } from './requests.ts';
@@ -71,6 +72,10 @@ export class DrachtioServer implements SipServer {
 
   request(request: OutboundRequest, deadlineMs: number): Promise<SipResponse> {
     return this.#requests.send(request, deadlineMs);
+  }
+
+  canReach(hop: NextHop): boolean {
+    return this.hostports === '' || listensTowards(this.hostports, hop);
   }
 
   connect(): Promise<void> {

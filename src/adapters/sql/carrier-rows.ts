@@ -25,6 +25,7 @@ export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
   const host = unbracketed(text(row.ipv4) ?? '');
   if (isIP(host) === 0 && !NAME.test(host)) throw new CarrierRowError('its address is neither an address nor a name');
   const port = row.port ?? 0;
+  const outboundProxy = text(carrier.outbound_sip_proxy);
   if (port < 0 || port > 65_535) throw new CarrierRowError('its port is out of range');
   return {
     gatewaySid: row.sip_gateway_sid,
@@ -36,6 +37,7 @@ export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
     ...(port > 0 && { port }),
     transport,
     sips: transport === 'tls' && Boolean(row.use_sips_scheme),
+    ...(outboundProxy && { outboundProxy }),
   };
 }
 
@@ -46,7 +48,6 @@ export function trunkOf(carrier: CarrierRow, row: GatewayRow): Trunk {
   if (username === undefined) throw new CarrierRowError('its carrier requires registration but has no username');
   const fromUser = text(carrier.register_from_user);
   const fromDomain = text(carrier.register_from_domain);
-  const outboundProxy = text(carrier.outbound_sip_proxy);
   const accountRealm = text(carrier.account_realm);
   return {
     ...gateway,
@@ -57,7 +58,6 @@ export function trunkOf(carrier: CarrierRow, row: GatewayRow): Trunk {
     realm: text(carrier.register_sip_realm) ?? gateway.host,
     ...(fromUser && { fromUser }),
     ...(fromDomain && { fromDomain }),
-    ...(outboundProxy && { outboundProxy }),
     publicIpInContact: Boolean(carrier.register_public_ip_in_contact),
     ...(accountRealm && { accountRealm }),
   };
