@@ -1,24 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { defined } from '../lib/defined.ts';
 import { quote } from '../sip/syntax.ts';
-import { ALGORITHMS, type Algorithm, algorithmNamed, digestResponse } from './algorithm.ts';
-import { type AuthValue, parseAuthHeader } from './credentials.ts';
+import { type Algorithm, digestResponse } from './algorithm.ts';
+import { type Challenge, readChallenges } from './read-challenges.ts';
 
-/** A challenge that we support (RFC 7616 3.3). */
-interface Challenge {
-  readonly realm: string;
-  readonly nonce: string;
-  readonly algorithm: Algorithm;
-  readonly opaque?: string;
-  /** Whether it offers qop `auth`; without, credentials are in the style of RFC 2069. */
-  readonly qop: boolean;
-  readonly stale: boolean;
-}
-
-interface HeldChallenge extends Challenge {
+/** The challenge of one realm, and our answers to it. */
+interface Held {
+  readonly header: CredentialsHeader;
+  /** The one being answered. */
+  challenge: Challenge;
+  /** What the realm offered last, in its order. */
+  offers: readonly Challenge[];
+  /** Of the nonce. */
   uses: number;
-  /** Challenges received since {@link DigestClient.begin}: a second one is accepted if the nonce was stale. */
-  received: 0 | 1 | 2;
+  /** Challenges answered since {@link DigestClient.begin}. */
+  answered: readonly Challenge[];
+  /** Algorithms whose answers were refused, the longest ago first. */
+  refused: readonly Algorithm[];
 }
 
 /**
@@ -29,20 +27,27 @@ interface HeldChallenge extends Challenge {
 export type ChallengeOutcome = 'retry' | 'refused' | 'unsupported';
 
 const CREDENTIALS_HEADERS = { 401: 'Authorization', 407: 'Proxy-Authorization' } as const;
+type CredentialsHeader = (typeof CREDENTIALS_HEADERS)[ChallengeStatus];
 export const CHALLENGE_HEADERS = { 401: 'WWW-Authenticate', 407: 'Proxy-Authenticate' } as const;
 export type ChallengeStatus = keyof typeof CHALLENGE_HEADERS;
+
+/** Responses with one status that are answered per request: the first, and three with a new nonce, algorithm or realm. */
+export const MAX_ANSWERS = 4;
+/** Credentials of one header; those of the oldest realm give way. */
+const MAX_REALMS = 4;
 
 export function isChallenge(status: number): status is ChallengeStatus {
   return status in CHALLENGE_HEADERS;
 }
 
 /**
- * The client side of digest (RFC 7616 3.4, RFC 8760) for one user. Holds the last challenge of the registrar and of a
- * proxy, so that the next request carries credentials from the start.
+ * The client side of digest (RFC 7616 3.4, RFC 8760) for one user. Holds the last challenge of each realm, so that the
+ * next request carries credentials from the start.
  */
 export class DigestClient {
-  /** Keyed by header, because integer keys would allocate an array of over 400 elements. */
-  readonly #held: { [header in (typeof CREDENTIALS_HEADERS)[ChallengeStatus]]?: HeldChallenge } = {};
+  #held: readonly Held[] = [];
+  /** Responses answered since {@link begin}. */
+  readonly #answered = { Authorization: 0, 'Proxy-Authorization': 0 };
 
   constructor(
     private readonly username: string,
@@ -52,44 +57,74 @@ export class DigestClient {
 
   /** Call before a new request, for which a held challenge may be replaced without counting as a refusal. */
   begin(): void {
-    for (const held of Object.values(this.#held)) held.received = 0;
+    for (const held of this.#held) held.answered = [];
+    for (const header of Object.values(CREDENTIALS_HEADERS)) this.#answered[header] = 0;
   }
 
   /**
-   * Processes a 401 or 407. Of several challenges it takes the one with the strongest algorithm, or the first of those.
-   * @param values of WWW-Authenticate (401) or Proxy-Authenticate (407), one per header line
+   * Processes a 401 or 407, and answers each realm of it. Of the algorithms that a realm offers it takes the topmost
+   * (RFC 8760 2.4), or the next one when the answer with that was refused. A nonce is answered once with an algorithm.
+   * @param lines values of WWW-Authenticate (401) or Proxy-Authenticate (407), one per header line
    */
-  challenged(status: ChallengeStatus, values: readonly string[]): ChallengeOutcome {
-    const challenge = strongest(values.flatMap(readChallenges));
-    if (!challenge) return 'unsupported';
+  challenged(status: ChallengeStatus, lines: readonly string[]): ChallengeOutcome {
     const header = CREDENTIALS_HEADERS[status];
-    const held = this.#held[header];
-    const again = held?.realm === challenge.realm && held.received > 0;
-    if (again && (!challenge.stale || held.received === 2 || held.nonce === challenge.nonce)) {
-      delete this.#held[header];
-      return 'refused';
+    const realms = [...Map.groupBy(readChallenges(lines), ({ realm }) => realm)].slice(0, MAX_REALMS);
+    if (realms.length === 0) return 'unsupported';
+    // A registrar that has changed its realm might read the first credentials only.
+    if (this.#answered[header] === 0)
+      this.#forget((held) => held.header === header && realms.every(([realm]) => held.challenge.realm !== realm));
+    if (this.#answered[header] < MAX_ANSWERS) {
+      const answered = realms.filter(([realm, offers]) => this.#answer(header, realm, offers));
+      this.#answered[header]++;
+      if (answered.length > 0) return 'retry';
     }
-    const uses = held?.nonce === challenge.nonce ? held.uses : 0;
-    this.#held[header] = { ...detached(challenge), uses, received: again ? 2 : 1 };
-    return 'retry';
+    this.#forget((held) => held.header === header);
+    return 'refused';
   }
 
-  /** The credentials headers of a request. Each call counts as one use of the nonces. */
-  credentials(method: string, uri: string): Record<string, string> {
-    const headers: Record<string, string> = {};
-    for (const header of Object.values(CREDENTIALS_HEADERS)) {
-      const held = this.#held[header];
-      if (!held) continue;
+  /**
+   * Processes a 403. Credentials that were just made are replaced by those of the next algorithm that was offered, or
+   * forgotten when there is none.
+   */
+  forbidden(): 'retry' | 'refused' {
+    const recent = this.#held.filter((held) => held.answered.length > 0);
+    if (recent.some((held) => answerNext(held, held.offers))) return 'retry';
+    this.#forget((held) => recent.includes(held));
+    return 'refused';
+  }
+
+  /** The values of the credentials headers of a request, a line each. Each call counts as one use of the nonces. */
+  credentials(method: string, uri: string): Partial<Record<CredentialsHeader, readonly string[]>> {
+    const headers: Partial<Record<CredentialsHeader, readonly string[]>> = {};
+    for (const held of this.#held) {
       held.uses++;
-      headers[header] = this.#authorization(held, method, uri);
+      headers[held.header] = [...(headers[held.header] ?? []), this.#authorization(held, method, uri)];
     }
     return headers;
   }
 
-  #authorization({ realm, nonce, algorithm, opaque, ...held }: HeldChallenge, method: string, uri: string): string {
+  /** @returns whether there is a challenge that was not answered yet */
+  #answer(header: CredentialsHeader, realm: string, offers: readonly Challenge[]): boolean {
+    const held = this.#held.find((one) => one.header === header && one.challenge.realm === realm);
+    if (held) return answerNext(held, offers);
+    const [challenge] = offers;
+    if (!challenge) return false;
+    const others = this.#held.filter((one) => one.header !== header);
+    const sameHeader = this.#held.filter((one) => one.header === header).slice(1 - MAX_REALMS);
+    const added = { header, challenge, offers, uses: 0, answered: [challenge], refused: [] };
+    this.#held = [...others, ...sameHeader, added];
+    return true;
+  }
+
+  #forget(isForgotten: (held: Held) => boolean): void {
+    this.#held = this.#held.filter((held) => !isForgotten(held));
+  }
+
+  #authorization({ challenge, uses }: Held, method: string, uri: string): string {
     const { username, password } = this;
-    const qop = held.qop
-      ? { nc: held.uses.toString(16).padStart(8, '0'), count: held.uses, cnonce: this.newCnonce() }
+    const { realm, nonce, algorithm, opaque } = challenge;
+    const qop = challenge.qop
+      ? { nc: uses.toString(16).padStart(8, '0'), count: uses, cnonce: this.newCnonce() }
       : undefined;
     const signed = defined({ username, realm, nonce, uri, qop });
     const response = digestResponse(algorithm, signed, password, method);
@@ -111,41 +146,22 @@ function randomCnonce(): string {
   return randomBytes(8).toString('hex');
 }
 
-function strongest(challenges: readonly Challenge[]): Challenge | undefined {
-  return ALGORITHMS.toReversed()
-    .map((algorithm) => challenges.find((c) => c.algorithm === algorithm))
-    .find((c) => c !== undefined);
-}
-
-/** Copies the strings: a slice would keep the whole received message in memory. */
-function detached(challenge: Challenge): Challenge {
-  const { realm, nonce, opaque } = challenge;
-  const copy = (text: string) => Buffer.from(text).toString();
-  const copied = { ...challenge, realm: copy(realm), nonce: copy(nonce) };
-  return opaque === undefined ? copied : { ...copied, opaque: copy(opaque) };
-}
-
-/** The challenges of one header line that we support, without those that are malformed. */
-function readChallenges(line: string): Challenge[] {
-  return parseAuthHeader(line).flatMap((value) => (value.malformed ? [] : readChallenge(value)));
-}
-
-/** We repeat realm, nonce and opaque in a header, so they must not contain line breaks. */
-const CONTROL = /\p{Cc}/u;
-
-function readChallenge({ scheme, params }: AuthValue): Challenge[] {
-  const realm = params.get('realm');
-  const nonce = params.get('nonce');
-  const opaque = params.get('opaque');
-  const algorithm = algorithmNamed(params.get('algorithm'));
-  const qops = (params.get('qop') ?? '')
-    .toLowerCase()
-    .split(',')
-    .map((q) => q.trim());
-  const qop = qops.some((q) => q !== '');
-  if (scheme !== 'digest' || realm === undefined || nonce === undefined || !algorithm) return [];
-  if ([realm, nonce, opaque ?? ''].some((text) => CONTROL.test(text))) return [];
-  if (qop && !qops.includes('auth')) return [];
-  const stale = params.get('stale')?.toLowerCase() === 'true';
-  return [defined({ realm, nonce, algorithm, qop, stale, opaque })];
+/**
+ * Takes the next challenge to be answered.
+ * @returns false when each was answered before and refused
+ */
+function answerNext(held: Held, offers: readonly Challenge[]): boolean {
+  const last = held.answered.at(-1);
+  const isStale = offers.some(({ stale, nonce }) => stale && nonce !== last?.nonce);
+  if (last && !isStale) held.refused = [...held.refused.filter((a) => a !== last.algorithm), last.algorithm];
+  const refusedFor = ({ algorithm }: Challenge) => held.refused.indexOf(algorithm);
+  const next = offers
+    .toSorted((a, b) => refusedFor(a) - refusedFor(b))
+    .find((offer) => !held.answered.some((a) => a.nonce === offer.nonce && a.algorithm === offer.algorithm));
+  if (!next) return false;
+  if (next.nonce !== held.challenge.nonce) held.uses = 0;
+  held.challenge = next;
+  held.offers = offers;
+  held.answered = [...held.answered, next];
+  return true;
 }

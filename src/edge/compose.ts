@@ -63,21 +63,17 @@ export interface RequestDefaults {
 }
 
 /** Builds a new request (RFC 3261 8.1.1). @throws Error when a header holds a line break */
-export function composeRequest(
-  method: string,
-  uri: string,
-  headers: Readonly<Record<string, string>>,
-  defaults: RequestDefaults,
-): string {
-  const from = withBrackets(headers.From ?? defaults.from);
+export function composeRequest(method: string, uri: string, headers: Headers, defaults: RequestDefaults): string {
+  const given = (name: string) => [headers[name] ?? []].flat()[0];
+  const from = withBrackets(given('From') ?? defaults.from);
   const fromTag = tagOf(from) === undefined ? `;tag=${defaults.fromTag}` : '';
   return (
     `${method} ${uri} SIP/2.0\r\nVia: ${formatVia(defaults.via)}\r\n` +
-    headerLine('Max-Forwards', headers['Max-Forwards'] ?? '70') +
+    headerLine('Max-Forwards', given('Max-Forwards') ?? '70') +
     headerLine('From', from + fromTag) +
-    headerLine('To', withBrackets(headers.To ?? uri)) +
-    headerLine('Call-ID', headers['Call-ID'] ?? defaults.callId) +
-    headerLine('CSeq', headers.CSeq ?? `${defaults.cseq} ${method}`) +
+    headerLine('To', withBrackets(given('To') ?? uri)) +
+    headerLine('Call-ID', given('Call-ID') ?? defaults.callId) +
+    headerLine('CSeq', given('CSeq') ?? `${defaults.cseq} ${method}`) +
     `${contentOf(headers)}\r\n`
   );
 }

@@ -24,8 +24,11 @@ export interface OutboundRequest {
    * sent as SNI. By default the host of the Request-URI.
    */
   readonly peerNames?: readonly string[];
-  /** Names in their usual spelling. Via, Max-Forwards, the From tag and, when absent, Call-ID and CSeq are filled in. */
-  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * Names in their usual spelling; an array of values becomes one header line each. Via, Max-Forwards, the From tag and,
+   * when absent, Call-ID and CSeq are filled in.
+   */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** Sends requests. */

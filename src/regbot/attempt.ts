@@ -1,23 +1,27 @@
-import { CHALLENGE_HEADERS, type DigestClient, isChallenge } from '../digest/client.ts';
+import { CHALLENGE_HEADERS, type DigestClient, isChallenge, MAX_ANSWERS } from '../digest/client.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import { NameError, type NextHops } from '../ports/next-hops.ts';
 import type { SipClient } from '../ports/sip-server.ts';
+import { addressOn } from '../sip/hostports.ts';
 import { headerValues, type SipResponse } from '../sip/message.ts';
 import type { NextHop } from '../sip/next-hop.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { type AvoidedTargets, hopKey } from './avoided-targets.ts';
 import { readProxy } from './contact.ts';
 import { composeRegister, registrarUri } from './request.ts';
-import { grantedExpires, minExpires, type Redirect, redirectOf, retryAfter } from './response.ts';
+import { grantedExpires, minExpires, type Redirect, redirectsOf, retryAfter } from './response.ts';
 
 /** Slightly longer than Timer F (RFC 3261 17.1.2.2), after which the SIP server itself answers 408. */
 const REQUEST_MS = 33_000;
-/** Per target: the initial request, then 407, 401, a stale nonce for each, and 423. */
-const MAX_REQUESTS = 6;
+/** Times that one target may raise the expiry by 423. */
+const MAX_RAISES = 2;
+/** Per target: the initial request, then one for each 407, 401 and 423 that is followed. */
+const MAX_REQUESTS = 1 + 2 * MAX_ANSWERS + MAX_RAISES;
 const MAX_TARGETS = 8;
+const MAX_REDIRECTS = 8;
 const MAX_ADDRESSES = 64;
 
 export interface AttemptContext {
@@ -91,8 +95,7 @@ export async function attempt(context: AttemptContext, task: Task): Promise<Outc
   try {
     return await new Attempt(context, task).run();
   } catch (error) {
-    if (error instanceof NameError || error instanceof Unavailable)
-      return { kind: 'failed', reason: error.message, ourFault: error instanceof Unavailable };
+    if (error instanceof NameError || error instanceof Unavailable) return unresolved(error);
     if (error instanceof SipSyntaxError)
       return { kind: 'failed', reason: `its settings make no valid request: ${error.message}`, ourFault: false };
     const why = error instanceof Error ? error.stack : String(error);
@@ -119,13 +122,28 @@ class Attempt {
     const first: Destination = { uri: registrarUri(trunk), host, port, transport: trunk.transport };
     const tried = new Set<string>();
     const result = await this.#try(first, tried);
-    if (!('redirect' in result)) return result;
-    const second = await this.#try(result.redirect, tried);
-    return 'redirect' in second ? REDIRECTED_AGAIN : second;
+    if (!('redirects' in result)) return result;
+    let last: Outcome = REDIRECTED_AGAIN;
+    for (const redirect of result.redirects.slice(0, MAX_REDIRECTS)) {
+      if (this.context.timers.monotonic() >= this.#end) break;
+      last = await this.#follow(redirect, tried);
+      if (last.kind !== 'failed') break;
+    }
+    return last;
+  }
+
+  async #follow(redirect: Redirect, tried: Set<string>): Promise<Outcome> {
+    try {
+      const result = await this.#try(redirect, tried);
+      return 'redirects' in result ? REDIRECTED_AGAIN : result;
+    } catch (error) {
+      if (error instanceof NameError || error instanceof Unavailable) return unresolved(error);
+      throw error;
+    }
   }
 
   /** Tries the targets of a destination in turn until one answers (RFC 3263 4.3). */
-  async #try(destination: Destination, tried: Set<string>): Promise<Outcome | { redirect: Redirect }> {
+  async #try(destination: Destination, tried: Set<string>): Promise<Outcome | { redirects: readonly Redirect[] }> {
     const { targets, nextHops, timers } = this.context;
     const resolved = await nextHops.resolve(destination.host, destination.port, destination.transport);
     let last: Failed = REDIRECTED_AGAIN;
@@ -148,8 +166,8 @@ class Attempt {
       }
       if (response.status >= 200 && response.status < 300) return this.#granted(result, destination, resolved);
       if (response.status !== 301 && response.status !== 302) return refusal(response, why);
-      const redirect = redirectOf(response, this.task.trunk);
-      return redirect ? { redirect } : refusal(response, 'to nowhere we may follow');
+      const redirects = redirectsOf(response, this.task.trunk);
+      return redirects.length > 0 ? { redirects } : refusal(response, 'to nowhere we may follow');
     }
     return last;
   }
@@ -159,7 +177,7 @@ class Attempt {
     const { sip, timers } = this.context;
     const { trunk, digest, contact, tag, userAgent } = this.task;
     digest.begin();
-    let raised = false;
+    let raises = 0;
     for (let sent = 1; ; sent++) {
       if (!this.task.isCurrent() || !this.context.mayAct()) return ABANDONED;
       const request = composeRegister(trunk, {
@@ -191,12 +209,12 @@ class Attempt {
         );
         if (outcome === 'refused') return { ...final, why: 'credentials refused' };
         if (outcome === 'unsupported') return { ...final, why: 'no challenge we can answer' };
-      } else if (response.status === 423 && !raised) {
+      } else if (response.status === 423 && raises < MAX_RAISES) {
         const least = minExpires(response);
         if (least === undefined || least <= this.#expires || this.#expires === 0) return final;
         this.#expires = least;
-        raised = true;
-      } else return final;
+        raises++;
+      } else if (response.status !== 403 || digest.forbidden() === 'refused') return final;
     }
   }
 
@@ -204,14 +222,17 @@ class Attempt {
     { response, sentAt }: FinalResponse,
     destination: Destination,
     resolved: readonly NextHop[],
-  ): Promise<Granted | Abandoned> {
+  ): Promise<Granted | Failed | Abandoned> {
     const { trunk, contact, isCurrent } = this.task;
+    const publicAddress = addressOn(this.context.sip.hostports, destination.transport);
+    const expires = grantedExpires(response, { contact, publicAddress }, this.#expires);
+    if (expires === 0 && this.#expires > 0) return refusal(response, 'but our Contact is not bound');
     const ephemeral = trunk.trunkType === 'reg' && this.#expires > 0;
     const addresses = ephemeral ? await this.#gatewayAddresses(destination, resolved) : undefined;
     if (!isCurrent()) return ABANDONED;
     return {
       kind: 'granted',
-      expires: grantedExpires(response, contact, this.#expires),
+      expires,
       requestedExpires: this.#expires,
       reason: `${response.status} ${response.reason}`,
       sentAt,
@@ -241,6 +262,10 @@ class Attempt {
 }
 
 const REDIRECTED_AGAIN: Failed = { kind: 'failed', reason: 'redirected again', ourFault: false };
+
+function unresolved(error: NameError | Unavailable): Failed {
+  return { kind: 'failed', reason: error.message, ourFault: error instanceof Unavailable };
+}
 
 function refusal(response: SipResponse, why?: string): Failed {
   const cause = why ?? (response.local ? LOCAL[response.status] : undefined);

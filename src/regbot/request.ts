@@ -16,7 +16,8 @@ export interface RegisterParts {
   /** Seconds; 0 ends the registration (RFC 3261 10.2.2). */
   readonly expires: number;
   readonly userAgent: string;
-  readonly credentials: Readonly<Record<string, string>>;
+  /** The values of Authorization and Proxy-Authorization, a header line each. */
+  readonly credentials: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The Request-URI of a trunk's REGISTER (RFC 3261 10.2). @throws SipSyntaxError when its realm is not a host */
@@ -42,7 +43,7 @@ export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundReq
     ...credentials,
   };
   for (const [name, value] of Object.entries(headers))
-    if (/\p{Cc}/u.test(value)) throw new SipSyntaxError(`control characters in ${name}`);
+    if ([value].flat().some((text) => /\p{Cc}/u.test(text))) throw new SipSyntaxError(`control characters in ${name}`);
   return { method: 'REGISTER', uri, nextHop: hop, headers };
 }
 

@@ -1,26 +1,95 @@
 import type { Trunk } from '../ports/carriers.ts';
 import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
-import { unbracketed } from '../sip/ip.ts';
+import { bracketed, normalIp, unbracketed } from '../sip/ip.ts';
 import { headerValue, headerValues, type SipResponse } from '../sip/message.ts';
-import { parseNameAddrs } from '../sip/name-addr.ts';
+import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { type Param, param } from '../sip/params.ts';
 import { tryParse } from '../sip/syntax.ts';
-import { formatUri, parseUri, type SipUri } from '../sip/uri.ts';
+import { formatUri, parseUri, type SipUri, unescapeUser } from '../sip/uri.ts';
+import { parseVias } from '../sip/via.ts';
 import { equalUris } from './contact.ts';
 
-const MAX_CONTACTS = 50;
+/** More than fit into a datagram of ordinary ones. */
+const MAX_CONTACTS = 1000;
+
+interface ReceivedContact {
+  readonly uri: SipUri;
+  readonly params: readonly Param[];
+}
+
+/** By what a registrar knows us. */
+export interface OurContact {
+  /** The Contact that we sent. */
+  readonly contact: string;
+  /** Our public address, `ip:port`, which may be in a Contact that was rewritten. */
+  readonly publicAddress?: string | undefined;
+}
 
 /**
- * The expiry that a 2xx grants our Contact, seconds (RFC 3261 10.2.4): of its own entry or the only one, else the
- * Expires header, else the requested expiry.
+ * The expiry that a 2xx grants our Contact, seconds (RFC 3261 10.2.4); 0 when it is not bound. If the registrar has
+ * rewritten it beyond recognition, the shortest of all Contacts. A Contact without an expiry has that of Expires, else the
+ * requested one. At most twice the requested one, so that no response puts the next refresh off for years.
  */
-export function grantedExpires(response: SipResponse, contact: string, requested: number): number {
+export function grantedExpires(response: SipResponse, our: OurContact, requested: number): number {
+  const header = parseDeltaSeconds(headerValue(response.headers, 'Expires'));
   const contacts = contactsOf(response);
-  const ours = parseUri(contact);
-  const entry = contacts.find((c) => equalUris(c.uri, ours)) ?? (contacts.length === 1 ? contacts[0] : undefined);
-  const own = entry && param(entry.params, 'expires');
-  return parseDeltaSeconds(own) ?? parseDeltaSeconds(headerValue(response.headers, 'Expires')) ?? requested;
+  const ours = oursAmong(contacts, our, response);
+  if (ours.length === 0 && header === 0) return 0;
+  const candidates = ours.length > 0 ? ours : contacts;
+  const expiries = candidates.map(({ params }) => parseDeltaSeconds(param(params, 'expires')) ?? header ?? requested);
+  const granted = candidates.length > 0 ? shortest(expiries) : (header ?? requested);
+  return Math.min(granted, 2 * requested);
+}
+
+/** The shortest that is not 0, if there is one. */
+function shortest(expiries: readonly number[]): number {
+  const lasting = expiries.filter((seconds) => seconds > 0);
+  return lasting.length > 0 ? Math.min(...lasting) : 0;
+}
+
+/**
+ * The Contacts that are ours: by RFC 3261 19.1.4, else by our user and an address of ours, perhaps with the port that a
+ * NAT chose, else the only one of our user.
+ */
+function oursAmong(
+  contacts: readonly ReceivedContact[],
+  { contact, publicAddress = '' }: OurContact,
+  response: SipResponse,
+): readonly ReceivedContact[] {
+  const sent = parseUri(contact);
+  const equal = contacts.filter(({ uri }) => equalUris(uri, sent));
+  if (equal.length > 0) return equal;
+  const ofOurUser = contacts.filter(({ uri }) => userIn(uri) === userIn(sent));
+  if (ofOurUser.length === 1) return ofOurUser;
+  const known = [sent, uriAt(publicAddress), uriAt(receivedFrom(response))].filter((uri) => uri !== undefined);
+  const at = (isSame: (a: SipUri, b: SipUri) => boolean) =>
+    ofOurUser.filter(({ uri, params }) => {
+      const received = tryParse(() => parseUri(param(params, 'received') ?? ''));
+      return known.some((own) => isSame(uri, own) || (received !== undefined && isSame(received, own)));
+    });
+  const exact = at((a, b) => ipIn(a) === ipIn(b) && a.port === b.port);
+  return exact.length > 0 ? exact : at((a, b) => ipIn(a) === ipIn(b));
+}
+
+function userIn({ user = '' }: SipUri): string {
+  return unescapeUser(user) ?? user;
+}
+
+function ipIn({ host }: SipUri): string {
+  return normalIp(unbracketed(host)) ?? host;
+}
+
+function uriAt(hostport: string): SipUri | undefined {
+  return tryParse(() => parseUri(`sip:${hostport}`));
+}
+
+/** The `ip:port` from which our request came, as the Via of its response tells (RFC 3581 4); '' when it does not. */
+function receivedFrom(response: SipResponse): string {
+  const [via] = tryParse(() => parseVias(headerValue(response.headers, 'Via') ?? '')) ?? [];
+  const received = via && param(via.params, 'received');
+  const rport = via && param(via.params, 'rport');
+  return received ? `${bracketed(received)}${rport ? `:${rport}` : ''}` : '';
 }
 
 /** Min-Expires, seconds (RFC 3261 20.23). */
@@ -42,32 +111,51 @@ export interface Redirect {
 }
 
 /**
- * The first Contact of a redirection that we follow (RFC 3261 8.1.3.4): a SIP or SIPS URI with a supported transport,
- * never less secure than the trunk's.
+ * The Contacts of a redirection that we follow, in the order of q (RFC 3261 8.1.3.4): SIP or SIPS URIs with a supported
+ * transport, never less secure than the trunk's.
  */
-export function redirectOf(response: SipResponse, trunk: Trunk): Redirect | undefined {
-  for (const { uri } of contactsOf(response)) {
-    const requested = param(uri.params, 'transport')?.toLowerCase();
-    const transport = TRANSPORTS.find((t) => t === (uri.scheme === 'sips' ? 'tls' : (requested ?? trunk.transport)));
-    if (!transport || (trunk.transport === 'tls' && transport !== 'tls') || (trunk.sips && uri.scheme !== 'sips'))
-      continue;
-    const { scheme, host, hostKind, port } = uri;
-    // A REGISTER's Request-URI has no user (RFC 3261 10.2); the transport goes into the route.
-    const registrar = { scheme, host, hostKind, ...(port !== undefined && { port }), params: [] };
-    return { uri: formatUri(registrar), host: unbracketed(host), port, transport };
-  }
-  return undefined;
+export function redirectsOf(response: SipResponse, trunk: Trunk): readonly Redirect[] {
+  return contactsOf(response)
+    .toSorted((a, b) => preference(b) - preference(a))
+    .flatMap(({ uri }) => redirectTo(uri, trunk) ?? []);
+}
+
+/** The q of a Contact (RFC 3261 20.10); 1 without one. */
+function preference({ params }: ReceivedContact): number {
+  const q = param(params, 'q') ?? '';
+  return QVALUE.test(q) ? Number(q) : 1;
+}
+
+const QVALUE = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
+
+function redirectTo(uri: SipUri, trunk: Trunk): Redirect | undefined {
+  const requested = param(uri.params, 'transport')?.toLowerCase();
+  const transport = TRANSPORTS.find((t) => t === (uri.scheme === 'sips' ? 'tls' : (requested ?? trunk.transport)));
+  if (!transport || (trunk.transport === 'tls' && transport !== 'tls')) return undefined;
+  if (trunk.sips && uri.scheme !== 'sips') return undefined;
+  const { scheme, host, hostKind, port } = uri;
+  // A REGISTER's Request-URI has no user (RFC 3261 10.2); the transport goes into the route.
+  const registrar = { scheme, host, hostKind, ...(port !== undefined && { port }), params: [] };
+  return { uri: formatUri(registrar), host: unbracketed(host), port, transport };
 }
 
 const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
 /** The Contacts with a SIP URI that can be read. */
-function contactsOf(response: SipResponse): { uri: SipUri; params: readonly Param[] }[] {
-  const list = headerValues(response.headers, 'Contact').flatMap(
-    (line) => tryParse(() => parseNameAddrs(line, MAX_CONTACTS)) ?? [],
-  );
-  return list.flatMap(({ uriText, params }) => {
+function contactsOf(response: SipResponse): ReceivedContact[] {
+  const readable = headerValues(response.headers, 'Contact').flatMap((line) => readContacts(line, [PIECES, /[^,]+/g]));
+  return readable.slice(0, MAX_CONTACTS).flatMap(({ uriText, params }) => {
     const uri = tryParse(() => parseUri(uriText));
     return uri ? [{ uri, params }] : [];
   });
+}
+
+/** What is between commas, those in quotes and brackets aside. */
+const PIECES = /(?:"[^"]*"|<[^<>]*>|[^,])+/g;
+
+/** Reads a list; one that cannot be read is split, and then its pieces are read, so that each is left out alone. */
+function readContacts(text: string, [split, ...further]: readonly RegExp[]): readonly NameAddr[] {
+  const list = tryParse(() => parseNameAddrs(text, MAX_CONTACTS));
+  if (list || !split) return list ?? [];
+  return (text.match(split) ?? []).flatMap((piece) => readContacts(piece, further));
 }

@@ -17,12 +17,12 @@ function challenge(more = '', nonce = 'n1', realm = 'carrier.example') {
   return `Digest realm="${realm}", nonce="${nonce}"${more}`;
 }
 
-/** The credentials of a header value as the server's side reads and checks them. */
-function checked(value: string | undefined, realm = 'carrier.example') {
-  const credentials = credentialsFor(realm, parseAuthHeader(value ?? ''));
-  if (!credentials || credentials instanceof MalformedCredentials) throw new Error(`unreadable: ${value}`);
+/** The credentials of header lines as the server's side reads and checks them. */
+function checked(lines: readonly string[] | undefined, realm = 'carrier.example') {
+  const credentials = credentialsFor(realm, (lines ?? []).flatMap(parseAuthHeader));
+  if (!credentials || credentials instanceof MalformedCredentials) throw new Error(`unreadable: ${lines}`);
   const algorithm = algorithmNamed(credentials.algorithm);
-  if (!algorithm || !responseMatches(algorithm, credentials, PASSWORD, 'REGISTER')) throw new Error(`wrong: ${value}`);
+  if (!algorithm || !responseMatches(algorithm, credentials, PASSWORD, 'REGISTER')) throw new Error(`wrong: ${lines}`);
   return credentials;
 }
 
@@ -52,17 +52,18 @@ describe('credentials', () => {
     const client = new DigestClient('Mufasa', 'Circle of Life', () => cnonce);
     const line = `Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=${algorithm}, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"`;
     client.challenged(401, [line]);
-    expect(client.credentials('GET', '/dir/index.html').Authorization).toContain(`response="${response}"`);
+    expect(client.credentials('GET', '/dir/index.html').Authorization?.[0]).toContain(`response="${response}"`);
   });
 
-  test('use the strongest supported algorithm, offered in one header line or in several', () => {
-    const lines = ['MD5', 'SHA-512-256-sess', 'SHA-256', 'SHA3-512', 'MD5-sess'].map((a, i) =>
-      challenge(`, algorithm=${a}`, `n${i}`),
-    );
+  test.each([
+    [['SHA3-512', 'SHA-512-256-sess', 'MD5-sess', 'SHA-256', 'MD5', 'SHA-512-256'], 'SHA-256'],
+    [['MD5', 'SHA-256'], 'MD5'],
+  ])('use the topmost of %j that is supported, in one header line or in several', (algorithms, chosen) => {
+    const lines = algorithms.map((a, i) => challenge(`, algorithm=${a}`, `n${i}`));
     for (const values of [lines, [lines.join(', ')], [`Basic realm="x", ${lines.join(', ')}`]]) {
       const client = make();
       client.challenged(401, values);
-      expect(checked(client.credentials('REGISTER', URI).Authorization)).toMatchObject({ nonce: 'n2' });
+      expect(checked(client.credentials('REGISTER', URI).Authorization).algorithm).toBe(chosen);
     }
   });
 
@@ -111,36 +112,170 @@ describe('credentials', () => {
   });
 });
 
+describe('several realms', () => {
+  const lines = [challenge('', 'a', 'one'), challenge(', algorithm=SHA-256', 'b', 'two'), challenge('', 'c', 'two')];
+
+  test.each([[lines], [[lines.join(', ')]]])('of one response get a header line each: %j', (values) => {
+    const client = make();
+    expect(client.challenged(407, values)).toBe('retry');
+    const sent = client.credentials('REGISTER', URI)['Proxy-Authorization'];
+    expect(sent).toHaveLength(2);
+    expect(checked(sent, 'one')).toMatchObject({ nonce: 'a', algorithm: 'MD5' });
+    expect(checked(sent, 'two')).toMatchObject({ nonce: 'b', algorithm: 'SHA-256' });
+  });
+
+  test('of one response after another are all answered, the earlier ones too', () => {
+    const client = make();
+    client.challenged(407, [challenge('', 'a', 'one')]);
+    expect(client.challenged(407, [challenge('', 'b', 'two')])).toBe('retry');
+    const sent = client.credentials('REGISTER', URI)['Proxy-Authorization'];
+    expect([checked(sent, 'one').nonce, checked(sent, 'two').nonce]).toEqual(['a', 'b']);
+  });
+
+  test('are answered when one of them cannot be', () => {
+    const client = make();
+    expect(client.challenged(407, [challenge(', algorithm=SHA3', 'a', 'one'), challenge('', 'b', 'two')])).toBe(
+      'retry',
+    );
+    expect(client.credentials('REGISTER', URI)['Proxy-Authorization']).toHaveLength(1);
+  });
+
+  test('beyond four are left out', () => {
+    const client = make();
+    const many = Array.from({ length: 9 }, (_, i) => challenge('', 'n', `r${i}`));
+    client.challenged(401, many.slice(0, 3));
+    client.challenged(401, many);
+    expect(client.credentials('REGISTER', URI).Authorization).toHaveLength(4);
+  });
+
+  test('that are challenged no more get no credentials', () => {
+    const client = make();
+    client.challenged(407, [challenge('', 'p', 'proxy')]);
+    client.challenged(401, [challenge('', 'a', 'old')]);
+    client.begin();
+    client.challenged(401, [challenge('', 'b', 'new')]);
+    const sent = client.credentials('REGISTER', URI);
+    expect(sent.Authorization).toHaveLength(1);
+    expect(checked(sent.Authorization, 'new').nonce).toBe('b');
+    expect(checked(sent['Proxy-Authorization'], 'proxy').nonce).toBe('p');
+  });
+});
+
 describe('a repeated challenge', () => {
-  test('of the same realm is a refusal, after which the credentials are not sent again', () => {
-    const client = make();
-    client.challenged(401, [challenge()]);
-    client.credentials('REGISTER', URI);
-    expect(client.challenged(401, [challenge('', 'n2')])).toBe('refused');
-    expect(client.credentials('REGISTER', URI)).toEqual({});
+  test('is a refusal, after which the credentials are not sent again', () => {
+    for (const more of ['', ', stale=true']) {
+      const client = make();
+      client.challenged(401, [challenge()]);
+      client.credentials('REGISTER', URI);
+      expect(client.challenged(401, [challenge(more)])).toBe('refused');
+      expect(client.credentials('REGISTER', URI)).toEqual({});
+    }
   });
 
-  test('is answered once more when the nonce was stale', () => {
+  test('of one status leaves the credentials for the other', () => {
     const client = make();
+    client.challenged(407, [challenge('', 'p', 'proxy')]);
     client.challenged(401, [challenge()]);
-    expect(client.challenged(401, [challenge(', stale=TRUE', 'n2')])).toBe('retry');
-    expect(client.challenged(401, [challenge(', stale=true', 'n3')])).toBe('refused');
+    expect(client.challenged(401, [challenge()])).toBe('refused');
+    expect(Object.keys(client.credentials('REGISTER', URI))).toEqual(['Proxy-Authorization']);
   });
 
-  test('is a refusal when it is stale but repeats the same nonce', () => {
+  test.each(['', ', stale=true'])('with a new nonce is answered three times (%p)', (more) => {
     const client = make();
     client.challenged(401, [challenge()]);
-    expect(client.challenged(401, [challenge(', stale=true')])).toBe('refused');
+    for (const nonce of ['n2', 'n3', 'n4']) {
+      expect(client.challenged(401, [challenge(more, nonce)])).toBe('retry');
+      expect(checked(client.credentials('REGISTER', URI).Authorization).nonce).toBe(nonce);
+    }
+    expect(client.challenged(401, [challenge(more, 'n5')])).toBe('refused');
+  });
+
+  test('with a new realm each time is answered three times', () => {
+    const client = make();
+    const outcomes = [1, 2, 3, 4, 5].map((i) => client.challenged(401, [challenge('', 'n', `r${i}`)]));
+    expect(outcomes).toEqual(['retry', 'retry', 'retry', 'retry', 'refused']);
   });
 
   test('is not a refusal when it is for the next request', () => {
     const client = make();
-    client.challenged(401, [challenge()]);
-    client.credentials('REGISTER', URI);
+    for (const nonce of ['n1', 'n2', 'n3', 'n4', 'n5', 'n6', 'n6']) {
+      client.begin();
+      expect(client.challenged(401, [challenge('', nonce)])).toBe('retry');
+      expect(checked(client.credentials('REGISTER', URI).Authorization).nonce).toBe(nonce);
+    }
+  });
+
+  test('is not answered with a nonce and algorithm that were refused before', () => {
+    const client = make();
+    client.challenged(401, [challenge('', 'n1')]);
+    client.challenged(401, [challenge('', 'n2')]);
+    expect(client.challenged(401, [challenge('', 'n1')])).toBe('refused');
+  });
+});
+
+describe('of several algorithms', () => {
+  const offers = (nonce: string, more = '') =>
+    ['SHA-512-256', 'SHA3', 'SHA-256', 'MD5'].map((a) => challenge(`, algorithm=${a}${more}`, nonce));
+  const algorithmOf = (client: DigestClient) => checked(client.credentials('REGISTER', URI).Authorization).algorithm;
+
+  test.each([
+    ['the same nonce', ['n', 'n', 'n']],
+    ['a new nonce each time', ['n1', 'n2', 'n3']],
+  ])('the next one is tried when one is refused with %s', (_, nonces) => {
+    const client = make();
+    const chosen = nonces.map((nonce) => {
+      expect(client.challenged(401, offers(nonce))).toBe('retry');
+      return algorithmOf(client);
+    });
+    expect(chosen).toEqual(['SHA-512-256', 'SHA-256', 'MD5']);
+  });
+
+  test('none is tried twice with one nonce', () => {
+    const client = make();
+    for (let i = 0; i < 3; i++) client.challenged(401, offers('n'));
+    expect(client.challenged(401, offers('n'))).toBe('refused');
+  });
+
+  test('the first refused is tried again first with a new nonce', () => {
+    const client = make();
+    for (const nonce of ['n1', 'n2', 'n3', 'n4']) client.challenged(401, offers(nonce).slice(2));
+    expect(algorithmOf(client)).toBe('MD5');
+    const again = make();
+    for (const nonce of ['n1', 'n2', 'n3']) again.challenged(401, offers(nonce).slice(2));
+    expect(algorithmOf(again)).toBe('SHA-256');
+  });
+
+  test('the one with a stale nonce is kept', () => {
+    const client = make();
+    client.challenged(401, offers('n1'));
+    expect(client.challenged(401, offers('n2', ', stale=true'))).toBe('retry');
+    expect(algorithmOf(client)).toBe('SHA-512-256');
+  });
+
+  test('the one that was not refused is kept for the next request', () => {
+    const client = make();
+    client.challenged(401, offers('n1'));
+    client.challenged(401, offers('n1'));
     client.begin();
-    expect(checked(client.credentials('REGISTER', URI).Authorization).nonce).toBe('n1');
-    expect(client.challenged(401, [challenge('', 'n2')])).toBe('retry');
-    expect(client.challenged(401, [challenge('', 'n3')])).toBe('refused');
+    client.challenged(401, offers('n2'));
+    expect(algorithmOf(client)).toBe('SHA-256');
+  });
+
+  test('the next one is tried after a 403', () => {
+    const client = make();
+    client.challenged(401, offers('n'));
+    const chosen = [algorithmOf(client)];
+    while (client.forbidden() === 'retry') chosen.push(algorithmOf(client));
+    expect(chosen).toEqual(['SHA-512-256', 'SHA-256', 'MD5']);
+    expect(client.credentials('REGISTER', URI)).toEqual({});
+  });
+
+  test('none is tried after a 403 to credentials of an earlier request', () => {
+    const client = make();
+    client.challenged(401, offers('n'));
+    client.begin();
+    expect(client.forbidden()).toBe('refused');
+    expect(algorithmOf(client)).toBe('SHA-512-256');
   });
 });
 
@@ -150,7 +285,7 @@ test('credentials are one line whatever the challenge contains', () => {
       const quoted = (text: string) => `"${text.replace(/["\\]/g, '\\$&')}"`;
       const client = make();
       client.challenged(401, [`Digest realm=${quoted(realm)}, nonce=${quoted(nonce)}`]);
-      expect(client.credentials('REGISTER', URI).Authorization ?? '').not.toMatch(/\p{Cc}/u);
+      for (const line of client.credentials('REGISTER', URI).Authorization ?? []) expect(line).not.toMatch(/\p{Cc}/u);
     }),
     { numRuns: 2000 },
   );

@@ -57,6 +57,8 @@ export function challenge(nonce: string, more = '') {
 }
 
 interface Sent extends OutboundRequest {
+  /** Values of several lines are joined by a line break. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly deadlineMs: number;
@@ -80,7 +82,8 @@ class ScriptedSip implements SipClient {
   }
 
   async request(request: OutboundRequest, deadlineMs: number): Promise<SipResponse> {
-    const sent = { ...request, at: this.timers.now(), deadlineMs };
+    const lines = Object.entries(request.headers).map(([name, value]) => [name, [value].flat().join('\n')]);
+    const sent = { ...request, headers: Object.fromEntries(lines), at: this.timers.now(), deadlineMs };
     this.sent.push(sent);
     const result = await this.respond(sent);
     if (result instanceof Error) throw result;

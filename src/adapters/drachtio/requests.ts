@@ -26,7 +26,8 @@ export function writeRequest({ method, uri, nextHop, headers }: OutboundRequest)
     throw new Error(`not an address: ${JSON.stringify(joinHostPort(address, port))}`);
   if (!REQUEST_URI.test(uri)) throw new Error(`not a Request-URI: ${JSON.stringify(uri)}`);
   let text = `sip|||sip:${joinHostPort(address, port)};transport=${transport}\r\n${method} ${uri} SIP/2.0\r\n`;
-  for (const [name, value] of Object.entries(headers)) text += headerLine(name, value);
+  for (const [name, value] of Object.entries(headers))
+    for (const one of typeof value === 'string' ? [value] : value) text += headerLine(name, one);
   text += 'Content-Length: 0\r\n\r\n';
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_TEXT_BYTES) throw new Error(`a request of ${bytes} bytes is more than drachtio takes`);

@@ -191,8 +191,9 @@ function readRequest(text: string, route: string): OutboundRequest {
   if (!transport) throw new NotSent('requested protocol/transport not available');
   const port = target.port ?? (transport === 'tls' ? 5061 : 5060);
   // drachtio-srf adds the Call-ID of the first attempt to one of its own: the last one counts.
-  const last = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
-  return { method, uri, nextHop: { address, port, transport }, headers: last };
+  const { 'Call-ID': callId, ...others } = byName(headers);
+  const last = [callId ?? []].flat().slice(-1);
+  return { method, uri, nextHop: { address, port, transport }, headers: { ...others, 'Call-ID': last } };
 }
 
 function uriOf(text: string): SipUri | undefined {
