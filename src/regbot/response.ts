@@ -2,7 +2,7 @@ import type { Trunk } from '../ports/carriers.ts';
 import { parseDeltaSeconds } from '../sip/delta-seconds.ts';
 import { bracketed, normalIp, unbracketed } from '../sip/ip.ts';
 import { headerValue, headerValues, type SipResponse } from '../sip/message.ts';
-import { type NameAddr, parseNameAddrs } from '../sip/name-addr.ts';
+import { parseNameAddrs } from '../sip/name-addr.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { type Param, param } from '../sip/params.ts';
 import { tryParse } from '../sip/syntax.ts';
@@ -141,21 +141,15 @@ function redirectTo(uri: SipUri, trunk: Trunk): Redirect | undefined {
 
 const TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
 
-/** The Contacts with a SIP URI that can be read. */
+/** The Contacts with a SIP URI that can be read; another is left out alone. */
 function contactsOf(response: SipResponse): ReceivedContact[] {
-  const readable = headerValues(response.headers, 'Contact').flatMap((line) => readContacts(line, [PIECES, /[^,]+/g]));
-  return readable.slice(0, MAX_CONTACTS).flatMap(({ uriText, params }) => {
-    const uri = tryParse(() => parseUri(uriText));
-    return uri ? [{ uri, params }] : [];
+  const pieces = headerValues(response.headers, 'Contact').flatMap((line) => line.match(CONTACT) ?? []);
+  return pieces.slice(0, MAX_CONTACTS).flatMap((piece) => {
+    const [contact] = tryParse(() => parseNameAddrs(piece, 1)) ?? [];
+    const uri = contact && tryParse(() => parseUri(contact.uriText));
+    return uri ? [{ uri, params: contact.params }] : [];
   });
 }
 
-/** What is between commas, those in quotes and brackets aside. */
-const PIECES = /(?:"[^"]*"|<[^<>]*>|[^,])+/g;
-
-/** Reads a list; one that cannot be read is split, and then its pieces are read, so that each is left out alone. */
-function readContacts(text: string, [split, ...further]: readonly RegExp[]): readonly NameAddr[] {
-  const list = tryParse(() => parseNameAddrs(text, MAX_CONTACTS));
-  if (list || !split) return list ?? [];
-  return (text.match(split) ?? []).flatMap((piece) => readContacts(piece, further));
-}
+/** Up to the next comma that is neither in brackets nor in quotes; a quote within a display name begins none. */
+const CONTACT = /\s*(?:"(?:[^"\\]|\\.)*")?(?:=\s*"[^"]*"|<[^<>]*>|[^,])+/g;

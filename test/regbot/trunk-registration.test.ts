@@ -176,6 +176,36 @@ describe('targets', () => {
     expect(view()).toMatchObject({ state: 'failing', lastReason: reason });
   });
 
+  test('a redirection to several is followed in the order of q until one has us', async () => {
+    const { sip, lead, dns, view } = makeFleet();
+    const contacts = '<sip:c.example>;q=0.1, <sip:no-address.example>;q=0.9, <sip:a.example>, <sip:b.example>;q=0.5';
+    dns.set('no-address.example', new NameError('no-address.example has no address'));
+    sip.respond = ({ uri }) =>
+      uri === 'sip:carrier.example'
+        ? response(302, { Contact: contacts })
+        : response(uri === 'sip:b.example' ? 200 : 403);
+    await lead();
+    expect(sip.take().map((s) => s.uri)).toEqual(['sip:carrier.example', 'sip:a.example', 'sip:b.example']);
+    expect(view().state).toBe('registered');
+  });
+
+  test('a redirection to several fails when all of them do, eight at most', async () => {
+    const { sip, lead, view } = makeFleet();
+    const contacts = Array.from({ length: 10 }, (_, i) => `<sip:${i}.b.example>`).join();
+    sip.respond = ({ uri }) => (uri === 'sip:carrier.example' ? response(302, { Contact: contacts }) : response(403));
+    await lead();
+    expect(sip.sent).toHaveLength(9);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '403 Forbidden' });
+  });
+
+  test('a redirection of a sips trunk to a SIP URI is not followed, by TLS neither', async () => {
+    const { sip, lead, view } = makeFleet([{ ...TRUNK, transport: 'tls', sips: true }]);
+    sip.script(response(302, { Contact: '<sip:b.example;transport=tls>' }));
+    await lead();
+    expect(sip.sent).toHaveLength(1);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '302 Reason, to nowhere we may follow' });
+  });
+
   test('a redirection from TLS to UDP is not followed', async () => {
     const { sip, lead, view } = makeFleet([{ ...TRUNK, transport: 'tls' }]);
     sip.script(response(302, { Contact: '<sip:b.example;transport=udp>' }));
@@ -196,7 +226,8 @@ describe('credentials', () => {
     await lead();
     const sent = sip.take();
     const keys = sent.map((s) => Object.keys(s.headers).filter((name) => name.endsWith('Authorization')));
-    expect(keys).toEqual([[], ['Proxy-Authorization'], ['Authorization', 'Proxy-Authorization'], keys[2] ?? []]);
+    const both = ['Proxy-Authorization', 'Authorization'];
+    expect(keys).toEqual([[], ['Proxy-Authorization'], both, both]);
     expect(sent[3]?.headers.Authorization).toContain('nonce="n2"');
     expect(new Set(sent.map((s) => s.headers.From)).size).toBe(1);
     expect(view().state).toBe('registered');
@@ -241,13 +272,71 @@ describe('credentials', () => {
     }
   });
 
-  test('are sent at most five times when the server keeps challenging', async () => {
+  test.each([
+    ['nonces', () => 'r'],
+    ['realms', (n: number) => `r${n}`],
+  ])('are sent four times when the server keeps challenging with new %s', async (_, realm) => {
     const { sip, lead, view } = makeFleet();
     let nonce = 0;
-    sip.respond = () => response(401, { 'WWW-Authenticate': `Digest realm="r${++nonce}", nonce="n${nonce}"` });
+    sip.respond = () => response(401, { 'WWW-Authenticate': `Digest realm="${realm(++nonce)}", nonce="n${nonce}"` });
     await lead();
-    expect(sip.sent).toHaveLength(6);
-    expect(view().state).toBe('failing');
+    expect(sip.sent).toHaveLength(5);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '401 Unauthorized, credentials refused' });
+  });
+
+  test('are made anew for two stale nonces, and for two new ones that are not called stale', async () => {
+    for (const more of [', stale=true', '']) {
+      const { sip, lead, view } = makeFleet();
+      sip.script(...['n1', 'n2', 'n3'].map((nonce) => response(401, challenge(nonce, more))));
+      await lead();
+      expect(sip.take().at(-1)?.headers.Authorization).toContain('nonce="n3"');
+      expect(view().state).toBe('registered');
+    }
+  });
+
+  test('are made for a registrar and two proxies with three new nonces each, and a 423 twice', async () => {
+    const { sip, lead, view } = makeFleet([TRUNK], { defaultExpires: 60 });
+    const proxies = (nonce: string) =>
+      response(407, { 'Proxy-Authenticate': ['p', 'q'].map((realm) => `Digest realm="${realm}", nonce="${nonce}"`) });
+    sip.script(
+      ...['1', '2', '3', '4'].map(proxies),
+      ...['1', '2', '3', '4'].map((nonce) => response(401, challenge(nonce))),
+      response(423, { 'Min-Expires': '600' }),
+      response(423, { 'Min-Expires': '900' }),
+    );
+    await lead();
+    expect(view().state).toBe('registered');
+    const last = sip.take().at(-1);
+    expect(last?.headers.Expires).toBe('900');
+    expect(last?.headers.Authorization).toContain('nonce="4"');
+    expect(last?.headers['Proxy-Authorization']?.split('\n')).toEqual(
+      ['p', 'q'].map((realm) => expect.stringContaining(`realm="${realm}", nonce="4"`)),
+    );
+  });
+
+  test.each([401, 403])('are made with the next algorithm when a %d refuses the first', async (status) => {
+    const { sip, lead, view } = makeFleet();
+    const offers = ['SHA-256', 'MD5'].map((a) => `Digest realm="carrier.example", nonce="n", algorithm=${a}`);
+    sip.script(response(401, { 'WWW-Authenticate': offers }), response(status, { 'WWW-Authenticate': offers }));
+    await lead();
+    const algorithms = sip.take().map((s) => /algorithm=([\w-]+)/.exec(s.headers.Authorization ?? '')?.[1]);
+    expect(algorithms).toEqual([undefined, 'SHA-256', 'MD5']);
+    expect(view().state).toBe('registered');
+  });
+
+  test('are forgotten after a 403, so that the next attempt is challenged', async () => {
+    const { sip, lead, timers, view } = makeFleet();
+    sip.script(response(401, challenge('n1')), response(403), response(401, challenge('n2')));
+    await lead();
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '403 Forbidden' });
+    await timers.advanceAsync(30 * SECOND);
+    expect(sip.sent.map((s) => /nonce="(n\d)"/.exec(s.headers.Authorization ?? '')?.[1])).toEqual([
+      undefined,
+      'n1',
+      undefined,
+      'n2',
+    ]);
+    expect(view().state).toBe('registered');
   });
 });
 
@@ -266,15 +355,20 @@ describe('the granted expiry', () => {
     ],
     ['that of the only Contact', { Contact: '<sip:user@192.0.2.9:1024>;expires=300', Expires: '90' }, 300],
     [
-      'that of Expires, when several Contacts are not ours',
-      { Contact: '<sip:a@b>;expires=5, <sip:c@d>;expires=6', Expires: '90' },
-      90,
+      'the shortest, when several Contacts are not ours',
+      { Contact: '<sip:a@b>;expires=500, <sip:c@d>;expires=400', Expires: '90' },
+      400,
     ],
     ['that of Expires, when our Contact has none', { Contact: OURS, Expires: '120' }, 120],
     ['the requested one, when there is none in the response', {}, 3600],
     ['the requested one, when the headers are malformed', { Contact: '<<>', Expires: 'soon' }, 3600],
     ['at least the minimum', { Expires: '5' }, 30],
-    ['at most 2^32-1', { Expires: '99999999999999999999' }, 2 ** 32 - 1],
+    ['at most twice the requested one', { Expires: '99999999999999999999' }, 7200],
+    [
+      'that of our public address, where a NAT has put it',
+      { Contact: '<sip:user@203.0.113.7:1024>;expires=300, <sip:user@198.51.100.1>;expires=60' },
+      300,
+    ],
   ])('is %s', async (_, headers, expires) => {
     const { sip, lead, view, timers, directory } = makeFleet();
     sip.script(response(200, headers));
@@ -296,6 +390,22 @@ describe('the granted expiry', () => {
     ]);
   });
 
+  test.each([
+    { Contact: `${OURS};expires=0, <sip:a@b>;expires=600` },
+    { Contact: '<sip:a@b>;expires=600', Expires: '0' },
+    { Expires: '0' },
+  ])('is none with %j, which is a failure with backoff', async (headers) => {
+    const { sip, lead, view, timers, directory } = makeFleet();
+    sip.respond = () => response(200, headers);
+    await lead();
+    expect(sip.sent).toHaveLength(1);
+    const reason = '200 OK, but our Contact is not bound';
+    expect(view()).toMatchObject({ state: 'failing', expiresAt: undefined, lastReason: reason });
+    expect(directory.statuses.map(([, status]) => status)).toMatchObject([{ status: 'fail', reason }]);
+    await timers.advanceAsync(89 * SECOND);
+    expect(sip.sent).toHaveLength(2);
+  });
+
   test('423 raises the requested expiry, also for later refreshes', async () => {
     const { sip, lead, view, timers } = makeFleet([TRUNK], { defaultExpires: 60 });
     sip.script(response(423, { 'Min-Expires': '900' }));
@@ -309,13 +419,22 @@ describe('the granted expiry', () => {
     expect(view().state).toBe('failing');
   });
 
-  test('a second 423 to one attempt is a failure', async () => {
+  test('423 with a higher Min-Expires is followed twice, and a third time is a failure', async () => {
     const { sip, lead, view } = makeFleet([TRUNK], { defaultExpires: 60 });
     let least = 60;
     sip.respond = () => response(423, { 'Min-Expires': String(++least) });
     await lead();
-    expect(sip.sent).toHaveLength(2);
-    expect(view().state).toBe('failing');
+    expect(sip.take().map((s) => s.headers.Expires)).toEqual(['60', '61', '62']);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '423 Reason' });
+  });
+
+  test('423 to the end of a registration sends nothing more', async () => {
+    const { sip, lead, change } = makeFleet();
+    await lead();
+    sip.take();
+    sip.respond = () => response(423, { 'Min-Expires': '60' });
+    await change();
+    expect(sip.take().map((s) => s.headers.Expires)).toEqual(['0']);
   });
 
   test.each([{}, { 'Min-Expires': '10' }, { 'Min-Expires': 'x' }])('423 with %j is a failure', async (headers) => {
@@ -344,7 +463,7 @@ describe('over time', () => {
   });
 
   test('the longest possible expiry does not overflow the refresh timer', async () => {
-    const { sip, lead, timers, view } = makeFleet();
+    const { sip, lead, timers, view } = makeFleet([TRUNK], { defaultExpires: 2 ** 32 - 1 });
     sip.respond = () => response(200, { Expires: '4294967295' });
     await lead();
     await timers.advanceAsync(40 * 86_400 * SECOND);
@@ -375,7 +494,9 @@ describe('over time', () => {
 
   test.each([
     ['120', 126],
-    ['0', 1.05],
+    ['0', 30],
+    ['29', 30.45],
+    ['28', 30],
     ['600 (maintenance);duration=60', 630],
     ['999999999', 3780],
     ['tomorrow', 30],
@@ -384,6 +505,15 @@ describe('over time', () => {
     sip.respond = () => response(503, { 'Retry-After': value });
     await lead();
     expect(view().nextTryAt).toBe(timers.now() + seconds * SECOND);
+  });
+
+  test('Retry-After never makes the wait shorter than our own', async () => {
+    const { sip, lead, timers } = makeFleet();
+    sip.respond = () => response(503, { 'Retry-After': '0' });
+    await lead();
+    await timers.advanceAsync(1110 * SECOND);
+    const gaps = sip.sent.slice(1).map((s, i) => (s.at - (sip.sent[i]?.at ?? 0)) / SECOND);
+    expect(gaps).toEqual([30, 60, 120, 240, 300, 300]);
   });
 
   test('a success resets the retry delay', async () => {
