@@ -1,20 +1,22 @@
 import { afterAll, describe, expect, test } from 'bun:test';
-import { type Carrier, insertCarrier } from '../support/carriers.ts';
+import type { Carrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { startRedis } from '../support/redis.ts';
-import { type PeerRequest, type Script, SipPeer } from '../support/sip-peer.ts';
+import { type PeerAnswer, type PeerRequest, type Script, SipPeer } from '../support/sip-peer.ts';
 import {
   forbidden,
   inTurn,
+  intervalTooBrief,
   movedTemporarily,
   ok,
   Registrar,
   type RegistrarOptions,
   serviceUnavailable,
+  unauthorized,
 } from '../support/sip-registrar.ts';
-import { leading, noTrunk, QUICK, refresh, trunk } from './outbound.ts';
+import { insertCarrierAt, leading, QUICK, refresh, trunk } from './outbound.ts';
 import { outsideStores, startEmbedded } from './sidecar.ts';
 
 const mariadb = await openDatabase();
@@ -23,8 +25,6 @@ const sidecar = await startEmbedded({
   env: {
     ...outsideStores(redis, mariadb, 's'),
     ...QUICK,
-    REGISTER_RESPONSE_REMOVE: '404,480',
-    JAMBONES_REGBOT_REGISTER_FAILURE_THRESHOLD: '2',
   },
 });
 await leading(sidecar);
@@ -32,15 +32,8 @@ afterAll(async () => {
   expect(await sidecar.stop()).toBe(0);
 });
 
-/** A carrier that is served by the peer, and which the sidecar has seen. */
-async function carrierAt(
-  { host, port }: { host: string; port: number },
-  { protocol = 'udp', ...columns }: Record<string, string | number> = {},
-): Promise<Carrier & { gateway: string }> {
-  const carrier = await insertCarrier(mariadb, columns, { ipv4: host, port, protocol });
-  await refresh(sidecar);
-  return { ...carrier, gateway: carrier.gateways[0] ?? '' };
-}
+const carrierAt = (peer: SipPeer, columns: Record<string, string | number> = {}) =>
+  insertCarrierAt(sidecar, mariadb, peer, columns);
 
 const passwords = { password: (user: string) => (user === 'line' ? 'pass' : undefined) };
 const registrarAt = async (options: Partial<RegistrarOptions>) => {
@@ -61,7 +54,8 @@ function failureOf(carrier: Carrier, reason: RegExp) {
 describe('a registrar that asks for', () => {
   test.each([
     [['SHA-256'], 'SHA-256'],
-    [['MD5', 'SHA-256'], 'SHA-256'],
+    [['MD5', 'SHA-256'], 'MD5'],
+    [['SHA-256', 'MD5'], 'SHA-256'],
     [['SHA-512-256', 'MD5'], 'SHA-512-256'],
     [['MD5'], 'MD5'],
   ] as const)('%p gets %s', async (algorithms, chosen) => {
@@ -123,18 +117,115 @@ describe('a registrar that asks for', () => {
     await carrier.remove();
   });
 
-  test('another password is not asked twice', async () => {
-    const { peer } = await registrarAt({});
-    peer.script = (request) => ({
-      status: 401,
-      reason: 'Unauthorized',
-      headers: { 'WWW-Authenticate': `Digest realm="r", nonce="${request.header('CSeq')}", qop="auth"` },
-    });
+  // The first request, and one for each challenge that is answered.
+  test.each<[string, (count: number) => string, number]>([
+    ['the same challenge', () => 'n', 2],
+    ['new nonces', (count) => `n${count}`, 5],
+  ])('another password with %s is given up', async (_, nonce, requests) => {
+    let count = 0;
+    const peer = await SipPeer.start(() => unauthorized(`Digest realm="r", nonce="${nonce(++count)}", qop="auth"`));
     const carrier = await carrierAt(peer);
     const { lastReason } = await trunk(sidecar, carrier.gateway, 'failing');
     expect(lastReason).toBe('401 Unauthorized, credentials refused');
-    expect(peer.requests).toHaveLength(2);
+    expect(peer.requests).toHaveLength(requests);
     await failureOf(carrier, /credentials refused/);
+    await carrier.remove();
+  });
+
+  test.each<[string, PeerAnswer[], RegExp[]]>([
+    [
+      'in a challenge without commas, qop without quotes',
+      [unauthorized('Basic realm="r", Digest qop=auth,auth-int nonce = "n" realm="r"realm="x"')],
+      [/^Digest username="line", realm="r", nonce="n", .*qop=auth, nc=00000001/],
+    ],
+    [
+      'for two stale nonces',
+      [1, 2, 3].map((n) => unauthorized(`Digest realm="r", nonce="n${n}", stale=true`)),
+      [/nonce="n3"/],
+    ],
+    [
+      'for two realms',
+      [unauthorized('Digest realm="r", nonce="n"', 'Digest realm="q", nonce="m"')],
+      [/realm="r", nonce="n"/, /realm="q", nonce="m"/],
+    ],
+    [
+      'with the next algorithm when the first is refused',
+      [1, 2].map(() => unauthorized(...['SHA-256', 'MD5'].map((a) => `Digest realm="r", nonce="n", algorithm=${a}`))),
+      [/algorithm=MD5/],
+    ],
+    [
+      'with the next algorithm when the first is forbidden',
+      [unauthorized(...['SHA-256', 'MD5'].map((a) => `Digest realm="r", nonce="n", algorithm=${a}`)), forbidden()],
+      [/algorithm=MD5/],
+    ],
+  ])('credentials %s gets them', async (_, answers, expected) => {
+    const left = [...answers];
+    const peer = await SipPeer.start(() => left.shift() ?? ok());
+    const carrier = await carrierAt(peer);
+    await trunk(sidecar, carrier.gateway, 'registered');
+    expect(peer.requests).toHaveLength(answers.length + 1);
+    expect(peer.requests.at(-1)?.headers('Authorization')).toEqual(
+      expected.map((pattern) => expect.stringMatching(pattern)),
+    );
+    await carrier.remove();
+  });
+
+  test('more and more gets it twice', async () => {
+    const seconds = ['7200', '9000'];
+    const peer = await SipPeer.start(() => {
+      const least = seconds.shift();
+      return least === undefined ? ok() : intervalTooBrief(Number(least));
+    });
+    const carrier = await carrierAt(peer);
+    await trunk(sidecar, carrier.gateway, 'registered');
+    expect(peer.requests.map((r) => r.header('Expires'))).toEqual(['3600', '7200', '9000']);
+    await carrier.remove();
+  });
+});
+
+describe('the expiry of our Contact', () => {
+  /** Answers with our Contact, `$`, among others. */
+  const granting =
+    (contacts: string, expires?: string): Script =>
+    (request) => {
+      const ours = (request.header('Contact') ?? '').replace(/;expires=.*/, '');
+      const headers = { Contact: contacts.replaceAll('$', ours), ...(expires !== undefined && { Expires: expires }) };
+      return { status: 200, reason: 'OK', headers };
+    };
+
+  test.each<[string, Script, number]>([
+    ['of ours among others', granting('<sip:line@192.0.2.9>;expires=60, $;expires=600'), 600],
+    [
+      'of ours among what cannot be read',
+      granting('<tel:+1555>;expires=60, <<>, Jörg <sip:x@y:0>, $;expires=600'),
+      600,
+    ],
+    [
+      'of ours at the address that a NAT gave it',
+      granting('<sip:x@y.test>;expires=60, <sip:line@127.0.0.1:9>;expires=600'),
+      600,
+    ],
+    ['of the shortest when ours is not there', granting('<sip:x@y.test>;expires=900, <sip:z@y.test>;expires=600'), 600],
+    ['of an hour when there is none', granting('$'), 3600],
+    ['of twice what was asked at most', granting('$;expires=4294967295'), 7200],
+  ])('is that %s', async (_, script, seconds) => {
+    const peer = await SipPeer.start(script);
+    const carrier = await carrierAt(peer);
+    await trunk(sidecar, carrier.gateway, 'registered');
+    await carrier.hasStatus({ status: 'ok', expires: seconds });
+    await carrier.remove();
+  });
+
+  test.each<[string, Script]>([
+    ['expires=0', granting('$;expires=0, <sip:x@y.test>;expires=600')],
+    ['Expires: 0, and others only', granting('<sip:x@y.test>;expires=600', '0')],
+  ])('is none with %s, which is a failure', async (_, script) => {
+    const peer = await SipPeer.start(script);
+    const carrier = await carrierAt(peer);
+    const failing = await trunk(sidecar, carrier.gateway, 'failing');
+    expect(failing).toMatchObject({ lastReason: '200 OK, but our Contact is not bound', expiresAt: null });
+    expect(((failing.nextTryAt ?? 0) - failing.since) / 1000).toBeWithin(27, 54);
+    await failureOf(carrier, /not bound/);
     await carrier.remove();
   });
 });
@@ -143,6 +234,7 @@ describe('a registrar that', () => {
   // Seconds, the least that jitter leaves.
   test.each<[string, Script, RegExp, number]>([
     ['forbids it is asked again after half a minute', forbidden, /^403 Forbidden$/, 27],
+    ['says that it is ready is asked again no sooner', () => serviceUnavailable(0), /^503 Service Unavailable$/, 27],
     ['says when is asked again then', () => serviceUnavailable('60 (lunch)'), /^503 Service Unavailable$/, 60],
     ['redirects to nowhere', () => movedTemporarily('<mailto:me@x.test>'), /^302 Moved Temporarily, to nowhere/, 27],
     ['answers what nobody knows', () => ({ status: 699, reason: 'Ärger' }), /^699 Ärger$/, 27],
@@ -168,17 +260,6 @@ describe('a registrar that', () => {
     await carrier.remove();
   });
 
-  test('is busy for a second has us after it', async () => {
-    const peer = await SipPeer.start(inTurn(() => serviceUnavailable(1), ok));
-    const carrier = await carrierAt(peer);
-    const [first, second] = [await peer.next(), await peer.next()];
-    // A timeout may come a fraction of a millisecond early.
-    expect(second.arrivedAt - first.arrivedAt).toBeGreaterThanOrEqual(999);
-    expect(second.header('Call-ID')).toBe(first.header('Call-ID'));
-    await trunk(sidecar, carrier.gateway, 'registered');
-    await carrier.remove();
-  });
-
   test('is elsewhere is found there', async () => {
     const there = await registrarAt({});
     const peer = await SipPeer.start(() => movedTemporarily(`<sip:127.0.0.1:${there.peer.port}>`));
@@ -186,6 +267,19 @@ describe('a registrar that', () => {
     await trunk(sidecar, carrier.gateway, 'registered');
     expect(peer.requests).toHaveLength(1);
     expect(there.registrar.registered.size).toBe(1);
+    await carrier.remove();
+  });
+
+  test('is at several places is asked at each in the order of q', async () => {
+    const [there, last] = [await registrarAt({}), await SipPeer.start()];
+    const full = await SipPeer.start(forbidden);
+    const contact = ({ port }: SipPeer, q: string) => `<sip:127.0.0.1:${port}>;q=${q}`;
+    const peer = await SipPeer.start(() =>
+      movedTemporarily(contact(last, '0.1'), `${contact(there.peer, '0.5')}, ${contact(full, '1')}`),
+    );
+    const carrier = await carrierAt(peer);
+    await trunk(sidecar, carrier.gateway, 'registered');
+    expect([peer, full, there.peer, last].map(({ requests }) => requests.length)).toEqual([1, 1, 2, 0]);
     await carrier.remove();
   });
 
@@ -201,49 +295,14 @@ describe('a registrar that', () => {
   });
 
   test.each(['udp', 'tcp'])('is not there (%s)', async (protocol) => {
-    const carrier = await carrierAt({ host: '127.0.0.1', port: await freePort() }, { protocol });
+    const carrier = await insertCarrierAt(
+      sidecar,
+      mariadb,
+      { host: '127.0.0.1', port: await freePort() },
+      { protocol },
+    );
     const failing = await trunk(sidecar, carrier.gateway, 'failing');
     expect(failing.lastReason).toBe('503 Service Unavailable, cannot be reached');
-    await carrier.remove();
-  });
-});
-
-describe.concurrent('a registrar that refuses for good', () => {
-  const refusal: Script = () => ({ status: 404, reason: 'Not Found', headers: { 'Retry-After': '1' } });
-
-  test.each([
-    ['static_ip', { requires_register: 0, is_active: 1 }, 'Disabling Outbound Registration for carrier'],
-    ['reg', { requires_register: 1, is_active: 0 }, 'Deactivating carrier'],
-  ])('ends the registration of a trunk of type %s after two times', async (trunk_type, columns, message) => {
-    const peer = await SipPeer.start(refusal);
-    const carrier = await carrierAt(peer, { trunk_type, name: `refused ${trunk_type}` });
-    const alert = await sidecar.process.line(
-      new RegExp(`"alert":\\{"message":"${message} refused ${trunk_type}`),
-      30_000,
-    );
-    expect(alert.input).toContain(carrier.sid);
-    expect(await carrier.row()).toMatchObject(columns);
-    expect(peer.requests).toHaveLength(2);
-    await noTrunk(sidecar, carrier.gateway);
-    await carrier.hasStatus({ status: 'fail', reason: '404 Not Found' });
-
-    // Enabled by somebody, it begins anew.
-    peer.script = ok;
-    await carrier.set({ requires_register: 1, is_active: 1 });
-    await refresh(sidecar);
-    await trunk(sidecar, carrier.gateway, 'registered');
-    await carrier.remove();
-  });
-
-  test('only when it does so in a row, and with the codes that were named', async () => {
-    const says =
-      (status: number): Script =>
-      () => ({ status, headers: { 'Retry-After': '1' } });
-    const peer = await SipPeer.start(inTurn(says(404), says(403), says(480), says(200)));
-    const carrier = await carrierAt(peer);
-    await trunk(sidecar, carrier.gateway, 'registered');
-    expect(peer.requests).toHaveLength(4);
-    expect(await carrier.row()).toMatchObject({ requires_register: 1 });
     await carrier.remove();
   });
 });

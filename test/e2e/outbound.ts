@@ -1,6 +1,8 @@
 import { requestOnce } from '../../src/admin/client.ts';
 import type { GatewayRow, TrunkRow } from '../../src/admin/protocol.ts';
+import { type Carrier, insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
+import type { Mariadb } from '../support/mariadb.ts';
 
 /** Short intervals for tests. */
 export const QUICK = {
@@ -9,6 +11,18 @@ export const QUICK = {
   JAMBONES_REGBOT_BATCH_SLEEP_MS: '10',
   JAMBONES_REGBOT_MIN_EXPIRES_INTERVAL: '1',
 };
+
+/** A carrier that is served by a peer, and which the sidecar has seen. */
+export async function insertCarrierAt(
+  sidecar: Sidecar,
+  mariadb: Mariadb,
+  { host, port }: { host: string; port: number },
+  { protocol = 'udp', ...columns }: Record<string, string | number> = {},
+): Promise<Carrier & { gateway: string }> {
+  const carrier = await insertCarrier(mariadb, columns, { ipv4: host, port, protocol });
+  await refresh(sidecar);
+  return { ...carrier, gateway: carrier.gateways[0] ?? '' };
+}
 
 interface Sidecar {
   readonly socketPath: string;

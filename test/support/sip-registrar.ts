@@ -124,6 +124,11 @@ export function ok(): PeerAnswer {
   return { status: 200, reason: 'OK' };
 }
 
+/** @param challenges values of WWW-Authenticate, a header line each */
+export function unauthorized(...challenges: string[]): PeerAnswer {
+  return { status: 401, reason: 'Unauthorized', headers: { 'WWW-Authenticate': challenges } };
+}
+
 export function intervalTooBrief(seconds: number): PeerAnswer {
   return { status: 423, reason: 'Interval Too Brief', headers: { 'Min-Expires': String(seconds) } };
 }
