@@ -28,7 +28,7 @@ export function sipServerContract(open: OpenSipServer): void {
     return server;
   }
 
-  const options = (nextHop: NextHop, headers: Record<string, string> = {}): OutboundRequest => ({
+  const options = (nextHop: NextHop, headers: OutboundRequest['headers'] = {}): OutboundRequest => ({
     method: 'OPTIONS',
     uri: 'sip:peer.test',
     nextHop,
@@ -224,6 +224,14 @@ export function sipServerContract(open: OpenSipServer): void {
       expect(echoes).toEqual(numbers);
       expect(gateway.requests).toHaveLength(2000);
     }, 30_000);
+
+    test('has a header line for each of several values', async () => {
+      const server = await connected();
+      const gateway = await SipPeer.start();
+      const values = ['Digest realm="a"', 'Digest realm="b"'];
+      await server.request(options(gateway.nextHop(), { 'Proxy-Authorization': values }), DEADLINE_MS);
+      expect(gateway.requests[0]?.headers('Proxy-Authorization')).toEqual(values);
+    });
 
     test('is understood by Kamailio, and its response by us', async () => {
       const server = await connected();

@@ -68,6 +68,7 @@ test.each([
   ['Digest realm="r", nonce="n"', { qop: false }],
   ['Digest realm="r", nonce="n", qop=""', { qop: false }],
   ['Digest realm="r", nonce="n", stale=TRUE', { stale: true }],
+  ['Digest realm="r", nonce="n", stale=" true ", algorithm=" md5 "', { stale: true, algorithm: 'MD5' }],
   ['Digest realm="a \\"b\\", c", nonce="n"', { realm: 'a "b", c' }],
   ['Digest realm="", nonce="n"', { realm: '' }],
 ])('%s is %j', (line, expected) => {

@@ -4,7 +4,7 @@ import { eventually } from '../support/eventually.ts';
 import { type Kamailio, startKamailio } from '../support/kamailio.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { startRedis } from '../support/redis.ts';
-import { noTrunk, QUICK, refresh, trunk } from './outbound.ts';
+import { insertCarrierAt, leading, noTrunk, QUICK, refresh, trunk } from './outbound.ts';
 import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
 
 const REALM = 'carrier.test';
@@ -59,6 +59,24 @@ test.each(['udp', 'tcp'] as const)(
     expect(await sidecar.stop()).toBe(0);
   },
 );
+
+test('a carrier that asks for SHA-256 has us, not before the password is right', async () => {
+  const carrier = await startKamailio({ realm: REALM, users: { line: 'pass' }, algorithm: 'SHA-256' });
+  const sidecar = await startEmbedded({ env: { ...outsideStores(await startRedis(), mariadb, 's'), ...QUICK } });
+  await leading(sidecar);
+  const columns = { register_sip_realm: REALM, register_password: 'wrong' };
+  const { gateway, ...row } = await insertCarrierAt(sidecar, mariadb, carrier, columns);
+  expect((await trunk(sidecar, gateway, 'failing')).lastReason).toBe('401 Unauthorized, credentials refused');
+  await row.set({ register_password: 'pass' });
+  await refresh(sidecar);
+  await trunk(sidecar, gateway, 'registered');
+  await contactsOf(carrier, 'line', 1);
+  await row.hasStatus({ status: 'ok', reason: '200 OK', expires: 600 });
+  await row.remove();
+  await refresh(sidecar);
+  await contactsOf(carrier, 'line', 0);
+  expect(await sidecar.stop()).toBe(0);
+});
 
 test('a provisioned carrier is un-registered when it is inactive or gone from the file', async () => {
   const carrier = `

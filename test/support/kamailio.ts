@@ -13,6 +13,8 @@ export interface KamailioOptions {
   /** Seconds; default 60. A shorter request is granted this, not refused with 423. */
   readonly minExpires?: number;
   readonly maxExpires?: number;
+  /** Of digest authentication; default MD5. */
+  readonly algorithm?: 'MD5' | 'SHA-256';
 }
 
 interface KamailioContact {
@@ -24,7 +26,7 @@ interface KamailioContact {
   readonly expires: number;
 }
 
-/** Kamailio as a registrar with MD5 digest authentication, by UDP and TCP on one free port of 127.0.0.1. */
+/** Kamailio as a registrar with digest authentication, by UDP and TCP on one free port of 127.0.0.1. */
 export interface Kamailio {
   readonly host: string;
   readonly port: number;
@@ -87,7 +89,7 @@ export async function startKamailio(options: KamailioOptions): Promise<Kamailio>
 }
 
 function configuration(
-  { realm, users, minExpires = 60, maxExpires = 600 }: KamailioOptions,
+  { realm, users, minExpires = 60, maxExpires = 600, algorithm = 'MD5' }: KamailioOptions,
   port: number,
   ctl: string,
 ) {
@@ -115,6 +117,7 @@ loadmodule "auth.so"
 loadmodule "kex.so"
 loadmodule "ctl.so"
 modparam("ctl", "binrpc", "unixs:${ctl}")
+modparam("auth", "algorithm", "${algorithm}")
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "min_expires", ${minExpires})
 modparam("registrar", "max_expires", ${maxExpires})

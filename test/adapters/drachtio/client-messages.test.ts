@@ -29,6 +29,13 @@ test('a request is written with its route, and its headers in their order', () =
   );
 });
 
+test('several values of a header are written to a line each', () => {
+  const headers = { 'Proxy-Authorization': ['Digest realm="a"', 'Digest realm="b"'] };
+  expect(writeRequest({ ...REQUEST, headers })).toContain(
+    '\r\nProxy-Authorization: Digest realm="a"\r\nProxy-Authorization: Digest realm="b"\r\n',
+  );
+});
+
 describe('what drachtio-server said', () => {
   test('to a registration: sent, 401, sent, 200', () => {
     const [sent, challenge, sentAgain, granted] = framesOf('02-outbound-REGISTER-401-200');
