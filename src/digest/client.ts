@@ -152,8 +152,8 @@ function randomCnonce(): string {
  */
 function answerNext(held: Held, offers: readonly Challenge[]): boolean {
   const last = held.answered.at(-1);
-  const isStale = offers.some(({ stale, nonce }) => stale && nonce !== last?.nonce);
-  if (last && !isStale) held.refused = [...held.refused.filter((a) => a !== last.algorithm), last.algorithm];
+  if (last && !offers.some(({ stale }) => stale))
+    held.refused = [...held.refused.filter((a) => a !== last.algorithm), last.algorithm];
   const refusedFor = ({ algorithm }: Challenge) => held.refused.indexOf(algorithm);
   const next = offers
     .toSorted((a, b) => refusedFor(a) - refusedFor(b))

@@ -143,9 +143,18 @@ describe('several realms', () => {
   test('beyond four are left out', () => {
     const client = make();
     const many = Array.from({ length: 9 }, (_, i) => challenge('', 'n', `r${i}`));
-    client.challenged(401, many.slice(0, 3));
+    client.challenged(401, many.slice(6));
     client.challenged(401, many);
-    expect(client.credentials('REGISTER', URI).Authorization).toHaveLength(4);
+    const sent = client.credentials('REGISTER', URI).Authorization;
+    expect(sent?.map((line) => /realm="(\w+)"/.exec(line)?.[1])).toEqual(['r0', 'r1', 'r2', 'r3']);
+  });
+
+  test('of the same name, of the registrar and of a proxy, are two', () => {
+    const client = make();
+    client.challenged(407, [challenge('', 'p')]);
+    expect(client.challenged(401, [challenge('', 'n')])).toBe('retry');
+    const sent = client.credentials('REGISTER', URI);
+    expect([checked(sent['Proxy-Authorization']).nonce, checked(sent.Authorization).nonce]).toEqual(['p', 'n']);
   });
 
   test('that are challenged no more get no credentials', () => {
@@ -268,6 +277,17 @@ describe('of several algorithms', () => {
     while (client.forbidden() === 'retry') chosen.push(algorithmOf(client));
     expect(chosen).toEqual(['SHA-512-256', 'SHA-256', 'MD5']);
     expect(client.credentials('REGISTER', URI)).toEqual({});
+  });
+
+  test('the next one after a 403 is that of the last challenge', () => {
+    const client = make();
+    client.challenged(401, offers('n1'));
+    client.challenged(401, offers('n2', ', stale=true'));
+    expect(client.forbidden()).toBe('retry');
+    expect(checked(client.credentials('REGISTER', URI).Authorization)).toMatchObject({
+      nonce: 'n2',
+      algorithm: 'SHA-256',
+    });
   });
 
   test('none is tried after a 403 to credentials of an earlier request', () => {

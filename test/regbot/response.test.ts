@@ -95,6 +95,10 @@ describe('our Contact is', () => {
     expect(granted([`${ours}, ${other}`], headers, publicAddress)).toBe(120);
   });
 
+  test('of two at our address and port the equal one', () => {
+    expect(granted([`<sip:me@192.0.2.1:5060;transport=tcp>;expires=60, ${OURS}`])).toBe(120);
+  });
+
   test('of two at our address the one with our port', () => {
     const via = { Via: 'SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;received=203.0.113.8;rport=1024' };
     expect(granted(['<sip:me@203.0.113.8:1025>;expires=60, <sip:me@203.0.113.8:1024>;expires=120'], via)).toBe(120);
