@@ -84,12 +84,13 @@ function uriAt(hostport: string): SipUri | undefined {
   return tryParse(() => parseUri(`sip:${hostport}`));
 }
 
-/** The `ip:port` from which our request came, as the Via of its response tells (RFC 3581 4); '' when it does not. */
+/** The `host:port` from which our request came, as the Via of its response tells (RFC 3581 4); '' without a Via. */
 function receivedFrom(response: SipResponse): string {
   const [via] = tryParse(() => parseVias(headerValue(response.headers, 'Via') ?? '')) ?? [];
-  const received = via && param(via.params, 'received');
-  const rport = via && param(via.params, 'rport');
-  return received ? `${bracketed(received)}${rport ? `:${rport}` : ''}` : '';
+  if (!via) return '';
+  const host = param(via.params, 'received') || via.host;
+  const port = param(via.params, 'rport') || via.port;
+  return `${bracketed(unbracketed(host))}${port ? `:${port}` : ''}`;
 }
 
 /** Min-Expires, seconds (RFC 3261 20.23). */

@@ -58,6 +58,12 @@ describe('a Contact that cannot be read is skipped, ours beside it counts:', () 
     expect(granted([[...others, '<<>', OURS].join(', ')])).toBe(120);
   });
 
+  test('of a thousand at most', () => {
+    const others = Array.from({ length: 1000 }, (_, i) => `<sip:me@198.51.100.1:${i + 1}>;expires=60`);
+    expect(granted([[...others.slice(1), OURS].join()])).toBe(120);
+    expect(granted([[...others, OURS].join()])).toBe(60);
+  });
+
   test('of one alone, Expires counts', () => {
     expect(granted(['<tel:+15551234>;expires=60'], { Expires: '90' })).toBe(90);
   });
@@ -82,6 +88,12 @@ describe('our Contact is', () => {
       'that of our user and the IPv6 address that our request came from',
       '<sip:me@[2001:db8:0::8]>;expires=120',
       { Via: 'SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;received=2001:db8::8' },
+      '',
+    ],
+    [
+      'that of our user and the address of our Via, without a NAT',
+      '<sip:me@203.0.113.8:1024>;expires=120',
+      { Via: 'SIP/2.0/UDP 203.0.113.8:1024;branch=z9hG4bKx;rport' },
       '',
     ],
     [
@@ -165,6 +177,9 @@ describe('the targets of a redirection', () => {
   test('have no user and no parameters', () => {
     expect(targets(['<sip:me:x@[2001:db8::1]:5070;transport=TCP;lr?Subject=x>'])).toEqual([
       'sip:[2001:db8::1]:5070 tcp',
+    ]);
+    expect(redirectsOf(response(['<sip:[2001:db8::1]>']), TRUNK)).toMatchObject([
+      { host: '2001:db8::1', port: undefined },
     ]);
   });
 

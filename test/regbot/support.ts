@@ -133,7 +133,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
   directory.carriers = { trunks, pinged: [], sipDomain: 'sip.example' };
   const logger = new RecordingLogger();
   const alerts: Alert[] = [];
-  const dns = new Map<string, readonly string[] | Error | Promise<Error>>();
+  const dns = new Map<string, readonly string[] | Error | Promise<readonly string[] | Error>>();
   const resolved: [string, number | undefined, string][] = [];
   /** `address carrier` → expiry. */
   const ephemeral = new Map<string, number>();

@@ -80,6 +80,28 @@ describe('a REGISTER to a carrier', () => {
     }
   });
 
+  test('is not sent for what has been removed while its name was being resolved', async () => {
+    const { sip, lead, dns, change, timers } = makeFleet();
+    const { promise, resolve } = Promise.withResolvers<readonly string[]>();
+    dns.set(TRUNK.host, promise);
+    await lead();
+    await change({ ...TRUNK, gatewaySid: 'gw-2', host: 'other.example' });
+    resolve(['192.0.2.9']);
+    await timers.advanceAsync(SECOND);
+    expect(sip.take().map((s) => [s.headers['Call-ID'], s.headers.Expires])).toEqual([
+      ['gw-2', '3600'],
+      ['gw-1', '0'],
+    ]);
+  });
+
+  test('with a control character in its credentials is not sent', async () => {
+    const { sip, lead, view } = makeFleet([{ ...TRUNK, username: 'us\u0001er' }]);
+    sip.respond = () => response(401, challenge('n'));
+    await lead();
+    expect(sip.sent).toHaveLength(1);
+    expect(view().lastReason).toBe('its settings make no valid request: control characters in Authorization');
+  });
+
   test('keeps its Call-ID and has a higher CSeq each time, also after a restart', async () => {
     const { sip, lead, timers, fleet } = makeFleet();
     await lead();
@@ -264,7 +286,7 @@ describe('credentials', () => {
     sip.respond = ({ headers }) =>
       headers.Authorization?.includes(`nonce="n${nonce}"`) ? response(200) : response(401, challenge(`n${nonce}`));
     await lead();
-    for (nonce = 1; nonce < 4; nonce++) {
+    for (nonce = 1; nonce < 7; nonce++) {
       sip.take();
       await timers.advanceAsync(1800 * SECOND);
       expect(sip.sent).toHaveLength(2);
@@ -428,6 +450,14 @@ describe('the granted expiry', () => {
     expect(view()).toMatchObject({ state: 'failing', lastReason: '423 Reason' });
   });
 
+  test('with Expires: 0 the end of a registration has succeeded', async () => {
+    const { sip, lead, change, logger } = makeFleet();
+    await lead();
+    sip.respond = () => response(200, { Expires: '0' });
+    await change();
+    expect(logger.lines.filter(({ message }) => message === 'un-registered')).toMatchObject([{ level: 'info' }]);
+  });
+
   test('423 to the end of a registration sends nothing more', async () => {
     const { sip, lead, change } = makeFleet();
     await lead();
@@ -507,6 +537,13 @@ describe('over time', () => {
     expect(view().nextTryAt).toBe(timers.now() + seconds * SECOND);
   });
 
+  test('the retry delay is at least a second', async () => {
+    const { sip, lead, timers, view } = makeFleet([TRUNK], { failureRetrySeconds: 0 });
+    sip.respond = () => response(500);
+    await lead();
+    expect(view().nextTryAt).toBe(timers.now() + SECOND);
+  });
+
   test('Retry-After never makes the wait shorter than our own', async () => {
     const { sip, lead, timers } = makeFleet();
     sip.respond = () => response(503, { 'Retry-After': '0' });
@@ -552,6 +589,42 @@ describe('over time', () => {
     expect(view()).toMatchObject({ state: 'failing', expiresAt: until });
     await timers.advanceAsync(1700 * SECOND);
     expect(view().expiresAt).toBeUndefined();
+  });
+
+  test('a challenge after two minutes is not answered', async () => {
+    const { sip, lead, timers, dns, view } = makeFleet();
+    dns.set(
+      TRUNK.host,
+      Array.from({ length: 4 }, (_, i) => `192.0.2.${i + 1}`),
+    );
+    sip.respond = async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      timers.after(32 * SECOND, resolve);
+      await promise;
+      return sip.sent.length < 4 ? LOCAL_408 : response(401, challenge('n'));
+    };
+    await lead();
+    await timers.advanceAsync(128 * SECOND);
+    expect(sip.sent).toHaveLength(4);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '401 Unauthorized' });
+  });
+
+  test('a redirection after two minutes is not followed', async () => {
+    const { sip, lead, timers, dns, resolved } = makeFleet();
+    dns.set(
+      TRUNK.host,
+      Array.from({ length: 4 }, (_, i) => `192.0.2.${i + 1}`),
+    );
+    sip.respond = async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      timers.after(32 * SECOND, resolve);
+      await promise;
+      return sip.sent.length < 4 ? LOCAL_408 : response(302, { Contact: '<sip:b.example>' });
+    };
+    await lead();
+    await timers.advanceAsync(128 * SECOND);
+    expect(sip.sent).toHaveLength(4);
+    expect(resolved).toHaveLength(1);
   });
 
   test('an attempt ends after two minutes, however many targets time out', async () => {
