@@ -7,10 +7,12 @@ const MAX_RETRY_OURS_MS = 30_000;
 /** Longest wait that a carrier's Retry-After may demand. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 const MIN_RETRY_MS = 1_000;
+/** However long a carrier's Min-Expires makes a registration, it is confirmed once a day. */
+const MAX_REFRESH_MS = 86_400_000;
 
-/** Milliseconds until a registration is refreshed: half its expiry, ±10 %. @param expires seconds */
+/** Milliseconds until a registration is refreshed: half its expiry, a day at most, ±10 %. @param expires seconds */
 export function refreshDelay(expires: number, random: () => number): number {
-  return jittered(expires * 500, random);
+  return jittered(Math.min(expires * 500, MAX_REFRESH_MS), random);
 }
 
 /**

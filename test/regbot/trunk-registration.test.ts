@@ -441,6 +441,14 @@ describe('the granted expiry', () => {
     expect(view().state).toBe('failing');
   });
 
+  test('a registration of years, as 423 demands, is refreshed after a day', async () => {
+    const { sip, timers, lead, view } = makeFleet();
+    sip.script(response(423, { 'Min-Expires': '2000000000' }));
+    await lead();
+    expect(view()).toMatchObject({ state: 'registered', expiresAt: timers.now() + 2_000_000_000_000 });
+    expect((view().nextTryAt ?? 0) - timers.now()).toBeWithin(0.9 * 86_400_000, 1.1 * 86_400_000 + 1);
+  });
+
   test('423 with a higher Min-Expires is followed twice, and a third time is a failure', async () => {
     const { sip, lead, view } = makeFleet([TRUNK], { defaultExpires: 60 });
     let least = 60;
