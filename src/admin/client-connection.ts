@@ -1,23 +1,30 @@
 import type { Socket } from 'node:net';
 import { parseJson } from '../lib/json.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
 import { MAX_LINE_BYTES } from './protocol.ts';
 
+/** For a client that asks nothing, or does not read its answers. */
 const IDLE_TIMEOUT_MS = 60_000;
+/** Longest answer, bytes; as much as our client reads. There is one at a time for each client. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 export type Perform = (request: unknown) => Promise<object>;
 
 /** The server's end of one connection: requests are carried out one after the other. */
 export class ClientConnection {
   #received = Buffer.alloc(0);
+  #idle: Timer | undefined;
 
   constructor(
     private readonly socket: Socket,
     private readonly perform: Perform,
+    private readonly timers: Timers,
     onError: (error: Error) => void,
     onClose: () => void,
   ) {
-    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+    this.#isActive();
     socket.on('data', (chunk: Buffer) => {
+      this.#isActive();
       this.#received = Buffer.concat([this.#received, chunk]);
       this.#next().catch((error: unknown) => {
         onError(error instanceof Error ? error : new Error(String(error)));
@@ -25,11 +32,19 @@ export class ClientConnection {
       });
     });
     socket.on('error', () => {});
-    socket.on('close', onClose);
+    socket.on('close', () => {
+      this.#idle?.cancel();
+      onClose();
+    });
   }
 
   destroy(): void {
     this.socket.destroy();
+  }
+
+  #isActive(): void {
+    this.#idle?.cancel();
+    this.#idle = this.timers.after(IDLE_TIMEOUT_MS, () => this.socket.destroy());
   }
 
   async #next(): Promise<void> {
@@ -60,17 +75,30 @@ export class ClientConnection {
     this.socket.pause();
     this.#send(await this.perform(request));
     if (this.socket.writableNeedDrain) await writable(this.socket);
+    if (!this.socket.destroyed) this.#isActive();
   }
 
   #refuseAndClose(error: string): void {
-    this.#send({ success: false, error });
     this.#received = Buffer.alloc(0);
-    this.socket.destroySoon();
+    refuse(this.socket, error);
   }
 
   #send(answer: object): void {
-    if (this.socket.writable) this.socket.write(`${JSON.stringify(answer)}\n`);
+    if (!this.socket.writable) return;
+    const line = lineOf(answer);
+    if (line.length > MAX_ANSWER_BYTES) this.#refuseAndClose(`answer over ${MAX_ANSWER_BYTES} bytes`);
+    else this.socket.write(line);
   }
+}
+
+/** Answers with an error and closes the connection. */
+export function refuse(socket: Socket, error: string): void {
+  if (socket.writable) socket.write(lineOf({ success: false, error }));
+  socket.destroySoon();
+}
+
+function lineOf(answer: object): Buffer {
+  return Buffer.from(`${JSON.stringify(answer)}\n`);
 }
 
 /** Resolves on 'close' too: the idle time-out ends a client that does not read its answers. */

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { BrokenAnswerError, RefusedError } from './errors.ts';
-import { LineConnection } from './line-connection.ts';
+import { ConnectError, LineConnection } from './line-connection.ts';
 import { ACTIONS, type ActionName, MAX_LINE_BYTES, type Params, REFUSAL, SUCCESS, type Success } from './protocol.ts';
+import { trustedOwner, whyNot } from './trust.ts';
 
 /** The sidecar itself takes up to 3 s to report a store that is down. */
 export const ANSWER_TIMEOUT_MS = 5000;
@@ -14,7 +15,7 @@ export interface AdminClientOptions {
 
 /**
  * Sends one request over a connection of its own.
- * @throws AdminError: NoSidecarError, RefusedError, TimedOutError or BrokenAnswerError
+ * @throws AdminError: NoSidecarError, DeniedError, RefusedError, TimedOutError or BrokenAnswerError
  */
 export async function requestOnce<A extends ActionName>(
   action: A,
@@ -66,7 +67,7 @@ export class AdminClient {
 
   async #open(): Promise<LineConnection> {
     try {
-      this.#connection = await LineConnection.open(this.options.socketPath);
+      this.#connection = await openTrusted(this.options.socketPath);
       this.#opened++;
       return this.#connection;
     } finally {
@@ -77,6 +78,25 @@ export class AdminClient {
   /** Pending requests fail with BrokenAnswerError. */
   close(): void {
     this.#connection?.close(new BrokenAnswerError('the connection to the sidecar was closed'));
+  }
+}
+
+/** Asks only a socket of root or of our own user: any other user could have put one there to be taken for the sidecar. */
+async function openTrusted(path: string): Promise<LineConnection> {
+  const owner = trustedOwner(path);
+  let connection: LineConnection;
+  try {
+    connection = await LineConnection.open(path);
+  } catch (error) {
+    throw error instanceof ConnectError ? whyNot(path, error.code, owner) : error;
+  }
+  try {
+    // The file may have been exchanged before we connected.
+    trustedOwner(path);
+    return connection;
+  } catch (error) {
+    connection.close(new BrokenAnswerError('the socket is not trusted'));
+    throw error;
   }
 }
 

@@ -5,6 +5,11 @@ export class NoSidecarError extends AdminError {
   override readonly name = 'NoSidecarError';
 }
 
+/** The socket belongs to a user whom we do not trust, or may not be opened. */
+export class DeniedError extends AdminError {
+  override readonly name = 'DeniedError';
+}
+
 /** The sidecar refused; the message is the sidecar's. */
 export class RefusedError extends AdminError {
   override readonly name = 'RefusedError';

@@ -1,15 +1,19 @@
-import { BrokenAnswerError, NoSidecarError, TimedOutError } from './errors.ts';
+import { BrokenAnswerError, TimedOutError } from './errors.ts';
 
 /** About 100 000 feature servers in `fs-list`. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const LINE_BREAK = 0x0a;
 
-const WHY: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  ECONNREFUSED: 'nothing listens there',
-  EACCES: 'permission denied',
-  EINVAL: 'the path is too long for a socket',
-};
+const CONNECT_TIMEOUT_MS = 1000;
+
+/** The socket did not accept the connection; `code` as in `ECONNREFUSED`. */
+export class ConnectError extends Error {
+  override readonly name = 'ConnectError';
+
+  constructor(readonly code: string) {
+    super(`cannot connect: ${code}`);
+  }
+}
 
 /**
  * The client's end of one connection: lines out, lines in, answered in order. It does not reconnect.
@@ -23,23 +27,29 @@ export class LineConnection {
   #socket: { write(data: Uint8Array): number; terminate(): void } | undefined;
   #closed: Error | undefined;
 
-  /** @throws NoSidecarError */
+  /** @throws ConnectError, with ETIMEDOUT after a second */
   static async open(socketPath: string): Promise<LineConnection> {
     const connection = new LineConnection();
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new ConnectError('ETIMEDOUT')), CONNECT_TIMEOUT_MS);
+    const connecting = Bun.connect({
+      unix: socketPath,
+      socket: {
+        data: (_, chunk) => connection.#take(chunk),
+        drain: () => connection.#send(),
+        close: () => connection.close(new BrokenAnswerError('the sidecar closed the connection without an answer')),
+        error: (_, error) =>
+          connection.close(new BrokenAnswerError(`the connection to the sidecar broke: ${error.message}`)),
+      },
+    });
     try {
-      connection.#socket = await Bun.connect({
-        unix: socketPath,
-        socket: {
-          data: (_, chunk) => connection.#take(chunk),
-          drain: () => connection.#send(),
-          close: () => connection.close(new BrokenAnswerError('the sidecar closed the connection without an answer')),
-          error: (_, error) =>
-            connection.close(new BrokenAnswerError(`the connection to the sidecar broke: ${error.message}`)),
-        },
-      });
+      connection.#socket = await Promise.race([connecting, late.promise]);
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-      throw new NoSidecarError(`no sidecar at ${socketPath}: ${WHY[code] ?? code}`);
+      connecting.then((socket) => socket.terminate()).catch(() => {});
+      if (error instanceof ConnectError) throw error;
+      throw new ConnectError(error instanceof Error && 'code' in error ? String(error.code) : String(error));
+    } finally {
+      clearTimeout(timer);
     }
     return connection;
   }

@@ -1,62 +1,52 @@
 import { once } from 'node:events';
-import { lstatSync, unlinkSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../lib/logger.ts';
-import { ClientConnection, type Perform } from './client-connection.ts';
-import { ownerOf } from './probe.ts';
+import type { Timers } from '../lib/timers.ts';
+import { ClientConnection, type Perform, refuse } from './client-connection.ts';
+import { AdminSocketError, claimSocketPath, type SocketClaim } from './socket-claim.ts';
+import { codeOf } from './socket-file.ts';
 
-/** At the limit, a new client replaces the oldest. */
 const MAX_CLIENTS = 64;
-
-export class AdminSocketError extends Error {
-  override readonly name = 'AdminSocketError';
-}
 
 export interface AdminServer {
   /** Requests are carried out from now on; those that came before wait for it. */
   serve(perform: Perform): void;
-  /** Closes all connections and removes the socket file. */
+  /** Closes all connections and removes the socket file if it is still ours. */
   stop(): Promise<void>;
 }
 
 /**
- * Listens on a Unix socket that only our own user can open, and replaces a socket that no process listens on.
+ * Listens on a Unix socket that only our own user and root can open, and replaces one that a dead process of our user left.
  * @throws AdminSocketError when another process listens there (the message has its pid), or the path cannot be used
  */
-export async function claimAdminSocket(path: string, logger: Logger): Promise<AdminServer> {
+export async function claimAdminSocket(path: string, logger: Logger, timers: Timers): Promise<AdminServer> {
   const clients = new Set<ClientConnection>();
   const performer = Promise.withResolvers<Perform>();
   const server = createServer((socket: Socket) => {
-    const [oldest] = clients;
-    if (oldest && clients.size >= MAX_CLIENTS) oldest.destroy();
+    if (clients.size >= MAX_CLIENTS) {
+      socket.on('error', () => {});
+      refuse(socket, `${MAX_CLIENTS} clients are connected, no more are served`);
+      return;
+    }
     const client = new ClientConnection(
       socket,
       async (request) => (await performer.promise)(request),
+      timers,
       (error) => logger.error({ why: error.stack }, 'admin request failed'),
       () => clients.delete(client),
     );
     clients.add(client);
   });
 
-  const listen = async () => {
-    // The file must be created with its mode: a chmod would come too late. listen() binds before it returns.
-    const umask = process.umask(0o177);
-    try {
-      server.listen(path);
-    } finally {
-      process.umask(umask);
-    }
-    await once(server, 'listening');
-  };
+  const claim = await claimSocketPath(path);
   try {
-    await listen();
+    await listen(server, claim);
   } catch (error) {
-    if (codeOf(error) !== 'EADDRINUSE') throw new AdminSocketError(`admin socket ${path}: ${messageOf(error)}`);
-    const owner = await ownerOf(path);
-    if (owner !== undefined) throw new AdminSocketError(`admin socket ${path} is in use by ${owner}`);
-    await replaceStale(path, listen);
-    logger.info({ path }, 'replaced an admin socket that a dead process left');
+    server.close();
+    claim.release();
+    throw new AdminSocketError(path, `: ${codeOf(error)}`);
   }
+  if (claim.replaces) logger.info({ path }, 'replaced an admin socket that a dead process left');
   server.on('error', (error) => logger.error({ path, why: error.message }, 'admin socket'));
 
   return {
@@ -66,24 +56,23 @@ export async function claimAdminSocket(path: string, logger: Logger): Promise<Ad
       server.close();
       for (const client of clients) client.destroy();
       await closed;
+      try {
+        claim.release();
+      } catch (error) {
+        logger.warn({ path, why: codeOf(error) }, 'the admin socket was not removed');
+      }
     },
   };
 }
 
-async function replaceStale(path: string, listen: () => Promise<void>): Promise<void> {
+async function listen(server: Server, claim: SocketClaim): Promise<void> {
+  // The file must be created with its mode: a chmod would come too late. listen() binds before it returns.
+  const umask = process.umask(0o177);
   try {
-    if (!lstatSync(path).isSocket()) throw new Error('there is a file of another kind');
-    unlinkSync(path);
-    await listen();
-  } catch (error) {
-    throw new AdminSocketError(`admin socket ${path}: ${messageOf(error)}`);
+    server.listen(claim.temporaryPath);
+  } finally {
+    process.umask(umask);
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  await once(server, 'listening');
+  claim.publish();
 }

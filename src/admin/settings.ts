@@ -10,7 +10,8 @@ export class SettingError extends Error {
 }
 
 const MAX_SETTINGS = 1000;
-const MAX_ITEMS = 1000;
+/** Key and value together, as JSON. */
+const MAX_SETTING_BYTES = 4096;
 
 /** Runtime settings, kept in memory only. Unknown keys are stored, without effect. */
 export class Settings {
@@ -30,9 +31,12 @@ export class Settings {
   /** @returns whether the key has an effect @throws SettingError */
   set(key: string, value: unknown): boolean {
     const effect = this.#effect(key);
+    if (bytesOf(key) + bytesOf(value) > MAX_SETTING_BYTES)
+      throw new SettingError(`a setting may have ${MAX_SETTING_BYTES} bytes at most, key and value together`);
     if (effect) effect.set(value);
     else {
-      if (!this.#values.has(key) && this.#values.size >= MAX_SETTINGS) throw new SettingError('too many settings');
+      if (!this.#values.has(key) && this.#values.size >= MAX_SETTINGS)
+        throw new SettingError(`there are ${MAX_SETTINGS} settings, no more are kept`);
       this.#values.set(key, value);
     }
     return effect !== undefined;
@@ -41,7 +45,6 @@ export class Settings {
   add(key: string, item: unknown): { array: unknown[]; added: boolean } {
     const array = listOf(this.get(key));
     if (array.includes(item)) return { array, added: false };
-    if (array.length >= MAX_ITEMS) throw new SettingError(`${key} has ${MAX_ITEMS} items, no more are kept`);
     array.push(item);
     this.set(key, array);
     return { array, added: true };
@@ -58,6 +61,10 @@ export class Settings {
   #effect(key: string): Effect | undefined {
     return Object.hasOwn(this.effects, key) ? this.effects[key] : undefined;
   }
+}
+
+function bytesOf(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
 }
 
 /** The items of an array or of a comma-separated text. */

@@ -10,6 +10,8 @@ const CODES: { readonly [K in keyof typeof EXIT]: string } = {
   usage: 'the command line is not valid; `serve`: the configuration is not valid',
   timedOut: 'the sidecar did not answer within 5 s; `fs drain --wait`: calls were left at the time-out',
   noSidecar: 'no sidecar at the socket',
+  denied:
+    'the socket may not be opened, or belongs to neither root nor the caller; the message names the user to become',
 };
 
 /** Generates docs/cli.md from the command definitions. */
@@ -23,7 +25,8 @@ export async function cliDocs(root: CommandDef): Promise<string> {
 
 \`serve\` runs the sidecar. All other commands talk to a running sidecar over its admin socket, and take about 20 ms. They
 read one variable, \`SBC_SOCKET_PATH\`, the path of that socket (default \`${DEFAULT_SOCKET_PATH}\`). Only the sidecar's
-user and root can open it.
+user and root can open it. A command asks only a socket of root or of its own user: where the sidecar has a user of its own, root
+becomes that user, as with \`sudo -u\`.
 
 | command | what it does |
 |---|---|

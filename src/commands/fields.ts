@@ -1,4 +1,4 @@
-import { printable } from './output.ts';
+import { printable } from '../lib/text.ts';
 import type { Painter, Style } from './terminal.ts';
 
 /** The value may be any text: {@link fieldLines} replaces control characters. */

@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty';
-import { json, print, printable, printError } from './output.ts';
+import { printable } from '../lib/text.ts';
+import { json, print, printError } from './output.ts';
 import { EXIT } from './run.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
 

@@ -1,5 +1,5 @@
 import type { GatewayRow, Leadership } from '../admin/protocol.ts';
-import { printable } from './output.ts';
+import { printable } from '../lib/text.ts';
 import type { Column } from './table.ts';
 
 type Target = Pick<GatewayRow, 'carrier' | 'gateway' | 'host' | 'port' | 'transport'>;

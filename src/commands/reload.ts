@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import { printable } from './output.ts';
+import { printable } from '../lib/text.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
 
 export default defineCommand({

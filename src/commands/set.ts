@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty';
-import { json, printable, printError } from './output.ts';
+import { printable } from '../lib/text.ts';
+import { json, printError } from './output.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
 
 export default defineCommand({

@@ -1,5 +1,5 @@
 import { type AdminClient, requestOnce } from '../admin/client.ts';
-import { AdminError, NoSidecarError, TimedOutError } from '../admin/errors.ts';
+import { AdminError, DeniedError, NoSidecarError, TimedOutError } from '../admin/errors.ts';
 import { type ActionName, DEFAULT_SOCKET_PATH, type Params, type Success } from '../admin/protocol.ts';
 import { json, print } from './output.ts';
 import { EXIT, Failure } from './run.ts';
@@ -41,5 +41,6 @@ function failureOf(error: unknown): unknown {
   if (!(error instanceof AdminError)) return error;
   if (error instanceof NoSidecarError)
     return new Failure(`${error.message}. To start one: sbc-sip-sidecar serve`, EXIT.noSidecar);
+  if (error instanceof DeniedError) return new Failure(error.message, EXIT.denied);
   return new Failure(error.message, error instanceof TimedOutError ? EXIT.timedOut : EXIT.failed);
 }

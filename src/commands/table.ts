@@ -1,4 +1,4 @@
-import { printable } from './output.ts';
+import { printable } from '../lib/text.ts';
 import type { Painter, Style } from './terminal.ts';
 
 export interface Column<Row> {
@@ -50,5 +50,6 @@ function aligned(text: string, width: number, right = false): string {
 }
 
 function cut(text: string, max = Number.POSITIVE_INFINITY): string {
-  return text.length > max ? `${[...text].slice(0, max - 1).join('')}…` : text;
+  const characters = [...text];
+  return characters.length > max ? `${characters.slice(0, max - 1).join('')}…` : text;
 }

@@ -1,4 +1,5 @@
 import pino, { type Logger as PinoLogger } from 'pino';
+import { escapeJson, escapeJsonTwice } from './text.ts';
 
 export type Log = PinoLogger;
 
@@ -17,7 +18,9 @@ export async function createLogger(level: string): Promise<Log> {
   };
   if (process.stdout.isTTY) {
     const { default: pretty } = await import('pino-pretty');
-    return pino(options, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
+    // pino-pretty parses the line and prints texts as they are.
+    const terminal = { ...options, hooks: { streamWrite: escapeJsonTwice } };
+    return pino(terminal, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
   }
-  return pino(options, pino.destination({ fd: 1, sync: false }));
+  return pino({ ...options, hooks: { streamWrite: escapeJson } }, pino.destination({ fd: 1, sync: false }));
 }

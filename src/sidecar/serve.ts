@@ -1,8 +1,9 @@
 import { fullGC } from 'bun:jsc';
 import { LogAlerts } from '../adapters/log/alerts.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
-import { AdminSocketError, claimAdminSocket } from '../admin/server.ts';
+import { claimAdminSocket } from '../admin/server.ts';
 import { Settings } from '../admin/settings.ts';
+import { AdminSocketError } from '../admin/socket-claim.ts';
 import type { Config } from '../config/index.ts';
 import { Nonces } from '../digest/nonce.ts';
 import { CertificateError, Edge, ListenError } from '../edge/index.ts';
@@ -61,7 +62,7 @@ export function exitCodeOf(error: unknown): number | undefined {
 async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void> {
   // Closes in reverse order, also when something throws: an open connection would keep the process alive.
   await using open = new AsyncDisposableStack();
-  const admin = await claimAdminSocket(config.platform.socketPath, logger);
+  const admin = await claimAdminSocket(config.platform.socketPath, logger, systemTimers);
   open.defer(() => admin.stop());
   const stores = openStores(config, logger, systemClock);
   open.defer(() => stores.close());

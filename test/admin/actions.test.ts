@@ -236,13 +236,38 @@ describe('settings', () => {
     expect(await send({ action: 'get', key: '__proto__' })).toMatchObject({ value: 1 });
   });
 
-  test('the number of settings and of list items is limited', async () => {
+  test('there are at most 1000 settings, and no other way to add one more', async () => {
     const settings = new Settings({});
     for (let i = 0; i < 1000; i++) settings.set(`key${i}`, i);
-    expect(() => settings.set('one more', 1)).toThrow(SettingError);
+    expect(() => settings.set('one more', 1)).toThrow('there are 1000 settings, no more are kept');
+    expect(() => settings.add('one more', 1)).toThrow(SettingError);
     settings.set('key1', 'changed');
-    for (let i = 1; i < 1000; i++) settings.add('key1', i);
-    expect(() => settings.add('key1', 'one more')).toThrow(SettingError);
+  });
+});
+
+describe('the size of a setting', () => {
+  const TOO_LONG = { success: false, error: 'a setting may have 4096 bytes at most, key and value together' };
+  // Both are counted with their quotation marks.
+  const most = (key: string) => 'x'.repeat(4096 - 4 - Buffer.byteLength(key));
+
+  test('is at most 4096 bytes, key and value together, in UTF-8', async () => {
+    const { send } = start();
+    for (const key of ['k', 'é'.repeat(200)]) {
+      expect(await send({ action: 'set', key, value: most(key) })).toMatchObject({ success: true });
+      expect(await send({ action: 'set', key, value: `${most(key)}x` })).toEqual(TOO_LONG);
+      expect(await send({ action: 'get', key })).toMatchObject({ value: most(key) });
+    }
+    expect(await send({ action: 'set', key: 'k', value: { a: ['é'.repeat(2048)] } })).toEqual(TOO_LONG);
+    expect(await send({ action: 'set', key: 'logLevel', value: most('') })).toEqual(TOO_LONG);
+  });
+
+  test('counts all items of a list', async () => {
+    const { send } = start();
+    expect(await send({ action: 'add', key: 'k', item: 'x'.repeat(2000) })).toMatchObject({ added: true });
+    expect(await send({ action: 'add', key: 'k', item: 'y'.repeat(2100) })).toEqual(TOO_LONG);
+    expect(await send({ action: 'add', key: 'k', item: 'y'.repeat(2000) })).toMatchObject({ added: true });
+    expect(await send({ action: 'remove', key: 'k', item: 'x'.repeat(2000) })).toMatchObject({ removed: true });
+    expect(await send({ action: 'get', key: 'k' })).toMatchObject({ value: ['y'.repeat(2000)] });
   });
 });
 

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, jest, test } from 'bun:test';
+import { symlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { AdminClient, requestOnce } from '../../src/admin/client.ts';
 import { BrokenAnswerError, NoSidecarError, RefusedError, TimedOutError } from '../../src/admin/errors.ts';
 import { LineConnection } from '../../src/admin/line-connection.ts';
@@ -6,6 +8,7 @@ import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { fileWith } from '../e2e/sidecar.ts';
 import { AdminPeer, serverList } from '../support/admin-peer.ts';
 import { within } from '../support/deadline.ts';
+import { spawnProcess } from '../support/process.ts';
 
 const peer = await AdminPeer.start();
 afterEach(() => {
@@ -101,11 +104,21 @@ describe('a single request', () => {
   });
 
   test('without a sidecar at the socket, the error says why', async () => {
-    const stale = await fileWith('stale.sock', '');
+    const file = await fileWith('file', '');
+    const stale = `${file}.sock`;
+    const target = await AdminPeer.start();
+    symlinkSync(target.path, `${file}.link`);
+    const script = 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])';
+    await spawnProcess('python3', ['-c', script, stale]).exited;
     for (const [socketPath, why] of [
       ['/nowhere/admin.sock', 'there is no such file'],
+      [`${file}/admin.sock`, 'a part of the path is no directory'],
       [stale, 'nothing listens there'],
-      [`/${'x'.repeat(200)}`, 'too long'],
+      [file, 'there is a regular file, not a socket'],
+      [dirname(file), 'there is a directory, not a socket'],
+      [`${file}.link`, 'there is a symbolic link, not a socket'],
+      ['/dev/null', 'there is a special file, not a socket'],
+      [`/${'é'.repeat(54)}`, 'the path is over 107 bytes'],
     ] as const) {
       const error = await requestOnce('list', {}, { socketPath }).catch((e: unknown) => e);
       expect(error).toBeInstanceOf(NoSidecarError);

@@ -1,23 +1,22 @@
-import { describe, expect, spyOn, test } from 'bun:test';
-import { existsSync, lstatSync, writeFileSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { describe, expect, test } from 'bun:test';
+import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { ownerOf } from '../../src/admin/probe.ts';
+import { requestOnce } from '../../src/admin/client.ts';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
-import { AdminSocketError, claimAdminSocket } from '../../src/admin/server.ts';
+import { claimAdminSocket } from '../../src/admin/server.ts';
 import { RawAdminClient } from '../support/admin.ts';
-import { AdminPeer } from '../support/admin-peer.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { spawnProcess } from '../support/process.ts';
+import { ManualTimers } from '../support/timers.ts';
 
 const echo = async (request: unknown) => ({ success: true, request });
 const newPath = () => join(temporaryDirectory('admin'), 'admin.sock');
 
 async function start(perform: (request: unknown) => Promise<object> = echo, path = newPath()) {
   const logger = new RecordingLogger();
-  const server = await claimAdminSocket(path, logger);
+  const timers = new ManualTimers();
+  const server = await claimAdminSocket(path, logger, timers);
   server.serve(perform);
   let stopped: Promise<void> | undefined;
   const stop = () => {
@@ -25,7 +24,7 @@ async function start(perform: (request: unknown) => Promise<object> = echo, path
     return stopped;
   };
   onCleanup(stop);
-  return { path, logger, stop };
+  return { path, logger, timers, stop };
 }
 
 describe('the admin socket', () => {
@@ -200,19 +199,46 @@ describe('the admin socket', () => {
     expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
   });
 
-  test('a connection without requests is closed after a minute', async () => {
-    const timeout = spyOn(Socket.prototype, 'setTimeout');
-    try {
-      const { path } = await start();
-      const client = await RawAdminClient.open(path);
-      await client.ask({});
-      const [ms, close] = timeout.mock.calls.find(([, callback]) => callback !== undefined) ?? [];
-      expect(ms).toBe(60_000);
-      close?.();
-      await within(client.closed, 20_000, 'close');
-    } finally {
-      timeout.mockRestore();
-    }
+  test('a client that asks nothing for a minute is closed; each request begins another minute', async () => {
+    const { path, timers } = await start();
+    const client = await RawAdminClient.open(path);
+    await client.ask({});
+    timers.advance(59_999);
+    await client.ask({});
+    timers.advance(59_999);
+    expect((await client.ask({})).success).toBe(true);
+    timers.advance(60_000);
+    await within(client.closed, 20_000, 'close');
+  });
+
+  test('a client that does not read its answers is dropped after a minute, whatever it has asked', async () => {
+    const answered = Promise.withResolvers<void>();
+    const { path, timers } = await start(async () => {
+      answered.resolve();
+      return { filler: 'x'.repeat(8 << 20) };
+    });
+    const client = await RawAdminClient.open(path);
+    client.socket.pause();
+    client.write('1\n2\n');
+    await answered.promise;
+    timers.advance(59_999);
+    client.write('3\n');
+    await (await RawAdminClient.open(path)).ask({});
+    timers.advance(1);
+    client.socket.resume();
+    await within(client.closed, 20_000, 'close');
+    expect(client.received).toBeLessThan(8 << 20);
+  });
+
+  test('an answer is at most 16 MiB long', async () => {
+    const { path } = await start(async (request) => ({ filler: 'x'.repeat(Number(request)) }));
+    const most = 16 * 1024 * 1024 - '{"filler":""}\n'.length;
+    const client = await RawAdminClient.open(path);
+    client.write(`${most}\n`);
+    expect(String((await client.answer()).filler).length).toBe(most);
+    client.write(`${most + 1}\n`);
+    expect(await client.answer()).toEqual({ success: false, error: 'answer over 16777216 bytes' });
+    await within(client.closed, 20_000, 'close');
   });
 
   test('clients that have left do not count towards the limit', async () => {
@@ -228,7 +254,7 @@ describe('the admin socket', () => {
     expect((await longest.ask({})).success).toBe(true);
   });
 
-  test('a client over the limit replaces the oldest', async () => {
+  test('the 65th client gets an error and is closed; when one of the others leaves there is room again', async () => {
     const { path } = await start();
     const clients: RawAdminClient[] = [];
     for (let i = 0; i < 64; i++) {
@@ -237,74 +263,19 @@ describe('the admin socket', () => {
       clients.push(client);
     }
     const next = await RawAdminClient.open(path);
-    expect((await next.ask({})).success).toBe(true);
-    await within(clients[0]?.closed ?? Promise.reject(), 20_000, 'close of the oldest');
-    expect((await clients[1]?.ask({}))?.success).toBe(true);
-  });
-});
-
-describe('an existing socket file', () => {
-  test('is replaced when its process has died', async () => {
-    const path = newPath();
-    const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`;
-    const other = spawnProcess(process.execPath, ['-e', script]);
-    await other.line(/up/, 30_000);
-    other.kill('SIGKILL');
-    await other.exited;
-    expect(existsSync(path)).toBe(true);
-    const { logger } = await start(echo, path);
-    expect(logger.lines[0]?.message).toBe('replaced an admin socket that a dead process left');
+    expect(await next.answer()).toEqual({ success: false, error: '64 clients are connected, no more are served' });
+    await within(next.closed, 20_000, 'close');
+    await expect(requestOnce('fs-drained', {}, { socketPath: path })).rejects.toThrow('64 clients are connected');
+    for (const client of clients) expect((await client.ask({})).success).toBe(true);
+    clients[0]?.close();
+    await clients[0]?.closed;
+    await clients[1]?.ask({});
     expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
-  });
-
-  test('is kept when a process listens; the error has its pid', async () => {
-    const { path } = await start(async () => ({ success: true, pid: 4711 }));
-    const second = claimAdminSocket(path, new RecordingLogger());
-    expect(second).rejects.toThrow(new AdminSocketError(`admin socket ${path} is in use by pid 4711`));
-    await second.catch(() => {});
-    expect((await (await RawAdminClient.open(path)).ask({})).pid).toBe(4711);
-  });
-
-  test.each([
-    ['answers without a pid', '{"success":false}\n'],
-    ['closes the connection', ''],
-  ])('is kept when a process listens that %s', async (_what, reply) => {
-    const peer = await AdminPeer.start(() => reply);
-    const failed = claimAdminSocket(peer.path, new RecordingLogger());
-    await expect(failed).rejects.toThrow(`admin socket ${peer.path} is in use by another process`);
-    expect(existsSync(peer.path)).toBe(true);
-  });
-
-  test('its process is asked over a connection that ends with the answer', async () => {
-    const path = newPath();
-    const closed = Promise.withResolvers<void>();
-    const server = Bun.listen({
-      unix: path,
-      socket: { data: (socket) => void socket.write('{"pid":4711}\n'), close: () => closed.resolve() },
-    });
-    expect(await ownerOf(path)).toBe('pid 4711');
-    await within(closed.promise, 20_000, 'close');
-    server.stop(true);
-  });
-
-  test('is kept when it is not a socket', async () => {
-    const path = newPath();
-    writeFileSync(path, 'precious');
-    const failed = claimAdminSocket(path, new RecordingLogger());
-    expect(failed).rejects.toThrow(AdminSocketError);
-    await failed.catch(() => {});
-    expect(await Bun.file(path).text()).toBe('precious');
-  });
-
-  test('an unusable path is an error with the path', async () => {
-    const failed = claimAdminSocket('/nonexistent/admin.sock', new RecordingLogger());
-    expect(failed).rejects.toThrow('admin socket /nonexistent/admin.sock: ');
-    await failed.catch(() => {});
   });
 
   test('is claimed before it serves: requests wait until it does', async () => {
     const path = newPath();
-    const server = await claimAdminSocket(path, new RecordingLogger());
+    const server = await claimAdminSocket(path, new RecordingLogger(), new ManualTimers());
     onCleanup(() => server.stop());
     const client = await RawAdminClient.open(path);
     const answer = client.ask({ action: 'status' });

@@ -7,6 +7,8 @@ const DEADLINE_MS = 20_000;
 /** A client of the admin socket that can also send invalid bytes. */
 export class RawAdminClient {
   #text = '';
+  /** Characters so far. */
+  received = 0;
   readonly #lines: string[] = [];
   readonly #waiting: ((line: string) => void)[] = [];
   readonly closed: Promise<unknown>;
@@ -14,6 +16,7 @@ export class RawAdminClient {
   private constructor(readonly socket: Socket) {
     socket.setEncoding('utf8');
     socket.on('data', (chunk) => {
+      this.received += chunk.length;
       this.#text += chunk;
       const lines = this.#text.split('\n');
       this.#text = lines.pop() ?? '';

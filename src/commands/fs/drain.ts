@@ -1,10 +1,11 @@
 import { defineCommand } from 'citty';
 import { AdminClient } from '../../admin/client.ts';
 import type { Success } from '../../admin/protocol.ts';
+import { printable } from '../../lib/text.ts';
 import { sleep, systemTimers } from '../../lib/timers.ts';
 import { UsageError } from '../arguments.ts';
 import { duration, readDuration } from '../duration.ts';
-import { json, print, printable, printError } from '../output.ts';
+import { json, print, printError } from '../output.ts';
 import { EXIT } from '../run.ts';
 import { askSidecar, JSON_FLAG, show, socketPath } from '../sidecar.ts';
 import { callsLeft, ProgressLine, waitingFor } from './progress.ts';

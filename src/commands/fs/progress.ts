@@ -1,5 +1,6 @@
 import { AdminError } from '../../admin/errors.ts';
-import { print, printable } from '../output.ts';
+import { printable } from '../../lib/text.ts';
+import { print } from '../output.ts';
 import { onTerminal } from '../terminal.ts';
 import type { DrainState } from './drain-tracker.ts';
 

@@ -1,4 +1,4 @@
-import { printable } from '../output.ts';
+import { printable } from '../../lib/text.ts';
 
 export const SERVER = {
   server: { type: 'positional', required: true, valueHint: 'ip', description: 'server IP address' },

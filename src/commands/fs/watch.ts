@@ -1,7 +1,8 @@
 import { defineCommand } from 'citty';
 import { AdminClient } from '../../admin/client.ts';
+import { printable } from '../../lib/text.ts';
 import { sleep, systemTimers } from '../../lib/timers.ts';
-import { json, print, printable } from '../output.ts';
+import { json, print } from '../output.ts';
 import { Failure } from '../run.ts';
 import { askSidecar, JSON_FLAG, socketPath } from '../sidecar.ts';
 import { onTerminal, painter } from '../terminal.ts';

@@ -1,4 +1,4 @@
-import { dlopen } from 'bun:ffi';
+import { cLibrary } from '../../lib/c-library.ts';
 
 /** Linux, asm-generic/socket.h. */
 const SOL_SOCKET = 1;
@@ -7,8 +7,6 @@ const SYMBOLS = {
   setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
   getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
 } as const;
-/** glibc, then musl. */
-const LIBRARIES = ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`];
 
 /**
  * Asks the kernel for a receive buffer, which Bun cannot. The kernel silently grants no more than `net.core.rmem_max`.
@@ -16,7 +14,7 @@ const LIBRARIES = ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64
  * @returns the bytes granted, or undefined where the C library cannot be called
  */
 export function askForReceiveBuffer(fd: number, bytes: number): number | undefined {
-  const libc = open();
+  const libc = cLibrary(SYMBOLS);
   if (!libc) return undefined;
   const value = new Int32Array([bytes]);
   const length = new Uint32Array([value.byteLength]);
@@ -25,16 +23,4 @@ export function askForReceiveBuffer(fd: number, bytes: number): number | undefin
     libc.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, value, length) !== 0;
   // socket(7): the kernel doubles the value, for its own bookkeeping, and returns the double.
   return failed ? undefined : (value[0] ?? 0) / 2;
-}
-
-function open() {
-  if (process.platform !== 'linux') return undefined;
-  for (const name of LIBRARIES) {
-    try {
-      return dlopen(name, SYMBOLS).symbols;
-    } catch {
-      // The other C library, or no FFI in this build: the default buffer has to do.
-    }
-  }
-  return undefined;
 }

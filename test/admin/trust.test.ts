@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'bun:test';
+import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AdminClient, requestOnce } from '../../src/admin/client.ts';
+import { DeniedError, NoSidecarError, TimedOutError } from '../../src/admin/errors.ts';
+import { trustedOwner, whyNot } from '../../src/admin/trust.ts';
+import { AdminPeer } from '../support/admin-peer.ts';
+import { temporaryDirectory } from '../support/cleanup.ts';
+
+/** Gives a file to a user who is neither root nor us, or makes a test that is not root someone else. @returns our uid then */
+function giveAway(path: string): number {
+  const own = process.getuid?.() ?? 0;
+  if (own !== 0) return own + 1;
+  chownSync(path, 65534, 65534);
+  return own;
+}
+
+describe('a socket is trusted', () => {
+  test('when it belongs to our own user', async () => {
+    const { path } = await AdminPeer.start();
+    expect(trustedOwner(path)).toBe(lstatSync(path).uid);
+  });
+
+  test('when it belongs to root, whoever asks', async () => {
+    const peer = await AdminPeer.start();
+    if (lstatSync(peer.path).uid === 0) expect(trustedOwner(peer.path, 65534)).toBe(0);
+    else expect(() => trustedOwner(peer.path, 65534)).toThrow(DeniedError);
+  });
+
+  test('but not when it belongs to another user; the error names the user to become', async () => {
+    const { path } = await AdminPeer.start();
+    const uid = giveAway(path);
+    expect(() => trustedOwner(path, uid)).toThrow(DeniedError);
+    expect(() => trustedOwner(path, uid)).toThrow(
+      new RegExp(
+        `^${path} belongs to (.*uid \\d+\\)?), neither to root nor to .*uid ${uid}\\)?\\. Run this command as \\1$`,
+      ),
+    );
+  });
+});
+
+test('a socket that is exchanged while we connect is not asked', async () => {
+  const peer = await AdminPeer.start();
+  const other = join(temporaryDirectory('admin'), 'other');
+  writeFileSync(other, '');
+  const asked = requestOnce('list', {}, { socketPath: peer.path });
+  // By now the client has looked at the socket and begun to connect.
+  renameSync(other, peer.path);
+  await expect(asked).rejects.toThrow('there is a regular file, not a socket');
+  expect(peer.asked).toEqual([]);
+});
+
+describe('a connection that fails', () => {
+  test.each(['EACCES', 'EPERM'])('with %s: the error names the user to become', (code) => {
+    expect(whyNot('/s', code, 0, 4711)).toEqual(
+      new DeniedError('permission denied: uid 4711 may not open /s. Run this command as root (uid 0)'),
+    );
+    expect(whyNot('/s', code, 4712, 4711).message).toEndWith('Run this command as uid 4712');
+    expect(whyNot('/s', code, undefined, 4711).message).toEndWith("Run this command as the sidecar's user");
+  });
+
+  test('otherwise: there is no sidecar, or it hangs', () => {
+    expect(whyNot('/s', 'ECONNREFUSED', 0)).toEqual(new NoSidecarError('no sidecar at /s: nothing listens there'));
+    expect(whyNot('/s', 'ENOENT', 0)).toEqual(new NoSidecarError('no sidecar at /s: there is no such file'));
+    expect(whyNot('/s', 'EIO', 0)).toEqual(new NoSidecarError('no sidecar at /s: EIO'));
+    expect(whyNot('/s', 'ETIMEDOUT', 0)).toBeInstanceOf(TimedOutError);
+  });
+});
+
+test('a client that was refused can ask again', async () => {
+  const peer = await AdminPeer.start(() => ({ success: true, drained: [] }));
+  const client = new AdminClient({ socketPath: peer.path });
+  const away = join(temporaryDirectory('admin'), 'away');
+  renameSync(peer.path, away);
+  mkdirSync(peer.path);
+  chmodSync(peer.path, 0o700);
+  await expect(client.request('fs-drained', {})).rejects.toThrow('there is a directory, not a socket');
+  renameSync(peer.path, `${away}.directory`);
+  renameSync(away, peer.path);
+  expect(await client.request('fs-drained', {})).toEqual({ success: true, drained: [] });
+  client.close();
+});

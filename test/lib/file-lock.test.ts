@@ -1,0 +1,52 @@
+import { expect, test } from 'bun:test';
+import { existsSync, lstatSync, mkdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { lockFile } from '../../src/lib/file-lock.ts';
+import { temporaryDirectory } from '../support/cleanup.ts';
+import { spawnProcess } from '../support/process.ts';
+
+const newPath = () => join(temporaryDirectory('lock'), 'a.lock');
+
+test('a file is locked once, for its owner only, until it is released', () => {
+  const path = newPath();
+  const lock = lockFile(path);
+  expect(lock).toBeDefined();
+  expect(lstatSync(path).mode & 0o777).toBe(0o600);
+  expect(lockFile(path)).toBeUndefined();
+  lock?.release();
+  expect(existsSync(path)).toBe(false);
+  lockFile(path)?.release();
+});
+
+test('the lock of a dead process ends', async () => {
+  const path = newPath();
+  const script = `const { lockFile } = await import(${JSON.stringify(join(import.meta.dir, '../../src/lib/file-lock.ts'))});
+    globalThis.lock = lockFile(${JSON.stringify(path)}); console.log('up'); setInterval(() => {}, 1000);`;
+  const other = spawnProcess(process.execPath, ['-e', script]);
+  await other.line(/up/, 30_000);
+  expect(lockFile(path)).toBeUndefined();
+  other.kill('SIGKILL');
+  await other.exited;
+  expect(existsSync(path)).toBe(true);
+  lockFile(path)?.release();
+  expect(existsSync(path)).toBe(false);
+});
+
+test('a lock whose file was removed does not remove the next one', () => {
+  const path = newPath();
+  const first = lockFile(path);
+  unlinkSync(path);
+  const second = lockFile(path);
+  first?.release();
+  expect(existsSync(path)).toBe(true);
+  expect(lockFile(path)).toBeUndefined();
+  second?.release();
+});
+
+test('a symlink and a directory are errors', () => {
+  const path = newPath();
+  symlinkSync('elsewhere', path);
+  expect(() => lockFile(path)).toThrow('ELOOP');
+  mkdirSync(`${path}.d`);
+  expect(() => lockFile(`${path}.d`)).toThrow('EISDIR');
+});
