@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { parseJson } from '../lib/json.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { MAX_LINE_BYTES } from './protocol.ts';
+import { refuse } from './refused-client.ts';
 
 /** For a client that asks nothing, or does not read its answers. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -85,20 +86,10 @@ export class ClientConnection {
 
   #send(answer: object): void {
     if (!this.socket.writable) return;
-    const line = lineOf(answer);
+    const line = Buffer.from(`${JSON.stringify(answer)}\n`);
     if (line.length > MAX_ANSWER_BYTES) this.#refuseAndClose(`answer over ${MAX_ANSWER_BYTES} bytes`);
     else this.socket.write(line);
   }
-}
-
-/** Answers with an error and closes the connection. */
-export function refuse(socket: Socket, error: string): void {
-  if (socket.writable) socket.write(lineOf({ success: false, error }));
-  socket.destroySoon();
-}
-
-function lineOf(answer: object): Buffer {
-  return Buffer.from(`${JSON.stringify(answer)}\n`);
 }
 
 /** Resolves on 'close' too: the idle time-out ends a client that does not read its answers. */

@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../lib/logger.ts';
 import type { Timers } from '../lib/timers.ts';
-import { ClientConnection, type Perform, refuse } from './client-connection.ts';
+import { ClientConnection, type Perform } from './client-connection.ts';
+import { refuseClient } from './refused-client.ts';
 import { AdminSocketError, claimSocketPath, type SocketClaim } from './socket-claim.ts';
 import { codeOf } from './socket-file.ts';
 
 const MAX_CLIENTS = 64;
+/** Clients over the limit that have an answer to come; any more get none. */
+const MAX_REFUSED = 64;
 
 export interface AdminServer {
   /** Requests are carried out from now on; those that came before wait for it. */
@@ -21,11 +24,11 @@ export interface AdminServer {
  */
 export async function claimAdminSocket(path: string, logger: Logger, timers: Timers): Promise<AdminServer> {
   const clients = new Set<ClientConnection>();
+  const refused = new Set<Socket>();
   const performer = Promise.withResolvers<Perform>();
   const server = createServer((socket: Socket) => {
     if (clients.size >= MAX_CLIENTS) {
-      socket.on('error', () => {});
-      refuse(socket, `${MAX_CLIENTS} clients are connected, no more are served`);
+      refuseOneMore(socket, refused, timers);
       return;
     }
     const client = new ClientConnection(
@@ -54,7 +57,7 @@ export async function claimAdminSocket(path: string, logger: Logger, timers: Tim
     async stop() {
       const closed = once(server, 'close');
       server.close();
-      for (const client of clients) client.destroy();
+      for (const connection of [...clients, ...refused]) connection.destroy();
       await closed;
       try {
         claim.release();
@@ -63,6 +66,16 @@ export async function claimAdminSocket(path: string, logger: Logger, timers: Tim
       }
     },
   };
+}
+
+function refuseOneMore(socket: Socket, refused: Set<Socket>, timers: Timers): void {
+  if (refused.size >= MAX_REFUSED) {
+    socket.destroy();
+    return;
+  }
+  refused.add(socket);
+  socket.on('close', () => refused.delete(socket));
+  refuseClient(socket, `${MAX_CLIENTS} clients are connected, no more are served`, timers);
 }
 
 async function listen(server: Server, claim: SocketClaim): Promise<void> {

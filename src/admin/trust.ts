@@ -1,4 +1,4 @@
-import { type AdminError, DeniedError, NoSidecarError, TimedOutError } from './errors.ts';
+import { type AdminError, BrokenAnswerError, DeniedError, NoSidecarError, TimedOutError } from './errors.ts';
 import { codeOf, fileAt, isTooLong, kindOf, MAX_PATH_BYTES, ownUid, userName } from './socket-file.ts';
 
 const ROOT = 0;
@@ -32,6 +32,7 @@ export function trustedOwner(path: string, uid = ownUid()): number {
 /** What it means that a socket did not accept us. @param owner undefined when it may not even be looked at */
 export function whyNot(path: string, code: string, owner: number | undefined, uid = ownUid()): AdminError {
   if (code === 'ETIMEDOUT') return new TimedOutError('timed out: the sidecar did not accept the connection');
+  if (code === 'ECONNRESET') return new BrokenAnswerError('the sidecar closed the connection at once');
   if (code !== 'EACCES' && code !== 'EPERM') return noSidecar(path, WHY[code] ?? code);
   const denied = `permission denied: ${userName(uid)} may not open ${path}`;
   return new DeniedError(

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { requestOnce } from '../../src/admin/client.ts';
+import { RefusedError } from '../../src/admin/errors.ts';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { claimAdminSocket } from '../../src/admin/server.ts';
 import { RawAdminClient } from '../support/admin.ts';
@@ -25,6 +26,16 @@ async function start(perform: (request: unknown) => Promise<object> = echo, path
   };
   onCleanup(stop);
   return { path, logger, timers, stop };
+}
+
+async function connected(path: string, count: number): Promise<RawAdminClient[]> {
+  const clients: RawAdminClient[] = [];
+  for (let i = 0; i < count; i++) {
+    const client = await RawAdminClient.open(path);
+    await client.ask({});
+    clients.push(client);
+  }
+  return clients;
 }
 
 describe('the admin socket', () => {
@@ -256,21 +267,43 @@ describe('the admin socket', () => {
 
   test('the 65th client gets an error and is closed; when one of the others leaves there is room again', async () => {
     const { path } = await start();
-    const clients: RawAdminClient[] = [];
-    for (let i = 0; i < 64; i++) {
-      const client = await RawAdminClient.open(path);
-      await client.ask({});
-      clients.push(client);
-    }
-    const next = await RawAdminClient.open(path);
-    expect(await next.answer()).toEqual({ success: false, error: '64 clients are connected, no more are served' });
-    await within(next.closed, 20_000, 'close');
-    await expect(requestOnce('fs-drained', {}, { socketPath: path })).rejects.toThrow('64 clients are connected');
+    const clients = await connected(path, 64);
+    for (let i = 0; i < 20; i++)
+      await expect(requestOnce('set', { key: 'k', value: 'x'.repeat(60_000) }, { socketPath: path })).rejects.toThrow(
+        new RefusedError('64 clients are connected, no more are served'),
+      );
     for (const client of clients) expect((await client.ask({})).success).toBe(true);
     clients[0]?.close();
     await clients[0]?.closed;
     await clients[1]?.ask({});
     expect((await (await RawAdminClient.open(path)).ask({})).success).toBe(true);
+  });
+
+  test('a client over the limit that asks nothing gets its error after a second', async () => {
+    const { path, timers } = await start();
+    const [first] = await connected(path, 64);
+    const next = await RawAdminClient.open(path);
+    await first?.ask({});
+    timers.advance(1000);
+    expect(await next.answer()).toEqual({ success: false, error: '64 clients are connected, no more are served' });
+    await within(next.closed, 20_000, 'close');
+  });
+
+  test('of more than 64 clients over the limit the last are closed without an answer; those that left do not count', async () => {
+    const { path, timers, stop } = await start();
+    const [first] = await connected(path, 64);
+    const silent: RawAdminClient[] = [];
+    for (let i = 0; i < 64; i++) silent.push(await RawAdminClient.open(path));
+    const last = await RawAdminClient.open(path);
+    await within(last.closed, 20_000, 'close');
+    expect(last.received).toBe(0);
+    silent[0]?.close();
+    await silent[0]?.closed;
+    await first?.ask({});
+    expect(await (await RawAdminClient.open(path)).ask({})).toMatchObject({ success: false });
+    await stop();
+    await within(Promise.all(silent.map(({ closed }) => closed)), 20_000, 'close');
+    expect(timers.pending).toBe(0);
   });
 
   test('is claimed before it serves: requests wait until it does', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AdminClient, requestOnce } from '../../src/admin/client.ts';
-import { DeniedError, NoSidecarError, TimedOutError } from '../../src/admin/errors.ts';
+import { BrokenAnswerError, DeniedError, NoSidecarError, TimedOutError } from '../../src/admin/errors.ts';
 import { trustedOwner, whyNot } from '../../src/admin/trust.ts';
 import { AdminPeer } from '../support/admin-peer.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
@@ -64,6 +64,7 @@ describe('a connection that fails', () => {
     expect(whyNot('/s', 'ENOENT', 0)).toEqual(new NoSidecarError('no sidecar at /s: there is no such file'));
     expect(whyNot('/s', 'EIO', 0)).toEqual(new NoSidecarError('no sidecar at /s: EIO'));
     expect(whyNot('/s', 'ETIMEDOUT', 0)).toBeInstanceOf(TimedOutError);
+    expect(whyNot('/s', 'ECONNRESET', 0)).toBeInstanceOf(BrokenAnswerError);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { chmodSync, existsSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import type { SpawnedProcess } from '../support/process.ts';
 import { binaryForAll, directoryForAll, NAMELESS, NOBODY, ROOT, spawnAs } from '../support/users.ts';
@@ -149,5 +150,5 @@ test('no sidecar is another exit code than no permission', async () => {
   const socket = newPath();
   chmodSync(join(socket, '..'), 0o755);
   expect(await cli(NOBODY, socket, 'status')).toMatchObject({ code: 4 });
-  expect(await cli(NOBODY, '/root/.nothing/admin.sock', 'status')).toMatchObject({ code: 7 });
+  expect(await cli(NOBODY, join(temporaryDirectory('admin'), 'admin.sock'), 'status')).toMatchObject({ code: 7 });
 });
