@@ -31,9 +31,9 @@ export function isDead(path: string): boolean {
   }
 }
 
-/** struct sockaddr_un: the family in the byte order of the host, little-endian everywhere, and the path with a NUL. */
+/** struct sockaddr_un: the family in the byte order of the host, which is little-endian, and the path. */
 function socketAddress(path: string): Uint8Array {
-  return Uint8Array.of(AF_UNIX, 0, ...new TextEncoder().encode(path), 0);
+  return Uint8Array.of(AF_UNIX, 0, ...new TextEncoder().encode(path));
 }
 
 /**

@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, jest, test } from 'bun:test';
+import { afterEach, describe, expect, jest, spyOn, test } from 'bun:test';
 import { symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AdminClient, requestOnce } from '../../src/admin/client.ts';
 import { BrokenAnswerError, NoSidecarError, RefusedError, TimedOutError } from '../../src/admin/errors.ts';
-import { LineConnection } from '../../src/admin/line-connection.ts';
+import { ConnectError, LineConnection } from '../../src/admin/line-connection.ts';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { fileWith } from '../e2e/sidecar.ts';
 import { AdminPeer, serverList } from '../support/admin-peer.ts';
@@ -228,5 +228,35 @@ describe('a client', () => {
     await peer.requests(count + 1);
     client.close();
     expect(await asked).toBeInstanceOf(BrokenAnswerError);
+  });
+});
+
+describe('a connection', () => {
+  test('that does not come about within a second is an error, and closed if it does later', async () => {
+    const late = Promise.withResolvers<Bun.Socket>();
+    const connect = spyOn(Bun, 'connect').mockImplementation(() => late.promise);
+    jest.useFakeTimers();
+    try {
+      const error = LineConnection.open('/s').catch((e: unknown) => e);
+      jest.advanceTimersByTime(1000);
+      expect(await error).toEqual(new ConnectError('ETIMEDOUT'));
+    } finally {
+      jest.useRealTimers();
+      connect.mockRestore();
+    }
+    const closed = Promise.withResolvers<void>();
+    const path = `${peer.path}.late`;
+    const server = Bun.listen({ unix: path, socket: { data: () => {}, close: () => closed.resolve() } });
+    late.resolve(await Bun.connect({ unix: path, socket: { data: () => {} } }));
+    await within(closed.promise, 20_000, 'close');
+    server.stop(true);
+  });
+
+  test('leaves no timer behind', async () => {
+    const cleared = spyOn(globalThis, 'clearTimeout');
+    const connection = await LineConnection.open(peer.path);
+    expect(cleared).toHaveBeenCalledTimes(1);
+    cleared.mockRestore();
+    connection.close(new BrokenAnswerError('closed'));
   });
 });

@@ -8,6 +8,7 @@ import { claimAdminSocket } from '../../src/admin/server.ts';
 import { RawAdminClient } from '../support/admin.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
+import { eventually } from '../support/eventually.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 
@@ -178,7 +179,7 @@ describe('the admin socket', () => {
   test('a client that leaves before its answer affects no other', async () => {
     const asked = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
-    const { path, logger } = await start(async (request) => {
+    const { path, logger, timers } = await start(async (request) => {
       if (request === 'other') return { success: true };
       asked.resolve();
       await gate.promise;
@@ -196,6 +197,9 @@ describe('the admin socket', () => {
       expect(await other.answer()).toEqual({ success: true });
     }
     expect(logger.lines).toEqual([]);
+    other.close();
+    await other.closed;
+    await eventually('no timer is left', () => timers.pending === 0 || undefined);
   });
 
   test('an internal error is logged and answered, and affects no other client', async () => {
@@ -220,6 +224,36 @@ describe('the admin socket', () => {
     expect((await client.ask({})).success).toBe(true);
     timers.advance(60_000);
     await within(client.closed, 20_000, 'close');
+  });
+
+  test('a client that never asks is closed after a minute', async () => {
+    const { path, timers } = await start();
+    const silent = await RawAdminClient.open(path);
+    const other = await RawAdminClient.open(path);
+    await other.ask({});
+    timers.advance(60_000);
+    await within(silent.closed, 20_000, 'close');
+  });
+
+  test('the minute begins with the last that was sent, and again with the answer', async () => {
+    let gate = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const { path, timers } = await start(async () => {
+      asked.resolve();
+      await gate.promise;
+      return {};
+    });
+    const client = await RawAdminClient.open(path);
+    timers.advance(59_999);
+    const first = client.ask({});
+    await asked.promise;
+    timers.advance(59_999);
+    gate.resolve();
+    expect(await first).toEqual({});
+    timers.advance(59_999);
+    gate = Promise.withResolvers();
+    gate.resolve();
+    expect(await client.ask({})).toEqual({});
   });
 
   test('a client that does not read its answers is dropped after a minute, whatever it has asked', async () => {
@@ -287,6 +321,23 @@ describe('the admin socket', () => {
     timers.advance(1000);
     expect(await next.answer()).toEqual({ success: false, error: '64 clients are connected, no more are served' });
     await within(next.closed, 20_000, 'close');
+  });
+
+  test('a client over the limit may send its request in parts, and may leave at any time', async () => {
+    const { path } = await start();
+    const [first] = await connected(path, 64);
+    const next = await RawAdminClient.open(path);
+    next.write('{"action":');
+    await first?.ask({});
+    expect(next.received).toBe(0);
+    next.write('"list"}\n');
+    expect(await next.answer()).toMatchObject({ success: false });
+    for (let i = 0; i < 20; i++) {
+      const leaving = await RawAdminClient.open(path);
+      leaving.write('{}\n'.repeat(i % 3));
+      leaving.close();
+    }
+    expect((await first?.ask({}))?.success).toBe(true);
   });
 
   test('of more than 64 clients over the limit the last are closed without an answer; those that left do not count', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, spyOn, test } from 'bun:test';
 import {
   chmodSync,
   existsSync,
@@ -11,12 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { isDead } from '../../src/admin/probe.ts';
+import { isDead, ownerOf } from '../../src/admin/probe.ts';
 import { claimAdminSocket } from '../../src/admin/server.ts';
 import { AdminSocketError, claimSocketPath } from '../../src/admin/socket-claim.ts';
 import { RawAdminClient } from '../support/admin.ts';
 import { AdminPeer } from '../support/admin-peer.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
+import { within } from '../support/deadline.ts';
+import { eventually } from '../support/eventually.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -61,6 +63,8 @@ async function holder(path: string, kind: 'STREAM' | 'DGRAM' | 'SEQPACKET' = 'ST
   return process;
 }
 
+const descriptors = () => readdirSync('/proc/self/fd').length;
+
 async function end(process: SpawnedProcess): Promise<void> {
   process.kill('SIGKILL');
   await process.exited;
@@ -83,6 +87,39 @@ describe('a socket that a process may hold', () => {
     const peer = await AdminPeer.start(() => reply);
     expect(await refused(peer.path)).toContain(' is in use by another process. ');
     expect(existsSync(peer.path)).toBe(true);
+  });
+
+  test('its process is asked over a connection that ends with the answer', async () => {
+    const path = newPath();
+    const closed = Promise.withResolvers<void>();
+    const server = Bun.listen({
+      unix: path,
+      socket: { data: (socket) => void socket.write('{"pid":4711}\n'), close: () => closed.resolve() },
+    });
+    expect(await ownerOf(path)).toBe('pid 4711');
+    await within(closed.promise, 20_000, 'close');
+    server.stop(true);
+  });
+
+  test('is kept where the kernel cannot be asked', async () => {
+    const path = newPath();
+    await end(await holder(path));
+    const { platform } = process;
+    Object.defineProperty(process, 'platform', { value: 'plan9' });
+    try {
+      expect(isDead(path)).toBe(false);
+    } finally {
+      Object.defineProperty(process, 'platform', { value: platform });
+    }
+  });
+
+  test('is asked without leaving a descriptor open', async () => {
+    const path = newPath();
+    await end(await holder(path));
+    isDead(path);
+    const before = descriptors();
+    for (let i = 0; i < 20; i++) isDead(path);
+    expect(descriptors()).toBeLessThan(before + 20);
   });
 
   test('is kept when a process hangs, even when it accepts no further connection', async () => {
@@ -153,6 +190,26 @@ describe('sidecars that start at once', () => {
     expect(await Bun.file(path).text()).toBe('precious');
     expect(readdirSync(dirname(path))).toEqual(['admin.sock']);
   });
+});
+
+test('a claim that fails after the lock leaves neither lock nor listener', async () => {
+  const path = newPath();
+  const before = descriptors();
+  // It is called between the look at the path and the listening.
+  const name = spyOn(crypto, 'randomUUID').mockImplementation(() => {
+    writeFileSync(path, 'precious');
+    return '00000000-0000-4000-8000-000000000000';
+  });
+  try {
+    for (let i = 0; i < 20; i++) {
+      await expect(claim(path)).rejects.toThrow(new AdminSocketError(path, ': EEXIST'));
+      expect(readdirSync(dirname(path))).toEqual(['admin.sock']);
+      unlinkSync(path);
+    }
+  } finally {
+    name.mockRestore();
+  }
+  await eventually('descriptors are closed', () => descriptors() < before + 20 || undefined);
 });
 
 describe('at the stop', () => {

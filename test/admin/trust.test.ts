@@ -6,6 +6,7 @@ import { BrokenAnswerError, DeniedError, NoSidecarError, TimedOutError } from '.
 import { trustedOwner, whyNot } from '../../src/admin/trust.ts';
 import { AdminPeer } from '../support/admin-peer.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
+import { within } from '../support/deadline.ts';
 
 /** Gives a file to a user who is neither root nor us, or makes a test that is not root someone else. @returns our uid then */
 function giveAway(path: string): number {
@@ -30,6 +31,7 @@ describe('a socket is trusted', () => {
   test('but not when it belongs to another user; the error names the user to become', async () => {
     const { path } = await AdminPeer.start();
     const uid = giveAway(path);
+    expect(trustedOwner(path, lstatSync(path).uid)).toBe(lstatSync(path).uid);
     expect(() => trustedOwner(path, uid)).toThrow(DeniedError);
     expect(() => trustedOwner(path, uid)).toThrow(
       new RegExp(
@@ -39,15 +41,23 @@ describe('a socket is trusted', () => {
   });
 });
 
-test('a socket that is exchanged while we connect is not asked', async () => {
-  const peer = await AdminPeer.start();
-  const other = join(temporaryDirectory('admin'), 'other');
+test('a socket that is exchanged while we connect is not asked, and the connection closed', async () => {
+  const path = join(temporaryDirectory('admin'), 'admin.sock');
+  const asked: unknown[] = [];
+  const closed = Promise.withResolvers<void>();
+  const server = Bun.listen({
+    unix: path,
+    socket: { data: (_, data) => void asked.push(data), close: () => closed.resolve() },
+  });
+  const other = `${path}.other`;
   writeFileSync(other, '');
-  const asked = requestOnce('list', {}, { socketPath: peer.path });
+  const answer = requestOnce('list', {}, { socketPath: path });
   // By now the client has looked at the socket and begun to connect.
-  renameSync(other, peer.path);
-  await expect(asked).rejects.toThrow('there is a regular file, not a socket');
-  expect(peer.asked).toEqual([]);
+  renameSync(other, path);
+  await expect(answer).rejects.toThrow('there is a regular file, not a socket');
+  await within(closed.promise, 20_000, 'close');
+  expect(asked).toEqual([]);
+  server.stop(true);
 });
 
 describe('a connection that fails', () => {

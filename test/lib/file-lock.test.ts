@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { existsSync, lstatSync, mkdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { lockFile } from '../../src/lib/file-lock.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
@@ -49,4 +49,16 @@ test('a symlink and a directory are errors', () => {
   expect(() => lockFile(path)).toThrow('ELOOP');
   mkdirSync(`${path}.d`);
   expect(() => lockFile(`${path}.d`)).toThrow('EISDIR');
+});
+
+test('no descriptor stays open, whether the lock was got or not', () => {
+  const path = newPath();
+  lockFile(path)?.release();
+  const before = readdirSync('/proc/self/fd').length;
+  for (let i = 0; i < 20; i++) {
+    const lock = lockFile(path);
+    lockFile(path);
+    lock?.release();
+  }
+  expect(readdirSync('/proc/self/fd').length).toBeLessThan(before + 20);
 });
