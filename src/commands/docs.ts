@@ -28,6 +28,10 @@ read one variable, \`SBC_SOCKET_PATH\`, the path of that socket (default \`${DEF
 user and root can open it. A command asks only a socket of root or of its own user: where the sidecar has a user of its own, root
 becomes that user, as with \`sudo -u\`.
 
+\`serve\` locks \`<path>.lock\` as long as it runs, and removes both files when it stops. It replaces a socket of its own user that no
+process listens on, and no other file. At most 64 clients are connected at once; one that asks nothing for a minute is closed.
+The sidecar keeps at most 1000 settings of 4096 bytes, key and value together.
+
 | command | what it does |
 |---|---|
 ${contents.join('\n')}

@@ -13,16 +13,16 @@ export interface FileLock {
 }
 
 /**
- * Locks a file, which it creates with mode 0600. The kernel ends the lock of a dead process.
+ * Locks a file, which it creates with mode 0600. The kernel ends the lock of a dead process. Where the C library cannot be
+ * called, as on other systems than Linux, the file is only created.
  * @returns undefined when another process, or this one, has locked it
  * @throws the file system's error when the file cannot be opened; a symlink is not followed
  */
 export function lockFile(path: string): FileLock | undefined {
   const libc = cLibrary({ flock: { args: ['i32', 'i32'], returns: 'i32' } });
-  if (!libc) throw new Error(`cannot lock ${path}: the C library cannot be called`);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const fd = openSync(path, FLAGS, 0o600);
-    const locked = libc.flock(fd, LOCK_EX_NB) === 0;
+    const locked = !libc || libc.flock(fd, LOCK_EX_NB) === 0;
     if (locked && isAt(path, fd)) return { release: () => release(path, fd) };
     closeSync(fd);
     if (!locked) return undefined;

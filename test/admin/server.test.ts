@@ -268,10 +268,13 @@ describe('the admin socket', () => {
     await answered.promise;
     timers.advance(59_999);
     client.write('3\n');
-    await (await RawAdminClient.open(path)).ask({});
+    const other = await RawAdminClient.open(path);
+    await other.ask({});
     timers.advance(1);
     client.socket.resume();
     await within(client.closed, 20_000, 'close');
+    other.close();
+    await eventually('no timer is left', () => timers.pending === 0 || undefined);
     expect(client.received).toBeLessThan(8 << 20);
   });
 

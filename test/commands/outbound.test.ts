@@ -73,6 +73,13 @@ describe('trunk list', () => {
     expect(lines.join('\n')).toContain(`503 ${'x'.repeat(43)}…  `);
   });
 
+  test('an answer of 48 characters is not cut, whatever the characters', async () => {
+    const whole = '😀'.repeat(48);
+    const rows = await answered(trunkList({ lastReason: whole }, { lastReason: `${whole}x` }), 'trunk', 'list');
+    expect(rows).toContain(`${whole} `);
+    expect(rows).toContain(`  ${'😀'.repeat(47)}… `);
+  });
+
   test('10 000 trunks', async () => {
     const many = trunkList(...Array.from({ length: 10_000 }, (_, i) => ({ carrier: `C ${i}`, gateway: `g-${i}` })));
     peer.reply = () => many;

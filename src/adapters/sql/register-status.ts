@@ -1,3 +1,4 @@
+import { cut } from '../../lib/text.ts';
 import type { RegisterStatus } from '../../ports/carriers.ts';
 
 /** Width of voip_carriers.register_status, characters. */
@@ -14,5 +15,5 @@ export function registerStatusJson(status: RegisterStatus): string {
 }
 
 function truncate(text: string): string {
-  return text.length <= MAX_REASON_LENGTH ? text : `${text.slice(0, MAX_REASON_LENGTH - 1)}…`.toWellFormed();
+  return text.length <= MAX_REASON_LENGTH ? text : `${cut(text, MAX_REASON_LENGTH - 1)}…`;
 }
