@@ -3,8 +3,10 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, unlinkSync 
 import { join } from 'node:path';
 import { lockFile } from '../../src/lib/file-lock.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
+import { within } from '../support/deadline.ts';
 import { spawnProcess } from '../support/process.ts';
 
+const MODULE = join(import.meta.dir, '../../src/lib/file-lock.ts');
 const newPath = () => join(temporaryDirectory('lock'), 'a.lock');
 
 test('a file is locked once, for its owner only, until it is released', () => {
@@ -20,7 +22,7 @@ test('a file is locked once, for its owner only, until it is released', () => {
 
 test('the lock of a dead process ends', async () => {
   const path = newPath();
-  const script = `const { lockFile } = await import(${JSON.stringify(join(import.meta.dir, '../../src/lib/file-lock.ts'))});
+  const script = `const { lockFile } = await import(${JSON.stringify(MODULE)});
     globalThis.lock = lockFile(${JSON.stringify(path)}); console.log('up'); setInterval(() => {}, 1000);`;
   const other = spawnProcess(process.execPath, ['-e', script]);
   await other.line(/up/, 30_000);
@@ -61,4 +63,24 @@ test('no descriptor stays open, whether the lock was got or not', () => {
     lock?.release();
   }
   expect(readdirSync('/proc/self/fd').length).toBeLessThan(before + 20);
+});
+
+test('processes that lock and release all the time never have the lock together', async () => {
+  const path = newPath();
+  const script = `const { lockFile } = await import(${JSON.stringify(MODULE)});
+    const { unlinkSync, writeFileSync } = await import('node:fs');
+    for (let rounds = 0; rounds < 2000; ) {
+      const lock = lockFile(${JSON.stringify(path)});
+      if (!lock) continue;
+      rounds++;
+      writeFileSync(${JSON.stringify(`${path}.held`)}, '', { flag: 'wx' });
+      unlinkSync(${JSON.stringify(`${path}.held`)});
+      lock.release();
+    }`;
+  const processes = [1, 2, 3].map(() => spawnProcess(process.execPath, ['-e', script]));
+  for (const { exited, lines } of processes) {
+    const { code } = await within(exited, 60_000, 'end of the rounds');
+    expect({ code, lines }).toEqual({ code: 0, lines: [] });
+  }
+  expect(existsSync(path)).toBe(false);
 });
