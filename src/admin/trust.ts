@@ -26,7 +26,7 @@ export function trustedOwner(path: string, uid = ownUid()): number {
   if (!file.isSocket()) throw noSidecar(path, `there is ${kindOf(file)}, not a socket`);
   if (file.uid === ROOT || file.uid === uid) return file.uid;
   const owner = userName(file.uid);
-  throw new DeniedError(`${path} belongs to ${owner}, neither to root nor to ${userName(uid)}. ${become(owner)}`);
+  throw new DeniedError(`${path} belongs to ${owner}, and you are ${userName(uid)}. ${become(owner)}`);
 }
 
 /** What it means that a socket did not accept us. @param owner undefined when it may not even be looked at */

@@ -34,9 +34,7 @@ describe('a socket is trusted', () => {
     expect(trustedOwner(path, lstatSync(path).uid)).toBe(lstatSync(path).uid);
     expect(() => trustedOwner(path, uid)).toThrow(DeniedError);
     expect(() => trustedOwner(path, uid)).toThrow(
-      new RegExp(
-        `^${path} belongs to (.*uid \\d+\\)?), neither to root nor to .*uid ${uid}\\)?\\. Run this command as \\1$`,
-      ),
+      new RegExp(`^${path} belongs to (.*uid \\d+\\)?), and you are .*uid ${uid}\\)?\\. Run this command as \\1$`),
     );
   });
 });

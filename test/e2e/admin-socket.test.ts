@@ -92,7 +92,7 @@ describe('the socket of a sidecar of another user', () => {
     const socket = newPath();
     await started(NOBODY, socket);
     expect(await cli(NOBODY, socket, 'fs', 'drained')).toMatchObject({ code: 0 });
-    const denied = 'belongs to nobody (uid 65534), neither to root nor to';
+    const denied = 'belongs to nobody (uid 65534), and you are';
     expect(await cli(ROOT, socket, 'status')).toEqual({
       code: 7,
       stdout: '',
