@@ -1,4 +1,4 @@
-import { background } from '../lib/background.ts';
+import { turn } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
@@ -14,6 +14,9 @@ export interface AnnouncerOptions {
   readonly timers: Timers;
   readonly logger: Logger;
 }
+
+/** Its name in the log. */
+const ANNOUNCING = 'announcing of public addresses';
 
 /** Keeps this SBC's public addresses in the table from which DNS records are made. */
 export class AddressAnnouncer {
@@ -35,7 +38,7 @@ export class AddressAnnouncer {
     await this.#announcing;
   }
 
-  /** Announces once. Never rejects: a failure is logged and retried at the next interval. */
+  /** Announces once. Never rejects: a failure is logged, and the next interval tries again. */
   announce(): Promise<void> {
     this.#again = true;
     this.#announcing ??= this.#untilCurrent();
@@ -43,30 +46,28 @@ export class AddressAnnouncer {
   }
 
   async #untilCurrent(): Promise<void> {
+    const { logger, timers } = this.options;
     while (this.#again) {
       this.#again = false;
-      await this.#announce();
+      await turn(logger, ANNOUNCING, () => this.#announce(), timers);
     }
     this.#announcing = undefined;
   }
 
   async #announce(): Promise<void> {
     const { addresses, hostports, deadSeconds, logger } = this.options;
-    try {
-      const listening = hostports();
-      if (listening === '') return;
-      const ours = publicAddresses(listening);
-      await addresses.announce(ours, deadSeconds);
-      logger.debug({ addresses: ours }, 'public addresses announced');
-    } catch (error) {
-      logger.warn({ why: String(error) }, 'public addresses not announced, trying again later');
-    }
+    const listening = hostports();
+    if (listening === '') return;
+    const ours = publicAddresses(listening);
+    await addresses.announce(ours, deadSeconds);
+    logger.debug({ addresses: ours }, 'public addresses announced');
   }
 
   #arm(): void {
-    this.#timer = this.options.timers.after(this.options.keepAliveMs, () => {
+    const { timers, keepAliveMs } = this.options;
+    this.#timer = timers.after(keepAliveMs, () => {
       this.#arm();
-      background(this.options.logger, 'announcing of public addresses', () => this.announce());
+      void this.announce();
     });
   }
 }

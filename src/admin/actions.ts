@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { Unavailable } from '../ports/errors.ts';
+import { DependencyError } from '../ports/errors.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
 import { ACTIONS, type ActionName, type FeatureServerRow, type Params, type Result, type Status } from './protocol.ts';
@@ -85,7 +85,7 @@ export async function perform(rules: AdminRules, request: unknown): Promise<obje
     if (action === undefined) throw new Refused('Unknown action');
     return { success: true, ...(await handle(action, rules, request)) };
   } catch (error) {
-    if (error instanceof Refused || error instanceof SettingError || error instanceof Unavailable)
+    if (error instanceof Refused || error instanceof SettingError || error instanceof DependencyError)
       return { success: false, error: error.message };
     throw error;
   }

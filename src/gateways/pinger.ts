@@ -1,10 +1,17 @@
 import pLimit from 'p-limit';
-import { background } from '../lib/background.ts';
+import { background, turn } from '../lib/background.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { CarrierDirectory, Gateway } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import { type PingOutcome, type PingPorts, ping } from './ping.ts';
-import { type GatewayHealth, gatewayName, ownersOf, WatchedGateway, type WatchRules } from './watched-gateway.ts';
+import {
+  type GatewayHealth,
+  gatewayName,
+  ownersOf,
+  UNLISTING,
+  WatchedGateway,
+  type WatchRules,
+} from './watched-gateway.ts';
 
 const MAX_IN_FLIGHT = 50;
 /** Of those, pings of gateways that are down, which must not delay the others by timing out. */
@@ -90,7 +97,7 @@ export class GatewayPinger {
 
   #schedule(entry: Entry, delay: number): void {
     const { timers, logger } = this.options;
-    entry.timer = timers.after(delay, () => background(logger, 'gateway ping', () => this.#round(entry)));
+    entry.timer = timers.after(delay, () => background(logger, 'gateway ping', () => this.#round(entry), timers));
   }
 
   /** Pings once there is a free slot and schedules the next ping one interval after this one was due. */
@@ -128,14 +135,13 @@ export class GatewayPinger {
 
   /** @returns false when it failed; the next ping tries again */
   async #switchOff(entry: Entry, { summary }: PingOutcome): Promise<boolean> {
-    const { carriers, alerts, logger } = this.options;
+    const { carriers, alerts, logger, timers } = this.options;
     const { gateway } = entry.watched;
-    try {
+    const disable = async () => {
       await carriers.disablePing(gateway.gatewaySid);
-    } catch (error) {
-      logger.warn({ gatewaySid: gateway.gatewaySid, why: String(error) }, 'OPTIONS pings not switched off');
-      return false;
-    }
+      return true;
+    };
+    if (!(await turn(logger, 'switching off of OPTIONS pings', disable, timers))) return false;
     alerts.raise({
       message: `OPTIONS pings of gateway ${gatewayName(gateway)} (${gateway.carrierSid}) switched off: ${summary}`,
       ...ownersOf(gateway),
@@ -152,10 +158,10 @@ export class GatewayPinger {
   }
 
   #drop(sid: string, entry: Entry): void {
+    const { logger, timers } = this.options;
     this.#entries.delete(sid);
     entry.timer?.cancel();
-    if (this.#running)
-      background(this.options.logger, 'removal from the blacklist', () => entry.watched.endAndForget());
+    if (this.#running) background(logger, UNLISTING, () => entry.watched.endAndForget(), timers);
     else entry.watched.end();
   }
 

@@ -8,6 +8,9 @@ import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { PingOutcome } from './ping.ts';
 
 const RETRY_MS = 5000;
+/** Names in the log. */
+export const UNLISTING = 'removal of a gateway from the blacklist';
+const LISTING = 'blacklisting of a gateway';
 
 /** Times are in milliseconds since the epoch. */
 export interface GatewayHealth {
@@ -96,7 +99,7 @@ export class WatchedGateway {
       this.#renewal?.cancel();
       this.#health = { ...this.#health, state: 'up', since: timers.now() };
     }
-    if (this.#maybeListed) background(logger, 'removal from the blacklist', () => this.#unlist());
+    if (this.#maybeListed) background(logger, UNLISTING, () => this.#unlist(), timers);
   }
 
   #down(summary: string): void {
@@ -106,23 +109,28 @@ export class WatchedGateway {
       message: `OPTIONS ping of gateway ${gatewayName(this.gateway)} failed: ${summary}`,
       ...ownersOf(this.gateway),
     });
-    background(logger, 'blacklisting', () => this.#list());
+    background(logger, LISTING, () => this.#list(), timers);
   }
 
   /** Puts it on the blacklist and renews the entry after half its TTL. */
   async #list(): Promise<void> {
-    const { blacklist, ttlSeconds, timers, logger } = this.rules;
+    const { blacklist, ttlSeconds } = this.rules;
     this.#maybeListed = true;
     let next = ttlSeconds * 500;
     try {
       await blacklist.add(this.gateway.gatewaySid, ttlSeconds);
     } catch (error) {
       next = Math.min(next, RETRY_MS);
-      logger.warn({ gatewaySid: this.gateway.gatewaySid, why: String(error) }, 'gateway not blacklisted, trying again');
+      throw error;
+    } finally {
+      if (!this.#ended && this.#health.state === 'down') this.#renewIn(next);
     }
-    if (this.#ended || this.#health.state !== 'down') return;
+  }
+
+  #renewIn(ms: number): void {
+    const { timers, logger } = this.rules;
     this.#renewal?.cancel();
-    this.#renewal = timers.after(next, () => background(logger, 'blacklisting', () => this.#list()));
+    this.#renewal = timers.after(ms, () => background(logger, LISTING, () => this.#list(), timers));
   }
 
   /** Takes it off the blacklist; a failure is retried at the next successful ping. */
@@ -132,8 +140,7 @@ export class WatchedGateway {
       await this.rules.blacklist.remove(this.gateway.gatewaySid);
     } catch (error) {
       this.#maybeListed = true;
-      const { gatewaySid } = this.gateway;
-      this.rules.logger.warn({ gatewaySid, why: String(error) }, 'gateway not taken off the blacklist');
+      throw error;
     }
   }
 }

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { Unavailable } from '../ports/errors.ts';
+import { DependencyError, Unavailable } from '../ports/errors.ts';
 import type { Clock } from './timers.ts';
 
 /** The result of a lookup. Both times count from its arrival, milliseconds. */
@@ -12,7 +12,7 @@ export interface Lookup<T> {
   readonly found: boolean | 'unconfirmed';
   /** The value is served without another lookup for this long. */
   readonly freshMs: number;
-  /** The value is served for this long while lookups fail with {@link Unavailable}. */
+  /** The value is served for this long while lookups fail with {@link DependencyError}. */
   readonly staleMs: number;
 }
 
@@ -28,7 +28,7 @@ export interface LookupCacheOptions<T> {
   /** Limits the wait for a lookup while a stale value is at hand: rejects with {@link Unavailable} when it takes too long. */
   readonly patience?: (lookup: Promise<T>, name: string) => Promise<T>;
   /** Called when the stale value of a name is first served. */
-  readonly onOutage?: (name: string, error: Unavailable) => void;
+  readonly onOutage?: (name: string, error: DependencyError) => void;
   /** Called when a name for which `onOutage` was called is looked up again. */
   readonly onRecovery?: (name: string) => void;
 }
@@ -62,7 +62,7 @@ export class LookupCache<T> {
 
   /**
    * @param lookUp called unless a fresh value is kept or the name is being looked up
-   * @throws Unavailable when no value may be served, and any other error of `lookUp`
+   * @throws DependencyError when no value may be served, and any other error of `lookUp`
    */
   async get(name: string, lookUp: () => Promise<Lookup<T>>): Promise<T> {
     const entry = this.#entry(name);
@@ -75,7 +75,7 @@ export class LookupCache<T> {
       return await (patience?.(lookup, name) ?? lookup);
     } catch (error) {
       const failedAt = this.clock.now();
-      if (!(error instanceof Unavailable) || failedAt >= entry.staleUntil) throw error;
+      if (!(error instanceof DependencyError) || failedAt >= entry.staleUntil) throw error;
       entry.freshUntil = Math.min(failedAt + recheckMs, entry.staleUntil);
       if (!entry.failing) onOutage?.(name, error);
       entry.failing = true;

@@ -1,4 +1,5 @@
 import type { Logger } from './logger.ts';
+import { isOwnFault } from './own-fault.ts';
 import { sleep, type Timers } from './timers.ts';
 
 const FIRST_DELAY_MS = 500;
@@ -14,7 +15,8 @@ export interface RetryOptions {
 }
 
 /**
- * Calls `attempt` until it succeeds, after pauses that double from 0.5 s to 5 s. Each failure is one warning.
+ * Calls `attempt` until it succeeds, after pauses that double from 0.5 s to 5 s. Each failure is one warning; a fault of
+ * our own code is thrown.
  * @returns whether it succeeded; false when the signal came first
  */
 export async function retry(
@@ -26,6 +28,7 @@ export async function retry(
       await attempt();
       return true;
     } catch (error) {
+      if (isOwnFault(error)) throw error;
       const why = error instanceof Error ? error.message : String(error);
       logger.warn({ service: name, why, retryInMs: delay }, `waiting for ${name}`);
     }

@@ -1,5 +1,6 @@
+import { logFault } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
-import { Unavailable } from '../ports/errors.ts';
+import { DependencyError, QueryFault } from '../ports/errors.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import type { SipRequest } from '../sip/message.ts';
@@ -15,7 +16,7 @@ export interface OptionsRules {
 
 /**
  * Answers an OPTIONS: 200 to everyone (RFC 3261 11.2). The platform's feature and RTP servers use it to check in.
- * Answers 503 when the store is unavailable.
+ * Answers 503 when the store cannot keep a check-in.
  */
 export async function options(rules: OptionsRules, request: SipRequest): Promise<SipAnswer> {
   const checkIn = parseCheckIn(request);
@@ -33,8 +34,9 @@ export async function options(rules: OptionsRules, request: SipRequest): Promise
     if (change) rules.logger.info({ member: checkIn.member, members }, `${checkIn.kind} server ${change}`);
     return { ...OK, headers: { ...OK.headers, 'X-Members': String(members) } };
   } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
-    rules.logger.warn({ member: checkIn.member, why: error.message }, 'check-in not kept, the next one will be');
+    if (!(error instanceof DependencyError)) throw error;
+    if (error instanceof QueryFault) logFault(rules.logger, 'check-in', error);
+    else rules.logger.warn({ member: checkIn.member, why: error.message }, 'check-in not kept, the next one will be');
     return { status: 503 };
   }
 }

@@ -1,7 +1,6 @@
 import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
-import { Unavailable } from '../ports/errors.ts';
 import type { ServerKind, ServerPool } from '../ports/server-pool.ts';
 
 export interface SilenceOptions {
@@ -19,7 +18,7 @@ const KINDS: readonly ServerKind[] = ['feature', 'rtp'];
 export class SilenceWatch {
   #timer: Timer | undefined;
   #startedAt = 0;
-  #checking = false;
+  readonly #checking = new Set<ServerKind>();
 
   constructor(private readonly options: SilenceOptions) {}
 
@@ -35,26 +34,22 @@ export class SilenceWatch {
   #round(): void {
     const { timers, checkMs, logger } = this.options;
     this.#timer = timers.after(checkMs, () => this.#round());
-    background(logger, 'removal of silent servers', () => this.check());
+    for (const kind of KINDS) background(logger, `removal of silent ${kind} servers`, () => this.#check(kind), timers);
   }
 
-  /** Checks once, unless a check is still in progress. */
-  async check(): Promise<void> {
-    if (this.#checking) return;
-    this.#checking = true;
+  /** Skips a kind whose last check is still in progress. */
+  async #check(kind: ServerKind): Promise<void> {
+    if (this.#checking.has(kind)) return;
+    this.#checking.add(kind);
     const { pool, timers, expiresMs, logger } = this.options;
     const now = timers.now();
     // Servers could not check in while no sidecar was running, so each has `expiresMs` from our start.
     const silentMs = now - this.#startedAt < expiresMs ? now : expiresMs;
     try {
-      for (const kind of KINDS)
-        for (const member of await pool.expire(kind, silentMs))
-          logger.warn({ member, silentMs: expiresMs }, `${kind} server silent, taken out`);
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      logger.warn({ why: error.message }, 'silent servers stay for now');
+      for (const member of await pool.expire(kind, silentMs))
+        logger.warn({ member, silentMs: expiresMs }, `${kind} server silent, taken out`);
     } finally {
-      this.#checking = false;
+      this.#checking.delete(kind);
     }
   }
 }

@@ -1,6 +1,8 @@
-/** A dependency failed or did not answer in time. */
-export class Unavailable extends Error {
-  override readonly name = 'Unavailable';
+/**
+ * A dependency (Redis, MySQL, SQLite, DNS, the SIP server) did not do what we asked. A request that needs it is answered
+ * 503; work in the background goes on at its next turn. Catch this class unless the difference below matters.
+ */
+export abstract class DependencyError extends Error {
   constructor(
     /** Display name: 'Redis', 'MySQL', 'SQLite'. */
     readonly service: string,
@@ -10,12 +12,22 @@ export class Unavailable extends Error {
   }
 }
 
-/** The service answered, with an error that concerns one query: it is no outage, and other queries may go on. */
-export class QueryFault extends Unavailable {
+/**
+ * An outage: the dependency could not be asked, because the connection failed, the deadline passed, or the server in its
+ * present state answers no one (it loads its data, has too many clients, is a replica now).
+ */
+export class Unavailable extends DependencyError {
+  override readonly name = 'Unavailable';
+}
+
+/** The dependency answered, with an error that concerns this question. It is no outage: other questions may go on. */
+export class QueryFault extends DependencyError {
+  override readonly name = 'QueryFault';
+
   constructor(
     service: string,
     why: string,
-    /** Names the kind of error: `ER_BAD_FIELD_ERROR`. */
+    /** Names the kind of error: `WRONGTYPE`, `ER_BAD_FIELD_ERROR`. The set of codes is bounded. */
     readonly code: string,
   ) {
     super(service, why);

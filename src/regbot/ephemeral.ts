@@ -3,7 +3,6 @@ import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
-import { Unavailable } from '../ports/errors.ts';
 
 const RETRY_MS = 5_000;
 const SWEEP_MS = 1_000;
@@ -91,7 +90,7 @@ export class EphemeralAddresses {
   #write(): void {
     if (this.#writing || this.#retry) return;
     this.#writing = true;
-    background(this.logger, 'writing of ephemeral gateways', () => this.#writeDirty());
+    background(this.logger, 'writing of ephemeral gateways', () => this.#writeDirty(), this.timers);
   }
 
   /** Writes one pair at a time, so that an older state never overwrites a newer one. */
@@ -103,10 +102,7 @@ export class EphemeralAddresses {
         await this.#writeEntry(entry);
       } catch (error) {
         if (epoch === this.#epoch) this.#retryLater(entry);
-        if (!(error instanceof Unavailable)) throw error;
-        if (epoch === this.#epoch)
-          this.logger.warn({ why: error.message, waiting: this.#dirty.size }, 'ephemeral gateways not written');
-        return;
+        throw error;
       }
       if (epoch !== this.#epoch) return;
     }

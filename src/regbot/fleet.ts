@@ -1,11 +1,11 @@
+import { background } from '../lib/background.ts';
 import { defined } from '../lib/defined.ts';
-import { type Logger, traceOf } from '../lib/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
 import type { CarrierDirectory, Carriers, Trunk } from '../ports/carriers.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
-import { Unavailable } from '../ports/errors.ts';
 import type { NextHops } from '../ports/next-hops.ts';
 import type { SipClient } from '../ports/sip-server.ts';
 import { AvoidedTargets } from './avoided-targets.ts';
@@ -115,7 +115,7 @@ export class Fleet implements Duty {
 
   /**
    * Reads the directory now, and refreshes the registration of the given gateway.
-   * @throws Unavailable when the directory does not answer
+   * @throws DependencyError when the directory cannot be read
    */
   async refreshNow(gatewaySid?: string): Promise<Refreshed> {
     if (!this.#leading) return 'not leading';
@@ -152,14 +152,10 @@ export class Fleet implements Duty {
       this.#timer = timers.after(ms, () => void this.#read());
     };
     const reading = this.#update();
+    background(logger, 'reading of carriers', () => reading, timers);
     this.#reading = reading.then(
       () => again(settings.refreshSeconds * 1000),
-      (error: unknown) => {
-        const message = 'carriers not read, registrations go on as they are';
-        if (error instanceof Unavailable) logger.warn({ why: error.message }, message);
-        else logger.error({ why: traceOf(error) }, message);
-        again(Math.min(READ_RETRY_MS, settings.refreshSeconds * 1000));
-      },
+      () => again(Math.min(READ_RETRY_MS, settings.refreshSeconds * 1000)),
     );
     return reading;
   }

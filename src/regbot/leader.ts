@@ -1,6 +1,6 @@
-import { background } from '../lib/background.ts';
+import { background, turn } from '../lib/background.ts';
 import { withDeadline } from '../lib/deadline.ts';
-import { type Logger, traceOf } from '../lib/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 import { sleep, type Timer, type Timers } from '../lib/timers.ts';
 import { Unavailable } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
@@ -33,6 +33,9 @@ const POLL_JITTER = 0.4;
 const CHECK_MS = 300;
 const SETTLE_MS = 600;
 const MAX_CALL_MS = 5_000;
+/** Names in the log. */
+const LEASE = 'keeping of the lease';
+const STORE = 'call of the lease store';
 /** Fraction of the lease by which we stop early, since clocks differ and requests take time to leave. */
 const MARGIN = 0.1;
 
@@ -63,7 +66,7 @@ export class Leader {
   start(): void {
     if (this.#started) return;
     this.#started = true;
-    background(this.options.logger, 'keeping of the lease', () => this.#run());
+    background(this.options.logger, LEASE, () => this.#run(), this.options.timers);
   }
 
   /** Stops leading and releases the lease. Never throws, and takes no longer than one call to the store. */
@@ -84,18 +87,11 @@ export class Leader {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const pauseMs = await this.#check();
+      const { logger, timers } = this.options;
+      const check = () => (this.mayAct() ? this.#keep() : this.#seek());
+      // After a fault of our own too, as there may be no other sidecar to lead.
+      const pauseMs = (await turn(logger, LEASE, check, timers)) ?? POLL_MS;
       if (pauseMs > 0) await this.#pause(pauseMs);
-    }
-  }
-
-  /** @returns milliseconds until the next check; after a fault too, as there may be no other sidecar to lead */
-  async #check(): Promise<number> {
-    try {
-      return this.mayAct() ? await this.#keep() : await this.#seek();
-    } catch (error) {
-      this.options.logger.error({ why: traceOf(error) }, 'lease');
-      return POLL_MS;
     }
   }
 
@@ -171,17 +167,14 @@ export class Leader {
     for (const duty of this.#duties) duty.lost();
   }
 
-  /** @returns undefined when the store did not answer in time */
-  async #ask<T>(question: () => Promise<T>): Promise<{ value: T } | undefined> {
+  /** @returns undefined when the store failed or did not answer in time */
+  #ask<T>(question: () => Promise<T>): Promise<{ value: T } | undefined> {
     const { timers, logger, lengthMs } = this.options;
     const late = () => new Unavailable('lease', 'no answer in time');
-    try {
-      return { value: await withDeadline(question(), Math.min(MAX_CALL_MS, lengthMs / 3), late, timers) };
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      logger.warn({ why: error.message }, 'lease');
-      return undefined;
-    }
+    const answer = async () => ({
+      value: await withDeadline(question(), Math.min(MAX_CALL_MS, lengthMs / 3), late, timers),
+    });
+    return turn(logger, STORE, answer, timers);
   }
 
   #pause(ms: number): Promise<void> {

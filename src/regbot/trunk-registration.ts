@@ -3,7 +3,6 @@ import { DigestClient } from '../digest/client.ts';
 import { background } from '../lib/background.ts';
 import type { Timer } from '../lib/timers.ts';
 import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
-import { Unavailable } from '../ports/errors.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { type AttemptContext, attempt, type Failed, type Granted, type Outcome } from './attempt.ts';
 import { contactUri } from './contact.ts';
@@ -189,13 +188,13 @@ export class TrunkRegistration implements Paced {
   }
 
   #do(action: Action, outcome?: Outcome, attempting = false): void {
-    const { events, pace, logger } = this.context;
+    const { events, pace, logger, timers } = this.context;
     switch (action) {
       case 'enqueue':
         pace.add(this);
         break;
       case 'attempt':
-        background(logger, 'registration attempt', () => this.#attempt());
+        background(logger, 'registration attempt', () => this.#attempt(), timers);
         break;
       case 'scheduleRefresh':
         if (outcome?.kind === 'granted') this.#scheduleRefresh(outcome);
@@ -204,7 +203,7 @@ export class TrunkRegistration implements Paced {
         if (outcome?.kind === 'failed') this.#scheduleRetry(outcome);
         break;
       case 'disable':
-        background(logger, 'disabling of a carrier', () => this.#disable());
+        background(logger, 'disabling of a carrier', () => this.#disable(), timers);
         break;
       case 'unregister':
         // A pending request may still be granted.
@@ -285,15 +284,14 @@ export class TrunkRegistration implements Paced {
   }
 
   async #disable(): Promise<void> {
-    const { events, logger, timers } = this.context;
+    const { events, timers } = this.context;
     const run = this.#run;
     try {
       await events.disable(this.#trunk);
       this.#disabledAt = timers.now();
     } catch (error) {
       if (run === this.#run) this.#arm(DISABLE_RETRY_MS);
-      if (!(error instanceof Unavailable)) throw error;
-      logger.warn({ ...this.#names(), why: error.message }, 'carrier not disabled in the database, trying again');
+      throw error;
     }
   }
 

@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
-import { Unavailable } from '../ports/errors.ts';
+import { DependencyError } from '../ports/errors.ts';
 import type { Aor, Binding, BindingSource, LocationService } from '../ports/location.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { type RegisterRequest, sourceUri } from './register-request.ts';
@@ -126,9 +126,9 @@ export class ConnectionBindings {
   }
 
   #startRemoval(aor: Aor, source: BindingSource, attempt: number): void {
-    background(this.options.logger, 'removal of bindings of a lost connection', () =>
-      this.#removals(() => this.#remove(aor, source, attempt)),
-    );
+    const { logger, timers } = this.options;
+    const removal = () => this.#removals(() => this.#remove(aor, source, attempt));
+    background(logger, 'removal of bindings of a lost connection', removal, timers);
   }
 
   async #remove(aor: Aor, source: BindingSource, attempt: number): Promise<void> {
@@ -137,9 +137,9 @@ export class ConnectionBindings {
       const removed = await location.removeFrom(aor, source);
       if (removed > 0) logger.debug({ aor, proxy: source.proxy, removed }, 'connection lost, bindings removed');
     } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      if (attempt >= MAX_ATTEMPTS) logger.warn({ aor, why: error.message }, 'bindings of a lost connection stay');
-      else this.#later(RETRY_MS, () => this.#startRemoval(aor, source, attempt + 1));
+      if (error instanceof DependencyError && attempt < MAX_ATTEMPTS)
+        this.#later(RETRY_MS, () => this.#startRemoval(aor, source, attempt + 1));
+      throw error;
     }
   }
 

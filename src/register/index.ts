@@ -1,7 +1,8 @@
+import { logFault } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Clock } from '../lib/timers.ts';
 import type { Account } from '../ports/directory.ts';
-import { QueryFault, Unavailable } from '../ports/errors.ts';
+import { DependencyError, QueryFault, Unavailable } from '../ports/errors.ts';
 import type { Aor, AorState, Binding, UpdateRefusal } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import type { SipRequest } from '../sip/message.ts';
@@ -45,7 +46,10 @@ export async function register(rules: RegisterRules, request: SipRequest): Promi
     const answer = await processRegister(rules, request);
     return answer instanceof Refusal ? refuse(rules, request, answer) : answer;
   } catch (error) {
-    if (error instanceof QueryFault) return refuse(rules, request, new Refusal('QueryRefused', {}, error.message));
+    if (error instanceof QueryFault) {
+      logFault(rules.logger, 'REGISTER', error, rules.clock);
+      return refuse(rules, request, new Refusal('QueryRefused', {}, error.message));
+    }
     if (error instanceof Unavailable) return refuse(rules, request, new Refusal('StoreUnavailable', {}, error.message));
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return refuse(rules, request, new Refusal('Unforeseen', {}, detail));
@@ -95,12 +99,12 @@ async function processRegister(rules: RegisterRules, request: SipRequest): Promi
   return grant(rules, request, parsed, outcome.bindings, savedAt);
 }
 
-/** Undefined while the database is away, because a refresh needs no account. */
+/** Undefined when the database cannot tell, because a refresh needs no account. */
 async function reachableAccount(rules: RegisterRules, aor: Aor): Promise<Account | Refusal | undefined> {
   try {
     return await findAccount(rules, aor);
   } catch (error) {
-    if (error instanceof Unavailable) return undefined;
+    if (error instanceof DependencyError) return undefined;
     throw error;
   }
 }

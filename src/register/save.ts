@@ -15,7 +15,7 @@ export interface SaveRules {
 
 /**
  * Adds, renews, removes or only lists bindings (RFC 3261 10.3 steps 6 and 7).
- * @throws Unavailable when the store does not answer
+ * @throws DependencyError when the store does not save them
  * @param now milliseconds since the epoch @param maxAors undefined: no limit
  */
 export function save(

@@ -5,7 +5,7 @@ import type { Edge } from '../edge/index.ts';
 import type { GatewayHealth } from '../gateways/watched-gateway.ts';
 import type { Clock } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
-import { Unavailable } from '../ports/errors.ts';
+import { DependencyError } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
@@ -70,7 +70,7 @@ async function leadershipOf(outbound: OutboundState, lease: Lease): Promise<Lead
     // Holding the lease, we wait a moment before we act: until then no sidecar leads.
     return { leading, holder: holder === outbound.token && !leading ? null : holder };
   } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
+    if (!(error instanceof DependencyError)) throw error;
     return { leading, holder: null };
   }
 }
@@ -152,7 +152,7 @@ async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServ
     const [{ servers, drained }, rtpServers] = await Promise.all([pool.featureServers(), pool.rtpServers()]);
     return { featureServers: { active: servers.filter((s) => s.active).length, drained: drained.length }, rtpServers };
   } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
+    if (!(error instanceof DependencyError)) throw error;
     return { featureServers: null, rtpServers: null };
   }
 }

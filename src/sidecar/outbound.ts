@@ -10,7 +10,6 @@ import { systemTimers, type Timer } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
-import { Unavailable } from '../ports/errors.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import { Fleet } from '../regbot/fleet.ts';
 import { Leader } from '../regbot/leader.ts';
@@ -84,12 +83,12 @@ export function createOutbound(
       // A sidecar that does not lead reads too: for its own pings, and to have the carriers when it takes over.
       const follow = () => {
         following = systemTimers.after(regbot.refreshSeconds * 1000, follow);
-        if (!leader.mayAct()) background(logger, 'reading of carriers', () => followCarriers(directory, logger));
+        if (!leader.mayAct()) background(logger, 'reading of carriers', () => directory.read());
       };
       follow();
     },
     follow() {
-      fleet.refreshNow().catch((error: unknown) => logger.warn({ why: String(error) }, 'carriers not read again'));
+      background(logger, 'reading of carriers', () => fleet.refreshNow());
     },
     async stop() {
       following?.cancel();
@@ -111,13 +110,4 @@ function withPingerUpdates(carriers: CarrierDirectory, pinger: GatewayPinger): C
     disableRegistration: (sid, trunkType) => carriers.disableRegistration(sid, trunkType),
     disablePing: (sid) => carriers.disablePing(sid),
   };
-}
-
-async function followCarriers(directory: CarrierDirectory, logger: Logger): Promise<void> {
-  try {
-    await directory.read();
-  } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
-    logger.warn({ why: error.message }, 'carriers not read');
-  }
 }

@@ -12,6 +12,7 @@ import { SqlCarriers } from '../adapters/sql/carriers.ts';
 import { ClientPasswordCipher } from '../adapters/sql/client-password.ts';
 import { SqlDirectory } from '../adapters/sql/directory.ts';
 import { openMysql, openMysqlWriter } from '../adapters/sql/mysql.ts';
+import { runQuery } from '../adapters/sql/run-query.ts';
 import { MysqlSbcAddresses } from '../adapters/sql/sbc-addresses.ts';
 import { kyselyOver } from '../adapters/sql/sqlite.ts';
 import { SqliteEphemeralGateways } from '../adapters/sqlite/ephemeral-gateways.ts';
@@ -24,6 +25,7 @@ import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret } from '../adapters/sqlite/settings.ts';
 import type { Config } from '../config/index.ts';
+import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Clock, systemTimers } from '../lib/timers.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
@@ -35,6 +37,8 @@ import type { LocationService } from '../ports/location.ts';
 import type { ProvisioningStore } from '../ports/provisioning.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
+
+const KEEP_ALIVE_TIMEOUT_MS = 10_000;
 
 /** State that the sidecars of a cluster share: in Redis, or in the SQLite of a single sidecar. */
 interface SharedStores {
@@ -160,7 +164,7 @@ function databaseInMysql(
   const probe = (pool = reader.pool) => pool.promise().query('SELECT 1');
   const ping = () => {
     for (const pool of pools)
-      probe(pool).catch((error: unknown) => logger.warn({ why: String(error) }, 'MySQL keep-alive'));
+      background(logger, 'MySQL keep-alive', () => runQuery('MySQL', probe(pool), KEEP_ALIVE_TIMEOUT_MS));
   };
   const timer = config.mysql.keepAliveMs > 0 ? setInterval(ping, config.mysql.keepAliveMs) : undefined;
   return {

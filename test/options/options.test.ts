@@ -6,7 +6,7 @@ import { network } from '../../src/config/variable.ts';
 import { OncePer } from '../../src/lib/once-per.ts';
 import { options } from '../../src/options/index.ts';
 import { SilenceWatch } from '../../src/options/silence.ts';
-import { Unavailable } from '../../src/ports/errors.ts';
+import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sipRequest } from '../support/sip-request.ts';
@@ -102,10 +102,10 @@ describe('OPTIONS', () => {
 describe('a server that stops checking in', () => {
   test('is checked for again after a fault of ours', async () => {
     const { clock, logger, pool } = start();
-    let checks = 0;
+    const checks: string[] = [];
     const broken: ServerPool = Object.assign(Object.create(pool), {
-      expire: () => {
-        checks++;
+      expire: (kind: string) => {
+        checks.push(kind);
         return Promise.reject(new TypeError('a fault of ours'));
       },
     });
@@ -113,8 +113,8 @@ describe('a server that stops checking in', () => {
     silence.start();
     await clock.advanceAsync(40_000);
     silence.stop();
-    expect(checks).toBe(3);
-    expect(logger.lines.map((line) => line.level)).toEqual(['error', 'error', 'error']);
+    expect(checks).toEqual(['feature', 'rtp', 'feature', 'rtp', 'feature', 'rtp']);
+    expect(logger.lines.map((line) => line.level)).toEqual(['error', 'error', 'debug', 'debug', 'debug', 'debug']);
   });
 
   function watch() {
@@ -141,22 +141,27 @@ describe('a server that stops checking in', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test('is removed at the next check when the store was unavailable', async () => {
+  test('is removed at the next check when the store was unavailable, and whatever happens to servers of another kind', async () => {
     const { pool, clock, logger } = start();
-    let down = true;
+    const errors = {
+      feature: new QueryFault('Redis', 'WRONGTYPE', 'WRONGTYPE'),
+      rtp: new Unavailable('Redis', 'gone') as Error | undefined,
+    };
     const flaky = Object.assign(Object.create(pool) as ServerPool, {
-      expire: async () => {
-        if (down) throw new Unavailable('Redis', 'gone');
-        return ['10.0.0.1:5060'];
+      expire: async (kind: 'feature' | 'rtp') => {
+        if (errors[kind]) throw errors[kind];
+        return ['10.0.0.1'];
       },
     });
     const silence = new SilenceWatch({ pool: flaky, expiresMs: 60_000, checkMs: 20_000, timers: clock, logger });
-    await silence.check();
-    down = false;
-    await silence.check();
-    expect(logger.lines.map((l) => l.message)).toEqual([
-      'silent servers stay for now',
-      'feature server silent, taken out',
+    silence.start();
+    await clock.advanceAsync(0);
+    errors.rtp = undefined;
+    await clock.advanceAsync(20_000);
+    silence.stop();
+    expect(logger.lines.filter((l) => l.level !== 'debug').map((l) => l.message)).toEqual([
+      'removal of silent feature servers failed',
+      'removal of silent rtp servers failed',
       'rtp server silent, taken out',
     ]);
   });

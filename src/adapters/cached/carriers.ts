@@ -1,7 +1,7 @@
 import type { Logger } from '../../lib/logger.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../ports/carriers.ts';
-import { Unavailable } from '../../ports/errors.ts';
+import { DependencyError } from '../../ports/errors.ts';
 
 /**
  * Serves the carriers read last while the database is down, so that a sidecar that takes over the registrations meanwhile
@@ -27,7 +27,7 @@ export class CachedCarriers implements CarrierDirectory {
       return carriers;
     } catch (error) {
       const last = this.#last;
-      if (!(error instanceof Unavailable) || !last || this.clock.now() - last.at > this.staleMs) throw error;
+      if (!(error instanceof DependencyError) || !last || this.clock.now() - last.at > this.staleMs) throw error;
       if (!this.#isDown) this.logger.warn({ why: error.message }, 'carriers not read, those read last serve on');
       this.#isDown = true;
       return last.carriers;

@@ -1,6 +1,6 @@
+import { logFault } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { type Lookup, LookupCache } from '../../lib/lookup-cache.ts';
-import { OncePer } from '../../lib/once-per.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Account, Client, Directory } from '../../ports/directory.ts';
 import { QueryFault, Unavailable } from '../../ports/errors.ts';
@@ -77,21 +77,15 @@ export class CachedDirectory implements Directory {
   }
 }
 
-/** Minimum interval between two log lines about faults of one kind. */
-const FAULT_INTERVAL_MS = 3_600_000;
-
 /** Logs once when the database goes down and once when it is back, and pauses queries after each failure. */
 class Outage {
-  readonly #faults: OncePer;
   #pausedUntil = 0;
   #isDown = false;
 
   constructor(
     private readonly clock: Clock,
     private readonly logger: Logger,
-  ) {
-    this.#faults = new OncePer(FAULT_INTERVAL_MS, clock);
-  }
+  ) {}
 
   async guard<T>(query: () => Promise<T>): Promise<T> {
     if (this.clock.now() < this.#pausedUntil) throw new Unavailable('database', 'down a moment ago');
@@ -102,8 +96,7 @@ class Outage {
     } catch (error) {
       if (error instanceof QueryFault) {
         this.#answered();
-        if (this.#faults.isDue(error.code))
-          this.logger.error({ why: error.message }, 'database refuses a query, requests that need it fail');
+        logFault(this.logger, 'query of the database', error, this.clock);
         throw error;
       }
       if (!(error instanceof Unavailable)) throw error;

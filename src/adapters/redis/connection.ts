@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Config } from '../../config/index.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { Unavailable } from '../../ports/errors.ts';
+import { isOwnFault } from '../../lib/own-fault.ts';
+import { DependencyError, Unavailable } from '../../ports/errors.ts';
+import { isReadOnly, replyFault } from './reply-error.ts';
 
 type Options = Omit<RedisOptions, 'replyMapping'>;
 
@@ -27,16 +29,17 @@ export async function untilReady(redis: Redis): Promise<void> {
   await ask(() => redis.ping());
 }
 
-/** Error replies that mean the server is unavailable rather than the command wrong. */
-const UNAVAILABLE = /^(LOADING|READONLY|MASTERDOWN|OOM|NOREPLICAS|MISCONF|BUSY|NOAUTH|WRONGPASS|CLUSTERDOWN)\b/;
-
-/** Runs commands. @throws Unavailable when Redis cannot execute them now */
+/**
+ * Runs commands.
+ * @throws Unavailable when Redis cannot be asked, QueryFault when it answers with an error
+ */
 export async function ask<T>(commands: () => Promise<T>): Promise<T> {
   try {
     return await commands();
   } catch (error) {
-    if (!(error instanceof Error) || (error.name === 'ReplyError' && !UNAVAILABLE.test(error.message))) throw error;
-    throw new Unavailable('Redis', error.message);
+    if (isOwnFault(error) || error instanceof DependencyError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw error instanceof Error && error.name === 'ReplyError' ? replyFault(why) : new Unavailable('Redis', why);
   }
 }
 
@@ -51,6 +54,7 @@ function optionsFor(config: Config['redis']): Options {
     enableOfflineQueue: false,
     enableAutoPipelining: true,
     retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
+    reconnectOnError: ({ message }) => isReadOnly(message),
     ...(config.tls && {
       tls: {
         ...(config.tlsCaFile && { ca: readFileSync(config.tlsCaFile) }),

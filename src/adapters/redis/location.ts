@@ -3,6 +3,7 @@ import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { OncePer } from '../../lib/once-per.ts';
 import type { Timer, Timers } from '../../lib/timers.ts';
+import { QueryFault } from '../../ports/errors.ts';
 import type {
   Aor,
   AorState,
@@ -92,7 +93,7 @@ export class RedisLocationService implements LocationService {
       case 'too-many-aors':
         return { ok: false, refusal: verdict };
       default:
-        throw new Error(`unexpected reply of the update script: ${verdict}`);
+        throw new QueryFault('Redis', `unexpected reply of the update script: ${verdict}`, 'UNEXPECTED');
     }
   }
 
@@ -121,19 +122,15 @@ export class RedisLocationService implements LocationService {
   #schedulePromotion(): void {
     this.#promotion = this.timers.after(PROMOTE_INTERVAL_MS, () => {
       this.#schedulePromotion();
-      background(this.logger, 'promotion of bindings', () => this.promoteDue());
+      background(this.logger, 'promotion of bindings', () => this.promoteDue(), this.timers);
     });
   }
 
-  /** Runs one round of promotions. Logs an outage and leaves the rest to the next round. */
+  /** Runs one round of promotions. @throws DependencyError; those that failed are left to the next round */
   async promoteDue(): Promise<void> {
     const now = this.timers.now();
-    try {
-      const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
-      await ask(() => Promise.all(due.map((name) => this.#promote(name, now))));
-    } catch (error) {
-      this.logger.warn({ why: String(error) }, 'bindings whose turn has come stay as they are for now');
-    }
+    const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
+    await ask(() => Promise.all(due.map((name) => this.#promote(name, now))));
   }
 
   #promote(name: string, now: number): Promise<unknown> {

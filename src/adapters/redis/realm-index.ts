@@ -31,7 +31,7 @@ export class RealmIndexKeeper {
   ) {}
 
   start(): void {
-    background(this.logger, 'reconciliation of realm indexes', () => this.#round());
+    background(this.logger, 'reconciliation of realm indexes', () => this.#round(), this.timers);
   }
 
   stop(): void {
@@ -39,7 +39,7 @@ export class RealmIndexKeeper {
     this.#timer?.cancel();
   }
 
-  /** Indexes all members of active-user and removes all others from the indexes. @throws Unavailable */
+  /** Indexes all members of active-user and removes all others from the indexes. @throws DependencyError */
   async reconcile(): Promise<void> {
     await this.#eachMember(keys.activeUsers, (members) => this.#reindexMixed(members));
     for (const index of await ask(() => this.redis.smembers(keys.realms)))
@@ -53,9 +53,10 @@ export class RealmIndexKeeper {
       this.logger.debug({}, 'realm indexes reconciled');
     } catch (error) {
       next = RETRY_INTERVAL_MS;
-      this.logger.warn({ why: String(error) }, 'realm indexes not reconciled, trying again');
+      throw error;
+    } finally {
+      if (!this.#stopped) this.#timer = this.timers.after(next, () => this.start());
     }
-    if (!this.#stopped) this.#timer = this.timers.after(next, () => this.start());
   }
 
   async #eachMember(zset: string, handle: (members: string[]) => Promise<void>): Promise<void> {

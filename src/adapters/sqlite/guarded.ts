@@ -1,11 +1,13 @@
-import { Unavailable } from '../../ports/errors.ts';
+import { databaseFault } from '../sql/database-error.ts';
 
-/** Runs statements. @throws Unavailable when SQLite fails */
+/**
+ * Runs statements.
+ * @throws QueryFault when SQLite refuses one of them, Unavailable when it cannot use its file
+ */
 export function guarded<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof Error && error.name === 'SQLiteError') throw new Unavailable('SQLite', error.message);
-    throw error;
+    throw error instanceof Error && error.name === 'SQLiteError' ? databaseFault('SQLite', error) : error;
   }
 }

@@ -5,8 +5,9 @@ import { RedisEphemeralGateways } from '../../../src/adapters/redis/ephemeral-ga
 import { RedisGatewayBlacklist } from '../../../src/adapters/redis/gateway-blacklist.ts';
 import { RedisLease } from '../../../src/adapters/redis/lease.ts';
 import type { Config } from '../../../src/config/index.ts';
-import { Unavailable } from '../../../src/ports/errors.ts';
+import { QueryFault, Unavailable } from '../../../src/ports/errors.ts';
 import { disposedAfterEach } from '../../support/after-each.ts';
+import { REPLY_ERRORS, withinScript } from '../../support/faults.ts';
 import { RecordingLogger } from '../../support/logger.ts';
 import { sharedRedis, startRedis } from '../../support/redis.ts';
 import { ManualTimers } from '../../support/timers.ts';
@@ -40,23 +41,20 @@ function replyError(message: string): Error {
 }
 
 describe('commands', () => {
-  test.each([
-    'LOADING Redis is loading the dataset in memory',
-    'READONLY You can’t write against a read only replica.',
-    'OOM command not allowed',
-    'NOAUTH Authentication required.',
-    'WRONGPASS invalid username-password pair',
-  ])('are Unavailable by the reply %j', async (message) => {
-    await expect(ask(() => Promise.reject(replyError(message)))).rejects.toThrow(Unavailable);
+  test.each(REPLY_ERRORS)('fail as $outcome by the reply $reply, within a script too', async ({ reply, outcome }) => {
+    for (const message of [reply, ...withinScript(reply)]) {
+      const error = await ask(() => Promise.reject(replyError(message))).catch((e: unknown) => e);
+      expect([
+        message,
+        error instanceof QueryFault ? error.code : error instanceof Unavailable && 'Unavailable',
+      ]).toEqual([message, outcome]);
+    }
   });
 
-  test.each(['ERR wrong number of arguments', 'WRONGTYPE Operation', 'LOADINGS', 'ERR BUSY'])(
-    'fail as they are by the reply %j',
-    async (message) => {
-      const error = replyError(message);
-      expect(await ask(() => Promise.reject(error)).catch((e: unknown) => e)).toBe(error);
-    },
-  );
+  test('fail as they are by a fault of our own code', async () => {
+    const fault = new TypeError('not a function');
+    await expect(ask(() => Promise.reject(fault))).rejects.toBe(fault);
+  });
 
   test('of every store are Unavailable without Redis', async () => {
     const { host, port } = await sharedRedis();

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RedisLocationService } from '../../../src/adapters/redis/location.ts';
+import { Unavailable } from '../../../src/ports/errors.ts';
 import type { Binding } from '../../../src/ports/location.ts';
 import { disposedAfterEach } from '../../support/after-each.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -119,10 +120,8 @@ test('promotion starts, stops and starts again', async () => {
   location.stop();
 });
 
-test('a promotion that Redis cannot execute is a warning', async () => {
+test('a promotion that Redis cannot execute is Unavailable', async () => {
   const away = resources.adopt(new Redis({ host, port, lazyConnect: true }), (client) => client.disconnect());
   away.disconnect();
-  const { location, logger } = start(away);
-  await location.promoteDue();
-  expect(logger.lines.map(({ level }) => level)).toEqual(['warn']);
+  await expect(start(away).location.promoteDue()).rejects.toThrow(Unavailable);
 });

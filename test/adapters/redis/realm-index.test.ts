@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { Redis } from 'ioredis';
 import { RealmIndexKeeper } from '../../../src/adapters/redis/realm-index.ts';
+import { Unavailable } from '../../../src/ports/errors.ts';
 import { disposedAfterEach } from '../../support/after-each.ts';
 import { eventually } from '../../support/eventually.ts';
 import { RecordingLogger } from '../../support/logger.ts';
@@ -72,13 +73,13 @@ test('is repeated each hour until stopped', async () => {
 test('is repeated after 10 s when it failed, with a warning', async () => {
   let fails = true;
   const { timers, logger, keeper, add, index, rounds } = await start(async (realm) => {
-    if (fails) throw new Error('no database');
+    if (fails) throw new Unavailable('MySQL', 'gone');
     return realm;
   });
   await add('user:a@example.com');
   keeper.start();
   await rounds(1);
-  expect(logger.lines).toMatchObject([{ level: 'warn', fields: { why: 'Error: no database' } }]);
+  expect(logger.lines).toMatchObject([{ level: 'warn', fields: { why: 'MySQL: gone' } }]);
   expect(timers.next).toBe(10_000);
   fails = false;
   timers.advance(10_000);
