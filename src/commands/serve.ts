@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty';
 import { type Config, ConfigError, readConfig } from '../config/index.ts';
 import { VARIABLES } from '../config/variables.ts';
+import { printError } from './output.ts';
 import { EXIT } from './run.ts';
 
 const { embedded } = VARIABLES;
@@ -44,7 +45,7 @@ async function serve(config: Config): Promise<number> {
   } catch (error) {
     const code = sidecar.exitCodeOf(error);
     if (code === undefined) throw error;
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    await printError(`${error instanceof Error ? error.message : error}`);
     return code;
   }
 }

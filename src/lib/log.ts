@@ -1,16 +1,28 @@
+import { isatty } from 'node:tty';
 import pino, { type Logger as PinoLogger } from 'pino';
 import { escapeJson, escapeJsonTwice } from './text.ts';
+import { TextOutput } from './text-output.ts';
+import type { Timers } from './timers.ts';
 
 export type Log = PinoLogger;
+
+const STDOUT = 1;
 
 /** Fields that never reach a log, at the top level or one below. */
 const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
 
 /**
  * The log: JSON lines on stdout; for a person at a terminal one readable line each. Lines are written in the background,
- * so call flush before the process ends.
+ * so await `output.drained` before the process ends. A reader that goes away, at any moment, changes nothing.
+ *
+ * process.stdout is not used: when its reader goes away, an error event ends the process or, once that is handled, a
+ * flush never returns.
  */
-export async function createLogger(level: string): Promise<Log> {
+export async function createLogger(level: string, timers: Timers): Promise<{ logger: Log; output: TextOutput }> {
+  const output = new TextOutput(STDOUT, timers, (lines) =>
+    logger.warn({ lines }, 'the reader of stdout was too slow: lines are missing'),
+  );
+  const format = isatty(STDOUT) ? await prettyFormat() : escapeJson;
   const options = {
     level,
     base: { pid: process.pid },
@@ -23,4 +35,13 @@ export async function createLogger(level: string): Promise<Log> {
     return pino(terminal, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
   }
   return pino({ ...options, hooks: { streamWrite: escapeJson } }, pino.destination({ fd: 1, sync: false }));
+  const logger = pino(options, { write: (line) => output.write(format(line)) });
+  return { logger, output };
+}
+
+async function prettyFormat(): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty');
+  const pretty = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' });
+  // pino-pretty parses the line and prints texts as they are.
+  return (line) => pretty(escapeJsonTwice(line));
 }

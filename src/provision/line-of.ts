@@ -17,10 +17,16 @@ export function lineOf(text: string, path: readonly (string | number)[]): number
       prefix = name;
       continue;
     }
-    const assignment = lines.findIndex((line, n) => n >= from && new RegExp(`^\\s*"?${key}"?\\s*=`).test(line));
+    const assignment = lines.findIndex((line, n) => n >= from && keyOf(line) === `${key}`);
     return assignment >= 0 ? assignment + 1 : best;
   }
   return best;
+}
+
+/** The key that a line assigns to, without its quotes; escapes stay as they are. */
+function keyOf(line: string): string | undefined {
+  const [, bare, basic, literal] = /^\s*(?:([^\s"'=]+)|"((?:[^"\\]|\\.)*)"|'([^']*)')\s*=/.exec(line) ?? [];
+  return bare ?? basic ?? literal;
 }
 
 function nthLine(lines: readonly string[], from: number, header: string, n: number): number | undefined {

@@ -2,6 +2,7 @@ import { Refused } from '../admin/actions.ts';
 import type { Config } from '../config/index.ts';
 import { CertificateError, type Edge } from '../edge/index.ts';
 import type { Logger } from '../lib/logger.ts';
+import { DependencyError } from '../ports/errors.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
 import type { Outbound } from './outbound.ts';
@@ -29,7 +30,7 @@ export function reload({ config, stores, edge, outbound, logger }: Reloadable): 
       work();
       done.push(what);
     } catch (error) {
-      if (!(error instanceof ProvisionError || error instanceof CertificateError)) throw error;
+      if (!isExpected(error)) throw error;
       failed.push(`${error.message}; the old state stays`);
     }
   };
@@ -43,4 +44,8 @@ export function reload({ config, stores, edge, outbound, logger }: Reloadable): 
   if (failed.length === 0) return done.join(', ');
   logger.error({ why: failed }, 'not reloaded, the old state stays');
   throw new Refused(failed.join('\n'));
+}
+
+function isExpected(error: unknown): error is Error {
+  return error instanceof ProvisionError || error instanceof CertificateError || error instanceof DependencyError;
 }

@@ -9,9 +9,10 @@ import { Nonces } from '../digest/nonce.ts';
 import { CertificateError, Edge, ListenError } from '../edge/index.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
-import type { Logger } from '../lib/logger.ts';
+import { type Logger, traceOf } from '../lib/logger.ts';
 import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
+import type { TextOutput } from '../lib/text-output.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
@@ -32,24 +33,29 @@ import { openStores, type Stores } from './stores.ts';
 
 /** Minimum interval between warnings about check-ins from one address outside our networks. */
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
+/** The longest that the end waits for a slow reader of stdout. */
+const FLUSH_MS = 5_000;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
  * @throws ProvisionError, CertificateError, ListenError, AdminSocketError when it cannot start; see {@link exitCodeOf}
  */
 export async function serve(config: Config): Promise<void> {
-  const logger = await createLogger(config.platform.logLevel);
+  const { logger, output } = await createLogger(config.platform.logLevel, systemTimers);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const)
     process.on(event, (error: unknown) => {
-      logger.fatal({ why: error instanceof Error ? error.stack : String(error) }, event);
-      logger.flush(() => process.exit(1));
+      logger.fatal({ why: traceOf(error) }, event);
+      // The reason is the last line.
+      output.close();
+      void output.drained(FLUSH_MS).then(() => process.exit(1));
     });
   for (const warning of config.warnings) logger.warn({}, warning);
   try {
-    await run(config, logger, stopSignal(logger));
+    await run(config, logger, output, stopSignal(logger));
     logger.info({}, 'stopped');
   } finally {
-    await new Promise((resolve) => logger.flush(resolve));
+    // A write that waits for its reader would keep the process alive; the exit code is set by then.
+    if (!(await output.drained(FLUSH_MS))) setImmediate(() => process.exit(process.exitCode ?? 1));
   }
 }
 
@@ -59,7 +65,7 @@ export function exitCodeOf(error: unknown): number | undefined {
   return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
 }
 
-async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void> {
+async function run(config: Config, logger: Log, output: TextOutput, stop: AbortSignal): Promise<void> {
   // Closes in reverse order, also when something throws: an open connection would keep the process alive.
   await using open = new AsyncDisposableStack();
   const admin = await claimAdminSocket(config.platform.socketPath, logger, systemTimers);
@@ -110,7 +116,7 @@ async function run(config: Config, logger: Log, stop: AbortSignal): Promise<void
   // Stops before the SIP server: it sends nothing, and another sidecar can take the lease at once.
   open.defer(() => outbound.stop());
   lifetime.ready = true;
-  if (edge) process.stdout.write(banner(config, edge.hostports, demo));
+  if (edge) output.write(banner(config, edge.hostports, demo));
   logger.info({ parts: config.parts }, 'ready');
 
   await aborted(stop);

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
+import fc from 'fast-check';
+import { QueryFault } from '../../src/ports/errors.ts';
 import { demoAccount } from '../../src/provision/demo-account.ts';
 import { ProvisionError, parseProvisioning } from '../../src/provision/file.ts';
 import { provision } from '../../src/provision/index.ts';
@@ -100,6 +102,7 @@ describe('a provisioning file', () => {
   const bad: [string, string, RegExp][] = [
     ['invalid TOML', 'a = = 1', /^p\.toml:1: /],
     ['an unknown key', `${GOOD}\ncolour = "red"`, /^p\.toml:23: carrier\[1\]\.gateway\[1\]\.colour is not known here$/],
+    ['a key that is no regular expression', '[[carrier]]\nname = "x"\n"a(b" = 1', /^p\.toml:3: carrier\[1\]\.a\(b /],
     [
       'a missing key',
       '[[account]]\nrealm = "a.test"\n[[account.client]]\nusername = "x"',
@@ -131,6 +134,17 @@ describe('a provisioning file', () => {
     const parse = () => parseProvisioning(text, 'p.toml');
     expect(parse).toThrow(ProvisionError);
     expect(parse).toThrow(message);
+  });
+
+  test('with an unknown key of any characters is refused', () => {
+    const key = fc.string({ minLength: 1 }).filter((name) => name !== 'account' && name !== 'carrier');
+    fc.assert(
+      fc.property(key, (name) => {
+        const parse = () => parseProvisioning(`\n${JSON.stringify(name)} = 1`, 'p.toml');
+        expect(parse).toThrow(ProvisionError);
+        expect(parse).toThrow(JSON.stringify(name) === `"${name}"` ? /^p\.toml:2: / : /^p\.toml:\d: /);
+      }),
+    );
   });
 
   test('replaces all accounts; one that stays keeps its sid', () => {
@@ -189,6 +203,14 @@ describe('provision()', () => {
     const { database, provisioning } = openCore({}, '');
     expect(provision(provisioning, file)).toBeUndefined();
     expect(database.query('SELECT sip_realm FROM accounts').all()).toEqual([{ sip_realm: 'file.test' }]);
+  });
+
+  test('says that the database refuses it', async () => {
+    const file = join(directory, 'refused.toml');
+    await Bun.write(file, '[[account]]\nrealm = "file.test"');
+    const { database, provisioning } = openCore();
+    database.run('DROP TABLE webhooks');
+    expect(() => provision(provisioning, file)).toThrow(QueryFault);
   });
 
   test('creates the demo account when there is no file', () => {

@@ -2,6 +2,7 @@ import type { Database } from 'bun:sqlite';
 import { randomUUID } from 'node:crypto';
 import type { ProvisionedAccount, Provisioning, ProvisioningStore } from '../../ports/provisioning.ts';
 import type { ClientPasswordCipher } from '../sql/client-password.ts';
+import { guarded } from './guarded.ts';
 import { applyCarriers } from './provisioned-carriers.ts';
 
 export class SqliteProvisioning implements ProvisioningStore {
@@ -11,10 +12,11 @@ export class SqliteProvisioning implements ProvisioningStore {
   ) {}
 
   apply({ accounts, carriers }: Provisioning): void {
-    this.database.transaction(() => {
+    const replace = this.database.transaction(() => {
       const sids = this.#applyAccounts(accounts);
       applyCarriers(this.database, carriers, sids);
-    })();
+    });
+    guarded(() => replace());
   }
 
   hasAccounts(): boolean {
