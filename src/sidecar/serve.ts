@@ -9,7 +9,7 @@ import { Nonces } from '../digest/nonce.ts';
 import { CertificateError, Edge, ListenError } from '../edge/index.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
-import { type Logger, traceOf } from '../lib/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
 import type { TextOutput } from '../lib/text-output.ts';
@@ -25,6 +25,7 @@ import { type RegisterRules, register } from '../register/index.ts';
 import { isLoopback } from '../sip/ip.ts';
 import { WebhookAuthenticator } from '../webhook/index.ts';
 import { banner } from './banner.ts';
+import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
@@ -33,8 +34,6 @@ import { openStores, type Stores } from './stores.ts';
 
 /** Minimum interval between warnings about check-ins from one address outside our networks. */
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
-/** The longest that the end waits for a slow reader of stdout. */
-const FLUSH_MS = 5_000;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
@@ -42,13 +41,7 @@ const FLUSH_MS = 5_000;
  */
 export async function serve(config: Config): Promise<void> {
   const { logger, output } = await createLogger(config.platform.logLevel, systemTimers);
-  for (const event of ['uncaughtException', 'unhandledRejection'] as const)
-    process.on(event, (error: unknown) => {
-      logger.fatal({ why: traceOf(error) }, event);
-      // The reason is the last line.
-      output.close();
-      void output.drained(FLUSH_MS).then(() => process.exit(1));
-    });
+  endOnFault(logger, output);
   for (const warning of config.warnings) logger.warn({}, warning);
   try {
     await run(config, logger, output, stopSignal(logger));

@@ -37,13 +37,14 @@ export const REPLY_ERRORS: readonly ReplyError[] = [
 /** Sent in place of any answer; the server closes the connection then. */
 export const TOO_MANY_CLIENTS = 'ERR max number of clients reached';
 
-/** An error reply as that of the script in which it occurred, as Redis 6 and Redis 7 wrap it. */
-export function withinScript(reply: string): string[] {
+/** An error reply as that of the script in which it occurred. */
+export function withinScript(reply: string): { readonly by: string; readonly message: string }[] {
   const sha = 'f'.repeat(40);
+  const redis6 = `ERR Error running script (call to f_${sha}): @user_script:57: `;
   return [
-    `ERR Error running script (call to f_${sha}): @user_script:57: @user_script: 57: -${reply}`,
-    `ERR Error running script (call to f_${sha}): @user_script:57: ${reply}`,
-    `${reply} script: ${sha}, on @user_script:57.`,
+    { by: 'Redis 6', message: `${redis6}${reply}` },
+    { by: 'Redis 6 (of a command that it does not run)', message: `${redis6}@user_script: 57: -${reply}` },
+    { by: 'Redis 7', message: `${reply} script: ${sha}, on @user_script:57.` },
   ];
 }
 

@@ -26,6 +26,8 @@ export interface SpawnedProcess {
   readonly exited: Promise<Exit>;
   /** Sends a signal, SIGTERM by default; no effect after the end. */
   kill(signal?: NodeJS.Signals): void;
+  /** Closes our end of its stdout: what it writes from now on has no reader. */
+  abandonStdout(): void;
   /** Sends SIGSTOP and resolves when every thread has stopped (Linux). SIGCONT resumes it. */
   freeze(): Promise<void>;
 }
@@ -77,6 +79,9 @@ export function spawnProcess(command: string, args: readonly string[], options: 
     exited: exit.promise,
     kill: (signal = 'SIGTERM') => {
       if (!ended) child.kill(signal);
+    },
+    abandonStdout: () => {
+      child.stdout.destroy();
     },
     freeze: async () => {
       if (ended) throw new Error(`${command} has ended`);

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Lease } from '../../ports/lease.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
+import { textOf } from './replies.ts';
 import { Script } from './script.ts';
 
 /** KEYS lease. ARGV token, length in ms. Returns 1 when the token held the lease. */
@@ -38,6 +39,6 @@ export class RedisLease implements Lease {
   }
 
   async holder(): Promise<string | undefined> {
-    return (await ask(() => this.redis.get(this.#key))) ?? undefined;
+    return textOf(await ask(() => this.redis.get(this.#key)));
   }
 }

@@ -17,6 +17,7 @@ import type {
 import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
+import { integerOf, textOf, textsOf } from './replies.ts';
 import { Script } from './script.ts';
 import { PROMOTE, REMOVE_FROM, UPDATE } from './scripts.ts';
 
@@ -44,16 +45,17 @@ export class RedisLocationService implements LocationService {
 
   async lookup(aor: Aor, { several, nonceId }: LookupOptions): Promise<AorState> {
     // Commands of one turn of the event loop are sent together.
-    const [first, others, used] = await ask(() =>
+    const [newest, others, used] = await ask(() =>
       Promise.all([
         this.redis.get(keys.user(aor)),
         several ? this.redis.hvals(keys.others(aor)) : [],
         nonceId === undefined ? null : this.redis.get(keys.nonce(nonceId)),
       ]),
     );
+    const first = textOf(newest);
     // A binding may have moved from one key to the other in between.
-    const jsons = new Set(first === null ? others : [first, ...others]);
-    return { bindings: this.#live(jsons, aor, this.timers.now()), lastNonceCount: Number(used) };
+    const jsons = new Set(first === undefined ? textsOf(others) : [first, ...textsOf(others)]);
+    return { bindings: this.#live(jsons, aor, this.timers.now()), lastNonceCount: Number(textOf(used) ?? 0) };
   }
 
   async update(change: Update): Promise<UpdateOutcome> {
@@ -82,7 +84,7 @@ export class RedisLocationService implements LocationService {
         ],
       ),
     );
-    const [verdict, ...bindings] = texts(reply);
+    const [verdict, ...bindings] = textsOf(reply);
     switch (verdict) {
       case 'ok':
         return { ok: true, bindings: this.#live(bindings, aor, now) };
@@ -99,7 +101,7 @@ export class RedisLocationService implements LocationService {
 
   async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
     const args = [this.timers.now(), aor.realm, nameOf(aor), keys.realmIndex(''), proxy, protocol, savedUntil];
-    return Number(await ask(() => removeFrom.run(this.redis, bindingKeys(aor, aor.realm), args)));
+    return integerOf(await ask(() => removeFrom.run(this.redis, bindingKeys(aor, aor.realm), args)));
   }
 
   #live(jsons: Iterable<string>, aor: Aor, now: number): Binding[] {
@@ -130,7 +132,7 @@ export class RedisLocationService implements LocationService {
   async promoteDue(): Promise<void> {
     const now = this.timers.now();
     const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
-    await ask(() => Promise.all(due.map((name) => this.#promote(name, now))));
+    await ask(() => Promise.all(textsOf(due).map((name) => this.#promote(name, now))));
   }
 
   #promote(name: string, now: number): Promise<unknown> {
@@ -153,8 +155,4 @@ function bindingKeys(aor: Aor, accountRealm: string): string[] {
 
 function nameOf({ user, realm }: Aor): string {
   return `${user}@${realm}`;
-}
-
-function texts(reply: unknown): string[] {
-  return Array.isArray(reply) ? reply.map(String) : [];
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Timer, Timers } from '../../lib/timers.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
+import { listOf, textOf, textsOf } from './replies.ts';
 import { Script } from './script.ts';
 import { REINDEX } from './scripts.ts';
 
@@ -42,7 +43,7 @@ export class RealmIndexKeeper {
   /** Indexes all members of active-user and removes all others from the indexes. @throws DependencyError */
   async reconcile(): Promise<void> {
     await this.#eachMember(keys.activeUsers, (members) => this.#reindexMixed(members));
-    for (const index of await ask(() => this.redis.smembers(keys.realms)))
+    for (const index of textsOf(await ask(() => this.redis.smembers(keys.realms))))
       await this.#eachMember(keys.realmIndex(index), (members) => this.#reindexMixed(members, index));
   }
 
@@ -62,9 +63,9 @@ export class RealmIndexKeeper {
   async #eachMember(zset: string, handle: (members: string[]) => Promise<void>): Promise<void> {
     let cursor = '0';
     do {
-      const [next, flat] = await ask(() => this.redis.zscan(zset, cursor, 'COUNT', STEP));
-      cursor = next;
-      const members = flat.filter((_, i) => i % 2 === 0);
+      const reply = listOf(await ask(() => this.redis.zscan(zset, cursor, 'COUNT', STEP)));
+      cursor = textOf(reply[0]) ?? '0';
+      const members = textsOf(reply[1]).filter((_, i) => i % 2 === 0);
       if (members.length > 0) await handle(members);
     } while (cursor !== '0' && !this.#stopped);
   }

@@ -7,6 +7,7 @@ import type { CheckIn, CheckInOutcome, FeatureServer, ServerKind, ServerPool } f
 import { ipOf } from '../../sip/ip.ts';
 import { ask } from './connection.ts';
 import { clusterKeys } from './keys.ts';
+import { integerOf, listOf, textsOf } from './replies.ts';
 import { Script } from './script.ts';
 import { CHECK_IN, DRAIN, EXPIRE, LIST, UNDRAIN } from './server-pool-scripts.ts';
 
@@ -44,7 +45,8 @@ export class RedisServerPool implements ServerPool {
 
   async checkIn({ kind, member, open, calls, serviceUrl = '' }: CheckIn): Promise<CheckInOutcome> {
     const args = [member, open ? '1' : '0', this.clock.now(), calls ?? '', serviceUrl];
-    const [change, members] = (await this.#run(checkIn, this.#sets(kind), args)) as [number, number];
+    const reply = listOf(await this.#run(checkIn, this.#sets(kind), args));
+    const [change, members] = [integerOf(reply[0]), integerOf(reply[1])];
     return { members, ...(change !== 0 && { change: change > 0 ? 'joined' : 'left' }) };
   }
 
@@ -63,8 +65,8 @@ export class RedisServerPool implements ServerPool {
 
   async featureServers(): Promise<{ servers: FeatureServer[]; drained: string[] }> {
     const { activeFeatureServers, featureCheckIns, drained } = this.#keys;
-    const reply = (await this.#run(list, [activeFeatureServers, featureCheckIns, drained], [])) as string[][];
-    const [members = [], checkIns = [], drainedIps = []] = reply;
+    const reply = await this.#run(list, [activeFeatureServers, featureCheckIns, drained], []);
+    const [members = [], checkIns = [], drainedIps = []] = listOf(reply).map(textsOf);
     const known = new Map(pairs(checkIns));
     const drainedSet = new Set(drainedIps);
     for (const member of members) if (!known.has(member)) known.set(member, '{}');
@@ -88,8 +90,8 @@ export class RedisServerPool implements ServerPool {
     return { servers: servers.sort((a, b) => (a.member < b.member ? -1 : 1)), drained: sorted(drainedIps) };
   }
 
-  rtpServers(): Promise<number> {
-    return ask(() => this.redis.scard(this.#keys.activeRtpServers));
+  async rtpServers(): Promise<number> {
+    return integerOf(await ask(() => this.redis.scard(this.#keys.activeRtpServers)));
   }
 
   /** What is not ours to read counts as no check-in. */
@@ -121,7 +123,7 @@ export class RedisServerPool implements ServerPool {
 }
 
 function sorted(reply: unknown): string[] {
-  return Array.isArray(reply) ? reply.map(String).sort() : [];
+  return textsOf(reply).sort();
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

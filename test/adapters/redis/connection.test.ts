@@ -42,7 +42,7 @@ function replyError(message: string): Error {
 
 describe('commands', () => {
   test.each(REPLY_ERRORS)('fail as $outcome by the reply $reply, within a script too', async ({ reply, outcome }) => {
-    for (const message of [reply, ...withinScript(reply)]) {
+    for (const message of [reply, ...withinScript(reply).map(({ message }) => message)]) {
       const error = await ask(() => Promise.reject(replyError(message))).catch((e: unknown) => e);
       expect([
         message,
