@@ -32,7 +32,8 @@ export default defineCommand({
     const config = readConfigOrPrintProblems({ ...process.env, ...flagsAsVariables(args) });
     if (!config) process.exitCode = EXIT.usage;
     else if (args.check) process.exitCode = await check(config);
-    else process.exitCode = await serve(config);
+    // Not left to the event loop: a connection that does not close, or a reader of stdout that reads nothing, would keep it.
+    else process.exit(await serve(config));
   },
 });
 

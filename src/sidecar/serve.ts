@@ -47,8 +47,7 @@ export async function serve(config: Config): Promise<void> {
     await run(config, logger, output, stopSignal(logger));
     logger.info({}, 'stopped');
   } finally {
-    // A write that waits for its reader would keep the process alive; the exit code is set by then.
-    if (!(await output.drained(FLUSH_MS))) setImmediate(() => process.exit(process.exitCode ?? 1));
+    await output.drained(FLUSH_MS);
   }
 }
 

@@ -167,6 +167,10 @@ test(`connections refused with ${TOO_MANY_CLIENTS}: 503, and work goes on afterw
 
 test.each([
   '+OK',
+  '$-1\r\n$-1',
+  ':1\r\n:1',
+  '>1\r\n$9\r\nsubscribe',
+  '>0',
   ':1',
   '$-1',
   '$3\r\n{"}',

@@ -11,6 +11,8 @@ const COM_QUIT = 1;
 /** Stands between a client and a MySQL server, and answers in its place with errors. */
 export class MysqlProxy {
   #fault: MysqlError | undefined;
+  /** Sent in answer to every command, as it is. */
+  nonsense: Buffer | undefined;
   readonly #clients = new Set<Socket>();
 
   private constructor(
@@ -77,7 +79,8 @@ export class MysqlProxy {
   #forward(packet: Buffer, client: Socket, upstream: Socket): void {
     // A command begins a new sequence; packets of the login have higher numbers.
     const isCommand = packet[3] === 0 && packet[HEADER_LENGTH] !== COM_QUIT;
-    if (isCommand && this.#fault) client.write(errorPacket(this.#fault, 1));
+    if (isCommand && this.nonsense) client.write(this.nonsense);
+    else if (isCommand && this.#fault) client.write(errorPacket(this.#fault, 1));
     else upstream.write(packet);
   }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/logger.ts';
 import { isOwnFault } from '../../lib/own-fault.ts';
 import { DependencyError, Unavailable } from '../../ports/errors.ts';
 import { isReadOnly, replyFault } from './reply-error.ts';
+import { guardReplies } from './reply-guard.ts';
 
 type Options = Omit<RedisOptions, 'replyMapping'>;
 
@@ -16,6 +17,7 @@ const MAX_RECONNECT_DELAY_MS = 2000;
 
 /** Connects to the server, or to the master named by the sentinels. Reconnects for ever; meanwhile commands fail. */
 export function connectRedis(config: Config['redis'], logger: Logger): Redis {
+  guardReplies();
   const redis = new Redis(optionsFor(config));
   // Log the message only: an ioredis error contains the failed command, which may be AUTH.
   redis.on('error', (error: Error) => logger.warn({ why: error.message }, 'Redis connection'));
