@@ -25,7 +25,7 @@ import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret } from '../adapters/sqlite/settings.ts';
 import type { Config } from '../config/index.ts';
-import { background } from '../lib/background.ts';
+import { background, turn } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Clock, systemTimers } from '../lib/timers.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
@@ -39,6 +39,7 @@ import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 
 const KEEP_ALIVE_TIMEOUT_MS = 10_000;
+const END_TIMEOUT_MS = 1_000;
 
 /** State that the sidecars of a cluster share: in Redis, or in the SQLite of a single sidecar. */
 interface SharedStores {
@@ -175,8 +176,9 @@ function databaseInMysql(
     probes: [{ name: 'MySQL', probe: () => probe() }],
     async close() {
       clearInterval(timer);
-      // Not through Kysely, which ends only a pool it has used.
-      await Promise.all(pools.map((pool) => pool.promise().end()));
+      // Not through Kysely, which ends only a pool it has used. A query under way may hold up the end or make it fail.
+      const end = (pool: (typeof pools)[number]) => runQuery('MySQL', pool.promise().end(), END_TIMEOUT_MS);
+      await Promise.all(pools.map((pool) => turn(logger, 'end of the MySQL connections', () => end(pool))));
     },
   };
 }

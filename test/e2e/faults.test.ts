@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { requestOnce } from '../../src/admin/client.ts';
 import { within } from '../support/deadline.ts';
 import { eventually } from '../support/eventually.ts';
-import { openDatabase } from '../support/mariadb.ts';
+import { type Mariadb, openDatabase } from '../support/mariadb.ts';
+import { MysqlProxy } from '../support/mysql-proxy.ts';
 import { headerOf, registerOnce } from '../support/phone.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
@@ -15,11 +16,11 @@ const REALM = 'faults.example.com';
 const ALICE = { user: 'alice', password: 'wonderland', realm: REALM };
 const QUICK = { CHECK_EXPIRES_INTERVAL: '200', EXPIRES_INTERVAL: '60000', JAMBONES_REGBOT_LEASE_SECONDS: '5' };
 
-async function start(redis: RedisServer, env: Readonly<Record<string, string>> = {}) {
-  const mysql = await openDatabase();
-  const accountSid = await insertAccount(mysql, { realm: REALM });
-  await insertClient(mysql, { accountSid, username: 'alice', password: 'wonderland', secret: 's' });
-  return startEmbedded({ env: { ...outsideStores(redis, mysql, 's'), ...QUICK, ...env } });
+async function start(redis: RedisServer, env: Readonly<Record<string, string>> = {}, mysql?: Mariadb) {
+  const database = mysql ?? (await openDatabase());
+  const accountSid = await insertAccount(database, { realm: REALM });
+  await insertClient(database, { accountSid, username: 'alice', password: 'wonderland', secret: 's' });
+  return startEmbedded({ env: { ...outsideStores(redis, database, 's'), ...QUICK, ...env } });
 }
 
 async function checkIn({ sip }: RunningSidecar, kind: 'FS' | 'RTP'): Promise<string> {
@@ -119,6 +120,18 @@ test('a Redis that answers more than it is asked is survived', async () => {
   expect((await registerOnce(sidecar.sip, ALICE)).status).toBe(503);
   proxy.fault = undefined;
   await registers(sidecar);
+  await ends(sidecar);
+});
+
+test('a MySQL that answers nonsense is survived and does not hold up the end', async () => {
+  const mysql = await openDatabase();
+  const proxy = await MysqlProxy.start(mysql);
+  const sidecar = await start(await startRedis(), {}, { ...mysql, ...proxy.address });
+  await registers(sidecar);
+  // The head of a packet that never ends.
+  proxy.nonsense = Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n');
+  expect((await registerOnce(sidecar.sip, { ...ALICE, realm: 'unknown.example.com' })).status).toBe(503);
+  expect((await registerOnce(sidecar.sip, ALICE)).status).toBe(200);
   await ends(sidecar);
 });
 

