@@ -1,4 +1,4 @@
-import type { Logger } from './logger.ts';
+import { type Logger, traceOf } from './logger.ts';
 import { isOwnFault } from './own-fault.ts';
 import { sleep, type Timers } from './timers.ts';
 
@@ -15,21 +15,23 @@ export interface RetryOptions {
 }
 
 /**
- * Calls `attempt` until it succeeds, after pauses that double from 0.5 s to 5 s. Each failure is one warning; a fault of
- * our own code is thrown.
- * @returns whether it succeeded; false when the signal came first
+ * Calls `attempt` until it succeeds, after pauses that double from 0.5 s to 5 s. Each failure is one warning.
+ * @returns whether it succeeded; false when the signal came first, also while an attempt is under way
  */
 export async function retry(
   attempt: () => Promise<unknown>,
   { name, signal, timers, logger }: RetryOptions,
 ): Promise<boolean> {
+  const aborted = new Promise<boolean>((resolve) => signal.addEventListener('abort', () => resolve(false)));
+  const succeeds = async () => {
+    await attempt();
+    return true;
+  };
   for (let delay = FIRST_DELAY_MS; !signal.aborted; delay = Math.min(delay * 2, MAX_DELAY_MS)) {
     try {
-      await attempt();
-      return true;
+      return await Promise.race([succeeds(), aborted]);
     } catch (error) {
-      if (isOwnFault(error)) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = error instanceof Error && !isOwnFault(error) ? error.message : traceOf(error);
       logger.warn({ service: name, why, retryInMs: delay }, `waiting for ${name}`);
     }
     await sleep(delay, timers, signal);

@@ -38,7 +38,7 @@ import type { ProvisioningStore } from '../ports/provisioning.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 
-const KEEP_ALIVE_TIMEOUT_MS = 10_000;
+const PROBE_TIMEOUT_MS = 5_000;
 const END_TIMEOUT_MS = 1_000;
 
 /** State that the sidecars of a cluster share: in Redis, or in the SQLite of a single sidecar. */
@@ -165,7 +165,7 @@ function databaseInMysql(
   const probe = (pool = reader.pool) => pool.promise().query('SELECT 1');
   const ping = () => {
     for (const pool of pools)
-      background(logger, 'MySQL keep-alive', () => runQuery('MySQL', probe(pool), KEEP_ALIVE_TIMEOUT_MS));
+      background(logger, 'MySQL keep-alive', () => runQuery('MySQL', probe(pool), PROBE_TIMEOUT_MS));
   };
   const timer = config.mysql.keepAliveMs > 0 ? setInterval(ping, config.mysql.keepAliveMs) : undefined;
   return {
@@ -173,7 +173,7 @@ function databaseInMysql(
     carriers: new SqlCarriers(reader.db, writes, 'MySQL', logger),
     addresses: new MysqlSbcAddresses(writes),
     // The writer is not probed: phones do not depend on it.
-    probes: [{ name: 'MySQL', probe: () => probe() }],
+    probes: [{ name: 'MySQL', probe: () => runQuery('MySQL', probe(), PROBE_TIMEOUT_MS) }],
     async close() {
       clearInterval(timer);
       // Not through Kysely, which ends only a pool it has used. A query under way may hold up the end or make it fail.

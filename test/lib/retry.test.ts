@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { retry } from '../../src/lib/retry.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { ManualTimers } from '../support/timers.ts';
+import { ManualTimers, settle } from '../support/timers.ts';
 
 function start(failures: number) {
   const timers = new ManualTimers();
@@ -37,4 +37,32 @@ test('ends at the signal, in the middle of a pause too', async () => {
   expect(await outcome).toBe(false);
   expect(triedAt).toEqual([0, 500]);
   expect(timers.pending).toBe(0);
+});
+
+test('ends at the signal while an attempt is under way, and ignores what becomes of it', async () => {
+  const controller = new AbortController();
+  const attempt = Promise.withResolvers<void>();
+  const options = {
+    name: 'Redis',
+    signal: controller.signal,
+    timers: new ManualTimers(),
+    logger: new RecordingLogger(),
+  };
+  const outcome = retry(() => attempt.promise, options);
+  controller.abort();
+  expect(await outcome).toBe(false);
+  attempt.reject(new Error('late'));
+});
+
+test('logs a fault of our own code with its stack', async () => {
+  const { signal } = new AbortController();
+  const logger = new RecordingLogger();
+  void retry(() => Promise.reject(new TypeError('oops')), {
+    name: 'Redis',
+    signal,
+    timers: new ManualTimers(),
+    logger,
+  });
+  await settle();
+  expect(logger.lines).toMatchObject([{ fields: { why: expect.stringContaining('oops\n    at ') } }]);
 });
