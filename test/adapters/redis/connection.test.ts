@@ -106,6 +106,20 @@ describe('the connection', () => {
     await expect(untilReady(redis)).rejects.toThrow(Unavailable);
   });
 
+  test.each(['a command', 'a script'])('is made anew when Redis has become a replica, seen by %s', async (how) => {
+    const server = await startRedis();
+    const { redis } = connect({ host: server.host, port: server.port });
+    await untilReady(redis);
+    await server.client.call('REPLICAOF', '127.0.0.1', '1');
+    const closed = new Promise((resolve) => redis.once('close', resolve));
+    const write = () => (how === 'a command' ? redis.set('k', 'v') : redis.eval("redis.call('SET', 'k', 'v')", 0));
+    await expect(ask(write)).rejects.toThrow(Unavailable);
+    await closed;
+    await server.client.call('REPLICAOF', 'NO', 'ONE');
+    await new Promise((resolve) => redis.once('ready', resolve));
+    expect(await ask(() => redis.set('k', 'v'))).toBe('OK');
+  });
+
   test('is tried again after a delay that doubles up to 2 s', () => {
     const { redis } = connect({});
     const delays = [1, 2, 3, 4, 5, 6, 7, 1000].map((attempt) => redis.options.retryStrategy?.(attempt));
