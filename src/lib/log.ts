@@ -28,13 +28,6 @@ export async function createLogger(level: string, timers: Timers): Promise<{ log
     base: { pid: process.pid },
     redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[hidden]' },
   };
-  if (process.stdout.isTTY) {
-    const { default: pretty } = await import('pino-pretty');
-    // pino-pretty parses the line and prints texts as they are.
-    const terminal = { ...options, hooks: { streamWrite: escapeJsonTwice } };
-    return pino(terminal, pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
-  }
-  return pino({ ...options, hooks: { streamWrite: escapeJson } }, pino.destination({ fd: 1, sync: false }));
   const logger = pino(options, { write: (line) => output.write(format(line)) });
   return { logger, output };
 }

@@ -4,11 +4,13 @@ import { within } from '../support/deadline.ts';
 import { spawnProcess } from '../support/process.ts';
 
 const EVIL = '\x1b]0;owned\x07\x9b2J\x7f\u202eevil\u2028\rline';
-const SCRIPT = `const { createLogger } = await import(${JSON.stringify(join(import.meta.dir, '../../src/lib/log.ts'))});
-  const logger = await createLogger('info');
+const source = (file: string) => JSON.stringify(join(import.meta.dir, '../../src/lib', file));
+const SCRIPT = `const { createLogger } = await import(${source('log.ts')});
+  const { systemTimers } = await import(${source('timers.ts')});
+  const { logger, output } = await createLogger('info', systemTimers);
   const evil = ${JSON.stringify(EVIL)};
   logger.info({ userAgent: evil, nested: { [evil]: [evil] }, why: 'a\\n    at b' }, 'from ' + evil);
-  logger.flush();`;
+  await output.drained(5_000);`;
 
 async function output(command: string, args: readonly string[]) {
   const log = spawnProcess(command, args, { env: { TERM: 'xterm', SCRIPT } });
