@@ -19,6 +19,7 @@ import { NotSent } from './outbound.ts';
 import { refusalOf } from './refusals.ts';
 import { newTag } from './tokens.ts';
 import { TransactionLayer } from './transaction-layer.ts';
+import type { ClientUser } from './transactions/client.ts';
 import type { ServerTransaction } from './transactions/server.ts';
 import type { Flow } from './transports/transport.ts';
 
@@ -121,12 +122,13 @@ export class Edge implements SipServer {
       reject(new Unavailable('SIP server', `no response to ${request.method} within ${deadlineMs} ms`)),
     );
     try {
-      this.#layer.send(this.#layer.prepare(request), {
+      const user: ClientUser = {
         response: (response) => {
           if (response.status >= 200) resolve(response);
         },
-        failure: (status) => resolve(localResponse(status)),
-      });
+        failure: (status, why) => resolve(localResponse(status, why)),
+      };
+      this.#layer.send(this.#layer.prepare(request), user, deadlineMs);
       return await promise;
     } catch (error) {
       if (error instanceof NotSent) throw new Unavailable('SIP server', error.message);
@@ -194,6 +196,6 @@ function respond(transaction: ServerTransaction, answer: SipAnswer): void {
   if (request) transaction.respond(answer.status, composeResponse(request.headers, answer, newTag()));
 }
 
-function localResponse(status: 408 | 503): SipResponse {
-  return { kind: 'response', status, reason: reasonPhrase(status), local: true, headers: [], body: NO_BODY };
+function localResponse(status: 408 | 503, why: string): SipResponse {
+  return { kind: 'response', status, reason: reasonPhrase(status), local: true, why, headers: [], body: NO_BODY };
 }

@@ -63,6 +63,9 @@ export const UDP_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Datagrams that wait for a full socket buffer of the kernel; over it the oldest are dropped. */
 export const MAX_UNSENT_DATAGRAMS = 4096;
 
+/** Peers remembered to have no TCP, for requests that are too long for UDP: as many as carriers have gateways. */
+export const MAX_PEERS_WITHOUT_TCP = 10_000;
+
 /** RFC 3261 18.1.1: a longer request goes by a congestion-controlled transport if the path MTU is unknown. */
 export const MAX_UDP_REQUEST_BYTES = 1300;
 

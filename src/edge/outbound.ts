@@ -1,6 +1,5 @@
-import { isIP } from 'node:net';
 import type { OutboundRequest } from '../ports/sip-server.ts';
-import { joinHostPort, unbracketed } from '../sip/ip.ts';
+import { joinHostPort, normalIp } from '../sip/ip.ts';
 import { MalformedMessage } from '../sip/message.ts';
 import type { OutboundTransport } from '../sip/next-hop.ts';
 import { parseMessage } from '../sip/parse-message.ts';
@@ -10,6 +9,7 @@ import { composeRequest } from './compose.ts';
 import { MAX_UDP_REQUEST_BYTES } from './limits.ts';
 import { newBranch, newId, newTag } from './tokens.ts';
 import type { Transports } from './transports/listen.ts';
+import { type PeerNames, peerNames } from './transports/peer-names.ts';
 import type { Transport } from './transports/transport.ts';
 
 export class NotSent extends Error {
@@ -23,8 +23,8 @@ export interface PreparedRequest {
   readonly transport: Transport;
   readonly address: string;
   readonly port: number;
-  /** The domain name that the peer's certificate must prove (RFC 5922 7.3). */
-  readonly name: string | undefined;
+  /** Of which the peer's certificate must prove one (RFC 5922 7.3). */
+  readonly names: PeerNames;
   /** The same request for UDP, if the peer of a long request has no TCP. */
   readonly byUdp?: PreparedRequest;
 }
@@ -36,12 +36,14 @@ export interface PreparedRequest {
  */
 export function prepareRequest(request: OutboundRequest, transports: Transports, cseq: number): PreparedRequest {
   const { method, uri, nextHop, headers } = request;
-  const { address, port, transport: protocol } = nextHop;
+  const { port, transport: protocol } = nextHop;
+  const address = normalIp(nextHop.address);
   const fromTag = newTag();
   const callId = newId();
-  const name = nameOf(hostOf(uri));
-  if (isIP(address) === 0 || !(port > 0 && port < 65_536))
-    throw new NotSent(`not an address: ${joinHostPort(address, port)}`);
+  const host = hostOf(uri);
+  if (address === undefined || !(port > 0 && port < 65_536))
+    throw new NotSent(`not an address: ${joinHostPort(nextHop.address, port)}`);
+  const names = peerNames([...(request.peerNames ?? []), host], address);
 
   const over = (protocol: OutboundTransport): PreparedRequest => {
     const transport = transports.towards(protocol, address, port);
@@ -58,17 +60,12 @@ export function prepareRequest(request: OutboundRequest, transports: Transports,
     };
     const from = `<sip:${host}:${transport.port}${protocol === 'udp' ? '' : `;transport=${protocol}`}>`;
     const wire = checked(() => composeRequest(method, uri, headers, { via, from, fromTag, callId, cseq }));
-    return { method, branch, wire, transport, address, port, name };
+    return { method, branch, wire, transport, address, port, names };
   };
 
   const prepared = over(protocol);
   const tooLong = protocol === 'udp' && Buffer.byteLength(prepared.wire) > MAX_UDP_REQUEST_BYTES;
   return tooLong && transports.towards('tcp', address) ? { ...over('tcp'), byUdp: prepared } : prepared;
-}
-
-/** The host if it is a domain name, undefined if it is an address. */
-export function nameOf(host: string): string | undefined {
-  return host === '' || isIP(unbracketed(host)) !== 0 ? undefined : host;
 }
 
 /** @throws NotSent when the edge itself would refuse the message */

@@ -1,5 +1,6 @@
 import { background } from '../lib/background.ts';
 import { traceOf } from '../lib/logger.ts';
+import { OncePer } from '../lib/once-per.ts';
 import { systemTimers, type Timers } from '../lib/timers.ts';
 import type { OutboundRequest, SipAnswer } from '../ports/sip-server.ts';
 import {
@@ -15,17 +16,20 @@ import { tryParse } from '../sip/syntax.ts';
 import { parseVias, responsePort, type Via } from '../sip/via.ts';
 import { composeResponse, stampSource } from './compose.ts';
 import type { Counters, Holding, LayerOptions } from './options.ts';
-import { NotSent, nameOf, type PreparedRequest, prepareRequest } from './outbound.ts';
+import { NotSent, type PreparedRequest, prepareRequest } from './outbound.ts';
+import { RequestSender } from './sender.ts';
 import { cseqNumbers, statelessTag } from './tokens.ts';
 import type { ClientUser } from './transactions/client.ts';
 import { ClientTransactions } from './transactions/client-table.ts';
 import type { ServerTransaction } from './transactions/server.ts';
 import { ServerTransactions, transactionKey } from './transactions/server-table.ts';
+import { TRANSACTION_MS } from './transactions/timer-values.ts';
 import { Certificates } from './transports/certificates.ts';
 import { ConnectionCount } from './transports/connections.ts';
 import { FairShare } from './transports/fair-share.ts';
 import { KeptBytes } from './transports/kept-bytes.ts';
 import { Transports } from './transports/listen.ts';
+import { peerNames } from './transports/peer-names.ts';
 import { isRefused } from './transports/probe.ts';
 import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
 
@@ -44,6 +48,8 @@ export interface TransactionUser {
 
 /** Minimum interval between warnings about refused connections, ms. */
 const WARNING_INTERVAL_MS = 60_000;
+/** Minimum interval between warnings about one peer that cannot be connected to for one reason, ms. */
+const COMPLAINT_INTERVAL_MS = 3_600_000;
 /** Ports probed at a time; others wait for the next ICMP error or timer F. */
 const MAX_PROBES = 16;
 
@@ -54,6 +60,9 @@ export class TransactionLayer {
   readonly #certificates: Certificates | undefined;
   readonly #server: ServerTransactions;
   readonly #client: ClientTransactions;
+  readonly #sender: RequestSender;
+  /** Of what cannot be connected to. */
+  readonly #complaints: OncePer;
   readonly #nextCSeq = cseqNumbers(Date.now);
   readonly #probing = new Set<Transport>();
   readonly #connections: ConnectionCount;
@@ -61,7 +70,6 @@ export class TransactionLayer {
   readonly #kept: KeptBytes;
   #warnedAt = Number.NEGATIVE_INFINITY;
   #transports: Transports | undefined;
-  #closing = false;
   #smallBuffer = false;
 
   constructor(
@@ -73,6 +81,8 @@ export class TransactionLayer {
     this.#certificates = Certificates.forListeners(options);
     this.#server = new ServerTransactions(timers, transmit, limits.serverTransactions);
     this.#client = new ClientTransactions(timers, limits.clientTransactions);
+    this.#sender = new RequestSender(this.#client, timers);
+    this.#complaints = new OncePer(COMPLAINT_INTERVAL_MS, timers);
     this.#connections = new ConnectionCount(limits);
     this.#kept = new KeptBytes(limits.keptBytes);
   }
@@ -88,9 +98,9 @@ export class TransactionLayer {
       fault: (flow, error) => this.#onFault(flow, error),
       smallReceiveBuffer: (granted, asked) => this.#onSmallReceiveBuffer(granted, asked),
       notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
-      unreachable: (transport, address, port) => this.#client.unreachable(transport, address, port),
+      unreachable: (transport, address, port, why) => this.#client.unreachable(transport, address, port, why),
       refused: (transport) => background(options.logger, 'probe of ports', () => this.#probe(transport)),
-      notConnected: (flow, why) => options.logger.info({ to: peerOf(flow), why }, 'no connection'),
+      notConnected: (flow, why) => this.#onNotConnected(flow, why),
       idle: (flow) => user.keepsOpen(flow),
       closed: (flow) => {
         this.#client.ended(flow);
@@ -169,16 +179,12 @@ export class TransactionLayer {
     return prepareRequest(request, this.#transports, this.#nextCSeq());
   }
 
-  /** Sends a request in its own transaction; calls the user after this returns. */
-  send(prepared: PreparedRequest, user: ClientUser): void {
-    const { transport, address, port, name, byUdp } = prepared;
-    this.#client.send(prepared, transport.flowTo(address, port, name), {
-      response: (response, flow, bytes) => user.response(response, flow, bytes),
-      failure: (status) => {
-        if (status === 503 && byUdp && !this.#closing) this.send(byUdp, user);
-        else user.failure(status);
-      },
-    });
+  /**
+   * Sends a request; calls the user after this returns.
+   * @param withinMs after which the user takes no response
+   */
+  send(prepared: PreparedRequest, user: ClientUser, withinMs = TRANSACTION_MS): void {
+    this.#sender.send(prepared, user, withinMs);
   }
 
   // --- The end ------------------------------------------------------------------------------------------------------
@@ -189,8 +195,7 @@ export class TransactionLayer {
 
   /** Fails every request of ours, sends pending responses and closes every socket. */
   async close(): Promise<void> {
-    this.#closing = true;
-    this.#client.failAll();
+    this.#sender.close();
     this.#server.clear();
     await this.#transports?.close();
   }
@@ -254,6 +259,12 @@ export class TransactionLayer {
     this.options.logger.warn({ from: flow.address, why }, 'connections are not accepted');
   }
 
+  #onNotConnected(flow: Flow, why: string): void {
+    const to = peerOf(flow);
+    const isNews = this.#complaints.isDue(`${to.protocol} ${to.address} ${to.port} ${why}`);
+    this.options.logger[isNews ? 'warn' : 'debug']({ to, why }, 'no connection');
+  }
+
   /** Probes every port that has not responded, because an ICMP error does not name its datagram. */
   async #probe(transport: Transport): Promise<void> {
     if (this.#probing.has(transport)) return;
@@ -261,7 +272,7 @@ export class TransactionLayer {
     const suspects = this.#client.destinations(transport).slice(0, MAX_PROBES);
     await Promise.all(
       suspects.map(async ({ address, port }) => {
-        if (await isRefused(address, port)) this.#client.unreachable(transport, address, port);
+        if (await isRefused(address, port)) this.#client.unreachable(transport, address, port, 'port unreachable');
       }),
     );
     this.#probing.delete(transport);
@@ -281,7 +292,7 @@ function transmit(response: Wire, { flow, request }: ServerTransaction): boolean
   // RFC 3261 18.2.2: over a new connection to the source address, at the port of sent-by.
   const { transport, address } = flow;
   const { host, port } = request.sentBy;
-  return transport.callBack(address, port ?? transport.defaultPort, nameOf(host)).send(response);
+  return transport.callBack(address, port ?? transport.defaultPort, peerNames([host], address)).send(response);
 }
 
 function peerOf({ transport, address, port }: Flow) {

@@ -27,6 +27,7 @@ const transport = (reliable: boolean): Transport => ({
   port: 5060,
   connectedTo: () => false,
   flowTo: unexpected,
+  newFlowTo: unexpected,
   callBack: unexpected,
   stopReading: () => {},
   close: async () => {},
@@ -41,6 +42,9 @@ class RecordedFlow implements Flow {
   readonly port = SOURCE.port;
   readonly sent: { readonly at: number; readonly data: Wire }[] = [];
   broken = false;
+  retired = false;
+  readonly established = true;
+  readonly why = 'it has ended';
   /** Requests without a final response. */
   held = 0;
 
@@ -64,6 +68,10 @@ class RecordedFlow implements Flow {
 
   release(): void {
     this.held--;
+  }
+
+  retire(): void {
+    this.retired = true;
   }
 
   get times(): number[] {
@@ -480,11 +488,11 @@ describe('client transaction, RFC 3261 17.1.2', () => {
   test('transport error: 503, once', () => {
     const { timers, table, happened } = setUp(UDP);
     timers.advance(100);
-    table.unreachable(TCP, '192.0.2.1', 5060);
-    table.unreachable(UDP, '192.0.2.1', 5061);
+    table.unreachable(TCP, '192.0.2.1', 5060, 'port unreachable');
+    table.unreachable(UDP, '192.0.2.1', 5061, 'port unreachable');
     expect(happened).toEqual([]);
-    table.unreachable(UDP, '192.0.2.1', 5060);
-    table.unreachable(UDP, '192.0.2.1', 5060);
+    table.unreachable(UDP, '192.0.2.1', 5060, 'port unreachable');
+    table.unreachable(UDP, '192.0.2.1', 5060, 'port unreachable');
     expect(happened).toEqual(['failure 503 at 100']);
     timers.advance(40_000);
     expect(happened).toHaveLength(1);
@@ -494,8 +502,8 @@ describe('client transaction, RFC 3261 17.1.2', () => {
     const { timers, flow, table, happened, answer } = setUp(UDP);
     answer(100);
     timers.advance(600);
-    table.unreachable(UDP, '192.0.2.1', 5060);
-    table.unreachable(UDP, '192.0.2.1', 5060);
+    table.unreachable(UDP, '192.0.2.1', 5060, 'port unreachable');
+    table.unreachable(UDP, '192.0.2.1', 5060, 'port unreachable');
     expect(happened).toEqual([100, 'failure 503 at 600']);
     expect(table.size).toBe(0);
     expect(answer(200)).toBe(false);
@@ -557,7 +565,7 @@ describe('client transaction, RFC 3261 17.1.2', () => {
     answer(200);
     const other: number[] = [];
     table.send({ ...REQUEST, branch: 'z9hG4bKd' }, flow, { ...ignore, failure: (status) => other.push(status) });
-    table.failAll();
+    table.failAll('stopping');
     expect(happened).toEqual([200]);
     expect(other).toEqual([503]);
     expect(table.size).toBe(0);

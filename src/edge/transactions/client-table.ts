@@ -28,10 +28,13 @@ export class ClientTransactions {
       timerE: RETRANSMIT_MS.map((ms) => new DelayQueue(ms, timers, (tx: ClientTransaction) => tx.expire('timer E'))),
       timerF: new DelayQueue(TRANSACTION_MS, timers, (tx) => tx.expire('timer F')),
       timerK: new DelayQueue(T4, timers, (tx) => tx.expire('timer K')),
+      moved: (tx, from) => {
+        this.#leave(tx, from);
+        this.#join(tx);
+      },
       terminated: (tx) => {
         this.#byKey.delete(tx.key);
-        const others = this.#byConnection.get(tx.flow);
-        if (others?.delete(tx) && others.size === 0) this.#byConnection.delete(tx.flow);
+        this.#leave(tx, tx.flow);
       },
     };
   }
@@ -44,17 +47,27 @@ export class ClientTransactions {
     return this.#byKey.size >= this.limit;
   }
 
-  /** Sends the request; calls `user` only after this returns. */
-  send({ branch, method, wire }: ClientRequest, flow: Flow, user: ClientUser): ClientTransaction {
+  /**
+   * Sends the request; calls `user` only after this returns.
+   * @param newFlow replaces, once, a flow that has ended before any response
+   */
+  send(
+    { branch, method, wire }: ClientRequest,
+    flow: Flow,
+    user: ClientUser,
+    newFlow?: () => Flow | undefined,
+  ): ClientTransaction {
     const key = responseKey(branch, method);
-    const tx = new ClientTransaction(key, wire, flow, user, this.#context);
+    const tx = new ClientTransaction(key, wire, flow, user, this.#context, newFlow);
     this.#byKey.set(key, tx);
-    if (flow.transport.reliable) {
-      const others = this.#byConnection.get(flow) ?? new Set();
-      this.#byConnection.set(flow, others.add(tx));
-    }
+    this.#join(tx);
     tx.start();
     return tx;
+  }
+
+  /** Ends a transaction; a response that comes later is none of a request of ours. */
+  abandon(tx: ClientTransaction): void {
+    if (this.#byKey.get(tx.key) === tx) tx.abandon();
   }
 
   /** Hands a response to its transaction; false if there is none. */
@@ -66,13 +79,14 @@ export class ClientTransactions {
 
   /** A connection has ended: fails its pending requests. */
   ended(flow: Flow): void {
-    for (const tx of [...(this.#byConnection.get(flow) ?? [])]) tx.transportFailed();
+    for (const tx of [...(this.#byConnection.get(flow) ?? [])]) tx.transportFailed(flow.why);
   }
 
   /** Fails the pending requests to that address. */
-  unreachable(transport: Transport, address: string, port: number): void {
-    for (const tx of this.#byKey.values())
-      if (tx.flow.transport === transport && tx.flow.address === address && tx.flow.port === port) tx.transportFailed();
+  unreachable(transport: Transport, address: string, port: number, why: string): void {
+    const isMeant = ({ flow }: ClientTransaction) =>
+      flow.transport === transport && flow.address === address && flow.port === port;
+    for (const tx of [...this.#byKey.values()].filter(isMeant)) tx.transportFailed(why);
   }
 
   /** The destinations of a transport's pending requests, each once. */
@@ -84,11 +98,22 @@ export class ClientTransactions {
   }
 
   /** Fails every pending request and forgets the rest. */
-  failAll(): void {
-    for (const tx of [...this.#byKey.values()]) tx.transportFailed();
+  failAll(why: string): void {
+    for (const tx of [...this.#byKey.values()]) tx.transportFailed(why);
     for (const queue of [...this.#context.timerE, this.#context.timerF, this.#context.timerK]) queue.clear();
     this.#byKey.clear();
     this.#byConnection.clear();
+  }
+
+  #join(tx: ClientTransaction): void {
+    if (!tx.flow.transport.reliable) return;
+    const others = this.#byConnection.get(tx.flow) ?? new Set();
+    this.#byConnection.set(tx.flow, others.add(tx));
+  }
+
+  #leave(tx: ClientTransaction, flow: Flow): void {
+    const others = this.#byConnection.get(flow);
+    if (others?.delete(tx) && others.size === 0) this.#byConnection.delete(flow);
   }
 }
 

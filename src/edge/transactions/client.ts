@@ -20,6 +20,12 @@ const trying: State = (tx, input) => {
     case 'provisional':
       tx.passResponse();
       return proceeding;
+    // A reused connection that has ended carries nothing; 17.1.4 asks for the failure only when a new one does not help.
+    case 'transport error':
+      return (tx.reconnect() ? undefined : ending(tx, input)) ?? trying;
+    case 'timer F':
+      tx.flow.retire();
+      return ending(tx, input) ?? trying;
     default:
       return ending(tx, input) ?? trying;
   }
@@ -90,14 +96,19 @@ export interface ClientContext {
   readonly timerE: readonly DelayQueue<ClientTransaction>[];
   readonly timerF: DelayQueue<ClientTransaction>;
   readonly timerK: DelayQueue<ClientTransaction>;
+  /** The transaction goes on over another flow. */
+  moved(tx: ClientTransaction, from: Flow): void;
   terminated(tx: ClientTransaction): void;
 }
 
 export interface ClientUser {
   /** @param bytes length on the wire */
   response(response: ParsedResponse, flow: Flow, bytes: number): void;
-  /** No final response in time (408), or transport error (503). */
-  failure(status: 408 | 503): void;
+  /**
+   * No final response in time (408), or transport error (503).
+   * @param why in words for an operator
+   */
+  failure(status: 408 | 503, why: string): void;
 }
 
 export class ClientTransaction {
@@ -105,15 +116,22 @@ export class ClientTransaction {
   #retransmissions = 0;
   #timerE: Delay<ClientTransaction> | undefined;
   #last: Delay<ClientTransaction>;
+  #flow: Flow;
+  #newFlow: (() => Flow | undefined) | undefined;
+  #transportError = '';
   #response: { readonly message: ParsedResponse; readonly flow: Flow; readonly bytes: number } | undefined;
 
+  /** @param newFlow replaces, once, a flow that has ended before any response */
   constructor(
     readonly key: string,
     private readonly wire: string,
-    readonly flow: Flow,
+    flow: Flow,
     private readonly user: ClientUser,
     private readonly context: ClientContext,
+    newFlow?: () => Flow | undefined,
   ) {
+    this.#flow = flow;
+    this.#newFlow = newFlow;
     this.#last = context.timerF.add(this);
   }
 
@@ -132,8 +150,24 @@ export class ClientTransaction {
     this.#state = this.#state(this, timer);
   }
 
-  transportFailed(): void {
+  transportFailed(why: string): void {
+    this.#transportError = why;
     this.#state = this.#state(this, 'transport error');
+  }
+
+  /** Ends it without a call of its user. */
+  abandon(): void {
+    if (this.#state === trying) this.flow.retire();
+    this.#state = terminate(this);
+  }
+
+  get flow(): Flow {
+    return this.#flow;
+  }
+
+  /** Whether a response, provisional or final, has come. */
+  get responded(): boolean {
+    return this.#response !== undefined;
   }
 
   get waiting(): boolean {
@@ -143,7 +177,20 @@ export class ClientTransaction {
   // For the states above.
 
   transmit(): void {
-    if (!this.flow.send(this.wire)) queueMicrotask(() => this.transportFailed());
+    const { flow } = this;
+    if (!flow.send(this.wire)) queueMicrotask(() => this.transportFailed(flow.why));
+  }
+
+  /** Sends the request over a new flow; false when there is none to be had. */
+  reconnect(): boolean {
+    const from = this.#flow;
+    const flow = this.#newFlow?.();
+    this.#newFlow = undefined;
+    if (!flow) return false;
+    this.#flow = flow;
+    this.context.moved(this, from);
+    this.transmit();
+    return true;
   }
 
   restartTimerE(from?: 'T2'): void {
@@ -166,7 +213,8 @@ export class ClientTransaction {
   }
 
   passFailure(status: 408 | 503): void {
-    this.user.failure(status);
+    const late = this.responded ? 'no final response' : 'no response';
+    this.user.failure(status, status === 408 ? late : this.#transportError);
   }
 
   forget(): void {

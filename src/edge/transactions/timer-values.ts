@@ -1,7 +1,7 @@
 /** RFC 3261 17.1.1.1, all in milliseconds: estimate of the round trip time. */
 const T1 = 500;
-/** Longest interval between retransmissions of a request. */
-const T2 = 4_000;
+/** Longest interval between retransmissions of a request; time that a server may take to respond. */
+export const T2 = 4_000;
 /** Longest lifetime of a message in the network. */
 export const T4 = 5_000;
 

@@ -5,6 +5,7 @@ import { MAX_UNSENT_BYTES } from '../limits.ts';
 import { Batch, joined } from '../tick.ts';
 import type { FairShare } from './fair-share.ts';
 import type { KeptBytes } from './kept-bytes.ts';
+import { reasonOf } from './reasons.ts';
 import type { Flow, Transport, TransportEvents } from './transport.ts';
 
 /** Bytes between two checks of the number of unanswered requests: one or two messages. */
@@ -40,6 +41,7 @@ export interface ConnectionContext {
   readonly halfOpen: DelayQueue<Connection>;
   readonly idle: DelayQueue<Connection>;
   session(events: SessionEvents): Session;
+  retired(connection: Connection): void;
   ended(connection: Connection): void;
 }
 
@@ -50,7 +52,9 @@ export class Connection implements Flow {
   established = false;
   /** Whether it has carried a request of the peer. */
   served = false;
-  why = 'the peer closed it';
+  why = 'the peer closed the connection';
+  /** The transport finds it by this. */
+  key = '';
   readonly transport: Transport;
   readonly #session: Session;
   readonly #idle: Delay<Connection>;
@@ -69,8 +73,6 @@ export class Connection implements Flow {
     private readonly socket: Socket,
     readonly address: string,
     readonly port: number,
-    /** The name that the peer has proved or must prove, else ''. */
-    readonly name: string,
     private readonly context: ConnectionContext,
   ) {
     const { transport, events } = context;
@@ -98,7 +100,7 @@ export class Connection implements Flow {
     socket.prependListener('end', () => this.#outbox.flushNow());
     // 'close' always follows.
     socket.on('error', (error) => {
-      this.why = error.message;
+      this.why = reasonOf(error);
     });
     socket.on('close', () => {
       this.#deadline.cancel();
@@ -148,6 +150,10 @@ export class Connection implements Flow {
     this.#unread = undefined;
     // Closing a socket with unread bytes resets the connection, and the peer may lose a response.
     this.socket.resume();
+  }
+
+  retire(): void {
+    this.context.retired(this);
   }
 
   restartIdle(): void {

@@ -6,6 +6,7 @@ import { Connection, type ConnectionContext, type Session, type SessionEvents } 
 import type { ConnectionCount } from './connections.ts';
 import type { FairShare } from './fair-share.ts';
 import type { KeptBytes } from './kept-bytes.ts';
+import { ANY_PEER, type PeerNames } from './peer-names.ts';
 import type { Established, Sockets } from './sockets.ts';
 import {
   type Flow,
@@ -72,12 +73,11 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.share = share;
     this.kept = kept;
     this.#count = count;
-    const giveUp = (connection: Connection) => connection.destroy('it took too long');
-    this.connecting = new DelayQueue(CONNECT_MS, timers, giveUp);
-    this.halfOpen = new DelayQueue(HALF_OPEN_MS, timers, giveUp);
+    this.connecting = new DelayQueue(CONNECT_MS, timers, (connection) => connection.destroy('connection timed out'));
+    this.halfOpen = new DelayQueue(HALF_OPEN_MS, timers, (connection) => connection.destroy('it took too long'));
     this.idle = new DelayQueue(IDLE_MS, timers, (connection) => {
       if (connection.served && events.idle(connection)) connection.restartIdle();
-      else giveUp(connection);
+      else connection.destroy('idle for too long');
     });
     this.#server = sockets.server((socket) => this.#accept(socket));
   }
@@ -103,26 +103,37 @@ export class StreamTransport implements Transport, ConnectionContext {
   }
 
   connectedTo(address: string, port: number): boolean {
-    return this.#connections.get(keyOf({ address, port }))?.usable ?? false;
+    const known = this.#connections.get(keyOf(address, port));
+    return known !== undefined && known.established && known.usable;
   }
 
-  flowTo(address: string, port: number, name?: string): Flow {
-    return this.#openTo(address, port, name) ?? this.#dial('opened', address, port, name);
+  flowTo(address: string, port: number, names: PeerNames): Flow {
+    return this.#openTo(address, port, names) ?? this.#dial('opened', address, port, names);
   }
 
-  callBack(address: string, port: number, name?: string): Flow {
-    return this.#openTo(address, port, name) ?? this.#dial('called back', address, port, name);
+  newFlowTo(address: string, port: number, names: PeerNames): Flow {
+    const open = this.#openTo(address, port, names);
+    return open && !open.established ? open : this.#dial('opened', address, port, names);
+  }
+
+  callBack(address: string, port: number, names: PeerNames): Flow {
+    return this.#openTo(address, port, names) ?? this.#dial('called back', address, port, names);
   }
 
   session(events: SessionEvents): Session {
     return this.kind.session(events);
   }
 
+  /** One that a client opened is in the client's hands, and stays. */
+  retired(connection: Connection): void {
+    if (connection.origin !== 'accepted') this.#unlist(connection);
+  }
+
   ended(connection: Connection): void {
     const { origin, address, established, why } = connection;
     this.#count.ended(origin === 'opened' ? undefined : address);
     this.#all.delete(connection);
-    if (this.#connections.get(keyOf(connection)) === connection) this.#connections.delete(keyOf(connection));
+    this.#unlist(connection);
     if (this.#closing) return;
     if (!established) {
       if (origin === 'opened') this.events.notConnected(connection, why);
@@ -149,28 +160,38 @@ export class StreamTransport implements Transport, ConnectionContext {
     return this.#closed;
   }
 
-  #openTo(address: string, port: number, name: string | undefined): Connection | undefined {
-    // A connection from a client has proved no name.
-    const open = this.#connections.get(keyOf({ address, port, name: this.#proof(name) }));
-    return open?.usable ? open : undefined;
+  #openTo(address: string, port: number, names: PeerNames): Connection | undefined {
+    const { sni, accepted } = this.#relevant(names);
+    // While a connection opens, its peer has proved no name yet.
+    for (const proof of [accepted.join(' '), ...accepted]) {
+      const open = this.#connections.get(keyOf(address, port, sni, proof));
+      if (open?.usable) return open;
+    }
+    return undefined;
   }
 
-  #dial(origin: 'opened' | 'called back', address: string, port: number, name: string | undefined): Flow {
-    if (!this.kind.dials) return this.#endedFlow(address, port);
+  #dial(origin: 'opened' | 'called back', address: string, port: number, names: PeerNames): Flow {
+    if (!this.kind.dials) return this.#endedFlow(address, port, 'the client has closed its connection');
     // A client whose response takes a new connection counts as its source.
     const refusal = origin === 'opened' ? this.#count.opened() : this.#count.accepted(address);
-    if (refusal !== undefined) return this.#endedFlow(address, port);
-    const proof = this.#proof(name);
+    if (refusal !== undefined) return this.#endedFlow(address, port, refusal);
+    const relevant = this.#relevant(names);
+    const { sni, accepted } = relevant;
     const wildcard = this.address === '0.0.0.0' || this.address === '::';
     const where = { host: address, port, ...(!wildcard && { localAddress: this.address }) };
-    const socket = this.sockets.connect(where, proof || address, () => connection.establish());
-    const connection = new Connection(origin, socket, address, port, proof, this);
-    this.#remember(connection);
+    const socket = this.sockets.connect(where, relevant, (proved) => {
+      this.#unlist(connection);
+      this.#list(connection, keyOf(address, port, sni, proved));
+      connection.establish();
+    });
+    const connection = new Connection(origin, socket, address, port, this);
+    this.#all.add(connection);
+    this.#list(connection, keyOf(address, port, sni, accepted.join(' ')));
     return connection;
   }
 
-  #proof(name = ''): string {
-    return this.kind.dials && this.sockets.provesNames ? name : '';
+  #relevant(names: PeerNames): PeerNames {
+    return this.kind.dials ? this.sockets.relevant(names) : ANY_PEER;
   }
 
   #accept(socket: Socket): Established {
@@ -180,32 +201,42 @@ export class StreamTransport implements Transport, ConnectionContext {
     if (refusal !== undefined) {
       socket.on('error', () => {});
       socket.destroy();
-      this.events.notAccepted(this.#endedFlow(address, port), refusal);
+      this.events.notAccepted(this.#endedFlow(address, port, refusal), refusal);
       return () => {};
     }
-    const connection = new Connection('accepted', socket, address, port, '', this);
-    this.#remember(connection);
+    const connection = new Connection('accepted', socket, address, port, this);
+    this.#all.add(connection);
+    this.#list(connection, keyOf(address, port));
     return () => connection.establish();
   }
 
-  #remember(connection: Connection): void {
-    this.#all.add(connection);
-    this.#connections.set(keyOf(connection), connection);
+  #list(connection: Connection, key: string): void {
+    connection.key = key;
+    this.#connections.set(key, connection);
   }
 
-  #endedFlow(address: string, port: number): Flow {
-    return {
+  #unlist(connection: Connection): void {
+    if (this.#connections.get(connection.key) === connection) this.#connections.delete(connection.key);
+  }
+
+  #endedFlow(address: string, port: number, why: string): Flow {
+    const flow: Flow = {
       transport: this,
       address,
       port,
-      sendingTo: () => this.#endedFlow(address, port),
+      established: false,
+      why,
+      sendingTo: () => flow,
       send: () => false,
       hold: () => {},
       release: () => {},
+      retire: () => {},
     };
+    return flow;
   }
 }
 
-function keyOf({ address, port, name = '' }: { address: string; port: number; name?: string }): string {
-  return `${address} ${port} ${name}`;
+/** A request that names no peer, as one to an address does, shares the connections of clients, who prove nothing. */
+function keyOf(address: string, port: number, sni = '', proof = ''): string {
+  return sni === '' ? `${address} ${port}` : `${address} ${port} ${sni} ${proof}`;
 }

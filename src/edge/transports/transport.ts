@@ -1,5 +1,6 @@
 import { joinHostPort } from '../../sip/ip.ts';
 import type { MalformedMessage, ParsedMessage, Wire } from '../../sip/message.ts';
+import type { PeerNames } from './peer-names.ts';
 
 /** As in listening addresses and `hostports`. */
 export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
@@ -18,6 +19,12 @@ export interface Flow {
   hold(): void;
   /** Undoes {@link hold} when the request is answered or given up. */
   release(): void;
+  /** Whether messages could pass before now, as over a connection that was opened for an earlier request. */
+  readonly established: boolean;
+  /** Why nothing can be sent any more, once it has ended. */
+  readonly why: string;
+  /** Takes the flow out of use for later requests, because the peer did not respond on it. */
+  retire(): void;
 }
 
 export interface Transport {
@@ -36,11 +43,13 @@ export interface Transport {
   /**
    * A flow to a peer, over an open connection if there is one; an ended flow if none can be opened. Failures are
    * reported by {@link TransportEvents}.
-   * @param name that the peer must prove on TLS; by default its address
+   * @param names of the peer, for TLS
    */
-  flowTo(address: string, port: number, name?: string): Flow;
-  /** The same, to a client whose connection ended before the response (RFC 3261 18.2.2). */
-  callBack(address: string, port: number, name?: string): Flow;
+  flowTo(address: string, port: number, names: PeerNames): Flow;
+  /** The same, but over no connection that was open before. */
+  newFlowTo(address: string, port: number, names: PeerNames): Flow;
+  /** The same as {@link flowTo}, to a client whose connection ended before the response (RFC 3261 18.2.2). */
+  callBack(address: string, port: number, names: PeerNames): Flow;
   /** Accepts no connection and processes nothing more; {@link Flow.send} still works. */
   stopReading(): void;
   /** Sends pending messages and closes every socket. */
@@ -57,7 +66,7 @@ export interface TransportEvents {
   fault(flow: Flow, error: unknown): void;
   notAccepted(flow: Flow, why: string): void;
   /** The address does not accept datagrams; the last ones are lost. */
-  unreachable(transport: Transport, address: string, port: number): void;
+  unreachable(transport: Transport, address: string, port: number, why: string): void;
   /** A connection that carried requests is idle. Returns whether it stays open. */
   idle(flow: Flow): boolean;
   /** A connection of ours failed to open. {@link closed} follows. */

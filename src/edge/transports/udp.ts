@@ -2,6 +2,7 @@ import { MalformedMessage, type Wire } from '../../sip/message.ts';
 import { isFiller, parseMessage } from '../../sip/parse-message.ts';
 import { MAX_UNSENT_DATAGRAMS } from '../limits.ts';
 import { Batch } from '../tick.ts';
+import { reasonOf } from './reasons.ts';
 import { askForReceiveBuffer } from './receive-buffer.ts';
 import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
 
@@ -88,6 +89,10 @@ class UdpTransport implements Transport {
     return new UdpFlow(this, address, port);
   }
 
+  newFlowTo(address: string, port: number): Flow {
+    return this.flowTo(address, port);
+  }
+
   callBack(address: string, port: number): Flow {
     return this.flowTo(address, port);
   }
@@ -139,7 +144,7 @@ class UdpTransport implements Transport {
         }
         // No route, too long, not permitted: retrying the first datagram is useless.
         const [, port, address] = this.#unsent.splice(0, 3);
-        this.events.unreachable(this, String(address), Number(port));
+        this.events.unreachable(this, String(address), Number(port), reasonOf(error));
         continue;
       }
       if (sent === 0) break;
@@ -160,6 +165,9 @@ interface UdpDatagram {
 }
 
 class UdpFlow implements Flow {
+  readonly established = true;
+  readonly why = 'the socket is closed';
+
   constructor(
     readonly transport: UdpTransport,
     readonly address: string,
@@ -179,4 +187,6 @@ class UdpFlow implements Flow {
   hold(): void {}
 
   release(): void {}
+
+  retire(): void {}
 }
