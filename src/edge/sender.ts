@@ -5,13 +5,19 @@ import { LongRequest } from './long-request.ts';
 import type { PreparedRequest } from './outbound.ts';
 import type { ClientTransaction, ClientUser } from './transactions/client.ts';
 import type { ClientTransactions } from './transactions/client-table.ts';
+import { isRefused } from './transports/probe.ts';
+import type { Transport } from './transports/transport.ts';
 
 /** Time for which a peer without TCP gets long requests by UDP at once, ms: a few refreshes. */
 export const WITHOUT_TCP_MS = 3_600_000;
 
+/** Ports probed at a time; others wait for the next ICMP error or timer F. */
+const MAX_PROBES = 16;
+
 /** Sends requests of ours, over the connections that there are, and tries another way where RFC 3261 has one. */
 export class RequestSender {
   readonly #withoutTcp: ExpiringSet;
+  readonly #probing = new Set<Transport>();
   #closed = false;
 
   constructor(
@@ -47,6 +53,19 @@ export class RequestSender {
       onlyByUdp: () => this.#withoutTcp.add(peer),
     });
     long.start(withinMs);
+  }
+
+  /** Fails the requests whose ports are closed: probes all that have not responded, because an ICMP error names none. */
+  async probe(transport: Transport): Promise<void> {
+    if (this.#probing.has(transport)) return;
+    this.#probing.add(transport);
+    const suspects = this.client.destinations(transport).slice(0, MAX_PROBES);
+    await Promise.all(
+      suspects.map(async ({ address, port }) => {
+        if (await isRefused(address, port)) this.client.unreachable(transport, address, port, 'port unreachable');
+      }),
+    );
+    this.#probing.delete(transport);
   }
 
   /** Fails every request of ours. */

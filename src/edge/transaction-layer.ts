@@ -3,6 +3,7 @@ import { traceOf } from '../lib/logger.ts';
 import { OncePer } from '../lib/once-per.ts';
 import { systemTimers, type Timers } from '../lib/timers.ts';
 import type { OutboundRequest, SipAnswer } from '../ports/sip-server.ts';
+import { normalIp } from '../sip/ip.ts';
 import {
   type Header,
   headerValue,
@@ -30,8 +31,7 @@ import { FairShare } from './transports/fair-share.ts';
 import { KeptBytes } from './transports/kept-bytes.ts';
 import { Transports } from './transports/listen.ts';
 import { peerNames } from './transports/peer-names.ts';
-import { isRefused } from './transports/probe.ts';
-import type { Flow, Transport, TransportEvents } from './transports/transport.ts';
+import type { Flow, TransportEvents } from './transports/transport.ts';
 
 /** The transaction user (RFC 3261 5). */
 export interface TransactionUser {
@@ -50,8 +50,6 @@ export interface TransactionUser {
 const WARNING_INTERVAL_MS = 60_000;
 /** Minimum interval between warnings about one peer that cannot be connected to for one reason, ms. */
 const COMPLAINT_INTERVAL_MS = 3_600_000;
-/** Ports probed at a time; others wait for the next ICMP error or timer F. */
-const MAX_PROBES = 16;
 
 /** Transports with the transactions of RFC 3261 17 over them. */
 export class TransactionLayer {
@@ -64,7 +62,6 @@ export class TransactionLayer {
   /** Of what cannot be connected to. */
   readonly #complaints: OncePer;
   readonly #nextCSeq = cseqNumbers(Date.now);
-  readonly #probing = new Set<Transport>();
   readonly #connections: ConnectionCount;
   readonly #share = new FairShare();
   readonly #kept: KeptBytes;
@@ -99,7 +96,7 @@ export class TransactionLayer {
       smallReceiveBuffer: (granted, asked) => this.#onSmallReceiveBuffer(granted, asked),
       notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
       unreachable: (transport, address, port, why) => this.#client.unreachable(transport, address, port, why),
-      refused: (transport) => background(options.logger, 'probe of ports', () => this.#probe(transport)),
+      refused: (transport) => background(options.logger, 'probe of ports', () => this.#sender.probe(transport)),
       notConnected: (flow, why) => this.#onNotConnected(flow, why),
       idle: (flow) => user.keepsOpen(flow),
       closed: (flow) => {
@@ -126,7 +123,7 @@ export class TransactionLayer {
   }
 
   canReach(hop: NextHop): boolean {
-    return this.#transports?.towards(hop.transport, hop.address) !== undefined;
+    return this.#transports?.towards(hop.transport, normalIp(hop.address) ?? '') !== undefined;
   }
 
   get holding(): Holding {
@@ -263,19 +260,6 @@ export class TransactionLayer {
     const to = peerOf(flow);
     const isNews = this.#complaints.isDue(`${to.protocol} ${to.address} ${to.port} ${why}`);
     this.options.logger[isNews ? 'warn' : 'debug']({ to, why }, 'no connection');
-  }
-
-  /** Probes every port that has not responded, because an ICMP error does not name its datagram. */
-  async #probe(transport: Transport): Promise<void> {
-    if (this.#probing.has(transport)) return;
-    this.#probing.add(transport);
-    const suspects = this.#client.destinations(transport).slice(0, MAX_PROBES);
-    await Promise.all(
-      suspects.map(async ({ address, port }) => {
-        if (await isRefused(address, port)) this.#client.unreachable(transport, address, port, 'port unreachable');
-      }),
-    );
-    this.#probing.delete(transport);
   }
 }
 

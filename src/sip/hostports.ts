@@ -104,7 +104,8 @@ export function addressOn(hostports: string, transport: OutboundTransport): stri
 
 /** Whether a listener of the list has the transport and the address family of a next hop. */
 export function listensTowards(hostports: string, { transport, address }: NextHop): boolean {
-  return parseHostports(hostports).some((l) => l.proto === transport && isIP(l.address) === isIP(address));
+  const family = isIP(normalIp(address) ?? '');
+  return parseHostports(hostports).some((l) => l.proto === transport && isIP(l.address) === family);
 }
 
 function isPublic({ address }: Listener): boolean {

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, isIP, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { EdgeOptions, Listener } from '../../src/edge/index.ts';
 import type { ConnectionPeer } from '../../src/ports/sip-server.ts';
-import { bracketed } from '../../src/sip/ip.ts';
+import { bracketed, isLoopback, unbracketed } from '../../src/sip/ip.ts';
 import type { SipResponse, Source } from '../../src/sip/message.ts';
 import type { OutboundTransport } from '../../src/sip/next-hop.ts';
 import { disposedAfterEach } from '../support/after-each.ts';
@@ -80,21 +80,61 @@ describe.each([
 
   async function listenEverywhere(options: Partial<EdgeOptions> = {}) {
     const edge = await start(['udp', 'tcp'], [wildcard], options);
-    const [udp = 0, tcp = 0] = listeners(edge.edge.localHostports).map(({ port }) => port);
-    return { edge, udp, tcp };
+    const portOf = (proto: string) => listeners(edge.edge.localHostports).find((l) => l.proto === proto)?.port ?? 0;
+    return { edge, udp: portOf('udp'), tcp: portOf('tcp') };
   }
 
-  test('an address of the machine is announced, beyond loopback if it has one', async () => {
-    const { edge } = (await listenEverywhere()).edge;
-    const family = wildcard === '::' ? 'IPv6' : 'IPv4';
+  test('an address of the machine of each family is announced, beyond loopback if it has one', async () => {
+    const { edge, udp, tcp } = await listenEverywhere();
+    const families = wildcard === '::' ? ['IPv6', 'IPv4'] : ['IPv4'];
     const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    const own = all.filter((a) => a.family === family && !a.address.startsWith('fe80:'));
+    const own = all.filter((a) => families.includes(a.family) && !a.address.startsWith('fe80:'));
     const outside = own.filter((a) => !a.internal);
-    const addresses = (outside.length > 0 ? outside : own).map((a) => a.address);
-    for (const hostports of [edge.hostports, edge.localHostports]) {
-      expect(listeners(hostports).map(({ proto }) => proto)).toEqual(['udp', 'tcp']);
-      for (const { host } of listeners(hostports)) expect(addresses).toContain(host);
-    }
+    const usable = outside.length > 0 ? outside : own;
+    const expected = families
+      .map((family) => usable.find((a) => a.family === family)?.address)
+      .filter((address) => address !== undefined);
+    for (const hostports of [edge.edge.hostports, edge.edge.localHostports])
+      for (const [proto, port] of [
+        ['udp', udp],
+        ['tcp', tcp],
+      ] as const) {
+        const own = listeners(hostports).filter((l) => l.proto === proto);
+        expect(own).toEqual(expected.map((host) => ({ proto, host, port })));
+      }
+  });
+
+  test.each(['192.0.2.7', '2001:db8::7'])('the external address %s replaces that of its family', async (externalIp) => {
+    const { edge } = await listenEverywhere({ externalIp });
+    const { hostports, localHostports } = edge.edge;
+    const isListening = wildcard === '::' || isIP(externalIp) === 4;
+    expect(listeners(hostports).some(({ host }) => host === externalIp)).toBe(isListening);
+    const otherFamily = ({ host }: { host: string }) => isIP(host) !== isIP(externalIp);
+    const inside = listeners(localHostports).filter(otherFamily);
+    expect(listeners(hostports).filter(otherFamily)).toEqual(
+      isListening ? inside.filter(({ host }) => !isLoopback(host)) : inside,
+    );
+  });
+
+  test.each(
+    hosts.flatMap((host) =>
+      (['udp', 'tcp'] as const).flatMap((proto) => [
+        [proto, host, '192.0.2.7'] as const,
+        [proto, host, '2001:db8::7'] as const,
+      ]),
+    ),
+  )('Via and From by %s to %s are of its family, with the external address %s too', async (proto, host, externalIp) => {
+    const { edge, udp, tcp } = await listenEverywhere({ externalIp });
+    const gateway = await openGateway(edge, proto, host, udp);
+    const responded = sendOptions(edge, host, gateway.port, proto);
+    const text = await gateway.received();
+    const [, sentBy = ''] = /^Via: SIP\/2\.0\/\w+ (.+?);/m.exec(text) ?? [];
+    const own = /^(.+):(\d+)$/.exec(sentBy);
+    expect(isIP(unbracketed(own?.[1] ?? ''))).toBe(isIP(host));
+    expect(unbracketed(own?.[1] ?? '') === externalIp).toBe(isIP(host) === isIP(externalIp));
+    expect(own?.[2]).toBe(String(proto === 'udp' ? udp : tcp));
+    expect(text).toContain(`\r\nFrom: <sip:${sentBy}${proto === 'udp' ? '' : `;transport=${proto}`}>;tag=`);
+    expectAccepted(await responded);
   });
 
   test.each(hosts)('a request to %s is answered from there, and its handler is given that address', async (host) => {

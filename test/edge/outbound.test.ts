@@ -1,31 +1,16 @@
 import { describe, expect, test } from 'bun:test';
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { OutboundRequest } from '../../src/ports/sip-server.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
-import { Inbox } from '../support/inbox.ts';
 import { responseTo } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
-import { StreamPeer, UdpPeer } from '../support/wire.ts';
+import { UdpPeer } from '../support/wire.ts';
 import { edgesAndPeers, type TestEdge } from './support.ts';
 
 const DEADLINE_MS = 60_000;
-/** Longer than MAX_UDP_REQUEST_BYTES. */
-const LONG = { 'X-Long': 'x'.repeat(1300) };
 
-const { cleaner, start, openUdp } = edgesAndPeers();
-
-/** A gateway that listens by TCP: its connections. */
-async function listenTcp(): Promise<{ port: number; connections: Inbox<StreamPeer> }> {
-  const connections = new Inbox<StreamPeer>();
-  const server = createServer((socket: Socket) => connections.put(cleaner.use(new StreamPeer(socket))));
-  server.listen(0, '127.0.0.1');
-  cleaner.defer(() => void server.close());
-  await once(server, 'listening');
-  return { port: (server.address() as AddressInfo).port, connections };
-}
+const { start, openUdp, listen } = edgesAndPeers();
 
 function hop(port: number, transport: NextHop['transport'] = 'udp'): NextHop {
   return { address: '127.0.0.1', port, transport };
@@ -128,64 +113,9 @@ describe('without a final response', () => {
   });
 });
 
-describe('a request over 1300 bytes for UDP (RFC 3261 18.1.1)', () => {
-  test('is measured in bytes, and one of 1300 still goes by UDP', async () => {
-    const edge = await start();
-    const byUdp = await openUdp(edge);
-    const byTcp = await listenTcp();
-    const padded = (pad: string, port: number) => void send(edge, hop(port), { headers: { 'X-Pad': pad } });
-    padded('', byUdp.port);
-    const room = 1300 - (await byUdp.next()).length;
-    padded('x'.repeat(room), byTcp.port);
-    padded(`${'x'.repeat(room - 1)}é`, byTcp.port);
-    const connection = await byTcp.connections.next();
-    expect(await connection.next()).toContain(`X-Pad: ${'x'.repeat(room - 1)}é\r\n`);
-  });
-
-  test('goes by TCP', async () => {
-    const edge = await start();
-    const gateway = await listenTcp();
-    const asked = send(edge, hop(gateway.port), { headers: LONG });
-    const connection = await gateway.connections.next();
-    const text = await connection.next();
-    expect(text).toMatch(/^OPTIONS .*\r\nVia: SIP\/2\.0\/TCP /);
-    connection.send(responseTo(text));
-    expect((await asked).status).toBe(200);
-  });
-
-  test('goes by UDP all the same when the peer knows no TCP', async () => {
-    const edge = await start();
-    const gateway = await openUdp(edge);
-    const asked = send(edge, hop(gateway.port), { headers: LONG });
-    const text = await gateway.next();
-    expect(text).toMatch(/^OPTIONS .*\r\nVia: SIP\/2\.0\/UDP /);
-    gateway.send(responseTo(text));
-    expect((await asked).status).toBe(200);
-  });
-
-  test('is not sent again by UDP when the peer does not answer', async () => {
-    const timers = new ManualTimers();
-    const edge = await start({ timers });
-    const gateway = await listenTcp();
-    const asked = send(edge, hop(gateway.port), { headers: LONG });
-    await (await gateway.connections.next()).next();
-    timers.advance(DEADLINE_MS - 1);
-    expect(await asked).toMatchObject({ status: 408, local: true });
-  });
-
-  test('is not sent again by UDP when the edge stops', async () => {
-    const edge = await start();
-    const gateway = await listenTcp();
-    const asked = send(edge, hop(gateway.port), { headers: LONG });
-    await (await gateway.connections.next()).next();
-    await edge.edge.stop(1000);
-    expect(await asked).toMatchObject({ status: 503, local: true });
-  });
-});
-
 test('a connection leaves from the address that is listened on', async () => {
   const edge = await start({ listen: [{ proto: 'tcp', host: '127.0.0.2', port: 0 }] });
-  const gateway = await listenTcp();
+  const gateway = await listen();
   void send(edge, hop(gateway.port, 'tcp'));
   expect((await gateway.connections.next()).socket.remoteAddress).toBe('127.0.0.2');
 });
@@ -198,7 +128,7 @@ test('a wildcard of IPv4 sends nothing by IPv6', async () => {
 
 test('one connection serves many requests, of any domain', async () => {
   const edge = await start();
-  const gateway = await listenTcp();
+  const gateway = await listen();
   const uris = ['sip:a.test', 'sip:b.test'];
   const asked = uris.map((uri) => send(edge, hop(gateway.port, 'tcp'), { uri }));
   const connection = await gateway.connections.next();
@@ -209,7 +139,7 @@ test('one connection serves many requests, of any domain', async () => {
 
 test('a connection that ends fails the requests that wait for a response on it', async () => {
   const edge = await start();
-  const gateway = await listenTcp();
+  const gateway = await listen();
   const asked = [send(edge, hop(gateway.port, 'tcp')), send(edge, hop(gateway.port, 'tcp'))];
   const connection = await gateway.connections.next();
   await connection.next();

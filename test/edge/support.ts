@@ -1,10 +1,12 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Edge, type EdgeOptions, type Listener, type TlsOptions } from '../../src/edge/index.ts';
 import type { SipAnswer } from '../../src/ports/sip-server.ts';
 import type { SipRequest } from '../../src/sip/message.ts';
 import { disposedAfterEach } from '../support/after-each.ts';
-import { authority, serverCertificate } from '../support/certificates.ts';
+import { authority, serverCertificate, type TestCertificate } from '../support/certificates.ts';
 import { Inbox } from '../support/inbox.ts';
-import { openStream, UdpPeer } from '../support/wire.ts';
+import { openStream, StreamPeer, UdpPeer } from '../support/wire.ts';
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -64,11 +66,29 @@ export class TestEdge {
   }
 }
 
+/** A gateway that listens by TCP or TLS: its connections. */
+export interface Gateway {
+  readonly port: number;
+  readonly connections: Inbox<StreamPeer>;
+  /** Listens no more, as a process that has ended. */
+  close(): void;
+}
+
 /** Edges and their peers for the calling file, closed after each of its tests. */
 export function edgesAndPeers() {
   const cleaner = disposedAfterEach();
   return {
     cleaner,
+    /** @param tls what it shows; by TCP when undefined */
+    listen: async (port = 0, tls?: TestCertificate): Promise<Gateway> => {
+      const connections = new Inbox<StreamPeer>();
+      const accept = (socket: Socket) => connections.put(cleaner.use(new StreamPeer(socket)));
+      const server = tls ? authority.server(tls).on('secureConnection', accept) : createServer(accept);
+      cleaner.defer(() => void server.close());
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+      return { port: (server.address() as AddressInfo).port, connections, close: () => void server.close() };
+    },
     start: async (options: Partial<EdgeOptions> = {}) =>
       cleaner.adopt(await TestEdge.start(options), (edge) => edge.stop()),
     openUdp: async (edge: TestEdge) => cleaner.use(await UdpPeer.open(edge.port('udp'))),

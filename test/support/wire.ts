@@ -54,16 +54,20 @@ export class UdpPeer implements WirePeer {
   readonly inbox = new Inbox<string>();
   #socket: Bun.udp.Socket<'buffer'> | undefined;
 
-  /** @param server the port to send to and the only one to receive from, as behind a NAT; default: receives from all */
+  /**
+   * @param server the port to send to and the only one to receive from, as behind a NAT; default: receives from all
+   * @param port its own; default: any that is free
+   */
   static async open(
     server?: number,
     host = '127.0.0.1',
     address = host.includes(':') ? '::1' : '127.0.0.1',
+    port = 0,
   ): Promise<UdpPeer> {
     const peer = new UdpPeer(address, host, server);
     peer.#socket = await Bun.udpSocket({
       hostname: address,
-      port: 0,
+      port,
       socket: {
         data: (_socket, data, fromPort, fromAddress) => {
           const accepted = server === undefined || (fromPort === server && fromAddress === host);

@@ -65,6 +65,7 @@ export function readResponse(message: string): Answered | undefined {
     status: Number(status),
     reason,
     local,
+    ...(local && status === '408' && { why: 'no response' }),
     headers,
     body: NO_BODY,
   };

@@ -60,11 +60,11 @@ export class Transports {
   }
 
   get hostports(): string {
-    return this.all.map((t) => formatListener(t.protocol, this.#announced(t), t.port)).join();
+    return listeners(this.all, (transport, peer) => this.#announced(transport, peer));
   }
 
   get localHostports(): string {
-    return this.all.map((t) => formatListener(t.protocol, localAddress(t), t.port)).join();
+    return listeners(this.all, localAddress);
   }
 
   /**
@@ -125,6 +125,17 @@ export function localAddress(transport: Transport, peer = transport.address): st
   localAddresses.set(transport, known);
   known[family] ??= machineAddress(family);
   return known[family];
+}
+
+/** `::` accepts both families, and is listed with the address of each that the machine has beyond loopback. */
+function listeners(all: readonly Transport[], addressTowards: (transport: Transport, peer: string) => string): string {
+  const addressesOf = (transport: Transport) => {
+    if (transport.address !== '::') return [addressTowards(transport, transport.address)];
+    const both = ['::', '0.0.0.0'].map((peer) => addressTowards(transport, peer));
+    const outside = both.filter((address) => !isLoopback(address));
+    return outside.length > 0 ? outside : both;
+  };
+  return all.flatMap((t) => addressesOf(t).map((address) => formatListener(t.protocol, address, t.port))).join();
 }
 
 /** A cache, because listing the interfaces takes longer than all other work for a request. */

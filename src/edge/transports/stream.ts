@@ -104,7 +104,7 @@ export class StreamTransport implements Transport, ConnectionContext {
 
   connectedTo(address: string, port: number): boolean {
     const known = this.#connections.get(keyOf(address, port));
-    return known !== undefined && known.established && known.usable;
+    return known ? known.established && known.usable : false;
   }
 
   flowTo(address: string, port: number, names: PeerNames): Flow {
