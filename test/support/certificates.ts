@@ -10,6 +10,13 @@ export interface TestCertificate {
   readonly keyFile: string;
 }
 
+interface CertificateOptions {
+  readonly uris?: readonly string[];
+  readonly commonName?: string;
+  /** Validity; -1 for one that has expired. */
+  readonly days?: number;
+}
+
 export class TestAuthority {
   readonly #directory = temporaryDirectory('certificates');
   readonly #key = this.#path('ca.key');
@@ -32,18 +39,32 @@ export class TestAuthority {
     );
   }
 
-  certificate(names: readonly string[], addresses: readonly string[] = []): TestCertificate {
+  certificate(
+    names: readonly string[],
+    addresses: readonly string[] = [],
+    { uris = [], commonName, days = 2 }: CertificateOptions = {},
+  ): TestCertificate {
     const id = ++this.#count;
     const certFile = this.#path(`${id}.pem`);
     const keyFile = this.#path(`${id}.key`);
     const request = this.#path(`${id}.csr`);
     const extensions = this.#path(`${id}.ext`);
-    const alternatives = [...names.map((name) => `DNS:${name}`), ...addresses.map((address) => `IP:${address}`)];
-    writeFileSync(extensions, `basicConstraints=CA:FALSE\nsubjectAltName=${alternatives.join()}\n`);
-    openssl('req', ...NEW_KEY, '-keyout', keyFile, '-out', request, '-subj', `/CN=test ${id}`);
+    const alternatives = [
+      ...names.map((name) => `DNS:${name}`),
+      ...addresses.map((address) => `IP:${address}`),
+      ...uris.map((uri) => `URI:${uri}`),
+    ];
+    const subjectAltName = alternatives.length > 0 ? `subjectAltName=${alternatives.join()}\n` : '';
+    writeFileSync(extensions, `basicConstraints=CA:FALSE\n${subjectAltName}`);
+    openssl('req', ...NEW_KEY, '-keyout', keyFile, '-out', request, '-subj', `/CN=${commonName ?? `test ${id}`}`);
     const signer = ['-CA', this.caFile, '-CAkey', this.#key, '-set_serial', String(id)];
-    openssl('x509', '-req', '-in', request, ...signer, '-days', '2', '-extfile', extensions, '-out', certFile);
+    openssl('x509', '-req', '-in', request, ...signer, '-days', `${days}`, '-extfile', extensions, '-out', certFile);
     return { certFile, keyFile };
+  }
+
+  /** Its own, self-signed. */
+  get root(): TestCertificate {
+    return { certFile: this.caFile, keyFile: this.#key };
   }
 
   /** Writes a file beside the certificates. @returns its path */
