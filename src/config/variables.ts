@@ -227,7 +227,7 @@ export const VARIABLES = {
     ),
     tlsVerify: flag(
       'SIDECAR_TLS_VERIFY',
-      'On outbound TLS connections, check that the certificate is valid for the host of the Request-URI.',
+      'On outbound TLS connections, check that the certificate is valid for the outbound proxy, the gateway or the realm.',
       true,
     ),
   },

@@ -20,8 +20,8 @@ export interface OutboundRequest {
   /** Where the request is sent, whatever its Request-URI says. */
   readonly nextHop: NextHop;
   /**
-   * Domain names of which a TLS peer must prove one (RFC 5922 7.1): that of the configured next hop first, which is also
-   * sent as SNI. By default the host of the Request-URI.
+   * Domain names of which, besides the host of the Request-URI, a TLS peer must prove one (RFC 5922 7.1): that of the
+   * configured next hop first, which is also sent as SNI. A next hop that has only an address may be given by that.
    */
   readonly peerNames?: readonly string[];
   /**

@@ -11,7 +11,7 @@ import { freePort } from '../support/net.ts';
 import { digestCredentials } from '../support/phone.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar, serviceUnavailable } from '../support/sip-registrar.ts';
-import { request as requestText } from '../support/sip-request.ts';
+import { request as requestText, responseTo } from '../support/sip-request.ts';
 import { UdpPeer } from '../support/wire.ts';
 
 const DEADLINE_MS = 5000;
@@ -202,7 +202,61 @@ export function sipServerContract(open: OpenSipServer): void {
     });
   });
 
+  describe('a next hop', () => {
+    const hop = (transport: NextHop['transport'], address: string) => ({ transport, address, port: 5060 });
+
+    test('can be reached before the listeners are known', async () => {
+      const server = await open();
+      expect(server.canReach(hop('tls', '2001:db8::1'))).toBe(true);
+    });
+
+    test.each<[NextHop['transport'], string, boolean]>([
+      ['udp', '192.0.2.1', true],
+      ['tcp', '192.0.2.1', true],
+      ['tls', '192.0.2.1', false],
+      ['udp', '2001:db8::1', false],
+      ['tcp', '2001:db8::1', false],
+      ['udp', '::ffff:192.0.2.1', true],
+    ])('by %s at %s can be reached by udp and tcp listeners of IPv4: %p', async (transport, address, expected) => {
+      const server = await connected();
+      expect(server.canReach(hop(transport, address))).toBe(expected);
+    });
+  });
+
   describe('a request of ours', () => {
+    /** Above the 1300 bytes of RFC 3261 18.1.1. */
+    const LONG = { 'X-Long': 'x'.repeat(1300) };
+
+    test('that is too long for UDP goes by TCP', async () => {
+      const server = await connected();
+      const gateway = await SipPeer.start();
+      expect(await server.request(options(gateway.nextHop('udp'), LONG), DEADLINE_MS)).toMatchObject({ status: 200 });
+      expect(gateway.requests.map(({ transport }) => transport)).toEqual(['tcp']);
+    });
+
+    test('that is too long for UDP goes by UDP when TCP is refused, and the answer is taken', async () => {
+      const server = await connected();
+      using gateway = await UdpPeer.open(Number(/udp\/127\.0\.0\.1:(\d+)/.exec(server.hostports)?.[1]));
+      const hop = { address: '127.0.0.1', port: gateway.port, transport: 'udp' } as const;
+      const sent = server.request(options(hop, LONG), DEADLINE_MS);
+      gateway.send(responseTo(await gateway.next(), '401 Unauthorized'));
+      expect(await sent).toMatchObject({ status: 401, local: false });
+    });
+
+    test('goes over a new connection when the peer ends the old one under it', async () => {
+      const server = await connected();
+      const gateway = await SipPeer.start();
+      const send = () => server.request(options(gateway.nextHop('tcp')), DEADLINE_MS);
+      expect(await send()).toMatchObject({ status: 200 });
+      gateway.script = () => 'silent';
+      const sent = send();
+      await gateway.next(() => gateway.requests.length === 2);
+      gateway.script = () => ({ status: 200 });
+      gateway.disconnect();
+      expect(await sent).toMatchObject({ status: 200, local: false });
+      expect(new Set(gateway.requests.map(({ source }) => source.port)).size).toBe(2);
+    });
+
     test('whose connection ends in the middle of the response is a 503 of the SIP server', async () => {
       const server = await connected();
       const gateway = await SipPeer.start(() => 'close-mid-message');

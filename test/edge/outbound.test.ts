@@ -109,7 +109,7 @@ describe('without a final response', () => {
     const gateway = await openUdp(edge);
     const asked = send(edge, hop(gateway.port));
     timers.advance(32_500);
-    expect(await asked).toMatchObject({ status: 408, reason: 'Request Timeout', local: true });
+    expect(await asked).toMatchObject({ status: 408, reason: 'Request Timeout', local: true, why: 'no response' });
   });
 });
 

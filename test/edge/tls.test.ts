@@ -280,7 +280,8 @@ describe('a server that the edge connects to', () => {
   });
 
   test('that does not listen: 503', async () => {
-    expect(await send(await start(), 'sip:127.0.0.1', 1)).toMatchObject({ status: 503, local: true });
+    const why = 'connection refused';
+    expect(await send(await start(), 'sip:127.0.0.1', 1)).toMatchObject({ status: 503, local: true, why });
   });
 
   test('has 10 s for connection and handshake', async () => {
@@ -299,7 +300,7 @@ describe('a server that the edge connects to', () => {
     expect(response).toBeUndefined();
     timers.advance(1);
     await responded;
-    expect(response).toMatchObject({ status: 503, local: true });
+    expect(response).toMatchObject({ status: 503, local: true, why: 'connection timed out' });
     expect(CONNECT_MS).toBe(10_000);
   });
 
