@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { TLSSocket } from 'node:tls';
+import { TLSSocket, type TlsOptions as TlsServerOptions } from 'node:tls';
 import type { EdgeOptions, TlsOptions } from '../../src/edge/index.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
 import { authority, type TestCertificate } from '../support/certificates.ts';
@@ -161,6 +161,33 @@ describe('a TLS peer is refused, with the reason, when its certificate', () => {
     const { edge, gateway } = await setUp(shown());
     expect(await send(edge, gateway.port, {})).toMatchObject({ status: 503, local: true, why });
     expect(gateway.connections.size).toBe(0);
+  });
+});
+
+describe('a TLS peer fails, with the reason, when it', () => {
+  test.each<[string, TlsServerOptions, string]>([
+    [
+      'has nothing newer than TLS 1.1',
+      { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' },
+      'the peer has neither TLS 1.2 nor 1.3',
+    ],
+    [
+      'has no cipher for its key',
+      { maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' },
+      'TLS: sslv3 alert handshake failure',
+    ],
+  ])('%s', async (_what, options, why) => {
+    const { edge } = await setUp(certificate(['realm.test']));
+    const { port } = await listen(0, certificate(['realm.test']), options);
+    expect(await send(edge, port, {})).toMatchObject({ status: 503, local: true, why });
+  });
+
+  test('speaks SIP without TLS', async () => {
+    const { edge } = await setUp(certificate(['realm.test']));
+    const { port, connections } = await listen();
+    const sent = send(edge, port, {});
+    (await connections.next()).send('SIP/2.0 400 Bad Request\r\n\r\n');
+    expect(await sent).toMatchObject({ status: 503, local: true, why: 'the peer does not speak TLS on this port' });
   });
 });
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { TlsOptions as TlsServerOptions } from 'node:tls';
 import { Edge, type EdgeOptions, type Listener, type TlsOptions } from '../../src/edge/index.ts';
 import type { SipAnswer } from '../../src/ports/sip-server.ts';
 import type { SipRequest } from '../../src/sip/message.ts';
@@ -79,11 +80,11 @@ export function edgesAndPeers() {
   const cleaner = disposedAfterEach();
   return {
     cleaner,
-    /** @param tls what it shows; by TCP when undefined */
-    listen: async (port = 0, tls?: TestCertificate): Promise<Gateway> => {
+    /** @param tls the certificate that it shows; by TCP when undefined */
+    listen: async (port = 0, tls?: TestCertificate, options?: TlsServerOptions): Promise<Gateway> => {
       const connections = new Inbox<StreamPeer>();
       const accept = (socket: Socket) => connections.put(cleaner.use(new StreamPeer(socket)));
-      const server = tls ? authority.server(tls).on('secureConnection', accept) : createServer(accept);
+      const server = tls ? authority.server(tls, options).on('secureConnection', accept) : createServer(accept);
       cleaner.defer(() => void server.close());
       server.listen(port, '127.0.0.1');
       await once(server, 'listening');

@@ -22,8 +22,18 @@ const REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'certificate is of an authority that is not trusted',
 };
 
+/** The same by the name of the TLS error. */
+const TLS_REASONS: Readonly<Record<string, string>> = {
+  WRONG_VERSION_NUMBER: 'the peer does not speak TLS on this port',
+  TLSV1_ALERT_PROTOCOL_VERSION: 'the peer has neither TLS 1.2 nor 1.3',
+  TLSV1_ALERT_CERTIFICATE_REQUIRED: 'the peer asks for a certificate of ours',
+  TLSV1_UNRECOGNIZED_NAME: 'the peer does not know the name sent as SNI',
+};
+
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error ? String(error.code) : '';
+  const [, tls] = /^error:[\da-f]+:SSL routines:\w*:(\w+)/i.exec(error.message) ?? [];
+  if (tls !== undefined) return TLS_REASONS[tls] ?? `TLS: ${tls.toLowerCase().replaceAll('_', ' ')}`;
   return REASONS[code] ?? error.message;
 }
