@@ -91,13 +91,13 @@ describe('a TLS peer is refused, with the reason, when its certificate', () => {
     [
       'is a user’s',
       {},
-      [[], { uris: ['sip:alice@realm.test'] }],
+      [[], { uris: ['sip:alice@realm.test'], commonName: 'realm.test' }],
       'certificate is for no SIP domain, not for realm.test',
     ],
     [
       'has it in a URI of another scheme',
       {},
-      [[], { uris: ['https://realm.test', 'sips:realm.test'] }],
+      [[], { uris: ['https://realm.test', 'sips:realm.test'], commonName: 'a.test' }],
       'certificate is for no SIP domain, not for realm.test',
     ],
     [

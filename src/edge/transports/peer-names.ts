@@ -43,7 +43,7 @@ export function peerNames(hosts: readonly string[], address: string): PeerNames 
  */
 export function provenName(accepted: readonly string[], certificate: PeerCertificate): string | undefined {
   const domains = sipDomains(certificate);
-  const other = domains.length > 0 ? { ...certificate, subject: { ...certificate.subject, CN: '' } } : certificate;
+  const other = hasSipUri(certificate) ? { ...certificate, subject: { ...certificate.subject, CN: '' } } : certificate;
   return accepted.find((name) => domains.includes(name) || checkServerIdentity(name, other) === undefined);
 }
 
@@ -54,6 +54,10 @@ function isDomainName(host: string): boolean {
 /** Names with a comma are in quotes there and match nothing. */
 function alternativeNames({ subjectaltname = '' }: PeerCertificate): readonly string[] {
   return subjectaltname.split(', ');
+}
+
+function hasSipUri(certificate: PeerCertificate): boolean {
+  return alternativeNames(certificate).some((name) => /^URI:"?sips?:/i.test(name));
 }
 
 function sipDomains(certificate: PeerCertificate): string[] {
@@ -70,7 +74,7 @@ function identitiesOf(certificate: PeerCertificate): string[] {
     return value === undefined ? [] : [normalIp(value) ?? value];
   });
   const all = new Set([...sipDomains(certificate), ...others]);
-  if (all.size > 0) return [...all];
+  if (all.size > 0 || hasSipUri(certificate)) return [...all];
   const { CN } = certificate.subject ?? {};
   return [CN ?? []].flat().filter((name) => DOMAIN_NAME.test(name));
 }
