@@ -49,7 +49,7 @@ export class LongRequest {
         // Even a provisional response shows that the peer has the request.
         this.#patience?.cancel();
         if (response.status >= 200) this.#tcp = undefined;
-        this.#pass(response, flow, bytes);
+        if (!isMerged(response, this.#udp)) this.#pass(response, flow, bytes);
       },
       failure: (status, why) => {
         const responded = this.#tcp?.responded ?? false;
@@ -66,9 +66,8 @@ export class LongRequest {
     this.#udp = this.ways.byUdp({
       response: (response, flow, bytes) => {
         if (response.status >= 200) this.#udp = undefined;
-        // RFC 3261 8.2.2.2: the peer has the copy sent by TCP in progress.
-        if (response.status === 482 && this.#tcp) return;
-        if (!this.#tcp?.responded) this.ways.onlyByUdp();
+        if (isMerged(response, this.#tcp)) return;
+        if (response.status >= 200 && !this.#tcp?.responded) this.ways.onlyByUdp();
         this.#pass(response, flow, bytes);
       },
       failure: (status, why) => {
@@ -96,4 +95,9 @@ export class LongRequest {
     this.#tcp = undefined;
     this.#udp = undefined;
   }
+}
+
+/** RFC 3261 8.2.2.2: the peer has the other copy in progress, and will respond to that. */
+function isMerged({ status }: ParsedResponse, other: ClientTransaction | undefined): boolean {
+  return status === 482 && other !== undefined;
 }

@@ -153,6 +153,27 @@ describe('by UDP too, in a transaction of its own', () => {
     expect(await sent).toMatchObject({ status: 200, local: false });
   });
 
+  test('where 482 by TCP only says that the peer has the copy by UDP in progress', async () => {
+    const { timers, edge, port, byTcp, byUdp } = await setUp();
+    const sent = send(edge, port);
+    const connection = await byTcp.connections.next();
+    const text = await connection.next();
+    timers.advance(TCP_PATIENCE_MS);
+    const copy = await byUdp.next();
+    connection.send(responseTo(text, '482 Merged Request'));
+    await eventually('the response', () => (edge.edge.counters.responses === 1 ? true : undefined));
+    byUdp.send(responseTo(copy));
+    expect(await sent).toMatchObject({ status: 200, local: false });
+  });
+
+  test('and 482 is the response when there is no other copy', async () => {
+    const edge = await start({ timers: new ManualTimers() });
+    const gateway = await openUdp(edge);
+    const sent = send(edge, gateway.port);
+    gateway.send(responseTo(await gateway.next(), '482 Merged Request'));
+    expect(await sent).toMatchObject({ status: 482, local: false });
+  });
+
   test('and a closed UDP port leaves the copy by TCP its time', async () => {
     const { timers, edge, port, byTcp, byUdp } = await setUp();
     byUdp[Symbol.dispose]();
