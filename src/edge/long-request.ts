@@ -89,7 +89,6 @@ export class LongRequest {
   }
 
   #end(): void {
-    this.#patience?.cancel();
     this.#timerF?.cancel();
     for (const transaction of [this.#tcp, this.#udp]) if (transaction) this.ways.abandon(transaction);
     this.#tcp = undefined;

@@ -82,8 +82,7 @@ export class RequestSender {
   #begin(request: PreparedRequest, user: ClientUser): ClientTransaction {
     const { transport, address, port, names } = request;
     const flow = transport.flowTo(address, port, names);
-    const isReused = transport.reliable && flow.established;
-    const newFlow = () => (this.#closed ? undefined : transport.newFlowTo(address, port, names));
-    return this.client.send(request, flow, user, isReused ? newFlow : undefined);
+    const newFlow = () => (this.#closed ? undefined : transport.flowTo(address, port, names));
+    return this.client.send(request, flow, user, flow.established ? newFlow : undefined);
   }
 }

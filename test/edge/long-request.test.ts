@@ -62,6 +62,9 @@ test('by TCP when the peer responds there', async () => {
   timers.advance(TIMER_F_MS);
   await datagramsRead();
   expect(byUdp.inbox.size).toBe(0);
+  // The connection serves the next one too.
+  void send(edge, port);
+  expect(await connection.next()).toStartWith('REGISTER ');
 });
 
 test('by UDP at once when there is no listener for TCP', async () => {
@@ -74,11 +77,14 @@ test('by UDP at once when there is no listener for TCP', async () => {
 
 describe('by UDP too, in a transaction of its own', () => {
   test('when TCP is refused', async () => {
-    const edge = await start({ timers: new ManualTimers() });
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
     const gateway = await openUdp(edge);
     const sent = send(edge, gateway.port);
     const text = await gateway.next();
     expect(text).toMatch(/^REGISTER .*\r\nVia: SIP\/2\.0\/UDP /);
+    timers.advance(TCP_PATIENCE_MS);
+    expect(edge.edge.holding.clientTransactions).toBe(1);
     gateway.send(responseTo(text, '401 Unauthorized'));
     expect(await sent).toMatchObject({ status: 401, local: false });
   });
@@ -114,6 +120,9 @@ describe('by UDP too, in a transaction of its own', () => {
     // The connection is given up after 10 s, and the request by UDP goes on.
     timers.advance(10_000 - TCP_PATIENCE_MS);
     await eventually('the end of the connection', () => (edge.edge.holding.connections === 0 ? true : undefined));
+    // Retransmissions 0.5, 1.5 and 3.5 s after the first transmission, and no other copy.
+    await datagramsRead();
+    expect(byUdp.inbox.size).toBe(3);
     byUdp.send(responseTo(text));
     expect(await sent).toMatchObject({ status: 200, local: false });
   });
@@ -268,6 +277,13 @@ describe('a peer that has responded by UDP and not by TCP', () => {
     expect(await (await byTcp.connections.next()).next()).toStartWith('REGISTER ');
   });
 
+  test('gets them by TCP at another port', async () => {
+    const { edge } = await learnt();
+    const other = await listen();
+    void send(edge, other.port);
+    expect(await (await other.connections.next()).next()).toStartWith('REGISTER ');
+  });
+
   test('is asked by TCP again after a request to which it did not respond', async () => {
     const { timers, edge, port, byTcp, byUdp } = await learnt();
     const sent = send(edge, port);
@@ -278,6 +294,26 @@ describe('a peer that has responded by UDP and not by TCP', () => {
     // Over a new connection: the other one was silent.
     expect(await (await byTcp.connections.next()).next()).toStartWith('REGISTER ');
   });
+});
+
+test.each([
+  ['UDP after a provisional one by TCP', true],
+  ['TCP after a provisional one by UDP', false],
+])('a peer that responds by %s is not taken for one without TCP', async (_what, isTcpProvisional) => {
+  const { timers, edge, port, byTcp, byUdp } = await setUp();
+  const sent = send(edge, port);
+  const connection = await byTcp.connections.next();
+  const text = await connection.next();
+  timers.advance(TCP_PATIENCE_MS);
+  const copy = await byUdp.next();
+  if (isTcpProvisional) connection.send(responseTo(text, '100 Trying'));
+  else byUdp.send(responseTo(copy, '100 Trying'));
+  await eventually('the response', () => (edge.edge.counters.responses === 1 ? true : undefined));
+  if (isTcpProvisional) byUdp.send(responseTo(copy));
+  else connection.send(responseTo(text));
+  expect(await sent).toMatchObject({ status: 200 });
+  void send(edge, port);
+  expect(await connection.next()).toStartWith('REGISTER ');
 });
 
 test('a peer that responds by neither is not taken for one without TCP', async () => {

@@ -27,7 +27,6 @@ const transport = (reliable: boolean): Transport => ({
   port: 5060,
   connectedTo: () => false,
   flowTo: unexpected,
-  newFlowTo: unexpected,
   callBack: unexpected,
   stopReading: () => {},
   close: async () => {},

@@ -111,11 +111,6 @@ export class StreamTransport implements Transport, ConnectionContext {
     return this.#openTo(address, port, names) ?? this.#dial('opened', address, port, names);
   }
 
-  newFlowTo(address: string, port: number, names: PeerNames): Flow {
-    const open = this.#openTo(address, port, names);
-    return open && !open.established ? open : this.#dial('opened', address, port, names);
-  }
-
   callBack(address: string, port: number, names: PeerNames): Flow {
     return this.#openTo(address, port, names) ?? this.#dial('called back', address, port, names);
   }

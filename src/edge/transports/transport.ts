@@ -19,7 +19,7 @@ export interface Flow {
   hold(): void;
   /** Undoes {@link hold} when the request is answered or given up. */
   release(): void;
-  /** Whether messages could pass before now, as over a connection that was opened for an earlier request. */
+  /** Whether it is a connection that is open, so that messages could pass before now. */
   readonly established: boolean;
   /** Why nothing can be sent any more, once it has ended. */
   readonly why: string;
@@ -46,9 +46,7 @@ export interface Transport {
    * @param names of the peer, for TLS
    */
   flowTo(address: string, port: number, names: PeerNames): Flow;
-  /** The same, but over no connection that was open before. */
-  newFlowTo(address: string, port: number, names: PeerNames): Flow;
-  /** The same as {@link flowTo}, to a client whose connection ended before the response (RFC 3261 18.2.2). */
+  /** The same, to a client whose connection ended before the response (RFC 3261 18.2.2). */
   callBack(address: string, port: number, names: PeerNames): Flow;
   /** Accepts no connection and processes nothing more; {@link Flow.send} still works. */
   stopReading(): void;

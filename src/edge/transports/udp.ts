@@ -89,10 +89,6 @@ class UdpTransport implements Transport {
     return new UdpFlow(this, address, port);
   }
 
-  newFlowTo(address: string, port: number): Flow {
-    return this.flowTo(address, port);
-  }
-
   callBack(address: string, port: number): Flow {
     return this.flowTo(address, port);
   }
@@ -165,7 +161,7 @@ interface UdpDatagram {
 }
 
 class UdpFlow implements Flow {
-  readonly established = true;
+  readonly established = false;
   readonly why = 'the socket is closed';
 
   constructor(
