@@ -18,7 +18,6 @@ interface Ways {
   byTcp(user: ClientUser): ClientTransaction;
   /** Undefined when nothing may be sent any more. */
   byUdp(user: ClientUser): ClientTransaction | undefined;
-  abandon(transaction: ClientTransaction): void;
   /** The peer has responded by UDP and not by TCP. */
   onlyByUdp(): void;
 }
@@ -90,7 +89,8 @@ export class LongRequest {
 
   #end(): void {
     this.#timerF?.cancel();
-    for (const transaction of [this.#tcp, this.#udp]) if (transaction) this.ways.abandon(transaction);
+    this.#tcp?.abandon();
+    this.#udp?.abandon();
     this.#tcp = undefined;
     this.#udp = undefined;
   }

@@ -49,7 +49,6 @@ export class RequestSender {
     const long = new LongRequest(this.timers, user, {
       byTcp: (tcpUser) => this.#begin(request, tcpUser),
       byUdp: (udpUser) => (this.#closed ? undefined : this.#begin(byUdp, udpUser)),
-      abandon: (transaction) => this.client.abandon(transaction),
       onlyByUdp: () => this.#withoutTcp.add(peer),
     });
     long.start(withinMs);

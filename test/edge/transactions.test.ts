@@ -489,6 +489,7 @@ describe('client transaction, RFC 3261 17.1.2', () => {
     timers.advance(100);
     table.unreachable(TCP, '192.0.2.1', 5060, 'port unreachable');
     table.unreachable(UDP, '192.0.2.1', 5061, 'port unreachable');
+    table.unreachable(UDP, '192.0.2.2', 5060, 'port unreachable');
     expect(happened).toEqual([]);
     table.unreachable(UDP, '192.0.2.1', 5060, 'port unreachable');
     table.unreachable(UDP, '192.0.2.1', 5060, 'port unreachable');
@@ -520,6 +521,31 @@ describe('client transaction, RFC 3261 17.1.2', () => {
     table.ended(flow);
     expect(happened).toEqual([100, 'failure 503 at 0']);
     expect(table.size).toBe(0);
+  });
+
+  test('the end of its connection fails it, although another request on it was answered', () => {
+    const { flow, table, happened, answer } = setUp(TCP);
+    const other: number[] = [];
+    table.send({ ...REQUEST, branch: 'z9hG4bKd' }, flow, { ...ignore, failure: (status) => other.push(status) });
+    answer(200);
+    table.ended(flow);
+    expect(other).toEqual([503]);
+    expect(happened).toEqual([200]);
+  });
+
+  test('after it has moved to another connection, the first one is none of its business', () => {
+    const timers = new ManualTimers();
+    const [first, second] = [new RecordedFlow(TCP, timers), new RecordedFlow(TCP, timers)];
+    const table = new ClientTransactions(timers);
+    const failures: string[] = [];
+    const user = { ...ignore, failure: (status: number, why: string) => failures.push(`${status} ${why}`) };
+    table.send(REQUEST, first, user, () => second);
+    table.ended(first);
+    table.ended(first);
+    expect([first, second].map(({ times }) => times)).toEqual([[0], [0]]);
+    expect(failures).toEqual([]);
+    table.ended(second);
+    expect(failures).toEqual(['503 it has ended']);
   });
 
   test('a flow that has ended: 503, after send() has returned', async () => {
@@ -554,6 +580,9 @@ describe('client transaction, RFC 3261 17.1.2', () => {
 
   test('only requests without a final response have destinations', () => {
     const { flow, table, answer } = setUp(UDP);
+    expect(table.destinations(UDP)).toEqual([flow]);
+    expect(table.destinations(TCP)).toEqual([]);
+    answer(100);
     expect(table.destinations(UDP)).toEqual([flow]);
     answer(200);
     expect(table.destinations(UDP)).toEqual([]);

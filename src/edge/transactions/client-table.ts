@@ -65,11 +65,6 @@ export class ClientTransactions {
     return tx;
   }
 
-  /** Ends a transaction; a response that comes later is none of a request of ours. */
-  abandon(tx: ClientTransaction): void {
-    if (this.#byKey.get(tx.key) === tx) tx.abandon();
-  }
-
   /** Hands a response to its transaction; false if there is none. */
   receive(response: ParsedResponse, flow: Flow, bytes: number): boolean {
     const tx = this.#byKey.get(responseKey(branchOf(response.topVia), response.cseq.method));

@@ -155,7 +155,7 @@ export class ClientTransaction {
     this.#state = this.#state(this, 'transport error');
   }
 
-  /** Ends it without a call of its user. */
+  /** Ends it before its final response and without a call of its user. */
   abandon(): void {
     if (this.#state === trying) this.flow.retire();
     this.#state = terminate(this);
