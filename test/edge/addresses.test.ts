@@ -215,6 +215,20 @@ describe.each([
   });
 });
 
+test.each<[OutboundTransport, string, string, string]>([
+  ['udp', '127.0.0.1', '::ffff:127.0.0.1', '127.0.0.1'],
+  ['tcp', '127.0.0.1', '::ffff:7f00:1', '127.0.0.1'],
+  ['udp', '::1', '0:0:0:0:0:0:0:1', '[::1]'],
+  ['tcp', '::1', '0::0:1', '[::1]'],
+])('by %s to %s, written as %s: Via has %s', async (proto, host, address, own) => {
+  const edge = await start([proto], [host]);
+  const gateway = await openGateway(edge, proto, host);
+  const nextHop = { address, port: gateway.port, transport: proto };
+  const sent = edge.edge.request({ method: 'OPTIONS', uri: 'sip:peer.test', nextHop, headers: {} }, 60_000);
+  expect(await gateway.received()).toContain(`\r\nVia: SIP/2.0/${proto.toUpperCase()} ${own}:`);
+  expectAccepted(await sent);
+});
+
 describe('IPv6', () => {
   test.each(['udp', 'tcp', 'tls'] as const)(
     'a request of ours by %s arrives, and its response comes back',

@@ -3,13 +3,15 @@ import type { EdgeOptions } from '../../src/edge/index.ts';
 import { TCP_PATIENCE_MS } from '../../src/edge/long-request.ts';
 import { WITHOUT_TCP_MS } from '../../src/edge/sender.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
+import type { OutboundTransport } from '../../src/sip/next-hop.ts';
+import { serverCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { dropConnections } from '../support/full-backlog.ts';
 import { freePort } from '../support/net.ts';
 import { responseTo } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { UdpPeer } from '../support/wire.ts';
-import { datagramsRead, edgesAndPeers, type TestEdge } from './support.ts';
+import { datagramsRead, edgesAndPeers, serverTls, type TestEdge } from './support.ts';
 
 const { cleaner, start, openUdp, listen } = edgesAndPeers();
 
@@ -17,9 +19,15 @@ const { cleaner, start, openUdp, listen } = edgesAndPeers();
 const LONG = { 'X-Long': 'x'.repeat(1300) };
 const TIMER_F_MS = 32_000;
 
-function send({ edge }: TestEdge, port: number, deadlineMs = 60_000, headers = LONG): Promise<SipResponse> {
-  const nextHop = { address: '127.0.0.1', port, transport: 'udp' } as const;
-  return edge.request({ method: 'REGISTER', uri: 'sip:carrier.test', nextHop, headers }, deadlineMs);
+function send(
+  { edge }: TestEdge,
+  port: number,
+  deadlineMs = 60_000,
+  headers = LONG,
+  transport: OutboundTransport = 'udp',
+): Promise<SipResponse> {
+  const nextHop = { address: '127.0.0.1', port, transport };
+  return edge.request({ method: 'REGISTER', uri: 'sip:127.0.0.1', nextHop, headers }, deadlineMs);
 }
 
 /** An edge with a clock of its own, and a gateway that listens by UDP and TCP on one port. */
@@ -65,6 +73,16 @@ test('by TCP when the peer responds there', async () => {
   // The connection serves the next one too.
   void send(edge, port);
   expect(await connection.next()).toStartWith('REGISTER ');
+});
+
+test('by TLS when its next hop is one of TLS', async () => {
+  const listeners = (['tcp', 'tls'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
+  const edge = await start({ listen: listeners, tls: serverTls() });
+  const gateway = await listen(0, serverCertificate());
+  const sent = send(edge, gateway.port, 60_000, LONG, 'tls');
+  const connection = await gateway.connections.next();
+  connection.send(responseTo(await connection.next()));
+  expect(await sent).toMatchObject({ status: 200 });
 });
 
 test('by UDP at once when there is no listener for TCP', async () => {

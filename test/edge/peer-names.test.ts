@@ -62,6 +62,7 @@ describe('a TLS peer is accepted when its certificate has', () => {
     ['the name in other case, given with a dot at its end', { peerNames: ['Proxy.Carrier.TEST.'] }, [[HOP]]],
     ['the name in a URI (RFC 5922 7.1)', NAMES, [[], { uris: [`sip:${HOP}`] }]],
     ['the name in a URI in other case', NAMES, [[], { uris: [`SIP:${HOP.toUpperCase()}`] }]],
+    ['the name in a URI, given in other case', { peerNames: ['Proxy.Carrier.TEST.'] }, [[], { uris: [`sip:${HOP}`] }]],
     ['the name in DNS beside a URI of another', NAMES, [[HOP], { uris: ['sip:other.test'] }]],
     ['the name in its common name and no other', NAMES, [[], { commonName: HOP }]],
     ['the address of a next hop without a name', { uri: 'sip:127.0.0.1' }, [[], { addresses: ['127.0.0.1'] }]],
@@ -130,6 +131,18 @@ describe('a TLS peer is refused, with the reason, when its certificate', () => {
       NAMES,
       [[], { addresses: ['127.0.0.1'] }],
       `certificate is for 127.0.0.1, not for ${HOP} or realm.test`,
+    ],
+    [
+      'has an address that was named and is not that of the next hop',
+      { peerNames: ['192.0.2.1'] },
+      [[], { addresses: ['192.0.2.1'] }],
+      'certificate is for 192.0.2.1, not for realm.test',
+    ],
+    [
+      'has none of many names',
+      { peerNames: ['1.test', '2.test', '3.test', '4.test'] },
+      [['a.test']],
+      'certificate is for a.test, not for 1.test or 2.test or 3.test or 4.test',
     ],
     [
       'has an address that the next hop has not',

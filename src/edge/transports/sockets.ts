@@ -53,7 +53,7 @@ export function tlsSockets(certificates: Certificates): Sockets {
             return proved === '' ? new WrongCertificate(accepted, certificate) : undefined;
           },
         },
-        () => established(certificates.verify ? proved : ''),
+        () => established(proved),
       );
       return socket;
     },
