@@ -229,6 +229,14 @@ test.each<[OutboundTransport, string, string, string]>([
   expectAccepted(await sent);
 });
 
+test('a request to loopback leaves from a listener on loopback, if there is one', async () => {
+  const edge = await start(['udp'], ['0.0.0.0', '127.0.0.1']);
+  const gateway = await openGateway(edge, 'udp', '127.0.0.1');
+  const sent = sendOptions(edge, '127.0.0.1', gateway.port, 'udp');
+  expect(await gateway.received()).toContain(`\r\nVia: SIP/2.0/UDP 127.0.0.1:${edge.port('udp')};`);
+  expectAccepted(await sent);
+});
+
 describe('IPv6', () => {
   test.each(['udp', 'tcp', 'tls'] as const)(
     'a request of ours by %s arrives, and its response comes back',

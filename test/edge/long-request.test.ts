@@ -4,7 +4,6 @@ import { TCP_PATIENCE_MS } from '../../src/edge/long-request.ts';
 import { WITHOUT_TCP_MS } from '../../src/edge/sender.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
 import type { OutboundTransport } from '../../src/sip/next-hop.ts';
-import { serverCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { dropConnections } from '../support/full-backlog.ts';
 import { freePort } from '../support/net.ts';
@@ -75,14 +74,17 @@ test('by TCP when the peer responds there', async () => {
   expect(await connection.next()).toStartWith('REGISTER ');
 });
 
-test('by TLS when its next hop is one of TLS', async () => {
+test('by TLS alone when its next hop is one of TLS', async () => {
   const listeners = (['tcp', 'tls'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
   const edge = await start({ listen: listeners, tls: serverTls() });
-  const gateway = await listen(0, serverCertificate());
+  // Without TLS it would get the request in clear, or a second connection.
+  const gateway = await listen();
   const sent = send(edge, gateway.port, 60_000, LONG, 'tls');
   const connection = await gateway.connections.next();
-  connection.send(responseTo(await connection.next()));
-  expect(await sent).toMatchObject({ status: 200 });
+  connection.socket.destroy();
+  expect(await sent).toMatchObject({ status: 503, local: true });
+  expect(connection.inbox.size).toBe(0);
+  expect(gateway.connections.size).toBe(0);
 });
 
 test('by UDP at once when there is no listener for TCP', async () => {

@@ -3,14 +3,14 @@ import { Unavailable } from '../../src/ports/errors.ts';
 import type { OutboundRequest } from '../../src/ports/sip-server.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
-import { responseTo } from '../support/sip-request.ts';
+import { request, responseTo } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { UdpPeer } from '../support/wire.ts';
 import { edgesAndPeers, type TestEdge } from './support.ts';
 
 const DEADLINE_MS = 60_000;
 
-const { start, openUdp, listen } = edgesAndPeers();
+const { start, openUdp, openTcp, listen } = edgesAndPeers();
 
 function hop(port: number, transport: NextHop['transport'] = 'udp'): NextHop {
   return { address: '127.0.0.1', port, transport };
@@ -124,6 +124,33 @@ test('a wildcard of IPv4 sends nothing by IPv6', async () => {
   const edge = await start({ listen: [{ proto: 'udp', host: '0.0.0.0', port: 0 }] });
   const asked = send(edge, { address: '::1', port: 5060, transport: 'udp' });
   await expect(asked).rejects.toThrow('requested protocol/transport not available');
+});
+
+describe('the bounds on connections', () => {
+  test('over that of all, the request fails with the reason', async () => {
+    const edge = await start({ limits: { connections: 0 } });
+    const gateway = await listen();
+    const response = await send(edge, hop(gateway.port, 'tcp'));
+    expect(response).toMatchObject({ status: 503, local: true, why: 'too many connections' });
+    expect(gateway.connections.size).toBe(0);
+  });
+
+  test('that of one source counts those that it opened, not ours', async () => {
+    const edge = await start({ limits: { perSource: 1, exempt: () => false } });
+    const phone = await openTcp(edge);
+    phone.send(request('OPTIONS', 'TCP a.invalid'));
+    await edge.answerNext();
+    for (const gateway of [await listen(), await listen()]) {
+      const sent = send(edge, hop(gateway.port, 'tcp'));
+      const connection = await gateway.connections.next();
+      await connection.next();
+      connection.socket.destroy();
+      expect(await sent).toMatchObject({ status: 503, why: 'the peer closed the connection' });
+    }
+    const second = await openTcp(edge);
+    await second.closed;
+    expect(edge.edge.connections.isOpen('127.0.0.1', phone.port)).toBe(true);
+  });
 });
 
 test('one connection serves many requests, of any domain', async () => {

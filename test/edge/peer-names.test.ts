@@ -273,8 +273,12 @@ describe('a peer that cannot be connected to', () => {
     await send(edge, other, {});
     const refused = { to: { ...to, port: other }, why: 'connection refused' };
     expect(reported('warn').map((l) => l.fields)).toEqual([{ to, why }, refused]);
+    const third = await freePort();
+    await send(edge, third, {});
+    const refusedThere = { to: { ...to, port: third }, why: 'connection refused' };
+    expect(reported('warn').map((l) => l.fields)).toEqual([{ to, why }, refused, refusedThere]);
     timers.advance(3_600_000);
     await send(edge, gateway.port, {});
-    expect(reported('warn').map((l) => l.fields)).toEqual([{ to, why }, refused, { to, why }]);
+    expect(reported('warn').map((l) => l.fields)).toEqual([{ to, why }, refused, refusedThere, { to, why }]);
   });
 });

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'bun:test';
+import { once } from 'node:events';
 import type { SipResponse } from '../../src/sip/message.ts';
 import { serverCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
-import { responseTo } from '../support/sip-request.ts';
+import { request, responseTo } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
 import type { StreamPeer } from '../support/wire.ts';
 import { edgesAndPeers, type Gateway, serverTls, type TestEdge } from './support.ts';
 
-const { start, listen } = edgesAndPeers();
+const { start, listen, openTcp } = edgesAndPeers();
 
 function send({ edge }: TestEdge, { port }: Gateway, transport: 'tcp' | 'tls' = 'tcp'): Promise<SipResponse> {
   const nextHop = { address: '127.0.0.1', port, transport } as const;
@@ -149,6 +150,23 @@ describe('a request over a connection that was opened for an earlier one', () =>
   });
 });
 
+test('a connection that the edge has ended, and the peer has not, is replaced', async () => {
+  const edge = await start({ timers: new ManualTimers() });
+  const gateway = await listen(0, undefined, { allowHalfOpen: true });
+  const sent = send(edge, gateway);
+  const connection = await gateway.connections.next();
+  connection.send(responseTo(await connection.next()));
+  await sent;
+  const ended = once(connection.socket, 'end');
+  // Without a Content-Length the stream has no meaning from here on.
+  connection.send(request('OPTIONS', 'TCP a.invalid').replace('Content-Length: 0\r\n', ''));
+  await ended;
+  const next = send(edge, gateway);
+  const other = await gateway.connections.next();
+  other.send(responseTo(await other.next()));
+  expect(await next).toMatchObject({ status: 200, local: false });
+});
+
 test('a request over a connection opened for itself is not sent again', async () => {
   const edge = await start();
   const gateway = await listen();
@@ -170,6 +188,19 @@ describe('a connection on which a request got no response at all', () => {
     expect(await sent).toMatchObject({ status: 408, local: true });
     void send(edge, gateway);
     expect(await (await gateway.connections.next()).next()).toStartWith('OPTIONS ');
+  });
+
+  test('stays in use when the peer opened it: its phone is registered over it', async () => {
+    const timers = new ManualTimers();
+    const edge = await start({ timers });
+    const phone = await openTcp(edge);
+    phone.send(request('OPTIONS', 'TCP a.invalid'));
+    await edge.answerNext();
+    const nextHop = { address: '127.0.0.1', port: phone.port, transport: 'tcp' } as const;
+    const sent = edge.edge.request({ method: 'OPTIONS', uri: 'sip:127.0.0.1', nextHop, headers: {} }, 60_000);
+    timers.advance(32_000);
+    expect(await sent).toMatchObject({ status: 408, local: true });
+    expect(edge.edge.connections.isOpen('127.0.0.1', phone.port)).toBe(true);
   });
 
   test('is used further if the response was provisional', async () => {

@@ -81,10 +81,12 @@ export function edgesAndPeers() {
   return {
     cleaner,
     /** @param tls the certificate that it shows; by TCP when undefined */
-    listen: async (port = 0, tls?: TestCertificate, options?: TlsServerOptions): Promise<Gateway> => {
+    listen: async (port = 0, tls?: TestCertificate, options: TlsServerOptions = {}): Promise<Gateway> => {
       const connections = new Inbox<StreamPeer>();
       const accept = (socket: Socket) => connections.put(cleaner.use(new StreamPeer(socket)));
-      const server = tls ? authority.server(tls, options).on('secureConnection', accept) : createServer(accept);
+      const server = tls
+        ? authority.server(tls, options).on('secureConnection', accept)
+        : createServer(options, accept);
       cleaner.defer(() => void server.close());
       server.listen(port, '127.0.0.1');
       await once(server, 'listening');
