@@ -74,9 +74,9 @@ export class RequestSender {
   }
 
   /**
-   * Over a connection that was opened before, the request is sent once more on a new one if it ends before any response
-   * (RFC 3261 18.4 leaves that to us): the peer may have closed it, or restarted, while the request was on its way. It is
-   * the same transaction, so that a peer which has the request takes it for a retransmission.
+   * Over a connection that was open before, the request is sent once more on another one if it ends before any response:
+   * the peer may have closed it, or restarted, while the request was on its way. It stays the same transaction, so that
+   * a peer which has the request takes the second for a retransmission.
    */
   #begin(request: PreparedRequest, user: ClientUser): ClientTransaction {
     const { transport, address, port, names } = request;

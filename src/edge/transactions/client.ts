@@ -20,7 +20,7 @@ const trying: State = (tx, input) => {
     case 'provisional':
       tx.passResponse();
       return proceeding;
-    // A reused connection that has ended carries nothing; 17.1.4 asks for the failure only when a new one does not help.
+    // 17.1.4, after one try over a new connection if the request was sent over one that was open before.
     case 'transport error':
       return (tx.reconnect() ? undefined : ending(tx, input)) ?? trying;
     case 'timer F':
