@@ -1,9 +1,10 @@
 import pLimit from 'p-limit';
 import { background, turn } from '../lib/background.ts';
+import { traceOf } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { CarrierDirectory, Gateway } from '../ports/carriers.ts';
 import { Unavailable } from '../ports/errors.ts';
-import { type PingOutcome, type PingPorts, ping } from './ping.ts';
+import { NotPinged, type PingOutcome, type PingPorts, ping } from './ping.ts';
 import {
   type GatewayHealth,
   gatewayName,
@@ -54,7 +55,6 @@ export class GatewayPinger {
 
   /** Stops pinging and ignores pending responses. The blacklist stays unchanged. */
   stop(): void {
-    if (!this.#running) return;
     this.#running = false;
     for (const [sid, entry] of this.#entries) {
       this.#end(entry);
@@ -119,18 +119,29 @@ export class GatewayPinger {
     try {
       outcome = await ping(watched.gateway, this.options);
     } catch (error) {
-      const gateway = gatewayName(watched.gateway);
-      if (error instanceof Unavailable)
-        this.options.logger.debug({ gateway, why: error.message }, 'gateway not pinged');
-      else this.options.logger.error({ gateway, why: String(error) }, 'gateway not pinged');
-      watched.recordLocalFailure(error instanceof Error ? error.message : String(error));
+      if (this.#isCurrent(entry)) this.#recordFailure(watched, error);
       return;
     }
     if (!this.#isCurrent(entry)) return;
     const { response } = outcome;
     const refused = response !== undefined && this.options.removeCodes.includes(response.status);
     if (refused && (await this.#switchOff(entry, outcome))) return;
-    if (this.#isCurrent(entry)) watched.record(outcome);
+    watched.record(outcome);
+  }
+
+  #recordFailure(watched: WatchedGateway, error: unknown): void {
+    const { logger } = this.options;
+    const gateway = gatewayName(watched.gateway);
+    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof NotPinged) {
+      const isNews = watched.health.notPinged !== why;
+      logger[isNews ? 'warn' : 'debug']({ gateway, why }, 'gateway not pinged');
+      watched.recordNotPinged(why);
+      return;
+    }
+    if (error instanceof Unavailable) logger.debug({ gateway, why }, 'gateway not pinged');
+    else logger.error({ gateway, why: traceOf(error) }, 'gateway not pinged');
+    watched.recordLocalFailure(why);
   }
 
   /** @returns false when it failed; the next ping tries again */
@@ -154,7 +165,7 @@ export class GatewayPinger {
   }
 
   #isCurrent(entry: Entry): boolean {
-    return this.#running && this.#entries.get(entry.watched.gateway.gatewaySid) === entry;
+    return this.#entries.get(entry.watched.gateway.gatewaySid) === entry;
   }
 
   #drop(sid: string, entry: Entry): void {

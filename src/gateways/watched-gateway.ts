@@ -22,8 +22,8 @@ export interface GatewayHealth {
   readonly lastAnswer?: string;
   readonly lastAnswerAt?: number;
   readonly rttMs?: number;
-  /** The last error, kept after recovery. */
-  readonly lastError?: string;
+  /** Why the last ping says nothing about the gateway: a failure on our side, or settings that lead nowhere. */
+  readonly notPinged?: string;
 }
 
 export interface WatchRules {
@@ -43,6 +43,8 @@ export class WatchedGateway {
   /** It may be on the blacklist, perhaps put there by another sidecar. */
   #maybeListed = true;
   #renewal: Timer | undefined;
+  /** The last write to the blacklist. One at a time, so that an older one never takes effect after a newer one. */
+  #writing: Promise<unknown> = Promise.resolve();
   #ended = false;
 
   constructor(
@@ -65,11 +67,12 @@ export class WatchedGateway {
     this.#gateway = gateway;
   }
 
+  /** Has no effect after the end of watching. */
   record({ alive, summary, response }: PingOutcome): void {
     if (this.#ended) return;
-    this.#health = { ...this.#health, lastAnswer: summary, lastAnswerAt: this.rules.timers.now() };
+    const { notPinged: _, ...health } = this.#health;
+    this.#health = { ...health, lastAnswer: summary, lastAnswerAt: this.rules.timers.now() };
     if (response) this.#health = { ...this.#health, rttMs: response.rttMs };
-    if (!alive) this.#health = { ...this.#health, lastError: summary };
     this.#failures = alive ? 0 : this.#failures + 1;
     if (alive) this.#up();
     else if (this.#failures >= this.rules.failureThreshold && this.#health.state !== 'down') this.#down(summary);
@@ -77,7 +80,17 @@ export class WatchedGateway {
 
   /** Records a failure on our side, which does not change the state of the gateway. */
   recordLocalFailure(why: string): void {
-    this.#health = { ...this.#health, lastError: why };
+    this.#health = { ...this.#health, notPinged: why };
+  }
+
+  /** Records that the gateway cannot be pinged, so that its state becomes unknown. */
+  recordNotPinged(why: string): void {
+    const { since: _, ...health } = this.#health;
+    this.#renewal?.cancel();
+    this.#failures = 0;
+    this.#health = { ...health, state: 'unknown', notPinged: why };
+    if (health.state !== 'down') return;
+    background(this.rules.logger, 'removal from the blacklist', () => this.#unlist());
   }
 
   /** Stops watching. The blacklist entry stays until it expires. */
@@ -118,7 +131,7 @@ export class WatchedGateway {
     this.#maybeListed = true;
     let next = ttlSeconds * 500;
     try {
-      await blacklist.add(this.gateway.gatewaySid, ttlSeconds);
+      await this.#write(() => blacklist.add(this.gateway.gatewaySid, ttlSeconds));
     } catch (error) {
       next = Math.min(next, RETRY_MS);
       throw error;
@@ -137,11 +150,17 @@ export class WatchedGateway {
   async #unlist(): Promise<void> {
     this.#maybeListed = false;
     try {
-      await this.rules.blacklist.remove(this.gateway.gatewaySid);
+      await this.#write(() => this.rules.blacklist.remove(this.gateway.gatewaySid));
     } catch (error) {
       this.#maybeListed = true;
       throw error;
     }
+  }
+
+  #write(write: () => Promise<void>): Promise<void> {
+    const written = this.#writing.then(write, write);
+    this.#writing = written;
+    return written;
   }
 }
 

@@ -6,7 +6,7 @@ export interface NextHops {
   resolve(host: string, port: number | undefined, transport: OutboundTransport): Promise<readonly NextHop[]>;
 }
 
-/** The name has no address. */
+/** The name has no address; the message says what is missing. */
 export class NameError extends Error {
   override readonly name = 'NameError';
 }

@@ -36,7 +36,9 @@ export const carrier = v.pipe(
     ),
     from_user: v.exactOptional(upTo(128)),
     from_domain: v.exactOptional(upTo(255)),
-    outbound_proxy: v.exactOptional(v.pipe(nonEmpty, v.regex(/^[^\s;,<>@]{1,255}$/, 'must be host or host:port'))),
+    outbound_proxy: v.exactOptional(
+      v.pipe(nonEmpty, v.regex(/^[^\s,<>]{1,255}$/, 'must be host, host:port or a SIP URI')),
+    ),
     public_ip_in_contact: v.optional(v.boolean(), false),
     gateway: v.optional(v.array(gateway), []),
   }),

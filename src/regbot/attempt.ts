@@ -6,11 +6,12 @@ import { Unavailable } from '../ports/errors.ts';
 import { NameError, type NextHops } from '../ports/next-hops.ts';
 import type { SipClient } from '../ports/sip-server.ts';
 import { addressOn } from '../sip/hostports.ts';
-import { headerValues, type SipResponse } from '../sip/message.ts';
-import type { NextHop } from '../sip/next-hop.ts';
+import { headerValues, NO_BODY, type SipResponse } from '../sip/message.ts';
+import { type NextHop, noSocket } from '../sip/next-hop.ts';
+import { reasonPhrase } from '../sip/reason-phrases.ts';
+import { routeOf } from '../sip/route.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { type AvoidedTargets, hopKey } from './avoided-targets.ts';
-import { readProxy } from './contact.ts';
 import { composeRegister, registrarUri } from './request.ts';
 import { grantedExpires, minExpires, type Redirect, redirectsOf, retryAfter } from './response.ts';
 
@@ -22,7 +23,10 @@ const MAX_RAISES = 2;
 const MAX_REQUESTS = 1 + 2 * MAX_ANSWERS + MAX_RAISES;
 const MAX_TARGETS = 8;
 const MAX_REDIRECTS = 8;
-const MAX_ADDRESSES = 64;
+/** A binding about to expire does not shorten a request further: two retransmissions by UDP. */
+const MIN_REQUEST_MS = 2_000;
+/** A timer may be early by this much. */
+const TIMER_SLACK_MS = 50;
 
 export interface AttemptContext {
   readonly sip: SipClient;
@@ -43,11 +47,19 @@ export interface Task {
   readonly userAgent: string;
   readonly tag: string;
   readonly digest: DigestClient;
+  /** The binding that we have at the carrier: the target that granted it, asked first, and when it expires. */
+  readonly binding?: Binding;
   /** No request is sent after this many milliseconds. */
   readonly deadlineMs: number;
   nextCseq(): number;
   /** False once the registration has moved on: its outcome no longer matters. */
   isCurrent(): boolean;
+}
+
+export interface Binding {
+  readonly holder: NextHop;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
 }
 
 export type Outcome = Granted | Failed | Abandoned;
@@ -61,6 +73,8 @@ export interface Granted {
   readonly reason: string;
   /** When the granted request was sent, milliseconds since the epoch. */
   readonly sentAt: number;
+  /** The target that granted it. */
+  readonly holder: NextHop;
   /** For trunk type `reg`: all addresses of the gateway, unless its name could not be resolved. */
   readonly addresses?: readonly string[];
 }
@@ -118,8 +132,7 @@ class Attempt {
 
   async run(): Promise<Outcome> {
     const { trunk } = this.task;
-    const { host, port } = trunk.outboundProxy ? readProxy(trunk.outboundProxy) : trunk;
-    const first: Destination = { uri: registrarUri(trunk), host, port, transport: trunk.transport };
+    const first: Destination = { uri: registrarUri(trunk), ...routeOf(trunk) };
     const tried = new Set<string>();
     const result = await this.#try(first, tried);
     if (!('redirects' in result)) return result;
@@ -144,18 +157,24 @@ class Attempt {
 
   /** Tries the targets of a destination in turn until one answers (RFC 3263 4.3). */
   async #try(destination: Destination, tried: Set<string>): Promise<Outcome | { redirects: readonly Redirect[] }> {
-    const { targets, nextHops, timers } = this.context;
+    const { targets, nextHops, timers, sip } = this.context;
     const resolved = await nextHops.resolve(destination.host, destination.port, destination.transport);
-    let last: Failed = REDIRECTED_AGAIN;
-    for (const hop of targets.order(resolved).slice(0, MAX_TARGETS)) {
+    const reachable = resolved.filter((hop) => sip.canReach(hop));
+    const [unreachable] = resolved;
+    if (reachable.length === 0 && unreachable)
+      return { kind: 'failed', reason: noSocket(unreachable), ourFault: false };
+    const ordered = targets.order(reachable, this.task.binding?.holder).slice(0, MAX_TARGETS);
+    let last: Failed | undefined;
+    for (const [i, hop] of ordered.entries()) {
       const key = `${destination.uri} ${hopKey(hop)}`;
       if (tried.has(key)) continue;
       tried.add(key);
       if (timers.monotonic() >= this.#end) break;
-      const result = await this.#request(destination.uri, hop);
+      const result = await this.#request(destination, hop, i === ordered.length - 1);
       if (result.kind === 'abandoned') return result;
       if (result.kind === 'failed') {
-        last = result;
+        // What a target said tells more than that we could not ask another.
+        last ??= result;
         continue;
       }
       const { response, why } = result;
@@ -164,16 +183,20 @@ class Attempt {
         last = refusal(response);
         continue;
       }
-      if (response.status >= 200 && response.status < 300) return this.#granted(result, destination, resolved);
+      if (response.status >= 200 && response.status < 300) return this.#granted(result, hop, destination, resolved);
       if (response.status !== 301 && response.status !== 302) return refusal(response, why);
       const redirects = redirectsOf(response, this.task.trunk);
       return redirects.length > 0 ? { redirects } : refusal(response, 'to nowhere we may follow');
     }
-    return last;
+    return last ?? REDIRECTED_AGAIN;
   }
 
   /** Sends a REGISTER to one target, again with credentials or a longer expiry when it demands them. */
-  async #request(uri: string, hop: NextHop): Promise<FinalResponse | Failed | Abandoned> {
+  async #request(
+    { uri, host }: Destination,
+    hop: NextHop,
+    isLast: boolean,
+  ): Promise<FinalResponse | Failed | Abandoned> {
     const { sip, timers } = this.context;
     const { trunk, digest, contact, tag, userAgent } = this.task;
     digest.begin();
@@ -183,6 +206,7 @@ class Attempt {
       const request = composeRegister(trunk, {
         uri,
         hop,
+        host,
         contact,
         tag,
         userAgent,
@@ -191,13 +215,17 @@ class Attempt {
         credentials: digest.credentials('REGISTER', uri),
       });
       const sentAt = timers.now();
-      const deadline = Math.max(1, Math.min(REQUEST_MS, this.#end - timers.monotonic()));
+      const deadline = this.#deadline(isLast);
+      const lateAt = timers.monotonic() + deadline - TIMER_SLACK_MS;
       let response: SipResponse;
       try {
         response = await sip.request(request, deadline);
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
-        return this.task.isCurrent() ? { kind: 'failed', reason: error.message, ourFault: true } : ABANDONED;
+        if (!this.task.isCurrent()) return ABANDONED;
+        const isSilent = deadline >= MIN_REQUEST_MS && deadline < REQUEST_MS && timers.monotonic() >= lateAt;
+        if (!isSilent) return { kind: 'failed', reason: error.message, ourFault: true };
+        response = noAnswer(deadline);
       }
       if (!this.task.isCurrent()) return ABANDONED;
       const final: FinalResponse = { kind: 'response', response, sentAt };
@@ -218,8 +246,21 @@ class Attempt {
     }
   }
 
+  /**
+   * Milliseconds to wait for a response. With other targets left, it is half the time until our binding expires, so that
+   * they are asked before.
+   */
+  #deadline(isLast: boolean): number {
+    const { timers } = this.context;
+    const { binding } = this.task;
+    const most = Math.max(1, Math.min(REQUEST_MS, this.#end - timers.monotonic()));
+    const left = binding ? binding.expiresAt - timers.now() : 0;
+    return isLast || left <= 0 ? most : Math.min(most, Math.max(MIN_REQUEST_MS, left / 2));
+  }
+
   async #granted(
     { response, sentAt }: FinalResponse,
+    holder: NextHop,
     destination: Destination,
     resolved: readonly NextHop[],
   ): Promise<Granted | Failed | Abandoned> {
@@ -236,20 +277,21 @@ class Attempt {
       requestedExpires: this.#expires,
       reason: `${response.status} ${response.reason}`,
       sentAt,
+      holder,
       ...(addresses && { addresses }),
     };
   }
 
   /** The addresses of the gateway itself, since its calls do not come from a proxy or redirect target. */
   async #gatewayAddresses(
-    { host, port }: Destination,
+    { host, port, transport }: Destination,
     resolved: readonly NextHop[],
   ): Promise<readonly string[] | undefined> {
     const { trunk } = this.task;
     try {
-      const isGateway = host === trunk.host && port === trunk.port;
+      const isGateway = host === trunk.host && port === trunk.port && transport === trunk.transport;
       const hops = isGateway ? resolved : await this.context.nextHops.resolve(trunk.host, trunk.port, trunk.transport);
-      return [...new Set(hops.map((hop) => hop.address))].slice(0, MAX_ADDRESSES);
+      return hops.map((hop) => hop.address);
     } catch (error) {
       if (!(error instanceof NameError || error instanceof Unavailable)) throw error;
       this.context.logger.warn(
@@ -268,7 +310,7 @@ function unresolved(error: NameError | Unavailable): Failed {
 }
 
 function refusal(response: SipResponse, why?: string): Failed {
-  const cause = why ?? (response.local ? LOCAL[response.status] : undefined);
+  const cause = why ?? response.why ?? (response.local ? LOCAL[response.status] : undefined);
   const seconds = retryAfter(response);
   return {
     kind: 'failed',
@@ -277,6 +319,12 @@ function refusal(response: SipResponse, why?: string): Failed {
     ourFault: false,
     ...(seconds !== undefined && { retryAfterSeconds: seconds }),
   };
+}
+
+/** What the SIP server would say after Timer F (RFC 3261 17.1.2.2). */
+function noAnswer(ms: number): SipResponse {
+  const why = `no answer in ${Math.round(ms / 1000)} s`;
+  return { kind: 'response', status: 408, reason: reasonPhrase(408), local: true, why, headers: [], body: NO_BODY };
 }
 
 const LOCAL: Readonly<Record<number, string>> = { 408: 'no answer', 503: 'cannot be reached' };

@@ -24,12 +24,18 @@ export class AvoidedTargets {
     if (this.#until.size > MAX_AVOIDED) for (const oldest of this.#until.keys()) return void this.#until.delete(oldest);
   }
 
-  /** Moves the targets to be avoided to the end, in otherwise unchanged order. */
-  order(hops: readonly NextHop[]): readonly NextHop[] {
-    if (this.#until.size === 0) return hops;
+  /**
+   * Moves the targets to be avoided to the end, and within both parts the holder of a binding to the front, in otherwise
+   * unchanged order.
+   */
+  order(hops: readonly NextHop[], holder?: NextHop): readonly NextHop[] {
     const now = this.timers.monotonic();
-    const avoided = (hop: NextHop) => (this.#until.get(hopKey(hop)) ?? 0) > now;
-    return [...hops.filter((hop) => !avoided(hop)), ...hops.filter(avoided)];
+    const key = holder && hopKey(holder);
+    const rank = (hop: NextHop) => {
+      const isAvoided = (this.#until.get(hopKey(hop)) ?? 0) > now;
+      return (isAvoided ? 2 : 0) + (hopKey(hop) === key ? 0 : 1);
+    };
+    return hops.toSorted((a, b) => rank(a) - rank(b));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Trunk } from '../ports/carriers.ts';
 import { addressOn } from '../sip/hostports.ts';
-import { bracketed, unbracketed } from '../sip/ip.ts';
-import { parseUri, type SipUri } from '../sip/uri.ts';
+import { bracketed } from '../sip/ip.ts';
+import type { SipUri } from '../sip/uri.ts';
 
 /** Together with the trunk, determines the host of our Contact. */
 export interface ContactRules {
@@ -60,11 +60,4 @@ function simplified(uri: SipUri) {
     address: JSON.stringify([uri.scheme, user, uri.password, uri.host, uri.port]),
     params: new Map(uri.params.map((p) => [p.name, (p.value ?? '').toLowerCase()])),
   };
-}
-
-/** Parses an outbound proxy setting: `host`, `host:port` or a URI. @throws SipSyntaxError */
-export function readProxy(text: string): { host: string; port: number | undefined } {
-  const trimmed = text.trim();
-  const uri = parseUri(/^sips?:/i.test(trimmed) ? trimmed : `sip:${bracketed(trimmed)}`);
-  return { host: unbracketed(uri.host), port: uri.port };
 }

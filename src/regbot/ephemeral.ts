@@ -6,12 +6,16 @@ import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
 
 const RETRY_MS = 5_000;
 const SWEEP_MS = 1_000;
+/** Of one trunk, those that its name no longer leads to included; the newest are kept. */
+const MAX_ADDRESSES = 256;
 
 interface Holder {
   readonly gatewaySid: string;
   readonly carrierSid: string;
-  readonly addresses: readonly string[];
-  readonly expiresAt: number;
+  /** The name that the addresses are of. */
+  readonly host: string;
+  /** Address → until when it is the carrier's, milliseconds since the epoch. */
+  readonly addresses: ReadonlyMap<string, number>;
 }
 
 /**
@@ -36,9 +40,19 @@ export class EphemeralAddresses {
     private readonly logger: Logger,
   ) {}
 
-  /** Replaces the addresses of a trunk. @param expiresAt milliseconds since the epoch */
-  hold({ gatewaySid, carrierSid }: Trunk, addresses: readonly string[], expiresAt: number): void {
-    this.#put(gatewaySid, { gatewaySid, carrierSid, addresses, expiresAt });
+  /**
+   * Holds addresses of a trunk until its registration expires. Those that its name led to before stay until the earlier
+   * registration would have expired: resolvers may answer with a few of many addresses, in turns.
+   * @param expiresAt milliseconds since the epoch
+   */
+  hold({ gatewaySid, carrierSid, host }: Trunk, found: readonly string[], expiresAt: number): void {
+    const addresses = new Map(found.map((address) => [address, expiresAt]));
+    const before = this.#holders.get(gatewaySid);
+    if (before?.host === host) {
+      for (const [address, until] of before.addresses)
+        if (!addresses.has(address) && addresses.size < MAX_ADDRESSES) addresses.set(address, until);
+    }
+    this.#put(gatewaySid, { gatewaySid, carrierSid, host, addresses });
     this.#sweep ??= this.timers.after(SWEEP_MS, () => this.#dropExpired());
     this.#write();
   }
@@ -64,7 +78,7 @@ export class EphemeralAddresses {
   #put(gatewaySid: string, holder: Holder | undefined): void {
     const before = this.#holders.get(gatewaySid);
     for (const { carrierSid, addresses } of [before, holder].filter((h) => h !== undefined))
-      for (const address of addresses) this.#dirty.add(`${carrierSid} ${address}`);
+      for (const address of addresses.keys()) this.#dirty.add(`${carrierSid} ${address}`);
     if (before) this.#setSiblings(before.carrierSid, this.#siblings(before));
     if (!holder) return void this.#holders.delete(gatewaySid);
     this.#holders.set(gatewaySid, holder);
@@ -82,7 +96,11 @@ export class EphemeralAddresses {
 
   #dropExpired(): void {
     const now = this.timers.now();
-    for (const [gatewaySid, { expiresAt }] of this.#holders) if (expiresAt <= now) this.#put(gatewaySid, undefined);
+    for (const [gatewaySid, holder] of this.#holders) {
+      const valid = [...holder.addresses].filter(([, until]) => until > now);
+      if (valid.length === holder.addresses.size) continue;
+      this.#put(gatewaySid, valid.length > 0 ? { ...holder, addresses: new Map(valid) } : undefined);
+    }
     this.#sweep = this.#holders.size > 0 ? this.timers.after(SWEEP_MS, () => this.#dropExpired()) : undefined;
     this.#write();
   }
@@ -120,8 +138,8 @@ export class EphemeralAddresses {
 
   #writeEntry(entry: string): Promise<void> {
     const [carrierSid = '', address = ''] = entry.split(' ');
-    const holders = (this.#carriers.get(carrierSid) ?? []).filter((h) => h.addresses.includes(address));
-    if (holders.length === 0) return this.store.remove(address, carrierSid);
-    return this.store.set(address, carrierSid, Math.max(...holders.map((h) => h.expiresAt)));
+    const ends = (this.#carriers.get(carrierSid) ?? []).flatMap((h) => h.addresses.get(address) ?? []);
+    if (ends.length === 0) return this.store.remove(address, carrierSid);
+    return this.store.set(address, carrierSid, Math.max(...ends));
   }
 }

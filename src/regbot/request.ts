@@ -2,6 +2,7 @@ import type { Trunk } from '../ports/carriers.ts';
 import type { OutboundRequest } from '../ports/sip-server.ts';
 import { bracketed } from '../sip/ip.ts';
 import type { NextHop } from '../sip/next-hop.ts';
+import { peerNames } from '../sip/route.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
 import { scheme, userOf } from './contact.ts';
@@ -11,6 +12,8 @@ export interface RegisterParts {
   readonly uri: string;
   readonly contact: string;
   readonly hop: NextHop;
+  /** The server that `hop` is an address of, as configured. */
+  readonly host: string;
   readonly cseq: number;
   readonly tag: string;
   /** Seconds; 0 ends the registration (RFC 3261 10.2.2). */
@@ -30,7 +33,7 @@ export function registrarUri(trunk: Trunk): string {
  * @throws SipSyntaxError when a setting of the trunk makes an invalid URI or header
  */
 export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundRequest {
-  const { uri, contact, hop, cseq, tag, expires, userAgent, credentials } = parts;
+  const { uri, contact, hop, host, cseq, tag, expires, userAgent, credentials } = parts;
   const aor = valid(`sip:${userOf(trunk)}@${bracketed(trunk.fromDomain || trunk.realm)}`);
   const headers = {
     'Call-ID': trunk.gatewaySid,
@@ -44,7 +47,7 @@ export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundReq
   };
   for (const [name, value] of Object.entries(headers))
     if ([value].flat().some((text) => /\p{Cc}/u.test(text))) throw new SipSyntaxError(`control characters in ${name}`);
-  return { method: 'REGISTER', uri, nextHop: hop, headers };
+  return { method: 'REGISTER', uri, nextHop: hop, ...peerNames(host, parseUri(uri).host), headers };
 }
 
 function valid(uri: string): string {

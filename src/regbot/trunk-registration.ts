@@ -3,8 +3,8 @@ import { DigestClient } from '../digest/client.ts';
 import { background } from '../lib/background.ts';
 import type { Timer } from '../lib/timers.ts';
 import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
-import type { OutboundTransport } from '../sip/next-hop.ts';
-import { type AttemptContext, attempt, type Failed, type Granted, type Outcome } from './attempt.ts';
+import type { NextHop, OutboundTransport } from '../sip/next-hop.ts';
+import { type AttemptContext, attempt, type Binding, type Failed, type Granted, type Outcome } from './attempt.ts';
 import { contactUri } from './contact.ts';
 import { refreshDelay, retryDelay } from './delays.ts';
 import type { Pace, Paced } from './pace.ts';
@@ -84,6 +84,8 @@ export class TrunkRegistration implements Paced {
   /** Seconds; raised by a 423. */
   #requestedExpires: number;
   #expiresAt: number | undefined;
+  /** The target that granted it last. */
+  #holder: NextHop | undefined;
   #lastReason: string | undefined;
   #failures = 0;
   /** Whether `#failures` counts failures on our side; each kind is counted separately. */
@@ -176,6 +178,11 @@ export class TrunkRegistration implements Paced {
     return this.#expiresAt !== undefined && this.#expiresAt > this.context.timers.now() ? this.#expiresAt : undefined;
   }
 
+  get #binding(): Binding | undefined {
+    const expiresAt = this.#boundUntil;
+    return this.#holder && expiresAt !== undefined ? { holder: this.#holder, expiresAt } : undefined;
+  }
+
   #on(event: Event, outcome?: Outcome): void {
     const [next, ...actions] = TABLE[this.#state][event] ?? [];
     if (next === undefined) return;
@@ -226,6 +233,7 @@ export class TrunkRegistration implements Paced {
     const { context } = this;
     const leaving = this.leaving;
     const run = this.#run;
+    const binding = this.#binding;
     const outcome = await attempt(context, {
       trunk: this.#trunk,
       contact: contactUri(this.#trunk, {
@@ -237,6 +245,7 @@ export class TrunkRegistration implements Paced {
       userAgent: context.settings.userAgent,
       tag: randomBytes(8).toString('hex'),
       digest: this.#digest,
+      ...(binding && { binding }),
       deadlineMs: leaving ? UNREGISTER_MS : ATTEMPT_MS,
       nextCseq: () => this.#nextCseq(),
       isCurrent: () => run === this.#run,
@@ -250,7 +259,7 @@ export class TrunkRegistration implements Paced {
     else this.#fail(outcome);
   }
 
-  #scheduleRefresh({ reason, requestedExpires, expires, sentAt, addresses }: Granted): void {
+  #scheduleRefresh({ reason, requestedExpires, expires, sentAt, holder, addresses }: Granted): void {
     const { settings, random, events, logger } = this.context;
     const granted = Math.max(expires, settings.minExpires, 1);
     const isNews = this.#lastReason === undefined || this.#failures > 0;
@@ -259,6 +268,7 @@ export class TrunkRegistration implements Paced {
     this.#refusals = 0;
     this.#lastReason = reason;
     this.#expiresAt = sentAt + granted * 1000;
+    this.#holder = holder;
     logger[isNews ? 'info' : 'debug']({ ...this.#names(), expires: granted }, 'registered');
     if (addresses) events.holdAddresses(this.#trunk, addresses, this.#expiresAt);
     this.#report('ok', granted);

@@ -92,7 +92,7 @@ function trunkRow({ port, expiresAt, lastReason, nextTryAt, ...rest }: TrunkRegi
 }
 
 function gatewayRow(health: GatewayHealth): GatewayRow {
-  const { gateway, state, since, lastAnswer, lastAnswerAt, rttMs, lastError } = health;
+  const { gateway, state, since, lastAnswer, lastAnswerAt, rttMs, notPinged } = health;
   return {
     carrier: gateway.carrierName,
     gateway: gateway.gatewaySid,
@@ -101,7 +101,7 @@ function gatewayRow(health: GatewayHealth): GatewayRow {
     transport: gateway.transport,
     state,
     since: since ?? null,
-    lastAnswer: lastAnswer ?? lastError ?? null,
+    lastAnswer: notPinged ?? lastAnswer ?? null,
     lastAnswerAt: lastAnswerAt ?? null,
     rttMs: rttMs ?? null,
   };

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import { joinHostPort, normalIp, unbracketed } from './ip.ts';
+import { familyOf, joinHostPort, normalIp, unbracketed } from './ip.ts';
 import type { NextHop, OutboundTransport } from './next-hop.ts';
 
 /** The listeners of a SIP server, `udp/192.0.2.1:5060,tcp/192.0.2.1:5060`: the external addresses and the local ones. */
@@ -94,10 +94,13 @@ export function publicAddresses(hostports: string): SbcAddress[] {
 
 /**
  * The `ip:port` by which a peer knows us on a transport: the first public one of it, else the first one.
+ * @param family that of the peer, preferred to the other one
  * @returns undefined when the list has none
  */
-export function addressOn(hostports: string, transport: OutboundTransport): string | undefined {
-  const listeners = parseHostports(hostports).filter((l) => l.proto === transport);
+export function addressOn(hostports: string, transport: OutboundTransport, family?: 4 | 6): string | undefined {
+  const all = parseHostports(hostports).filter((l) => l.proto === transport);
+  const ofFamily = all.filter(({ address }) => family === undefined || familyOf(address) === family);
+  const listeners = ofFamily.length > 0 ? ofFamily : all;
   const chosen = listeners.find(isPublic) ?? listeners[0];
   return chosen && joinHostPort(chosen.address, chosen.port);
 }

@@ -16,6 +16,11 @@ export function normalIp(text: string): string | undefined {
   return words.flatMap((word) => [word >> 8, word & 255]).join('.');
 }
 
+/** 4 or 6. @param ip an address, IPv6 without brackets */
+export function familyOf(ip: string): 4 | 6 {
+  return isIPv6(ip) ? 6 : 4;
+}
+
 /** A host as URIs and Via write it: an IPv6 address in brackets, anything else as it is (RFC 3261 25.1, host). */
 export function bracketed(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;

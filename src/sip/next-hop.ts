@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 
 export type OutboundTransport = 'udp' | 'tcp' | 'tls';
 
+export const OUTBOUND_TRANSPORTS: readonly OutboundTransport[] = ['udp', 'tcp', 'tls'];
+
 /** One place to send a request to (RFC 3263). */
 export interface NextHop {
   /** IPv6 without brackets. */
@@ -10,13 +12,18 @@ export interface NextHop {
   readonly transport: OutboundTransport;
 }
 
+/** Why a request cannot be sent: no listener has the transport and the address family of its next hop. */
+export function noSocket({ address, transport }: NextHop): string {
+  return `no ${transport.toUpperCase()} socket on IPv${isIP(address)} for ${address}`;
+}
+
 /** What to do next to find the addresses of a host (RFC 3263 4). The transport is given, so NAPTR (4.1) is not needed. */
 export type Step =
   /** Nothing: the host is an address. */
   | { readonly kind: 'hop'; readonly hop: NextHop }
   /** Ask for the addresses of the host. */
   | { readonly kind: 'addresses'; readonly port: number }
-  /** Ask for the SRV records of `service`, and if there are none for the addresses of the host, with `port`. */
+  /** Ask for the SRV records of `service`; without any, or without an answer, for the addresses of the host, with `port`. */
   | { readonly kind: 'services'; readonly service: string; readonly port: number };
 
 /** An SRV record, RFC 2782. */
@@ -28,7 +35,6 @@ export interface Service {
   readonly target: string;
 }
 
-/** RFC 3263 4.2. */
 const SERVICES: Readonly<Record<OutboundTransport, string>> = { udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' };
 
 /** RFC 3261 19.1.2. */
@@ -42,7 +48,12 @@ export function firstStep(host: string, port: number | undefined, transport: Out
   if (isIP(host) !== 0) return { kind: 'hop', hop: { address: host, port: portOrDefault, transport } };
   // A name of one label is not in a public zone but in the machine's own configuration, which has no SRV records.
   if (port !== undefined || !host.includes('.')) return { kind: 'addresses', port: portOrDefault };
-  return { kind: 'services', service: `${SERVICES[transport]}.${host}`, port: portOrDefault };
+  return { kind: 'services', service: serviceName(host, transport), port: portOrDefault };
+}
+
+/** Where the SRV records of a name are: `_sip._udp.example.com` (RFC 3263 4.2). */
+export function serviceName(name: string, transport: OutboundTransport): string {
+  return `${SERVICES[transport]}.${name}`;
 }
 
 /** RFC 2782: "A Target of "." means that the service is decidedly not available at this domain." */

@@ -23,6 +23,8 @@ const RESEND_MS = 1000;
 const TRIES = 2;
 /** How long to wait for the other family after addresses of one: some servers never answer for AAAA. */
 const OTHER_FAMILY_MS = 300;
+/** How long the addresses of one family are used alone after a failed question about the other. */
+const HALF_ANSWER_TTL_MS = 30_000;
 /** `resolveSrv` does not return the TTL. A carrier lowers it to about this before it moves its service. */
 const SERVICES_TTL_MS = 60_000;
 /** /etc/hosts has no TTL; a person who has edited it would look again after about this long. */
@@ -59,6 +61,12 @@ export async function askServices(name: string, timers: Timers, options: DnsOpti
   return { records: services, ttlMs: SERVICES_TTL_MS };
 }
 
+/** Whether a name has NAPTR records. @throws Unavailable */
+export async function hasNaptr(name: string, timers: Timers, options: DnsOptions): Promise<boolean> {
+  const records = await ask(timers, options, (resolver) => noneIfUnknown(name, resolver.resolveNaptr(name)));
+  return records.length > 0;
+}
+
 /**
  * Asks with a resolver of its own: it reads the current /etc/resolv.conf, can be cancelled alone, and has no cache, which
  * would not follow our clock. It costs 0.1 ms.
@@ -79,14 +87,14 @@ async function recordsOf(name: string, question: Promise<{ address: string; ttl:
   return { records: records.map((r) => r.address), ttlMs: 1000 * Math.min(...records.map((r) => r.ttl)) };
 }
 
-/** The failure of one family does not matter when there are addresses of the other. */
+/** The failure of one family does not matter when there are addresses of the other, but it is asked for again soon. */
 function bothFamilies(...families: readonly PromiseSettledResult<Answer<string>>[]): Answer<string> {
   const answers = families.flatMap((family) => (family.status === 'fulfilled' ? [family.value] : []));
   const failure = families.find((family) => family.status === 'rejected');
   const [first, second] = answers;
   const records = interleave(first?.records ?? [], second?.records ?? []);
   if (records.length === 0 && failure) throw failure.reason;
-  return { records, ttlMs: Math.min(...answers.map(({ ttlMs }) => ttlMs)) };
+  return { records, ttlMs: Math.min(...answers.map(({ ttlMs }) => ttlMs), failure ? HALF_ANSWER_TTL_MS : Infinity) };
 }
 
 async function askHosts(name: string, { hosts = getAddressInfo }: DnsOptions): Promise<Answer<string>> {
