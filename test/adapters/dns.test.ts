@@ -29,6 +29,13 @@ async function start(zone: Record<string, Records>, options: NextHopsOptions = {
   return { dns, clock, logger, hops, resolve };
 }
 
+/** `expect(…).rejects` would block until the promise settles, and the clock with it. */
+const failureOf = (work: Promise<unknown>) =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
 describe('where a request goes', () => {
   test('an address is used as it is, without a query', async () => {
     const { dns, resolve } = await start({});
@@ -98,8 +105,41 @@ describe('where a request goes', () => {
       '_sip._udp.example.com': { SRV: ['0 0 0 .'] },
       'example.com': { A: ['192.0.2.1'] },
     });
-    await expect(resolve('example.com')).rejects.toThrow(NameError);
+    const denied = new NameError('example.com has no SIP service over udp');
+    await expect(resolve('example.com')).rejects.toThrow(denied);
     expect(await resolve('example.com', undefined, 'tcp')).toEqual(['tcp 192.0.2.1 5060']);
+  });
+
+  test('the SRV target "." beside others is no target', async () => {
+    const { resolve } = await start(
+      {
+        '_sip._udp.example.com': { SRV: ['0 0 0 .', '1 1 5070 gw.example.com'] },
+        'gw.example.com': { A: ['192.0.2.1'] },
+      },
+      { hosts: async () => ['127.0.0.1'] },
+    );
+    expect(await resolve('example.com')).toEqual(['udp 192.0.2.1 5070']);
+  });
+
+  test('one name is asked for once, however it is spelled', async () => {
+    const { dns, resolve } = await start({
+      '_sip._udp.example.com': { SRV: ['1 1 5060 GW.example.com', '2 1 5061 gw.example.com'] },
+      'gw.example.com': { A: ['192.0.2.1'] },
+    });
+    await resolve('Example.com.');
+    await resolve('example.com');
+    await resolve('gw.example.com.', 5060);
+    expect(dns.questions.toSorted()).toEqual(['A gw.example.com', 'AAAA gw.example.com', 'SRV _sip._udp.example.com']);
+  });
+
+  test('no timer is left when a name is resolved', async () => {
+    const { clock, resolve } = await start({
+      '_sip._udp.example.com': { SRV: ['1 1 5060 gw.example.com'] },
+      'gw.example.com': { A: ['192.0.2.1'], AAAA: ['2001:db8::1'] },
+    });
+    await resolve('example.com');
+    await expect(resolve('gone.example.com', 5060)).rejects.toThrow(NameError);
+    expect(clock.pending).toBe(0);
   });
 
   test('a next hop that two targets share is listed once, at its first place', async () => {
@@ -111,10 +151,80 @@ describe('where a request goes', () => {
     expect(await resolve('example.com')).toEqual(['udp 192.0.2.1 5060', 'udp 192.0.2.2 5060', 'udp 192.0.2.1 5070']);
   });
 
-  test('at most sixteen next hops are listed', async () => {
-    const addresses = Array.from({ length: 40 }, (_, i) => `192.0.2.${i + 1}`);
-    const { resolve } = await start({ 'many.example.com': { A: addresses } });
-    expect(await resolve('many.example.com', 5060)).toHaveLength(16);
+  test('all next hops are listed, up to sixty-four; a warning an hour says that there are more', async () => {
+    const addresses = (count: number) => Array.from({ length: count }, (_, i) => `192.0.2.${i + 1}`);
+    const targets = addresses(70).map((address, i) => [`t${i}.example.com`, address] as const);
+    const { dns, clock, logger, resolve } = await start({
+      'many.example.com': { A: addresses(40), AAAA: ['2001:db8::1'] },
+      'more.example.com': { A: addresses(65) },
+      '_sip._udp.targets.example.com': { SRV: targets.map(([name]) => `1 1 5060 ${name}`) },
+      ...Object.fromEntries(targets.map(([name, address]) => [name, { A: [address] }])),
+    });
+    expect(await resolve('many.example.com', 5060)).toHaveLength(41);
+    expect(logger.lines).toEqual([]);
+    expect(await resolve('more.example.com', 5060)).toHaveLength(64);
+    expect(await resolve('more.example.com', 5060)).toHaveLength(64);
+    expect(await resolve('targets.example.com')).toHaveLength(64);
+    expect(dns.questions.filter((question) => question.startsWith('A t'))).toHaveLength(64);
+    const warned = () => logger.lines.map(({ fields }) => fields);
+    expect(warned()).toEqual([
+      { name: 'more.example.com', targets: 65, used: 64 },
+      { name: 'targets.example.com', targets: 70, used: 64 },
+    ]);
+    clock.advance(3_600_000);
+    await resolve('more.example.com', 5060);
+    expect(warned()).toHaveLength(3);
+  });
+
+  test.each([
+    [
+      'port.example.com',
+      5060,
+      'port.example.com has no address; it has SRV records, which the configured port 5060 rules out',
+    ],
+    ['other.example.com', 5060, 'other.example.com has no address; it has SRV records for tcp and tls'],
+    [
+      'other.example.com',
+      undefined,
+      'other.example.com has no SRV records for udp and no address; it has SRV records for tcp and tls',
+    ],
+    [
+      'naptr.example.com',
+      undefined,
+      'naptr.example.com has no SRV records for udp and no address; its NAPTR records are not followed',
+    ],
+    ['naptr.example.com', 5060, 'naptr.example.com has no address; its NAPTR records are not followed'],
+    ['gone.example.com', undefined, 'gone.example.com has no SRV records for udp and no address'],
+    ['gone.example.com', 5060, 'gone.example.com has no address'],
+    ['empty.example.com', undefined, 'empty.example.com has SRV records for udp, but their targets have no address'],
+    [
+      'both.example.com',
+      undefined,
+      'both.example.com has no SRV records for udp and no address; it has SRV records for tcp',
+    ],
+    ['pbx', undefined, 'pbx has no address'],
+    ['.', undefined, 'an empty name has no address'],
+  ])('the error for %s with port %p says what is missing', async (name, port, message) => {
+    const { resolve } = await start({
+      '_sip._udp.port.example.com': { SRV: ['1 1 5070 gw.example.com'] },
+      '_sip._tcp.other.example.com': { SRV: ['1 1 5070 gw.example.com'] },
+      '_sips._tcp.other.example.com': { SRV: ['1 1 5070 gw.example.com'] },
+      'naptr.example.com': { NAPTR: ['_sip._udp.gw.example.com'] },
+      'both.example.com': { NAPTR: ['_sip._tcp.both.example.com'] },
+      '_sip._tcp.both.example.com': { SRV: ['1 1 5070 gw.example.com'] },
+      '_sip._udp.empty.example.com': { SRV: ['1 1 5070 gone.example.com'] },
+      'gw.example.com': { A: ['192.0.2.1'] },
+    });
+    await expect(resolve(name, port)).rejects.toThrow(new NameError(message));
+  });
+
+  test('the error for a name without address does not wait longer than a second for what there is instead', async () => {
+    const { dns, clock, resolve } = await start({ 'a.example.com': {} });
+    dns.moodOf.set('NAPTR', 'silent');
+    const failure = failureOf(resolve('a.example.com', 5060));
+    await eventually('the question', () => dns.asked('NAPTR a.example.com') > 0 || undefined);
+    clock.advance(1000);
+    expect(await failure).toEqual(new NameError('a.example.com has no address'));
   });
 
   test.each(['gone.example.com', 'a..b', `${'x'.repeat(300)}.test`, '', '.'])('%p has no address', async (name) => {
@@ -183,6 +293,17 @@ describe('the cache', () => {
     expect(await resolve('new.example.com', 5060)).toEqual(['udp 192.0.2.8 5060']);
   });
 
+  test('keeps what the hosts of this machine said for half a minute', async () => {
+    let asked = 0;
+    const hosts = async () => [`192.0.2.${++asked}`];
+    const { clock, resolve } = await start({}, { hosts });
+    await resolve('pbx');
+    clock.advance(29_999);
+    expect(await resolve('pbx')).toEqual(['udp 192.0.2.1 5060']);
+    clock.advance(1);
+    expect(await resolve('pbx')).toEqual(['udp 192.0.2.2 5060']);
+  });
+
   test('sends one query for a thousand concurrent callers', async () => {
     const { dns, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
     const all = await Promise.all(Array.from({ length: 1000 }, () => resolve('gw.example.com')));
@@ -205,18 +326,135 @@ describe('when the DNS fails', () => {
     expect(await resolve('gw.example.com')).toEqual(['udp 192.0.2.1 5060']);
   });
 
+  test.each(['SERVFAIL', 'REFUSED', 'NOTIMP', 'FORMERR', 'malformed', 'silent'] as const)(
+    'SRV records that cannot be had (%s) lead to the addresses of the name, as if there were none',
+    async (mood) => {
+      const { dns, clock, logger, resolve } = await start({
+        '_sip._udp.gw.example.com': { SRV: ['1 1 5070 other.example.com'] },
+        'gw.example.com': { A: ['192.0.2.1'] },
+        'other.example.com': { A: ['192.0.2.2'] },
+      });
+      dns.moodOf.set('SRV', mood);
+      const resolved = resolve('gw.example.com');
+      await eventually('the question', () => dns.asked('SRV _sip._udp.gw.example.com') > 0 || undefined);
+      clock.advance(2400);
+      expect(await resolved).toEqual(['udp 192.0.2.1 5060']);
+      expect(logger.lines).toMatchObject([{ level: 'warn', fields: { name: 'gw.example.com' } }]);
+      dns.moodOf.clear();
+      expect(await resolve('gw.example.com')).toEqual(['udp 192.0.2.2 5070']);
+    },
+  );
+
+  test('SRV records that cannot be had are a warning once an hour', async () => {
+    const { dns, logger, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
+    dns.moodOf.set('SRV', 'SERVFAIL');
+    await resolve('gw.example.com');
+    await resolve('gw.example.com');
+    expect(logger.lines).toHaveLength(1);
+  });
+
+  test('questions that wait for their turn: SRV records for 2.5 s, all together for 5 s', async () => {
+    const release = Promise.withResolvers<readonly string[]>();
+    const { dns, clock, resolve } = await start(
+      {
+        '_sip._udp.gw.example.com': { SRV: ['1 1 5070 other.example.com'] },
+        'gw.example.com': { A: ['192.0.2.1'] },
+        'other.example.com': { A: ['192.0.2.2'] },
+      },
+      { hosts: () => release.promise },
+    );
+    const blocking = Promise.allSettled(Array.from({ length: 100 }, (_, i) => resolve(`host${i}`)));
+    await clock.advanceAsync(0);
+    const first = failureOf(resolve('gw.example.com'));
+    await clock.advanceAsync(2500);
+    const second = resolve('gw.example.com');
+    await clock.advanceAsync(2500);
+    expect(await first).toEqual(new Unavailable('DNS', 'gw.example.com: no answer in time'));
+    expect(dns.questions).toEqual([]);
+    release.resolve(['192.0.2.9']);
+    await blocking;
+    expect(await second).toEqual(['udp 192.0.2.1 5060']);
+  });
+
+  test('a question without an answer is given up after 2.4 s', async () => {
+    const { dns, clock, resolve } = await start({});
+    dns.mood = 'silent';
+    const failure = failureOf(resolve('gw.example.com', 5060));
+    await eventually('the question', () => dns.asked('A gw.example.com') > 0 || undefined);
+    clock.advance(2400);
+    expect(await failure).toEqual(new Unavailable('DNS', 'gw.example.com: no answer in time'));
+  });
+
+  test('a name without addresses of one family waits for those of the other', async () => {
+    const { dns, clock, resolve } = await start({ 'v6.example.com': { AAAA: ['2001:db8::6'] } });
+    dns.moodOf.set('AAAA', 'silent');
+    const failure = failureOf(resolve('v6.example.com', 5060));
+    await eventually('the second question', () => dns.asked('AAAA v6.example.com') === 2 || undefined);
+    // By now the answer for A is there.
+    expect(clock.next).toBeGreaterThan(2000);
+    clock.advance(2400);
+    expect(await failure).toBeInstanceOf(Unavailable);
+  });
+
+  test('an answer with a long TTL is served for an hour beyond it', async () => {
+    const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'], ttl: 3600 } });
+    await resolve('gw.example.com', 5060);
+    dns.mood = 'SERVFAIL';
+    clock.advance(7_199_999);
+    expect(await resolve('gw.example.com', 5060)).toEqual(['udp 192.0.2.1 5060']);
+  });
+
+  test('that a name is unknown is not served', async () => {
+    const { dns, clock, resolve } = await start({});
+    await expect(resolve('new.example.com', 5060)).rejects.toThrow(NameError);
+    dns.mood = 'SERVFAIL';
+    clock.advance(10_000);
+    await expect(resolve('new.example.com', 5060)).rejects.toThrow(Unavailable);
+  });
+
+  test('SRV records that cannot be had do not mean that a name without addresses is unknown', async () => {
+    const { dns, resolve } = await start({ '_sip._udp.example.com': { SRV: ['1 1 5070 gw.example.com'] } });
+    dns.moodOf.set('SRV', 'SERVFAIL');
+    await expect(resolve('example.com')).rejects.toThrow(Unavailable);
+  });
+
+  test('known SRV records are used while the question about them fails', async () => {
+    const { dns, clock, resolve } = await start({
+      '_sip._udp.example.com': { SRV: ['1 1 5070 gw.example.com'] },
+      'gw.example.com': { A: ['192.0.2.1'] },
+      'example.com': { A: ['192.0.2.2'] },
+    });
+    await resolve('example.com');
+    dns.moodOf.set('SRV', 'SERVFAIL');
+    clock.advance(60_000);
+    expect(await resolve('example.com')).toEqual(['udp 192.0.2.1 5070']);
+  });
+
+  test('addresses of one family are used alone for half a minute when the question about the other failed', async () => {
+    const { dns, clock, resolve } = await start({
+      'gw.example.com': { A: ['192.0.2.1'], AAAA: ['2001:db8::1'], ttl: 3600 },
+    });
+    dns.moodOf.set('AAAA', 'SERVFAIL');
+    expect(await resolve('gw.example.com', 5060)).toEqual(['udp 192.0.2.1 5060']);
+    dns.moodOf.clear();
+    clock.advance(29_999);
+    expect(await resolve('gw.example.com', 5060)).toHaveLength(1);
+    clock.advance(1);
+    expect(await resolve('gw.example.com', 5060)).toHaveLength(2);
+  });
+
   test('a server that does not answer is asked twice, and is Unavailable after 5 s', async () => {
     const { dns, clock, resolve } = await start({});
     dns.mood = 'silent';
-    const failed = expect(resolve('gw.example.com', 5060)).rejects.toThrow(Unavailable);
+    const failure = failureOf(resolve('gw.example.com', 5060));
     await eventually('the second question', () => dns.asked('A gw.example.com') === 2 || undefined);
     clock.advance(5000);
-    await failed;
+    expect(await failure).toBeInstanceOf(Unavailable);
   });
 
   test('a server that never answers for AAAA does not hold up the rest', async () => {
     const { dns, clock, resolve } = await start({ 'gw.example.com': { A: ['192.0.2.1'] } });
-    dns.silentFor.add('AAAA');
+    dns.moodOf.set('AAAA', 'silent');
     const resolved = resolve('gw.example.com', 5060);
     await eventually('the timer that the answer for A starts', () => (clock.next ?? 0) < 1000 || undefined);
     clock.advance(1000);
@@ -270,6 +508,17 @@ describe('when the DNS fails', () => {
     clock.advance(3200);
     await unknown;
     expect(failed).toBe(true);
+  });
+
+  test('a stale answer is served 1.8 s after a question that stays open', async () => {
+    let hosts = async (): Promise<readonly string[]> => ['192.0.2.7'];
+    const { clock, resolve } = await start({}, { hosts: () => hosts() });
+    await resolve('pbx');
+    hosts = () => Promise.withResolvers<readonly string[]>().promise;
+    clock.advance(30_000);
+    const stale = resolve('pbx');
+    await clock.advanceAsync(1800);
+    expect(await stale).toEqual(['udp 192.0.2.7 5060']);
   });
 
   test('three hundred names at once are answered, and in an outage all fail', async () => {

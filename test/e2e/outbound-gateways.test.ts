@@ -33,9 +33,13 @@ const endOfListing = (gateway: string) => redis.client.pexpiretime(`blacklist-si
 
 describe.concurrent('a gateway that is pinged', () => {
   /** Inserts a carrier with a pinged gateway, and has the sidecar read it. */
-  async function gatewayAt({ host, port }: { host: string; port: number }, more: Record<string, string> = {}) {
+  async function gatewayAt(
+    { host, port }: { host: string; port: number },
+    more: Record<string, string> = {},
+    columns: Record<string, string | number> = {},
+  ) {
     const row = { ipv4: host, port, send_options_ping: 1, ...more };
-    const carrier = await insertCarrier(mariadb, { requires_register: 0 }, row);
+    const carrier = await insertCarrier(mariadb, { requires_register: 0, ...columns }, row);
     await refresh(sidecar);
     return { ...carrier, gateway: carrier.gateways[0] ?? '' };
   }
@@ -58,6 +62,42 @@ describe.concurrent('a gateway that is pinged', () => {
     expect(row.rttMs).toBeGreaterThanOrEqual(0);
     await isUnlisted(carrier.gateway);
     expect(peer.requests[0]).toMatchObject({ method: 'OPTIONS', uri: `sip:127.0.0.1:${peer.port}` });
+    expect(peer.requests[0]?.header('From')).toMatch(/^<sip:[^@]+@127\.0\.0\.1:/);
+    await carrier.remove();
+  });
+
+  test('behind an outbound proxy is pinged through it, and need not be reachable directly', async () => {
+    const proxy = await SipPeer.start(ok);
+    const closed = { host: '127.0.0.1', port: await freePort() };
+    const outbound_sip_proxy = `sip:${proxy.host}:${proxy.port};transport=tcp;lr`;
+    const carrier = await gatewayAt(closed, {}, { outbound_sip_proxy });
+    const row = await pinged(sidecar, carrier.gateway, 'up');
+    expect(row.lastAnswer).toBe('200 OK');
+    expect(proxy.requests[0]).toMatchObject({ transport: 'tcp', uri: `sip:127.0.0.1:${closed.port}` });
+    expect(await blacklisted(carrier.gateway)).toBe(0);
+    await carrier.remove();
+  });
+
+  test('whose outbound proxy is not understood has no verdict; list and register_status say why', async () => {
+    const peer = await SipPeer.start(ok);
+    const columns = { requires_register: 1, outbound_sip_proxy: 'sip:127.0.0.1;transport=ws' };
+    const carrier = await gatewayAt(peer, {}, columns);
+    const why = 'outbound proxy "sip:127.0.0.1;transport=ws": transport ws is not udp, tcp or tls';
+    const row = await pinged(sidecar, carrier.gateway, ({ lastAnswer }) => lastAnswer !== null);
+    expect(row).toMatchObject({ state: 'unknown', lastAnswer: why });
+    await carrier.hasStatus({ status: 'fail', reason: `its settings make no valid request: ${why}` });
+    expect(await blacklisted(carrier.gateway)).toBe(0);
+    expect(peer.requests).toEqual([]);
+    await carrier.remove();
+  });
+
+  test('in a family without a socket of ours has no verdict; list and register_status say why', async () => {
+    const carrier = await gatewayAt({ host: '::1', port: await freePort() }, {}, { requires_register: 1 });
+    const why = 'no UDP socket on IPv6 for ::1';
+    const row = await pinged(sidecar, carrier.gateway, ({ lastAnswer }) => lastAnswer !== null);
+    expect(row).toMatchObject({ state: 'unknown', lastAnswer: why });
+    await carrier.hasStatus({ status: 'fail', reason: why });
+    expect(await blacklisted(carrier.gateway)).toBe(0);
     await carrier.remove();
   });
 
@@ -106,6 +146,17 @@ describe.concurrent('a gateway that is pinged', () => {
     expect(peer.requests).toHaveLength(1);
     await carrier.remove();
   });
+});
+
+test('a trunk registers through the outbound proxy, over the transport of its URI', async () => {
+  const proxy = await SipPeer.start(ok);
+  const outbound_sip_proxy = `sip:${proxy.host}:${proxy.port};transport=tcp`;
+  const columns = { outbound_sip_proxy, register_sip_realm: 'carrier.test' };
+  const carrier = await insertCarrier(mariadb, columns, { ipv4: '127.0.0.1', port: await freePort() });
+  await refresh(sidecar);
+  await trunk(sidecar, carrier.gateways[0] ?? '', 'registered');
+  expect(proxy.requests[0]).toMatchObject({ method: 'REGISTER', transport: 'tcp', uri: 'sip:carrier.test' });
+  await carrier.remove();
 });
 
 describe.concurrent('a trunk of type reg', () => {

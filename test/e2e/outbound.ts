@@ -68,15 +68,18 @@ export async function refresh({ socketPath }: Sidecar, gateway?: string): Promis
   await requestOnce('trunk-refresh', gateway === undefined ? {} : { gateway }, { socketPath });
 }
 
-/** Resolves with a pinged gateway once it is in this state. */
-export function pinged({ socketPath }: Sidecar, gateway: string, state: GatewayRow['state'], deadlineMs?: number) {
+/** Resolves with a pinged gateway once it is as wanted; a string is a state. */
+export function pinged(
+  { socketPath }: Sidecar,
+  gateway: string,
+  wanted: GatewayRow['state'] | ((gateway: GatewayRow) => boolean),
+  deadlineMs?: number,
+): Promise<GatewayRow> {
+  const isWanted = typeof wanted === 'string' ? (row: GatewayRow) => row.state === wanted : wanted;
   let last: GatewayRow | undefined;
   const probe = async () => {
     last = (await requestOnce('gateway-list', {}, { socketPath })).gateways.find((row) => row.gateway === gateway);
-    return last?.state === state ? last : undefined;
+    return last && isWanted(last) ? last : undefined;
   };
-  return eventually(`gateway ${state}`, probe, {
-    describe: () => last,
-    ...(deadlineMs !== undefined && { deadlineMs }),
-  });
+  return eventually('gateway', probe, { describe: () => last, ...(deadlineMs !== undefined && { deadlineMs }) });
 }

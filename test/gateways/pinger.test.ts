@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import type { Gateway } from '../../src/ports/carriers.ts';
 import { gateway, INTERVAL_MS, startPinger } from './support.ts';
 
 const many = (count: number) =>
@@ -53,6 +54,65 @@ describe('pings', () => {
     expect(flight.now).toBe(25);
     const toLiveOnes = sent.slice(before).filter(({ request }) => Number(request.uri.split('.').at(-1)) >= 150);
     expect(toLiveOnes).toHaveLength(50);
+  });
+
+  test('are due one interval after the last one was due, however long it took', async () => {
+    const { pinger, timers, peers, held, sent } = startPinger();
+    peers.set('192.0.2.1', 'silent');
+    const begin = timers.now();
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await timers.advanceAsync(30_000 + 25_000);
+    held.shift()?.(408);
+    await timers.advanceAsync(INTERVAL_MS);
+    expect(sent.map(({ at }) => at - begin)).toEqual([30_000, 90_000]);
+  });
+
+  test('of a gateway that is removed while it waits for its turn are not sent', async () => {
+    const { pinger, interval, peers, held, sent, timers } = startPinger();
+    const gateways = many(51);
+    for (const { host } of gateways) peers.set(host, 'silent');
+    pinger.update(gateways);
+    pinger.start();
+    await interval();
+    expect(sent).toHaveLength(50);
+    pinger.update(gateways.slice(0, 50));
+    held.shift()?.(200);
+    await timers.advanceAsync(0);
+    expect(sent).toHaveLength(50);
+  });
+
+  test('of a gateway that is changed while it is pinged go on once an interval', async () => {
+    const { pinger, interval, peers, held, sent, state } = startPinger();
+    peers.set('192.0.2.1', 'silent');
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    peers.set('192.0.2.1', 200);
+    pinger.update([gateway(1, { port: 5070 })]);
+    held.shift()?.(503);
+    await interval();
+    expect(state(1)).toBe('up');
+    expect(sent).toHaveLength(2);
+    await interval();
+    expect(sent).toHaveLength(3);
+  });
+
+  test('that have no target after the pinger was stopped leave the blacklist as it is', async () => {
+    const { pinger, timers, interval, names, peers, listed, gate, reach } = startPinger();
+    names.set('sip.test', ['192.0.2.1']);
+    peers.set('192.0.2.1', 503);
+    pinger.update([gateway(1, { host: 'sip.test' })]);
+    pinger.start();
+    await interval();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.names = promise;
+    await interval();
+    pinger.stop();
+    reach.canReach = () => false;
+    resolve();
+    await timers.advanceAsync(0);
+    expect(listed.size).toBe(1);
   });
 
   test('answered after the pinger was stopped are ignored', async () => {
@@ -139,6 +199,67 @@ describe('a gateway that fails', () => {
     expect(listed.size).toBe(0);
   });
 
+  test('that fails again while it is taken off the blacklist has one renewal at a time', async () => {
+    const { pinger, timers, interval, peers, writes, gate } = startPinger();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.blacklist = promise;
+    pinger.update([gateway(1)]);
+    pinger.start();
+    for (const status of [503, 200, 503]) {
+      peers.set('192.0.2.1', status);
+      await interval();
+    }
+    resolve();
+    await timers.advanceAsync(0);
+    expect(writes).toEqual(['add gw1', 'remove gw1', 'add gw1']);
+    await timers.advanceAsync(300_000);
+    expect(writes.slice(3)).toEqual(['add gw1', 'add gw1']);
+  });
+
+  test('is blacklisted after half the TTL when that is shorter than the usual time to try again', async () => {
+    const { pinger, timers, peers, listed, down } = startPinger({ ttlSeconds: 4 });
+    peers.set('192.0.2.1', 503);
+    down.blacklist = true;
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await timers.advanceAsync(30_000);
+    down.blacklist = false;
+    await timers.advanceAsync(2000);
+    expect(listed.size).toBe(1);
+  });
+
+  test('that answers while it is being blacklisted is not blacklisted again afterwards', async () => {
+    const { pinger, timers, interval, peers, listed, writes, gate, state } = startPinger();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.blacklist = promise;
+    peers.set('192.0.2.1', 503);
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    peers.set('192.0.2.1', 200);
+    await interval();
+    expect([state(1), writes]).toEqual(['up', []]);
+    resolve();
+    await timers.advanceAsync(600_000);
+    expect(writes).toEqual(['add gw1', 'remove gw1']);
+    expect(listed.size).toBe(0);
+  });
+
+  test('whose row goes while it is being blacklisted is off the blacklist afterwards', async () => {
+    const { pinger, timers, interval, peers, listed, writes, gate } = startPinger();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.blacklist = promise;
+    peers.set('192.0.2.1', 503);
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    pinger.update([]);
+    resolve();
+    await timers.advanceAsync(600_000);
+    expect(writes).toEqual(['add gw1', 'remove gw1']);
+    expect(listed.size).toBe(0);
+  });
+
   test('is not assumed when our own SIP server is unavailable', async () => {
     const { pinger, interval, peers, state, alerts, writes } = startPinger();
     pinger.update([gateway(1), gateway(2)]);
@@ -214,6 +335,34 @@ describe('a response code that switches pings off', () => {
     expect(pinger.snapshot()).toHaveLength(1);
   });
 
+  test('is ignored when it comes after the pinger was stopped', async () => {
+    const { pinger, timers, interval, peers, held, disabled } = startPinger({ removeCodes: [403] });
+    peers.set('192.0.2.1', 'silent');
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    pinger.stop();
+    held.shift()?.(403);
+    await timers.advanceAsync(0);
+    expect(disabled).toEqual([]);
+  });
+
+  test('has no effect on a gateway removed while the database is asked in vain', async () => {
+    const { pinger, timers, interval, peers, alerts, writes, gate, down } = startPinger({ removeCodes: [503] });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.carriers = promise;
+    down.carriers = true;
+    peers.set('192.0.2.1', 503);
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    pinger.update([]);
+    resolve();
+    await timers.advanceAsync(INTERVAL_MS);
+    expect(alerts).toEqual([]);
+    expect(writes).toEqual(['remove gw1']);
+  });
+
   test('counts only when the gateway itself sent it', async () => {
     const { pinger, interval, peers, disabled, state } = startPinger({ removeCodes: [408, 503] });
     peers.set('192.0.2.1', 'local 408').set('192.0.2.2', 'local 503');
@@ -258,6 +407,36 @@ describe('an updated list of gateways', () => {
     expect([state(1), state(2), state(3)]).toEqual([undefined, 'down', 'up']);
   });
 
+  test('ends the timers of a removed gateway, and leaves the blacklist alone when it was up', async () => {
+    const { pinger, timers, interval, writes } = startPinger();
+    pinger.update([gateway(1)]);
+    pinger.start();
+    await interval();
+    expect(writes).toEqual(['remove gw1']);
+    pinger.update([]);
+    await timers.advanceAsync(0);
+    expect(timers.pending).toBe(0);
+    expect(writes).toEqual(['remove gw1']);
+  });
+
+  test.each([
+    { host: '192.0.2.77' },
+    { port: 5070 },
+    { transport: 'tls' },
+    { transport: 'tls', sips: true },
+    { outboundProxy: '192.0.2.99' },
+  ] satisfies Partial<Gateway>[])('resets a gateway with another target: %p', async (change) => {
+    const { pinger, interval, state } = startPinger();
+    const before = gateway(1, 'sips' in change ? { transport: 'tls' } : {});
+    pinger.update([before]);
+    pinger.start();
+    await interval();
+    pinger.update([{ ...before }]);
+    expect(state(1)).toBe('up');
+    pinger.update([{ ...before, ...change }]);
+    expect(state(1)).toBe('unknown');
+  });
+
   test('resets a gateway whose address changed', async () => {
     const { pinger, timers, interval, peers, listed, state } = startPinger();
     peers.set('192.0.2.1', 503);
@@ -282,7 +461,7 @@ describe('an updated list of gateways', () => {
   });
 });
 
-test('the snapshot shows state, last response and last error of each gateway', async () => {
+test('the snapshot shows state and last response of each gateway', async () => {
   const { pinger, timers, interval, peers } = startPinger();
   const begin = timers.now();
   pinger.update([gateway(1)]);
@@ -291,10 +470,13 @@ test('the snapshot shows state, last response and last error of each gateway', a
   await interval();
   const up = { gateway: gateway(1), state: 'up' as const, since: begin + 30_000, rttMs: 0 };
   expect(pinger.snapshot()).toEqual([{ ...up, lastAnswer: '200 Reason 200', lastAnswerAt: begin + 30_000 }]);
+  peers.set('192.0.2.1', 404);
+  await interval();
+  expect(pinger.snapshot()).toEqual([{ ...up, lastAnswer: '404 Reason 404', lastAnswerAt: begin + 90_000 }]);
   peers.set('192.0.2.1', 'local 503');
   await interval();
   const lastAnswer = 'not reached (503 Reason 503)';
   expect(pinger.snapshot()).toEqual([
-    { ...up, state: 'down', since: begin + 90_000, lastAnswer, lastAnswerAt: begin + 90_000, lastError: lastAnswer },
+    { ...up, state: 'down', since: begin + 150_000, lastAnswer, lastAnswerAt: begin + 150_000 },
   ]);
 });

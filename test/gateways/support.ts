@@ -9,8 +9,8 @@ import type { NextHop } from '../../src/sip/next-hop.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 
-/** How a gateway reacts: its own status, one made by the SIP server, an outage of that server, or a held response. */
-export type Behaviour = number | `local ${number}` | 'offline' | 'silent';
+/** How a gateway reacts: its own status, one made by the SIP server, an outage or a fault of that server, or a held response. */
+export type Behaviour = number | `local ${number}` | `local ${number}, ${string}` | 'offline' | 'silent' | Error;
 
 export const INTERVAL_MS = 60_000;
 
@@ -32,7 +32,7 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
   const logger = new RecordingLogger();
   const alerts: Alert[] = [];
   const peers = new Map<string, Behaviour>();
-  const sent: { request: OutboundRequest; at: number }[] = [];
+  const sent: { request: OutboundRequest; at: number; deadlineMs: number }[] = [];
   /** DNS: name → addresses. Other hosts resolve to themselves. */
   const names = new Map<string, readonly string[] | 'offline'>();
   /** The blacklist: sid → TTL in seconds. */
@@ -40,14 +40,19 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
   const writes: string[] = [];
   const disabled: string[] = [];
   const down = { blacklist: false, carriers: false };
+  /** Delay writes to the stores, and answers of the DNS. */
+  const gate: { blacklist?: Promise<void>; carriers?: Promise<void>; names?: Promise<void> } = {};
+  const resolved: [string, number | undefined, string][] = [];
+  const reach = { canReach: (_: NextHop) => true };
   /** Complete the pending requests to silent peers. */
   const held: ((status: number) => void)[] = [];
   const flight = { now: 0, most: 0 };
 
-  const response = (status: number, local: boolean): SipResponse => ({
+  const response = (status: number, local: boolean, why?: string): SipResponse => ({
     status,
     reason: `Reason ${status}`,
     local,
+    ...(why !== undefined && { why }),
     kind: 'response',
     headers: [],
     body: NO_BODY,
@@ -65,12 +70,14 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
     alerts: { raise: (alert) => void alerts.push(alert) },
     carriers: {
       async disablePing(sid) {
+        await gate.carriers;
         if (down.carriers) throw new Unavailable('MySQL', 'gone');
         disabled.push(sid);
       },
     },
     blacklist: {
       async add(sid, ttl) {
+        await gate.blacklist;
         if (down.blacklist) throw new Unavailable('Redis', 'gone');
         listed.set(sid, ttl);
         writes.push(`add ${sid}`);
@@ -83,6 +90,8 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
     },
     nextHops: {
       async resolve(host, port, transport): Promise<readonly NextHop[]> {
+        resolved.push([host, port, transport]);
+        await gate.names;
         const addresses = names.get(host) ?? [host];
         if (addresses === 'offline') throw new Unavailable('DNS', 'no answer');
         if (addresses.length === 0) throw new NameError(`${host} has no address`);
@@ -90,10 +99,10 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
       },
     },
     sip: {
-      hostports: 'udp/203.0.113.9:5060,tls/203.0.113.9:5061',
-      canReach: () => true,
-      async request(request) {
-        sent.push({ request, at: timers.now() });
+      hostports: 'udp/203.0.113.9:5060,tls/203.0.113.9:5061,udp/[2001:db8:9::9]:5060',
+      canReach: (hop) => reach.canReach(hop),
+      async request(request, deadlineMs) {
+        sent.push({ request, at: timers.now(), deadlineMs });
         const behaviour = peers.get(request.nextHop.address) ?? 200;
         if (behaviour === 'offline') throw new Unavailable('SIP server', 'not connected');
         if (behaviour === 'silent') {
@@ -102,8 +111,10 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
           flight.now--;
           return response(status, status === 408);
         }
+        if (behaviour instanceof Error) throw behaviour;
         if (typeof behaviour === 'number') return response(behaviour, false);
-        return response(Number(behaviour.slice('local '.length)), true);
+        const [status, why] = behaviour.slice('local '.length).split(', ');
+        return response(Number(status), true, why);
       },
     },
     ...changes,
@@ -123,6 +134,9 @@ export function startPinger(changes: Partial<PingerOptions> = {}) {
     writes,
     disabled,
     down,
+    gate,
+    resolved,
+    reach,
     held,
     flight,
     state,

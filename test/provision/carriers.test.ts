@@ -131,6 +131,15 @@ describe('provisioned carriers', () => {
   });
 });
 
+test.each(['192.0.2.1', '[2001:db8::1]:5070', 'sips:proxy.test', 'sip:user@proxy.test:5070;transport=tcp;lr'])(
+  'a carrier may have the outbound proxy %s',
+  async (proxy) => {
+    const { directory } = open(FULL.replace('proxy.test:5070', proxy));
+    const { trunks } = await directory.read();
+    expect(trunks.map(({ outboundProxy }) => outboundProxy)).toContain(proxy);
+  },
+);
+
 const bad: [string, string, RegExp][] = [
   [
     'a name that is taken',
@@ -161,6 +170,11 @@ const bad: [string, string, RegExp][] = [
     'sips over udp',
     '[[carrier]]\nname = "a"\n[[carrier.gateway]]\nhost = "x.test"\nsips = true',
     /:3: .*asks for sips URIs without TLS$/,
+  ],
+  [
+    'two outbound proxies',
+    '[[carrier]]\nname = "a"\noutbound_proxy = "a.test, b.test"',
+    /:3: carrier\[1\]\.outbound_proxy must be host, host:port or a SIP URI$/,
   ],
   [
     'no host',

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { contactUri, equalUris, readProxy } from '../../src/regbot/contact.ts';
-import { SipSyntaxError } from '../../src/sip/syntax.ts';
+import { contactUri, equalUris } from '../../src/regbot/contact.ts';
 import { parseUri } from '../../src/sip/uri.ts';
 import { TRUNK } from './support.ts';
 
@@ -56,19 +55,4 @@ describe('our address in Contact', () => {
     expect(host('ws/198.51.100.1:8080')).toBe(TRUNK.accountRealm);
     expect(host('')).toBe(TRUNK.accountRealm);
   });
-});
-
-describe('an outbound proxy setting', () => {
-  test.each([
-    ['proxy.example', 'proxy.example', undefined],
-    [' proxy.example:5080 ', 'proxy.example', 5080],
-    ['192.0.2.1:5080', '192.0.2.1', 5080],
-    ['2001:db8::1', '2001:db8::1', undefined],
-    ['[2001:db8::1]:5080', '2001:db8::1', 5080],
-    ['sip:proxy.example;lr', 'proxy.example', undefined],
-  ])('%s is valid', (text, host, port) => expect(readProxy(text)).toEqual({ host, port }));
-
-  test.each(['a b', 'proxy:x', 'http://proxy', ''])('%j is invalid', (text) =>
-    expect(() => readProxy(text)).toThrow(SipSyntaxError),
-  );
 });

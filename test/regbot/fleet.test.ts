@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { isIPv4 } from 'node:net';
 import type { Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
@@ -321,12 +322,83 @@ describe('trunk type reg', () => {
     expect([...ephemeral.keys()]).toEqual(['192.0.2.1 carrier-1']);
   });
 
-  test('an address that no longer resolves is removed at the refresh', async () => {
+  test.each(['gw.carrier.example:5070', 'sip:gw.carrier.example;transport=tcp'])(
+    'the addresses are those of the gateway’s port and transport, not of the proxy %s',
+    async (outboundProxy) => {
+      const { lead, resolved } = makeFleet([{ ...REG, outboundProxy }]);
+      await lead();
+      expect(resolved[1]).toEqual([REG.host, undefined, 'udp']);
+    },
+  );
+
+  test('addresses are written again only when they change', async () => {
+    const { lead, timers, state, logger } = makeFleet([REG]);
+    await lead();
+    await timers.advanceAsync(0);
+    state.ephemeralDown = true;
+    await timers.advanceAsync(60 * SECOND);
+    expect(logger.lines.filter((l) => l.message === 'ephemeral gateways not written')).toEqual([]);
+  });
+
+  test('an address that no longer resolves is removed when the registration that found it would have expired', async () => {
     const { lead, dns, ephemeral, timers } = makeFleet([REG]);
     await lead();
+    const first = timers.now() + 3600 * SECOND;
     dns.set(REG.host, ['192.0.2.2']);
     await timers.advanceAsync(1800 * SECOND);
-    expect([...ephemeral]).toEqual([['192.0.2.2 carrier-1', timers.now() + 3600 * SECOND]]);
+    expect([...ephemeral]).toEqual([
+      ['192.0.2.1 carrier-1', first],
+      ['192.0.2.2 carrier-1', first + 1800 * SECOND],
+    ]);
+    await timers.advanceAsync(1801 * SECOND);
+    expect([...ephemeral]).toEqual([['192.0.2.2 carrier-1', first + 3600 * SECOND]]);
+  });
+
+  test('the addresses that a resolver names in turns are all the carrier’s', async () => {
+    const { lead, dns, ephemeral, timers } = makeFleet([REG]);
+    const halves = [
+      ['192.0.2.1', '192.0.2.2'],
+      ['192.0.2.3', '192.0.2.4'],
+    ];
+    dns.set(REG.host, halves[0] ?? []);
+    await lead();
+    for (let i = 1; i <= 6; i++) {
+      dns.set(REG.host, halves[i % 2] ?? []);
+      await timers.advanceAsync(1800 * SECOND);
+      expect([...ephemeral.keys()].sort()).toEqual([1, 2, 3, 4].map((n) => `192.0.2.${n} carrier-1`));
+    }
+  });
+
+  test('of a name that has other addresses each time, 256 are kept', async () => {
+    const { lead, dns, ephemeral, timers, fleet } = makeFleet([REG]);
+    const batch = (n: number) => Array.from({ length: 64 }, (_, i) => `10.0.${n}.${i}`);
+    dns.set(REG.host, batch(0));
+    await lead();
+    for (let n = 1; n <= 5; n++) {
+      dns.set(REG.host, batch(n));
+      await fleet.refreshNow(REG.gatewaySid);
+      await timers.advanceAsync(SECOND);
+    }
+    expect(ephemeral.size).toBe(256);
+    expect(batch(5).every((address) => ephemeral.has(`${address} carrier-1`))).toBe(true);
+    expect(ephemeral.has('10.0.0.0 carrier-1')).toBe(false);
+  });
+
+  test('the addresses of a former gateway are removed when the new one is registered', async () => {
+    const { lead, dns, ephemeral, change } = makeFleet([REG]);
+    dns.set('new.carrier.example', ['192.0.2.7']);
+    await lead();
+    await change({ ...REG, host: 'new.carrier.example' });
+    expect([...ephemeral.keys()]).toEqual(['192.0.2.7 carrier-1']);
+  });
+
+  test('addresses that we cannot reach ourselves are the carrier’s too', async () => {
+    const { sip, lead, dns, ephemeral } = makeFleet([REG]);
+    const addresses = Array.from({ length: 40 }, (_, i) => (i % 2 ? `2001:db8::${i}` : `192.0.2.${i}`));
+    dns.set(REG.host, addresses);
+    sip.canReach = ({ address }) => isIPv4(address);
+    await lead();
+    expect([...ephemeral.keys()]).toEqual(addresses.map((address) => `${address} carrier-1`));
   });
 
   test('an address is kept after a failed refresh until the registration expires', async () => {

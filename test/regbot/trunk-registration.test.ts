@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'bun:test';
+import { isIPv4 } from 'node:net';
 import { VERSION } from '../../src/lib/version.ts';
 import type { Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { NameError } from '../../src/ports/next-hops.ts';
+import type { SipResponse } from '../../src/sip/message.ts';
 import { challenge, makeFleet, response, TRUNK } from './support.ts';
 
 const SECOND = 1000;
@@ -66,8 +68,35 @@ describe('a REGISTER to a carrier', () => {
     await lead();
     expect(resolved).toEqual([['proxy.example', 5080, 'tls']]);
     const [sent] = sip.take();
+    expect(sent?.peerNames).toEqual(['proxy.example', 'carrier.example']);
     expect(sent?.uri).toBe('sips:carrier.example');
     expect(sent?.headers.To).toBe('<sip:user@from.example>');
+  });
+
+  test('goes to the outbound proxy over the transport that its URI names', async () => {
+    const { sip, lead, resolved } = makeFleet([{ ...TRUNK, outboundProxy: 'sips:proxy.example;lr' }]);
+    await lead();
+    expect(resolved).toEqual([['proxy.example', undefined, 'tls']]);
+    expect(sip.take()[0]?.nextHop.transport).toBe('tls');
+  });
+
+  test('names the TLS peer: the gateway, then the realm; of a redirection its target; never an address', async () => {
+    const { sip, lead } = makeFleet([{ ...TRUNK, transport: 'tls' }]);
+    sip.script(response(302, { Contact: '<sip:other.example;transport=tls>' }));
+    await lead();
+    expect(sip.take().map(({ peerNames }) => peerNames)).toEqual([[TRUNK.host, TRUNK.realm], ['other.example']]);
+    const byAddress = makeFleet([{ ...TRUNK, host: '192.0.2.1', realm: '192.0.2.1' }]);
+    await byAddress.lead();
+    expect(byAddress.sip.take()[0]?.peerNames).toBeUndefined();
+  });
+
+  test('is not sent when its outbound proxy is not understood, and the failure names it', async () => {
+    const { sip, lead, directory } = makeFleet([{ ...TRUNK, outboundProxy: 'sip:proxy.example;transport=ws' }]);
+    await lead();
+    expect(sip.sent).toEqual([]);
+    expect(directory.statuses[0]?.[1].reason).toBe(
+      'its settings make no valid request: outbound proxy "sip:proxy.example;transport=ws": transport ws is not udp, tcp or tls',
+    );
   });
 
   test('is not sent when the settings make it invalid, and the failure says so', async () => {
@@ -152,16 +181,71 @@ describe('targets', () => {
     expect(sip.sent).toHaveLength(8);
   });
 
-  test('a target that did not answer is tried last for five minutes', async () => {
-    const { sip, lead, dns, timers } = makeFleet();
+  test('a target that did not answer is tried last for five minutes, by other trunks too', async () => {
+    const { sip, lead, dns, timers, change } = makeFleet();
     dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
-    sip.respond = ({ nextHop }) => (nextHop.address === '192.0.2.1' ? LOCAL_408 : response(200, { Expires: '120' }));
+    sip.respond = ({ nextHop }) => (nextHop.address === '192.0.2.1' ? LOCAL_408 : response(200));
     await lead();
-    await timers.advanceAsync(60 * SECOND);
-    expect(sip.take().map((s) => s.nextHop.address)).toEqual(['192.0.2.1', '192.0.2.2', '192.0.2.2']);
-    sip.respond = () => response(200, { Expires: '120' });
-    await timers.advanceAsync(300 * SECOND);
-    expect(sip.take().at(-1)?.nextHop.address).toBe('192.0.2.1');
+    expect(sip.take().map((s) => s.nextHop.address)).toEqual(['192.0.2.1', '192.0.2.2']);
+    await timers.advanceAsync(299 * SECOND);
+    await change(TRUNK, { ...TRUNK, gatewaySid: 'gw-2', username: 'second' });
+    expect(sip.take().map((s) => s.nextHop.address)).toEqual(['192.0.2.2']);
+    await timers.advanceAsync(1 * SECOND);
+    await change(TRUNK, { ...TRUNK, gatewaySid: 'gw-3', username: 'third' });
+    const third = sip.take().find(({ headers }) => headers['Call-ID'] === 'gw-3');
+    expect(third?.nextHop.address).toBe('192.0.2.1');
+  });
+
+  test('a target that sent Retry-After with a 503 is tried last for as long as it said', async () => {
+    const { sip, lead, dns, timers, change } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    sip.script(response(503, { 'Retry-After': '600' }));
+    await lead();
+    sip.take();
+    await timers.advanceAsync(599 * SECOND);
+    await change(TRUNK, { ...TRUNK, gatewaySid: 'gw-2', username: 'second' });
+    expect(sip.take()[0]?.nextHop.address).toBe('192.0.2.2');
+  });
+
+  test('a target of a family or transport without a socket of ours is skipped', async () => {
+    const { sip, lead, dns, view } = makeFleet();
+    dns.set(TRUNK.host, ['2001:db8::1', '192.0.2.1', '2001:db8::2']);
+    sip.canReach = ({ address }) => isIPv4(address);
+    sip.respond = () => response(503);
+    await lead();
+    expect(sip.take().map((s) => s.nextHop.address)).toEqual(['192.0.2.1']);
+    expect(view()).toMatchObject({ lastReason: '503 Reason' });
+  });
+
+  test('without a socket towards any target nothing is sent, and the failure says so', async () => {
+    const { sip, lead, dns, view, timers } = makeFleet();
+    dns.set(TRUNK.host, ['2001:db8::1']);
+    sip.canReach = () => false;
+    await lead();
+    expect(sip.sent).toEqual([]);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: 'no UDP socket on IPv6 for 2001:db8::1' });
+    expect(view().nextTryAt).toBe(timers.now() + 30 * SECOND);
+  });
+
+  test.each([
+    [[response(503), new Unavailable('drachtio', 'no such transport')], '503 Reason'],
+    [[new Unavailable('drachtio', 'no such transport'), response(503)], '503 Reason'],
+    [[response(503), LOCAL_408], '408 Request Timeout, no answer'],
+  ])('the failure of a carrier is reported rather than that of our side (%#)', async (results, reason) => {
+    const { sip, lead, dns, view, timers } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    sip.script(...results);
+    await lead();
+    expect(view()).toMatchObject({ lastReason: reason, nextTryAt: timers.now() + 30 * SECOND });
+  });
+
+  test('the SIP server says why a target cannot be reached', async () => {
+    const { sip, lead, view, directory } = makeFleet();
+    const why = 'certificate is for a.example, not b.example';
+    sip.script(response(503, {}, { local: true, reason: 'Service Unavailable', why }));
+    await lead();
+    expect(view().lastReason).toBe(`503 Service Unavailable, ${why}`);
+    expect(directory.statuses[0]?.[1].reason).toBe(`503 Service Unavailable, ${why}`);
   });
 
   test('a name without address is the carrier’s failure, an unavailable DNS is ours', async () => {
@@ -234,6 +318,118 @@ describe('targets', () => {
     await lead();
     expect(sip.sent).toHaveLength(1);
     expect(view().state).toBe('failing');
+  });
+});
+
+describe('the target that holds the binding', () => {
+  /** A fleet whose registrars grant 30 s, except the dead ones, which never answer. */
+  function withRegistrars(...addresses: readonly string[]) {
+    const fleet = makeFleet();
+    const dead = new Set<string>();
+    fleet.dns.set(TRUNK.host, addresses);
+    fleet.sip.respond = ({ nextHop, deadlineMs }) => {
+      if (!dead.has(nextHop.address)) return response(200, { Expires: '30' });
+      const late = Promise.withResolvers<SipResponse>();
+      fleet.timers.after(deadlineMs, () => late.reject(new Unavailable('SIP server', 'no response')));
+      return late.promise;
+    };
+    return { ...fleet, dead, targets: () => fleet.sip.take().map(({ nextHop }) => nextHop.address) };
+  }
+
+  test('is asked first at a refresh and when un-registering, whatever the order of the DNS', async () => {
+    const { dns, lead, timers, targets, change } = withRegistrars('192.0.2.1', '192.0.2.2', '192.0.2.3');
+    await lead();
+    dns.set(TRUNK.host, ['192.0.2.3', '192.0.2.2', '192.0.2.1']);
+    await timers.advanceAsync(15 * SECOND);
+    await change();
+    expect(targets()).toEqual(['192.0.2.1', '192.0.2.1', '192.0.2.1']);
+  });
+
+  test('is not asked when the name no longer leads to it', async () => {
+    const { dns, lead, timers, targets } = withRegistrars('192.0.2.1');
+    await lead();
+    dns.set(TRUNK.host, ['192.0.2.2']);
+    await timers.advanceAsync(15 * SECOND);
+    expect(targets()).toEqual(['192.0.2.1', '192.0.2.2']);
+  });
+
+  test('is asked after the others once it was silent, and is another one then', async () => {
+    const { lead, timers, targets, dead } = withRegistrars('192.0.2.1', '192.0.2.2');
+    await lead();
+    dead.add('192.0.2.1');
+    await timers.advanceAsync(29 * SECOND);
+    dead.clear();
+    await timers.advanceAsync(400 * SECOND);
+    expect(new Set(targets().slice(2))).toEqual(new Set(['192.0.2.2']));
+  });
+
+  test('costs a binding of 30 s nothing when it is dead, nor does a second dead one', async () => {
+    const { lead, timers, view, dead, targets } = withRegistrars('192.0.2.1', '192.0.2.2', '192.0.2.3');
+    await lead();
+    dead.add('192.0.2.1').add('192.0.2.2');
+    await timers.advanceAsync(29 * SECOND);
+    expect(targets()).toEqual(['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3']);
+    expect(view().state).toBe('registered');
+    expect(view().expiresAt).toBe(timers.now() + 30 * SECOND - 29 * SECOND + 26.25 * SECOND);
+  });
+
+  test('has the usual time for an answer when there is no other target, or no binding to lose', async () => {
+    const { lead, timers, sip, dead } = withRegistrars('192.0.2.1');
+    await lead();
+    dead.add('192.0.2.1');
+    await timers.advanceAsync(15 * SECOND);
+    expect(sip.take().at(-1)?.deadlineMs).toBe(33 * SECOND);
+    const other = withRegistrars('192.0.2.1', '192.0.2.2');
+    await other.lead();
+    expect(other.sip.take()[0]?.deadlineMs).toBe(33 * SECOND);
+  });
+
+  test('has at least two seconds, and one that answers 401 has half of the rest for the credentials', async () => {
+    const { lead, timers, sip, dns } = makeFleet([TRUNK], { minExpires: 4 });
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    sip.script(response(200, { Expires: '30' }), response(401, challenge('a')), response(200, { Expires: '4' }));
+    await lead();
+    await timers.advanceAsync(15 * SECOND);
+    await timers.advanceAsync(2 * SECOND);
+    expect(sip.take().map(({ deadlineMs }) => deadlineMs)).toEqual([33_000, 7500, 7500, 2000]);
+  });
+
+  test('has the usual time for an answer when the binding lasts longer', async () => {
+    const { lead, timers, sip, dns } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    await lead();
+    await timers.advanceAsync(1800 * SECOND);
+    expect(sip.take().map(({ deadlineMs }) => deadlineMs)).toEqual([33_000, 33_000]);
+  });
+
+  test('is no longer first, nor in a hurry, once the binding has expired', async () => {
+    const { lead, timers, sip, dns } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    sip.script(response(200, { Expires: '30' }), response(403));
+    await lead();
+    dns.set(TRUNK.host, ['192.0.2.2', '192.0.2.1']);
+    await timers.advanceAsync(45 * SECOND);
+    expect(sip.take().at(-1)).toMatchObject({ nextHop: { address: '192.0.2.2' }, deadlineMs: 33_000 });
+  });
+
+  test('is not silent when our SIP server fails at once', async () => {
+    const { lead, timers, sip, dns, view } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2']);
+    sip.script(response(200, { Expires: '30' }));
+    await lead();
+    sip.respond = () => new Unavailable('drachtio', 'not connected');
+    await timers.advanceAsync(15 * SECOND);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: 'drachtio: not connected' });
+    expect(view().nextTryAt).toBe(timers.now() + 2 * SECOND);
+  });
+
+  test('is named with its silence when no other target answers either', async () => {
+    const { lead, timers, view, dead } = withRegistrars('192.0.2.1', '192.0.2.2');
+    await lead();
+    dead.add('192.0.2.1').add('192.0.2.2');
+    await timers.advanceAsync(60 * SECOND);
+    expect(view().state).toBe('failing');
+    expect(view().lastReason).toBe('408 Request Timeout, no answer in 8 s');
   });
 });
 
@@ -652,6 +848,21 @@ describe('over time', () => {
     await timers.advanceAsync(128 * SECOND);
     expect(sip.sent).toHaveLength(4);
     expect(view()).toMatchObject({ state: 'failing', lastReason: '408 Request Timeout, no answer' });
+  });
+
+  test('a target that has less than two seconds at the end of an attempt is not called silent', async () => {
+    const { sip, lead, timers, dns, view } = makeFleet();
+    dns.set(TRUNK.host, ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5']);
+    sip.respond = ({ deadlineMs }) => {
+      const { promise, resolve, reject } = Promise.withResolvers<SipResponse>();
+      if (deadlineMs > 29_750) timers.after(29_750, () => resolve(response(503)));
+      else timers.after(deadlineMs, () => reject(new Unavailable('SIP server', 'no response')));
+      return promise;
+    };
+    await lead();
+    await timers.advanceAsync(120 * SECOND);
+    expect(sip.take().at(-1)?.deadlineMs).toBe(1000);
+    expect(view()).toMatchObject({ state: 'failing', lastReason: '503 Reason' });
   });
 });
 

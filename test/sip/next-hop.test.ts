@@ -29,13 +29,14 @@ describe('RFC 3263: what to ask for', () => {
     expect(isServiceDenied([service('.', 0, 0)])).toBe(true);
     expect(isServiceDenied([service('', 0, 0)])).toBe(true);
     expect(isServiceDenied([service('a.test', 0, 0)])).toBe(false);
+    expect(isServiceDenied([service('.', 0, 0), service('a.test', 0, 0)])).toBe(false);
     expect(isServiceDenied([])).toBe(false);
   });
 });
 
 describe('RFC 2782: the order of SRV records', () => {
   test('the lowest priority first, whatever the weights', () => {
-    const records = [service('c', 30, 100), service('a', 10, 0), service('b', 20, 50)];
+    const records = [service('c', 100, 100), service('a', 9, 0), service('b', 20, 50)];
     expect(names(orderServices(records, () => 0.999))).toBe('a b c');
   });
 

@@ -10,12 +10,21 @@ export interface Records {
   readonly CNAME?: string;
   /** `priority weight port target`; every target is a full name. */
   readonly SRV?: readonly string[];
+  /** Replacements, of otherwise usual records for SIP over UDP. */
+  readonly NAPTR?: readonly string[];
   readonly ttl?: number;
 }
 
-export type Mood = 'answers' | 'silent' | 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED';
+export type Mood = 'answers' | 'silent' | 'malformed' | 'FORMERR' | 'SERVFAIL' | 'NXDOMAIN' | 'NOTIMP' | 'REFUSED';
 
-const RCODES: Readonly<Record<Exclude<Mood, 'silent'>, number>> = { answers: 0, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 };
+const RCODES: Readonly<Record<Exclude<Mood, 'silent' | 'malformed'>, number>> = {
+  answers: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+};
 const DEFAULT_TTL = 60;
 
 /** A name server on a free UDP port of 127.0.0.1. */
@@ -23,8 +32,8 @@ export class DnsServer {
   /** Lower-case name → its records. */
   zone: Readonly<Record<string, Records>> = {};
   mood: Mood = 'answers';
-  /** Types that it never answers. */
-  silentFor = new Set<string>();
+  /** Of questions of a type, instead of `mood`. */
+  readonly moodOf = new Map<string, Mood>();
   readonly questions: string[] = [];
 
   private constructor(private readonly socket: Socket) {
@@ -33,9 +42,11 @@ export class DnsServer {
       const [question] = questions;
       if (!question) return;
       this.questions.push(`${question.type} ${question.name.toLowerCase()}`);
-      if (this.mood === 'silent' || this.silentFor.has(question.type)) return;
+      const mood = this.moodOf.get(question.type) ?? this.mood;
+      if (mood === 'silent') return;
+      if (mood === 'malformed') return void socket.send(message.subarray(0, 14), port, address);
       const records = this.zone[question.name.toLowerCase()];
-      const rcode = this.mood === 'answers' && !records ? RCODES.NXDOMAIN : RCODES[this.mood];
+      const rcode = mood === 'answers' && !records ? RCODES.NXDOMAIN : RCODES[mood];
       const answers = rcode === 0 && records ? this.#answers(question, records) : [];
       const flags = rcode | RECURSION_DESIRED | RECURSION_AVAILABLE;
       socket.send(
@@ -81,6 +92,13 @@ export class DnsServer {
       return [{ name, type: 'CNAME', ttl, data: CNAME }, ...rest];
     }
     if (type === 'A' || type === 'AAAA') return (records[type] ?? []).map((data) => ({ name, type, ttl, data }));
+    if (type === 'NAPTR')
+      return (records.NAPTR ?? []).map((replacement) => ({
+        name,
+        type,
+        ttl,
+        data: { order: 10, preference: 10, flags: 's', services: 'SIP+D2U', regexp: '', replacement },
+      }));
     if (type !== 'SRV') return [];
     return (records.SRV ?? []).map((line) => {
       const [priority, weight, port, target = '.'] = line.split(' ');
