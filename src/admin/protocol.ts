@@ -79,8 +79,16 @@ const trunkRow = v.object({
 const trunks = v.object({
   ...leadership.entries,
   trunks: v.array(trunkRow),
-  /** Gateways that we do not register at, and why. */
-  skipped: v.array(v.object({ carrier: v.string(), gateway: v.string(), why: v.string() })),
+  /** What requires registration and is not registered, and why. */
+  skipped: v.array(
+    v.object({
+      carrier: v.string(),
+      carrierSid: v.string(),
+      /** null when the carrier has no gateway to register with. */
+      gateway: v.nullable(v.string()),
+      why: v.string(),
+    }),
+  ),
   now: v.number(),
 });
 

@@ -11,7 +11,10 @@ export const MAX_ANSWER = 48;
 
 export const CARRIER: Column<Pick<Target, 'carrier'>> = { head: 'CARRIER', cell: ({ carrier }) => carrier };
 /** Never cut, and last in the row: operators paste it into other commands. */
-export const SID: Column<Pick<Target, 'gateway'>> = { head: 'SID', cell: ({ gateway }) => gateway };
+export const SID: Column<{ readonly gateway: string | null }> = {
+  head: 'SID',
+  cell: ({ gateway }) => gateway ?? NOTHING,
+};
 
 /** `udp/192.0.2.1:5060`, `tls/[2001:db8::1]`; without a port when it comes from DNS. */
 export function addressOf({ transport, host, port }: Target): string {
@@ -19,12 +22,13 @@ export function addressOf({ transport, host, port }: Target): string {
   return `${transport}/${inBrackets}${port === null ? '' : `:${port}`}`;
 }
 
-export function sorted<T extends Pick<Target, 'carrier' | 'gateway'> & { readonly host?: string }>(
+export function sorted<T extends { readonly carrier: string; readonly gateway: string | null; readonly host?: string }>(
   targets: readonly T[],
 ): T[] {
   const { compare } = new Intl.Collator('en', { numeric: true });
   return targets.toSorted(
-    (a, b) => compare(a.carrier, b.carrier) || compare(a.host ?? '', b.host ?? '') || compare(a.gateway, b.gateway),
+    (a, b) =>
+      compare(a.carrier, b.carrier) || compare(a.host ?? '', b.host ?? '') || compare(a.gateway ?? '', b.gateway ?? ''),
   );
 }
 

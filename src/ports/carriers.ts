@@ -32,6 +32,16 @@ export interface Trunk extends Gateway {
   readonly accountRealm?: string;
 }
 
+/** A carrier that requires registration, or a gateway of it, that cannot be registered with. */
+export interface Unregistrable {
+  readonly carrierSid: string;
+  readonly carrierName: string;
+  /** Absent when the carrier has no gateway to register with. */
+  readonly gatewaySid?: string;
+  /** For the operator: `it has no outbound gateway`. */
+  readonly why: string;
+}
+
 /** The JSON in voip_carriers.register_status, shown by the webapp. */
 export interface RegisterStatus {
   readonly status: 'ok' | 'fail';
@@ -46,9 +56,9 @@ export interface RegisterStatus {
 }
 
 export interface CarrierDirectory {
-  /** Reads every active trunk and pinged gateway, in two queries. */
+  /** Reads every active trunk and pinged gateway, and what cannot be registered, in two queries. */
   read(): Promise<Carriers>;
-  /** Truncates the reason so that the JSON fits into 4096 characters. */
+  /** Truncates the reason so that the JSON fits into 4096 characters. Does nothing for an unknown carrier. */
   saveRegisterStatus(carrierSid: string, status: RegisterStatus): Promise<void>;
   /** Deactivates a carrier of trunk type `reg`; clears `requires_register` for the others. */
   disableRegistration(carrierSid: string, trunkType: Trunk['trunkType']): Promise<void>;
@@ -57,6 +67,10 @@ export interface CarrierDirectory {
 
 export interface Carriers {
   readonly trunks: readonly Trunk[];
+  /** Absent when there is none. */
+  readonly unregistrable?: readonly Unregistrable[];
+  /** Sids of carriers that require no registration now, while their register_status says `ok`; absent when there is none. */
+  readonly switchedOff?: readonly string[];
   /** Gateways with OPTIONS pings enabled. */
   readonly pinged: readonly Gateway[];
   /** system_information.sip_domain_name */

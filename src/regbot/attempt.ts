@@ -11,7 +11,9 @@ import { type NextHop, noSocket } from '../sip/next-hop.ts';
 import { reasonPhrase } from '../sip/reason-phrases.ts';
 import { routeOf } from '../sip/route.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
+import { parseUri } from '../sip/uri.ts';
 import { type AvoidedTargets, hopKey } from './avoided-targets.ts';
+import { equalUris } from './contact.ts';
 import { composeRegister, registrarUri } from './request.ts';
 import { grantedExpires, minExpires, type Redirect, redirectsOf, retryAfter } from './response.ts';
 
@@ -41,7 +43,10 @@ export interface AttemptContext {
 /** What to send: a REGISTER that makes, refreshes or ends a registration. */
 export interface Task {
   readonly trunk: Trunk;
-  readonly contact: string;
+  /** Our Contact towards a next hop. */
+  contactAt(hop: NextHop): string;
+  /** A Contact that the registrar may hold; the request removes it if it is another than ours. */
+  readonly held?: string | undefined;
   /** Seconds; 0 ends the registration. */
   readonly expires: number;
   readonly userAgent: string;
@@ -67,6 +72,7 @@ export type Outcome = Granted | Failed | Abandoned;
 /** Expiries in seconds. */
 export interface Granted {
   readonly kind: 'granted';
+  readonly contact: string;
   readonly expires: number;
   /** Higher than in the task after a 423. */
   readonly requestedExpires: number;
@@ -84,6 +90,8 @@ export interface Failed {
   readonly reason: string;
   readonly status?: number;
   readonly retryAfterSeconds?: number;
+  /** Whether the refused request was to remove the Contact held, too. */
+  readonly replacing?: boolean;
   /** True when our side failed, for example the SIP server or the DNS, not the carrier. */
   readonly ourFault: boolean;
 }
@@ -98,6 +106,8 @@ const ABANDONED: Abandoned = { kind: 'abandoned' };
 interface FinalResponse {
   readonly kind: 'response';
   readonly response: SipResponse;
+  readonly contact: string;
+  readonly replacing: boolean;
   readonly sentAt: number;
   readonly why?: string;
 }
@@ -184,7 +194,8 @@ class Attempt {
         continue;
       }
       if (response.status >= 200 && response.status < 300) return this.#granted(result, hop, destination, resolved);
-      if (response.status !== 301 && response.status !== 302) return refusal(response, why);
+      if (response.status !== 301 && response.status !== 302)
+        return { ...refusal(response, why), replacing: result.replacing };
       const redirects = redirectsOf(response, this.task.trunk);
       return redirects.length > 0 ? { redirects } : refusal(response, 'to nowhere we may follow');
     }
@@ -198,7 +209,9 @@ class Attempt {
     isLast: boolean,
   ): Promise<FinalResponse | Failed | Abandoned> {
     const { sip, timers } = this.context;
-    const { trunk, digest, contact, tag, userAgent } = this.task;
+    const { trunk, digest, tag, userAgent, held } = this.task;
+    const contact = this.task.contactAt(hop);
+    const replaced = held === undefined || equalUris(parseUri(held), parseUri(contact)) ? undefined : held;
     digest.begin();
     let raises = 0;
     for (let sent = 1; ; sent++) {
@@ -208,6 +221,7 @@ class Attempt {
         hop,
         host,
         contact,
+        replaced,
         tag,
         userAgent,
         expires: this.#expires,
@@ -228,7 +242,7 @@ class Attempt {
         response = noAnswer(deadline);
       }
       if (!this.task.isCurrent()) return ABANDONED;
-      const final: FinalResponse = { kind: 'response', response, sentAt };
+      const final: FinalResponse = { kind: 'response', response, sentAt, contact, replacing: replaced !== undefined };
       if (sent === MAX_REQUESTS || timers.monotonic() >= this.#end) return final;
       if (isChallenge(response.status)) {
         const outcome = digest.challenged(
@@ -259,12 +273,12 @@ class Attempt {
   }
 
   async #granted(
-    { response, sentAt }: FinalResponse,
+    { response, sentAt, contact }: FinalResponse,
     holder: NextHop,
     destination: Destination,
     resolved: readonly NextHop[],
   ): Promise<Granted | Failed | Abandoned> {
-    const { trunk, contact, isCurrent } = this.task;
+    const { trunk, isCurrent } = this.task;
     const publicAddress = addressOn(this.context.sip.hostports, destination.transport);
     const expires = grantedExpires(response, { contact, publicAddress }, this.#expires);
     if (expires === 0 && this.#expires > 0) return refusal(response, 'but our Contact is not bound');
@@ -273,6 +287,7 @@ class Attempt {
     if (!isCurrent()) return ABANDONED;
     return {
       kind: 'granted',
+      contact,
       expires,
       requestedExpires: this.#expires,
       reason: `${response.status} ${response.reason}`,

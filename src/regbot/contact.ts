@@ -1,6 +1,6 @@
 import type { Trunk } from '../ports/carriers.ts';
 import { addressOn } from '../sip/hostports.ts';
-import { bracketed } from '../sip/ip.ts';
+import { bracketed, familyOf } from '../sip/ip.ts';
 import type { SipUri } from '../sip/uri.ts';
 
 /** Together with the trunk, determines the host of our Contact. */
@@ -10,11 +10,12 @@ export interface ContactRules {
   readonly sipDomain: string | undefined;
 }
 
-/** The URI at which a carrier reaches us. */
-export function contactUri(trunk: Trunk, rules: ContactRules): string {
+/** The URI at which a carrier reaches us. An address in it has the family of `peer`, the address of the next hop. */
+export function contactUri(trunk: Trunk, peer: string, rules: ContactRules): string {
+  const family = familyOf(peer);
   const byAddress = trunk.publicIpInContact || rules.contactUseIp;
   const host =
-    (byAddress && (addressOn(rules.hostports, trunk.transport) ?? addressOn(rules.hostports, 'udp'))) ||
+    (byAddress && (addressOn(rules.hostports, trunk.transport, family) ?? addressOn(rules.hostports, 'udp', family))) ||
     trunk.accountRealm ||
     rules.sipDomain ||
     bracketed(trunk.realm);

@@ -1,11 +1,11 @@
-import { background } from '../lib/background.ts';
+import { LatestWrites } from '../lib/latest-writes.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { Trunk } from '../ports/carriers.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
 
-const RETRY_MS = 5_000;
 const SWEEP_MS = 1_000;
+const CONCURRENCY = 4;
 /** Of one trunk, those that its name no longer leads to included; the newest are kept. */
 const MAX_ADDRESSES = 256;
 
@@ -26,19 +26,27 @@ interface Holder {
 export class EphemeralAddresses {
   readonly #holders = new Map<string, Holder>();
   readonly #carriers = new Map<string, readonly Holder[]>();
-  /** `carrier address` pairs to write to the store. */
-  readonly #dirty = new Set<string>();
-  #writing = false;
-  #retry: Timer | undefined;
+  /** `carrier address` → when it expires; undefined when it is to be removed. */
+  readonly #writes: LatestWrites<number | undefined>;
   #sweep: Timer | undefined;
-  /** Incremented by {@link forget}, which ends writes in progress. */
-  #epoch = 0;
 
   constructor(
-    private readonly store: EphemeralGateways,
+    store: EphemeralGateways,
     private readonly timers: Timers,
-    private readonly logger: Logger,
-  ) {}
+    logger: Logger,
+  ) {
+    this.#writes = new LatestWrites({
+      what: 'ephemeral gateways',
+      concurrency: CONCURRENCY,
+      timers,
+      logger,
+      write: (entry, expiresAt) => {
+        const [carrierSid, address] = split(entry);
+        if (expiresAt === undefined) return store.remove(address, carrierSid);
+        return store.set(address, carrierSid, expiresAt);
+      },
+    });
+  }
 
   /**
    * Holds addresses of a trunk until its registration expires. Those that its name led to before stay until the earlier
@@ -54,35 +62,30 @@ export class EphemeralAddresses {
     }
     this.#put(gatewaySid, { gatewaySid, carrierSid, host, addresses });
     this.#sweep ??= this.timers.after(SWEEP_MS, () => this.#dropExpired());
-    this.#write();
   }
 
   release({ gatewaySid }: Trunk): void {
     this.#put(gatewaySid, undefined);
-    this.#write();
   }
 
   /** Forgets all addresses but leaves the store unchanged, for the next leader. */
   forget(): void {
-    this.#epoch++;
     this.#holders.clear();
     this.#carriers.clear();
-    this.#dirty.clear();
-    this.#writing = false;
-    this.#retry?.cancel();
+    this.#writes.forget();
     this.#sweep?.cancel();
-    this.#retry = undefined;
     this.#sweep = undefined;
   }
 
   #put(gatewaySid: string, holder: Holder | undefined): void {
     const before = this.#holders.get(gatewaySid);
-    for (const { carrierSid, addresses } of [before, holder].filter((h) => h !== undefined))
-      for (const address of addresses.keys()) this.#dirty.add(`${carrierSid} ${address}`);
     if (before) this.#setSiblings(before.carrierSid, this.#siblings(before));
-    if (!holder) return void this.#holders.delete(gatewaySid);
-    this.#holders.set(gatewaySid, holder);
-    this.#setSiblings(holder.carrierSid, [...this.#siblings(holder), holder]);
+    if (holder) {
+      this.#holders.set(gatewaySid, holder);
+      this.#setSiblings(holder.carrierSid, [...this.#siblings(holder), holder]);
+    } else this.#holders.delete(gatewaySid);
+    const held = [before, holder].flatMap((h) => (h ? [...h.addresses.keys()].map((a) => `${h.carrierSid} ${a}`) : []));
+    for (const entry of new Set(held)) this.#writes.put(entry, this.#expiryOf(entry));
   }
 
   #siblings({ carrierSid, gatewaySid }: Holder): readonly Holder[] {
@@ -94,6 +97,13 @@ export class EphemeralAddresses {
     else this.#carriers.set(carrierSid, holders);
   }
 
+  /** The latest expiry among the trunks of a carrier that hold an address. */
+  #expiryOf(entry: string): number | undefined {
+    const [carrierSid, address] = split(entry);
+    const ends = (this.#carriers.get(carrierSid) ?? []).flatMap((h) => h.addresses.get(address) ?? []);
+    return ends.length === 0 ? undefined : Math.max(...ends);
+  }
+
   #dropExpired(): void {
     const now = this.timers.now();
     for (const [gatewaySid, holder] of this.#holders) {
@@ -102,44 +112,10 @@ export class EphemeralAddresses {
       this.#put(gatewaySid, valid.length > 0 ? { ...holder, addresses: new Map(valid) } : undefined);
     }
     this.#sweep = this.#holders.size > 0 ? this.timers.after(SWEEP_MS, () => this.#dropExpired()) : undefined;
-    this.#write();
   }
+}
 
-  #write(): void {
-    if (this.#writing || this.#retry) return;
-    this.#writing = true;
-    background(this.logger, 'writing of ephemeral gateways', () => this.#writeDirty(), this.timers);
-  }
-
-  /** Writes one pair at a time, so that an older state never overwrites a newer one. */
-  async #writeDirty(): Promise<void> {
-    const epoch = this.#epoch;
-    for (const entry of this.#dirty) {
-      this.#dirty.delete(entry);
-      try {
-        await this.#writeEntry(entry);
-      } catch (error) {
-        if (epoch === this.#epoch) this.#retryLater(entry);
-        throw error;
-      }
-      if (epoch !== this.#epoch) return;
-    }
-    this.#writing = false;
-  }
-
-  #retryLater(entry: string): void {
-    this.#writing = false;
-    this.#dirty.add(entry);
-    this.#retry = this.timers.after(RETRY_MS, () => {
-      this.#retry = undefined;
-      this.#write();
-    });
-  }
-
-  #writeEntry(entry: string): Promise<void> {
-    const [carrierSid = '', address = ''] = entry.split(' ');
-    const ends = (this.#carriers.get(carrierSid) ?? []).flatMap((h) => h.addresses.get(address) ?? []);
-    if (ends.length === 0) return this.store.remove(address, carrierSid);
-    return this.store.set(address, carrierSid, Math.max(...ends));
-  }
+function split(entry: string): [carrierSid: string, address: string] {
+  const [carrierSid = '', address = ''] = entry.split(' ');
+  return [carrierSid, address];
 }

@@ -1,19 +1,24 @@
 import { background } from '../lib/background.ts';
 import { defined } from '../lib/defined.ts';
+import type { LatestWrites } from '../lib/latest-writes.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
-import type { CarrierDirectory, Carriers, Trunk } from '../ports/carriers.ts';
+import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../ports/carriers.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
 import type { NextHops } from '../ports/next-hops.ts';
 import type { SipClient } from '../ports/sip-server.ts';
+import type { TrunkContacts } from '../ports/trunk-contacts.ts';
+import { Absences } from './absences.ts';
 import { AvoidedTargets } from './avoided-targets.ts';
+import { Cseqs } from './cseqs.ts';
 import { EphemeralAddresses } from './ephemeral.ts';
+import { HeldContacts } from './held-contacts.ts';
 import type { Duty } from './leader.ts';
 import { Pace } from './pace.ts';
-import { type Skipped, selectTrunks } from './select.ts';
-import { StatusWriter } from './status-writer.ts';
+import { bindingKey, type Skipped, selectTrunks } from './select.ts';
+import { statusWriter } from './status-writer.ts';
 import {
   TrunkRegistration,
   type TrunkRegistrationContext,
@@ -34,6 +39,7 @@ export interface FleetOptions {
   readonly sip: SipClient;
   readonly nextHops: NextHops;
   readonly ephemeral: EphemeralGateways;
+  readonly contacts: TrunkContacts;
   readonly alerts: Alerts;
   readonly logger: Logger;
   readonly timers: Timers;
@@ -60,22 +66,33 @@ export class Fleet implements Duty {
   readonly #context: TrunkRegistrationContext;
   readonly #pace: Pace;
   readonly #ephemeral: EphemeralAddresses;
-  readonly #statuses: StatusWriter;
+  readonly #contacts: HeldContacts;
+  readonly #statuses: LatestWrites<RegisterStatus>;
   /** By gateway sid, including those being un-registered. */
   readonly #registrations = new Map<string, TrunkRegistration>();
-  #skipped: ReadonlyMap<string, Skipped> = new Map();
+  /** By the sid of the gateway that is un-registered first: the trunk that is the same registration at the carrier. */
+  readonly #successors = new Map<string, Trunk>();
+  #applying = false;
+  #skipped: readonly Skipped[] = [];
+  readonly #absences: Absences;
   #sipDomain: string | undefined;
   #timer: Timer | undefined;
   /** Incremented when the lead is gained or lost; a read started at an earlier value is ignored. */
   #term = 0;
   #leading = false;
   #reading: Promise<void> | undefined;
+  /** Resolves when registrations may start. */
+  #loaded: Promise<void> | undefined;
 
   constructor(private readonly options: FleetOptions) {
-    const { directory, ephemeral, timers, logger, settings, random, sip, nextHops } = options;
+    const { directory, ephemeral, contacts, timers, logger, settings, random, sip, nextHops } = options;
     this.#pace = new Pace(settings.batchSize, settings.batchSleepMs, timers);
     this.#ephemeral = new EphemeralAddresses(ephemeral, timers, logger);
-    this.#statuses = new StatusWriter(directory, logger);
+    this.#contacts = new HeldContacts(contacts, timers, logger);
+    this.#statuses = statusWriter(directory, timers, logger);
+    this.#absences = new Absences((carrierSid, reason) =>
+      this.#statuses.put(carrierSid, { status: 'fail', reason, timestamp: new Date(timers.now()).toISOString() }),
+    );
     const sipDomain = () => this.#sipDomain;
     this.#context = {
       sip,
@@ -87,6 +104,8 @@ export class Fleet implements Duty {
       settings: { ...settings, userAgent: settings.userAgent || `sbc-sip-sidecar/${VERSION}` },
       targets: new AvoidedTargets(timers),
       pace: this.#pace,
+      cseqs: new Cseqs(timers),
+      contacts: this.#contacts,
       events: this.#events(),
       get sipDomain() {
         return sipDomain();
@@ -97,6 +116,7 @@ export class Fleet implements Duty {
   gained(): void {
     this.#leading = true;
     this.#term++;
+    this.#loaded = this.#contacts.load();
     void this.#read();
   }
 
@@ -106,10 +126,12 @@ export class Fleet implements Duty {
     this.#timer?.cancel();
     this.#pace.clear();
     this.#ephemeral.forget();
+    this.#contacts.forget();
     this.#statuses.forget();
     for (const registration of this.#registrations.values()) registration.stop();
     this.#registrations.clear();
-    this.#skipped = new Map();
+    this.#skipped = [];
+    this.#absences.forget();
     this.#reading = undefined;
   }
 
@@ -136,9 +158,9 @@ export class Fleet implements Duty {
     return [...this.#registrations.values()].map((registration) => registration.view());
   }
 
-  /** Trunks that are not registered, and why. */
+  /** What requires registration and is not registered, and why. */
   skipped(): Skipped[] {
-    return [...this.#skipped.values()];
+    return [...this.#skipped];
   }
 
   /** Reads the directory and schedules the next read. A failure is logged here, so a caller may ignore it. */
@@ -163,37 +185,67 @@ export class Fleet implements Duty {
   async #update(): Promise<void> {
     const term = this.#term;
     const readAt = this.options.timers.now();
-    const carriers = await this.options.directory.read();
+    const [carriers] = await Promise.all([this.options.directory.read(), this.#loaded]);
     if (term === this.#term) this.#apply(carriers, readAt);
   }
 
-  #apply({ trunks, sipDomain }: Carriers, readAt: number): void {
-    const { logger } = this.options;
-    this.#sipDomain = sipDomain;
-    const { selected, skipped } = selectTrunks(trunks);
-    for (const { carrier, gateway, host, why } of skipped.values())
-      if (this.#skipped.get(gateway)?.why !== why) logger.warn({ carrier, gateway, host, why }, 'not registered');
+  #apply(carriers: Carriers, readAt: number): void {
+    this.#sipDomain = carriers.sipDomain;
+    const { selected, skipped } = selectTrunks(carriers);
+    this.#logNew(skipped);
     this.#skipped = skipped;
-
+    this.#contacts.dropExpired();
+    this.#applying = true;
+    for (const [gatewaySid, registration] of this.#registrations) if (!selected.has(gatewaySid)) registration.remove();
+    const leaving = new Map<string, string>();
     for (const [gatewaySid, registration] of this.#registrations)
-      if (!selected.has(gatewaySid) && !registration.leaving) registration.remove();
+      if (registration.leaving && !selected.has(gatewaySid)) leaving.set(bindingKey(registration.trunk), gatewaySid);
+    this.#successors.clear();
     for (const [gatewaySid, trunk] of selected) {
       const registration = this.#registrations.get(gatewaySid);
-      if (!registration) this.#registrations.set(gatewaySid, new TrunkRegistration(this.#context, trunk));
+      const predecessor = registration ? undefined : leaving.get(bindingKey(trunk));
+      if (predecessor !== undefined) this.#successors.set(predecessor, trunk);
+      else if (!registration) this.#register(trunk);
       else if (!sameTrunk(registration.trunk, trunk) || registration.leaving || wasEnabled(registration, readAt))
         registration.change(trunk);
     }
+    this.#applying = false;
+    const present = [...this.#registrations.values()].map(({ trunk }) => trunk.carrierSid);
+    this.#absences.update(skipped, carriers.switchedOff ?? [], new Set(present));
+  }
+
+  #register(trunk: Trunk): void {
+    this.#registrations.set(trunk.gatewaySid, new TrunkRegistration(this.#context, trunk));
+  }
+
+  #gone({ gatewaySid, carrierSid }: Trunk, refusal: string | undefined): void {
+    this.#registrations.delete(gatewaySid);
+    if (refusal !== undefined) this.#absences.refusedLeft(carrierSid, refusal);
+    const successor = this.#successors.get(gatewaySid);
+    if (successor) this.#register(successor);
+    const isOfCarrier = ({ trunk }: TrunkRegistration) => trunk.carrierSid === carrierSid;
+    if (!this.#applying && !this.#registrations.values().some(isOfCarrier)) this.#absences.ended(carrierSid);
+  }
+
+  #logNew(skipped: readonly Skipped[]): void {
+    const entry = ({ carrierSid, gateway, why }: Skipped) => `${gateway ?? carrierSid} ${why}`;
+    const known = new Set(this.#skipped.map(entry));
+    for (const one of skipped) if (!known.has(entry(one))) this.options.logger.warn(one, 'not registered');
   }
 
   #events(): TrunkRegistrationEvents {
     const { directory, alerts, logger } = this.options;
     return {
-      status: (trunk, status) => this.#statuses.write(trunk.carrierSid, status),
+      status: ({ carrierSid }, status) => {
+        this.#absences.reported(carrierSid);
+        this.#statuses.put(carrierSid, status);
+      },
       holdAddresses: (trunk, addresses, expiresAt) => this.#ephemeral.hold(trunk, addresses, expiresAt),
       releaseAddresses: (trunk) => this.#ephemeral.release(trunk),
-      gone: (trunk) => void this.#registrations.delete(trunk.gatewaySid),
-      disable: async (trunk) => {
+      gone: (trunk, refusal) => this.#gone(trunk, refusal),
+      disable: async (trunk, refusal) => {
         await directory.disableRegistration(trunk.carrierSid, trunk.trunkType);
+        this.#absences.switchedOff(trunk.carrierSid, refusal);
         const { carrierName, carrierSid, accountSid, serviceProviderSid } = trunk;
         const message =
           trunk.trunkType === 'reg'

@@ -11,6 +11,8 @@ import { scheme, userOf } from './contact.ts';
 export interface RegisterParts {
   readonly uri: string;
   readonly contact: string;
+  /** A Contact that the same request removes. */
+  readonly replaced?: string | undefined;
   readonly hop: NextHop;
   /** The server that `hop` is an address of, as configured. */
   readonly host: string;
@@ -33,14 +35,14 @@ export function registrarUri(trunk: Trunk): string {
  * @throws SipSyntaxError when a setting of the trunk makes an invalid URI or header
  */
 export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundRequest {
-  const { uri, contact, hop, host, cseq, tag, expires, userAgent, credentials } = parts;
+  const { uri, contact, replaced, hop, host, cseq, tag, expires, userAgent, credentials } = parts;
   const aor = valid(`sip:${userOf(trunk)}@${bracketed(trunk.fromDomain || trunk.realm)}`);
   const headers = {
     'Call-ID': trunk.gatewaySid,
     CSeq: `${cseq} REGISTER`,
     From: `<${aor}>;tag=${tag}`,
     To: `<${aor}>`,
-    Contact: `<${valid(contact)}>;expires=${expires}`,
+    Contact: `<${valid(contact)}>;expires=${expires}${replaced === undefined ? '' : `, <${valid(replaced)}>;expires=0`}`,
     Expires: String(expires),
     'User-Agent': userAgent,
     ...credentials,

@@ -1,38 +1,45 @@
-import type { Trunk } from '../ports/carriers.ts';
+import type { Carriers, Trunk } from '../ports/carriers.ts';
 
-/** A trunk of the directory that is not registered. */
+/** A carrier, or a gateway of it, that requires registration and is not registered with. */
 export interface Skipped {
   readonly carrier: string;
   readonly carrierSid: string;
-  readonly gateway: string;
-  readonly host: string;
+  /** Absent when the carrier has no gateway to register with. */
+  readonly gateway?: string;
   readonly why: string;
 }
 
-/** Splits the directory's trunks into those to register and those not, both by gateway sid in the directory's order. */
-export function selectTrunks(trunks: readonly Trunk[]): {
-  selected: ReadonlyMap<string, Trunk>;
-  skipped: ReadonlyMap<string, Skipped>;
-} {
+export interface Selection {
+  /** By gateway sid, in the directory's order. */
+  readonly selected: ReadonlyMap<string, Trunk>;
+  readonly skipped: readonly Skipped[];
+}
+
+/** Splits what requires registration into the trunks to register and the rest. */
+export function selectTrunks({ trunks, unregistrable = [] }: Pick<Carriers, 'trunks' | 'unregistrable'>): Selection {
   const selected = new Map<string, Trunk>();
-  const skipped = new Map<string, Skipped>();
+  const skipped: Skipped[] = [];
+  const skip = (carrier: string, carrierSid: string, gateway: string | undefined, why: string) =>
+    skipped.push({ carrier, carrierSid, ...(gateway !== undefined && { gateway }), why });
+  for (const { carrierName, carrierSid, gatewaySid, why } of unregistrable)
+    skip(carrierName, carrierSid, gatewaySid, why);
   const first = new Map<string, string>();
   for (const trunk of trunks) {
-    const { gatewaySid, carrierName, carrierSid, host, port, transport, realm, username, password } = trunk;
-    const skip = (why: string) =>
-      skipped.set(gatewaySid, { carrier: carrierName, carrierSid, gateway: gatewaySid, host, why });
-    if (!password) {
-      skip('it has no password');
-      continue;
-    }
-    const key = JSON.stringify([host.toLowerCase(), port, transport, realm.toLowerCase(), username, password]);
+    const { gatewaySid, carrierName, carrierSid, password } = trunk;
+    const key = bindingKey(trunk);
     const duplicate = first.get(key);
-    if (duplicate !== undefined) {
-      skip(`the same registration as that of gateway ${duplicate}`);
-      continue;
+    if (!password) skip(carrierName, carrierSid, gatewaySid, 'it has no password');
+    else if (duplicate !== undefined)
+      skip(carrierName, carrierSid, gatewaySid, `the same registration as that of gateway ${duplicate}`);
+    else {
+      first.set(key, gatewaySid);
+      selected.set(gatewaySid, trunk);
     }
-    first.set(key, gatewaySid);
-    selected.set(gatewaySid, trunk);
   }
   return { selected, skipped };
+}
+
+/** Equal for trunks that are one registration. */
+export function bindingKey({ host, port, transport, realm, username, password }: Trunk): string {
+  return JSON.stringify([host.toLowerCase(), port, transport, realm.toLowerCase(), username, password]);
 }

@@ -5,6 +5,9 @@ export type State =
   | 'refreshing'
   | 'failing'
   | 'disabled'
+  /** Un-registers before it registers elsewhere. */
+  | 'moving'
+  /** Un-registers before it is forgotten. */
   | 'leaving'
   | 'stopped';
 
@@ -16,8 +19,10 @@ export type Event =
   /** Failed, and the number of refusals in a row has reached the threshold. */
   | 'refused'
   | 'due'
-  /** Its settings changed, or a refresh was requested. */
+  /** Its settings changed, or a refresh was requested. The registrar and the AOR are the same. */
   | 'changed'
+  /** The registrar or the AOR changed. */
+  | 'moved'
   /** The carrier no longer requires registration. */
   | 'removed'
   /** Un-registering ended, successfully or not. */
@@ -27,6 +32,8 @@ export type Event =
 
 export type Action =
   | 'enqueue'
+  /** Takes the changed settings over. */
+  | 'adopt'
   | 'attempt'
   | 'scheduleRefresh'
   | 'scheduleRetry'
@@ -42,7 +49,8 @@ export type Action =
 export const TABLE: { readonly [S in State]: { readonly [E in Event]?: readonly [State, ...Action[]] } } = {
   queued: {
     turn: ['registering', 'attempt'],
-    changed: ['queued', 'enqueue'],
+    changed: ['queued', 'adopt', 'enqueue'],
+    moved: ['moving', 'unregister'],
     removed: ['leaving', 'unregister'],
     stop: ['stopped', 'clearExpiry'],
   },
@@ -50,13 +58,15 @@ export const TABLE: { readonly [S in State]: { readonly [E in Event]?: readonly 
     granted: ['registered', 'scheduleRefresh'],
     failed: ['failing', 'scheduleRetry'],
     refused: ['disabled', 'releaseAddresses', 'disable'],
-    changed: ['queued', 'enqueue'],
+    changed: ['queued', 'adopt', 'enqueue'],
+    moved: ['moving', 'unregister'],
     removed: ['leaving', 'unregister'],
     stop: ['stopped', 'clearExpiry'],
   },
   registered: {
     due: ['refreshing', 'attempt'],
-    changed: ['queued', 'enqueue'],
+    changed: ['queued', 'adopt', 'enqueue'],
+    moved: ['moving', 'unregister'],
     removed: ['leaving', 'unregister'],
     stop: ['stopped', 'clearExpiry'],
   },
@@ -64,26 +74,36 @@ export const TABLE: { readonly [S in State]: { readonly [E in Event]?: readonly 
     granted: ['registered', 'scheduleRefresh'],
     failed: ['failing', 'scheduleRetry'],
     refused: ['disabled', 'releaseAddresses', 'disable'],
-    changed: ['queued', 'enqueue'],
+    changed: ['queued', 'adopt', 'enqueue'],
+    moved: ['moving', 'unregister'],
     removed: ['leaving', 'unregister'],
     stop: ['stopped', 'clearExpiry'],
   },
   failing: {
     due: ['queued', 'enqueue'],
-    changed: ['queued', 'enqueue'],
+    changed: ['queued', 'adopt', 'enqueue'],
+    moved: ['moving', 'unregister'],
     removed: ['leaving', 'unregister'],
     stop: ['stopped', 'clearExpiry'],
   },
   disabled: {
     due: ['disabled', 'disable'],
-    changed: ['queued', 'enqueue'],
+    changed: ['queued', 'adopt', 'enqueue'],
+    moved: ['moving', 'unregister'],
     removed: ['stopped', 'clearExpiry', 'forget'],
+    stop: ['stopped', 'clearExpiry'],
+  },
+  moving: {
+    turn: ['moving', 'attempt'],
+    unregistered: ['queued', 'clearExpiry', 'adopt', 'enqueue'],
+    removed: ['leaving', 'unregister'],
     stop: ['stopped', 'clearExpiry'],
   },
   leaving: {
     turn: ['leaving', 'attempt'],
     unregistered: ['stopped', 'releaseAddresses', 'clearExpiry', 'forget'],
-    changed: ['queued', 'enqueue'],
+    changed: ['queued', 'adopt', 'enqueue'],
+    moved: ['moving', 'unregister'],
     stop: ['stopped', 'clearExpiry'],
   },
   stopped: {},

@@ -4,10 +4,13 @@ import { background } from '../lib/background.ts';
 import type { Timer } from '../lib/timers.ts';
 import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
 import type { NextHop, OutboundTransport } from '../sip/next-hop.ts';
-import { type AttemptContext, attempt, type Binding, type Failed, type Granted, type Outcome } from './attempt.ts';
+import type { AttemptContext, Binding, Failed, Granted, Outcome } from './attempt.ts';
 import { contactUri } from './contact.ts';
+import type { Cseqs } from './cseqs.ts';
 import { refreshDelay, retryDelay } from './delays.ts';
+import type { HeldContacts } from './held-contacts.ts';
 import type { Pace, Paced } from './pace.ts';
+import { register, type Subject, unregister } from './registering.ts';
 import { type Action, type Event, type State, TABLE } from './states.ts';
 
 /** Expiries in seconds. */
@@ -29,27 +32,35 @@ export interface TrunkRegistrationEvents {
   /** The carrier's calls come from these addresses. @param expiresAt milliseconds since the epoch */
   holdAddresses(trunk: Trunk, addresses: readonly string[], expiresAt: number): void;
   releaseAddresses(trunk: Trunk): void;
-  disable(trunk: Trunk): Promise<void>;
-  gone(trunk: Trunk): void;
+  disable(trunk: Trunk, refusal: string): Promise<void>;
+  /** @param refusal the response for which we disabled it */
+  gone(trunk: Trunk, refusal: string | undefined): void;
 }
 
 export interface TrunkRegistrationContext extends AttemptContext {
   readonly settings: TrunkRegistrationSettings;
   readonly events: TrunkRegistrationEvents;
   readonly pace: Pace;
+  readonly cseqs: Cseqs;
+  readonly contacts: HeldContacts;
   readonly random: () => number;
   readonly sipDomain: string | undefined;
 }
 
-const ATTEMPT_MS = 120_000;
-/** Un-registering is only a courtesy. */
-const UNREGISTER_MS = 5_000;
 const DISABLE_RETRY_MS = 30_000;
-/**
- * CSeq must rise within a Call-ID, also across restarts (RFC 3261 10.2). It is at least the number of seconds since
- * this time, which stays below 2^31 until 2093.
- */
-const CSEQ_EPOCH_MS = Date.UTC(2025, 0, 1);
+
+/** Where a registration is, and as whom: a change of one of these is another registration. */
+const PLACE = [
+  'host',
+  'port',
+  'transport',
+  'sips',
+  'outboundProxy',
+  'realm',
+  'username',
+  'fromUser',
+  'fromDomain',
+] as const satisfies readonly (keyof Trunk)[];
 
 /** A registration as `trunk list` shows it. Times are in milliseconds since the epoch. */
 export interface TrunkRegistrationView {
@@ -79,11 +90,15 @@ export class TrunkRegistration implements Paced {
   #state: State = 'queued';
   #since: number;
   #trunk: Trunk;
+  /** Changed settings, until they are adopted. */
+  #next: Trunk | undefined;
   #digest: DigestClient;
   #cseq = 0;
   /** Seconds; raised by a 423. */
   #requestedExpires: number;
   #expiresAt: number | undefined;
+  /** A REGISTER was sent whose outcome is not known. */
+  #unsettled = false;
   /** The target that granted it last. */
   #holder: NextHop | undefined;
   #lastReason: string | undefined;
@@ -109,8 +124,9 @@ export class TrunkRegistration implements Paced {
     context.pace.add(this);
   }
 
+  /** Its latest settings. */
   get trunk(): Trunk {
-    return this.#trunk;
+    return this.#next ?? this.#trunk;
   }
 
   /** When the directory recorded that we gave up, milliseconds since the epoch. */
@@ -126,20 +142,19 @@ export class TrunkRegistration implements Paced {
     this.#on('turn');
   }
 
-  /** Registers again with the same Call-ID. The current registration stays until then. */
+  /**
+   * Registers again with the same Call-ID. The current registration stays until then, unless its registrar, AOR or
+   * username is another now: then it is un-registered first.
+   */
   change(trunk: Trunk): void {
     if (trunk.trunkType !== 'reg' || trunk.carrierSid !== this.#trunk.carrierSid) this.#do('releaseAddresses');
-    this.#trunk = trunk;
-    this.#digest = new DigestClient(trunk.username, trunk.password ?? '');
-    this.#requestedExpires = this.#defaultExpires;
-    this.#failures = 0;
-    this.#refusals = 0;
-    this.#disabledAt = undefined;
-    this.#on('changed');
+    this.#next = trunk;
+    this.#on(PLACE.some((name) => trunk[name] !== this.#trunk[name]) ? 'moved' : 'changed');
   }
 
   /** Un-registers if registered, then reports `gone`. */
   remove(): void {
+    this.#next = undefined;
     this.#on('removed');
   }
 
@@ -186,19 +201,21 @@ export class TrunkRegistration implements Paced {
   #on(event: Event, outcome?: Outcome): void {
     const [next, ...actions] = TABLE[this.#state][event] ?? [];
     if (next === undefined) return;
-    const attempting = this.#state === 'registering' || this.#state === 'refreshing';
     if (next !== this.#state) this.#since = this.context.timers.now();
     this.#state = next;
     this.#run++;
     this.#clearTimer();
-    for (const action of actions) this.#do(action, outcome, attempting);
+    for (const action of actions) this.#do(action, outcome);
   }
 
-  #do(action: Action, outcome?: Outcome, attempting = false): void {
-    const { events, pace, logger, timers } = this.context;
+  #do(action: Action, outcome?: Outcome): void {
+    const { events, pace, contacts, logger, timers } = this.context;
     switch (action) {
       case 'enqueue':
         pace.add(this);
+        break;
+      case 'adopt':
+        this.#adopt();
         break;
       case 'attempt':
         background(logger, 'registration attempt', () => this.#attempt(), timers);
@@ -213,15 +230,14 @@ export class TrunkRegistration implements Paced {
         background(logger, 'disabling of a carrier', () => this.#disable(), timers);
         break;
       case 'unregister':
-        // A pending request may still be granted.
-        if (attempting || this.#boundUntil !== undefined) pace.add(this);
+        if (this.#unsettled || contacts.of(this.#trunk) !== undefined) pace.add(this);
         else this.#on('unregistered');
         break;
       case 'releaseAddresses':
         events.releaseAddresses(this.#trunk);
         break;
       case 'forget':
-        events.gone(this.#trunk);
+        events.gone(this.#trunk, this.#disabledAt === undefined ? undefined : this.#lastReason);
         break;
       case 'clearExpiry':
         this.#expiresAt = undefined;
@@ -229,38 +245,56 @@ export class TrunkRegistration implements Paced {
     }
   }
 
+  #adopt(): void {
+    if (!this.#next) return;
+    this.#trunk = this.#next;
+    this.#next = undefined;
+    this.#digest = new DigestClient(this.#trunk.username, this.#trunk.password ?? '');
+    this.#requestedExpires = this.#defaultExpires;
+    this.#failures = 0;
+    this.#refusals = 0;
+    this.#disabledAt = undefined;
+  }
+
   async #attempt(): Promise<void> {
-    const { context } = this;
-    const leaving = this.leaving;
     const run = this.#run;
-    const binding = this.#binding;
-    const outcome = await attempt(context, {
-      trunk: this.#trunk,
-      contact: contactUri(this.#trunk, {
-        ...context.settings,
-        hostports: context.sip.hostports,
-        sipDomain: context.sipDomain,
-      }),
-      expires: leaving ? 0 : this.#requestedExpires,
-      userAgent: context.settings.userAgent,
-      tag: randomBytes(8).toString('hex'),
-      digest: this.#digest,
-      ...(binding && { binding }),
-      deadlineMs: leaving ? UNREGISTER_MS : ATTEMPT_MS,
-      nextCseq: () => this.#nextCseq(),
-      isCurrent: () => run === this.#run,
-    });
+    const unregisters = this.#state === 'leaving' || this.#state === 'moving';
+    this.#unsettled = true;
+    const outcome = unregisters
+      ? await unregister(this.context, this.#subject)
+      : await register(this.context, this.#subject, this.#requestedExpires);
     if (run !== this.#run || outcome.kind === 'abandoned') return;
-    if (leaving) {
+    this.#unsettled = false;
+    if (unregisters) {
+      const { contacts, logger } = this.context;
       const level = outcome.kind === 'granted' ? 'info' : 'warn';
-      context.logger[level]({ ...this.#names(), reason: outcome.reason }, 'un-registered');
+      logger[level]({ ...this.#names(), reason: outcome.reason }, 'un-registered');
+      contacts.release(this.#trunk);
       this.#on('unregistered');
     } else if (outcome.kind === 'granted') this.#on('granted', outcome);
     else this.#fail(outcome);
   }
 
-  #scheduleRefresh({ reason, requestedExpires, expires, sentAt, holder, addresses }: Granted): void {
-    const { settings, random, events, logger } = this.context;
+  /** What the requests of this run have in common. */
+  get #subject(): Subject {
+    const { settings, sip, sipDomain } = this.context;
+    const trunk = this.#trunk;
+    const run = this.#run;
+    const binding = this.#binding;
+    return {
+      trunk,
+      contactAt: ({ address }) => contactUri(trunk, address, { ...settings, hostports: sip.hostports, sipDomain }),
+      userAgent: settings.userAgent,
+      tag: randomBytes(8).toString('hex'),
+      digest: this.#digest,
+      ...(binding && { binding }),
+      nextCseq: () => this.#nextCseq(),
+      isCurrent: () => run === this.#run,
+    };
+  }
+
+  #scheduleRefresh({ reason, requestedExpires, expires, sentAt, holder, addresses, contact }: Granted): void {
+    const { settings, random, events, logger, contacts } = this.context;
     const granted = Math.max(expires, settings.minExpires, 1);
     const isNews = this.#lastReason === undefined || this.#failures > 0;
     this.#requestedExpires = requestedExpires;
@@ -268,6 +302,7 @@ export class TrunkRegistration implements Paced {
     this.#refusals = 0;
     this.#lastReason = reason;
     this.#expiresAt = sentAt + granted * 1000;
+    contacts.hold(this.#trunk, contact, this.#expiresAt);
     this.#holder = holder;
     logger[isNews ? 'info' : 'debug']({ ...this.#names(), expires: granted }, 'registered');
     if (addresses) events.holdAddresses(this.#trunk, addresses, this.#expiresAt);
@@ -285,6 +320,7 @@ export class TrunkRegistration implements Paced {
     this.#lastReason = reason;
     logger[isNews ? 'warn' : 'debug']({ ...this.#names(), reason, failures: this.#failures }, 'registration failed');
     this.#report('fail');
+    if (this.#boundUntil === undefined) this.#do('releaseAddresses');
     this.#on(this.#refusals >= settings.failureThreshold ? 'refused' : 'failed', failure);
   }
 
@@ -297,7 +333,7 @@ export class TrunkRegistration implements Paced {
     const { events, timers } = this.context;
     const run = this.#run;
     try {
-      await events.disable(this.#trunk);
+      await events.disable(this.#trunk, this.#lastReason ?? '');
       this.#disabledAt = timers.now();
     } catch (error) {
       if (run === this.#run) this.#arm(DISABLE_RETRY_MS);
@@ -317,8 +353,7 @@ export class TrunkRegistration implements Paced {
   }
 
   #nextCseq(): number {
-    const seconds = Math.floor((this.context.timers.now() - CSEQ_EPOCH_MS) / 1000);
-    this.#cseq = Math.max(this.#cseq + 1, seconds);
+    this.#cseq = this.context.cseqs.next(this.#trunk.gatewaySid);
     return this.#cseq;
   }
 

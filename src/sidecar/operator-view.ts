@@ -27,7 +27,7 @@ export function outboundView(outbound: OutboundState, lease: Lease, clock: Clock
   return {
     trunks: async () => ({
       trunks: outbound.fleet.snapshot().map(trunkRow),
-      skipped: outbound.fleet.skipped().map(({ carrier, gateway, why }) => ({ carrier, gateway, why })),
+      skipped: outbound.fleet.skipped().map((one) => ({ ...one, gateway: one.gateway ?? null })),
       now: clock.now(),
       ...(await leadership()),
     }),

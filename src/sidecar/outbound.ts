@@ -58,6 +58,7 @@ export function createOutbound(
     nextHops,
     settings: { ...regbot, userAgent },
     ephemeral: stores.ephemeral,
+    contacts: stores.contacts,
     mayAct: () => leader.mayAct(),
   });
   leader.add(fleet);

@@ -8,6 +8,7 @@ import { RedisLease } from '../adapters/redis/lease.ts';
 import { RedisLocationService } from '../adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../adapters/redis/realm-index.ts';
 import { RedisServerPool } from '../adapters/redis/server-pool.ts';
+import { RedisTrunkContacts } from '../adapters/redis/trunk-contacts.ts';
 import { SqlCarriers } from '../adapters/sql/carriers.ts';
 import { ClientPasswordCipher } from '../adapters/sql/client-password.ts';
 import { SqlDirectory } from '../adapters/sql/directory.ts';
@@ -24,6 +25,7 @@ import { SqliteProvisioning } from '../adapters/sqlite/provisioning.ts';
 import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret } from '../adapters/sqlite/settings.ts';
+import { SqliteTrunkContacts } from '../adapters/sqlite/trunk-contacts.ts';
 import type { Config } from '../config/index.ts';
 import { background, turn } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -37,6 +39,7 @@ import type { LocationService } from '../ports/location.ts';
 import type { ProvisioningStore } from '../ports/provisioning.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
+import type { TrunkContacts } from '../ports/trunk-contacts.ts';
 
 const PROBE_TIMEOUT_MS = 5_000;
 const END_TIMEOUT_MS = 1_000;
@@ -48,6 +51,7 @@ interface SharedStores {
   readonly lease: Lease;
   readonly ephemeral: EphemeralGateways;
   readonly blacklist: GatewayBlacklist;
+  readonly contacts: TrunkContacts;
 }
 
 /** The platform's database: MySQL or SQLite. */
@@ -125,6 +129,7 @@ function sharedInRedis(
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
     blacklist: new RedisGatewayBlacklist(redis),
+    contacts: new RedisTrunkContacts(redis, clusterId),
     probes: [{ name: 'Redis', probe: () => untilReady(redis) }],
     start() {
       location.start();
@@ -140,15 +145,18 @@ function sharedInRedis(
 
 function sharedInSqlite(sqlite: Database, config: Config, clock: Clock): SharedStores & Opened & Pick<Stores, 'start'> {
   const location = new SqliteLocationService(sqlite, clock);
+  // Every trunk saves its Contact at every refresh; a sync to disk for each would delay phones.
+  const undurable = openSqlite(config.embedded.data, { durable: false });
   return {
     location,
     pool: new SqliteServerPool(sqlite, clock),
     lease: new SqliteLease(sqlite, config.platform.clusterId, clock),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),
     blacklist: new SqliteGatewayBlacklist(sqlite, clock),
+    contacts: new SqliteTrunkContacts(undurable),
     probes: [],
     start: () => location.sweepAll(),
-    async close() {},
+    close: async () => undurable.close(),
   };
 }
 

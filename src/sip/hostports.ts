@@ -94,13 +94,13 @@ export function publicAddresses(hostports: string): SbcAddress[] {
 
 /**
  * The `ip:port` by which a peer knows us on a transport: the first public one of it, else the first one.
- * @param family that of the peer, preferred to the other one
+ * @param family that of the peer; by default any
  * @returns undefined when the list has none
  */
 export function addressOn(hostports: string, transport: OutboundTransport, family?: 4 | 6): string | undefined {
-  const all = parseHostports(hostports).filter((l) => l.proto === transport);
-  const ofFamily = all.filter(({ address }) => family === undefined || familyOf(address) === family);
-  const listeners = ofFamily.length > 0 ? ofFamily : all;
+  const listeners = parseHostports(hostports).filter(
+    (l) => l.proto === transport && (family === undefined || familyOf(l.address) === family),
+  );
   const chosen = listeners.find(isPublic) ?? listeners[0];
   return chosen && joinHostPort(chosen.address, chosen.port);
 }

@@ -40,7 +40,12 @@ export class CachedCarriers implements CarrierDirectory {
 
   async disableRegistration(carrierSid: string, trunkType: Trunk['trunkType']): Promise<void> {
     await this.carriers.disableRegistration(carrierSid, trunkType);
-    this.#update(({ trunks, ...rest }) => ({ ...rest, trunks: trunks.filter((t) => t.carrierSid !== carrierSid) }));
+    const isOther = (one: { readonly carrierSid: string }) => one.carrierSid !== carrierSid;
+    this.#update(({ trunks, unregistrable, ...rest }) => ({
+      ...rest,
+      trunks: trunks.filter(isOther),
+      ...(unregistrable && { unregistrable: unregistrable.filter(isOther) }),
+    }));
   }
 
   async disablePing(gatewaySid: string): Promise<void> {

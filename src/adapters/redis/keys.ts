@@ -39,5 +39,7 @@ export function clusterKeys(cluster: string) {
     rtpCheckIns: `sidecar:${cluster}:rtp`,
     /** hash: service URL that no server has checked in with → time first seen, ms. */
     strayUrls: `sidecar:${cluster}:fs-stray-urls`,
+    /** hash: sip_gateway_sid → JSON {contact, until in ms, registrar}, of our registrations at carriers. */
+    trunkContacts: `sidecar:${cluster}:trunk-contacts`,
   } as const;
 }

@@ -15,6 +15,8 @@ const TRANSPORTS: Readonly<Record<string, OutboundTransport>> = {
   tls: 'tls',
   'tls/srtp': 'tls',
 };
+/** `192.0.2.1:5060`, `sip.example.com:5060`, `[2001:db8::1]:5060`. */
+const HAS_PORT = /^([^:]*|\[.*\]):\d*$/;
 /** Host names as in SIP URIs, plus the underscore of private zones. */
 const NAME = /^[a-z0-9_.-]{1,253}$/i;
 
@@ -22,7 +24,9 @@ const NAME = /^[a-z0-9_.-]{1,253}$/i;
 export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
   const transport = TRANSPORTS[text(row.protocol)?.toLowerCase() ?? 'udp'];
   if (!transport) throw new CarrierRowError('its protocol is not known');
-  const host = unbracketed(text(row.ipv4) ?? '');
+  const address = text(row.ipv4) ?? '';
+  if (HAS_PORT.test(address)) throw new CarrierRowError('its address contains a port, which has a column of its own');
+  const host = unbracketed(address);
   if (isIP(host) === 0 && !NAME.test(host)) throw new CarrierRowError('its address is neither an address nor a name');
   const port = row.port ?? 0;
   const outboundProxy = text(carrier.outbound_sip_proxy);
@@ -30,7 +34,7 @@ export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
   return {
     gatewaySid: row.sip_gateway_sid,
     carrierSid: carrier.voip_carrier_sid,
-    carrierName: text(carrier.name) ?? carrier.voip_carrier_sid,
+    carrierName: nameOf(carrier),
     ...(carrier.account_sid && { accountSid: carrier.account_sid }),
     ...(carrier.service_provider_sid && { serviceProviderSid: carrier.service_provider_sid }),
     host,
@@ -45,7 +49,7 @@ export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
 export function trunkOf(carrier: CarrierRow, row: GatewayRow): Trunk {
   const gateway = gatewayOf(carrier, row);
   const username = text(carrier.register_username);
-  if (username === undefined) throw new CarrierRowError('its carrier requires registration but has no username');
+  if (username === undefined) throw new CarrierRowError('it has no username');
   const fromUser = text(carrier.register_from_user);
   const fromDomain = text(carrier.register_from_domain);
   const accountRealm = text(carrier.account_realm);
@@ -61,6 +65,23 @@ export function trunkOf(carrier: CarrierRow, row: GatewayRow): Trunk {
     publicIpInContact: Boolean(carrier.register_public_ip_in_contact),
     ...(accountRealm && { accountRealm }),
   };
+}
+
+/** Why a carrier has no gateway to register with; undefined when it has one. */
+export function lackOfGateway(rows: readonly GatewayRow[]): string | undefined {
+  if (rows.length === 0) return 'it has no gateway';
+  const outbound = rows.filter((row) => row.outbound);
+  if (outbound.length === 0) return 'it has no outbound gateway';
+  return outbound.some((row) => row.is_active) ? undefined : 'its outbound gateways are inactive';
+}
+
+/** Whether a carrier and its account, if it has one, are active. */
+export function isActive(carrier: CarrierRow): boolean {
+  return Boolean(carrier.is_active) && (carrier.account_sid === null || Boolean(carrier.account_is_active));
+}
+
+export function nameOf(carrier: CarrierRow): string {
+  return text(carrier.name) ?? carrier.voip_carrier_sid;
 }
 
 /** Trimmed; undefined when empty. */

@@ -1,10 +1,18 @@
 import type { Kysely } from 'kysely';
 import pLimit from 'p-limit';
 import type { Logger } from '../../lib/logger.ts';
-import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../ports/carriers.ts';
+import { systemTimers, type Timers } from '../../lib/timers.ts';
+import type {
+  CarrierDirectory,
+  Carriers,
+  Gateway,
+  RegisterStatus,
+  Trunk,
+  Unregistrable,
+} from '../../ports/carriers.ts';
 import { Unavailable } from '../../ports/errors.ts';
 import { selectCarriers, selectGateways } from './carrier-queries.ts';
-import { CarrierRowError, gatewayOf, trunkOf } from './carrier-rows.ts';
+import { CarrierRowError, gatewayOf, isActive, lackOfGateway, nameOf, trunkOf } from './carrier-rows.ts';
 import { registerStatusJson } from './register-status.ts';
 import { runQuery } from './run-query.ts';
 import type { Tables } from './tables.ts';
@@ -26,6 +34,7 @@ export class SqlCarriers implements CarrierDirectory {
     private readonly writer: Kysely<Tables>,
     private readonly service: string,
     private readonly logger: Logger,
+    private readonly timers: Timers = systemTimers,
   ) {}
 
   async read(): Promise<Carriers> {
@@ -33,31 +42,43 @@ export class SqlCarriers implements CarrierDirectory {
       this.service,
       Promise.all([selectCarriers(this.reader), selectGateways(this.reader)]),
       READ_TIMEOUT_MS,
+      this.timers,
     );
-    const bySid = new Map(carriers.map((carrier) => [carrier.voip_carrier_sid, carrier]));
+    const byCarrier = Map.groupBy(gateways, (row) => row.voip_carrier_sid);
     const faults = new Map<string, string>();
-    const usable = <T>(sid: string, read: () => T): T[] => {
-      try {
-        return [read()];
-      } catch (error) {
-        if (!(error instanceof CarrierRowError)) throw error;
-        faults.set(sid, error.message);
-        return [];
-      }
-    };
     const trunks: Trunk[] = [];
-    const pinged = [];
-    for (const row of gateways) {
-      const carrier = bySid.get(row.voip_carrier_sid);
-      // Its account is inactive, or the carrier was added between the two queries.
-      if (!carrier) continue;
-      const sid = row.sip_gateway_sid;
-      if (row.send_options_ping) pinged.push(...usable(sid, () => gatewayOf(carrier, row)));
-      if (carrier.requires_register) trunks.push(...usable(sid, () => trunkOf(carrier, row)));
+    const pinged: Gateway[] = [];
+    const unregistrable: Unregistrable[] = [];
+    const switchedOff: string[] = [];
+    for (const carrier of carriers) {
+      const active = isActive(carrier);
+      if (carrier.has_status_ok && !(active && carrier.requires_register)) switchedOff.push(carrier.voip_carrier_sid);
+      if (!active) continue;
+      const rows = byCarrier.get(carrier.voip_carrier_sid) ?? [];
+      const names = { carrierSid: carrier.voip_carrier_sid, carrierName: nameOf(carrier) };
+      const why = carrier.requires_register ? lackOfGateway(rows) : undefined;
+      if (why !== undefined) unregistrable.push({ ...names, why });
+      for (const row of rows) {
+        if (!row.outbound || !row.is_active) continue;
+        const gatewaySid = row.sip_gateway_sid;
+        const gateway = row.send_options_ping ? usable(() => gatewayOf(carrier, row)) : undefined;
+        const trunk = carrier.requires_register ? usable(() => trunkOf(carrier, row)) : undefined;
+        for (const fault of [gateway, trunk])
+          if (fault instanceof CarrierRowError) faults.set(gatewaySid, fault.message);
+        if (gateway && !(gateway instanceof CarrierRowError)) pinged.push(gateway);
+        if (trunk instanceof CarrierRowError) unregistrable.push({ ...names, gatewaySid, why: trunk.message });
+        else if (trunk) trunks.push(trunk);
+      }
     }
     this.#logNew(faults);
     const sipDomain = carriers[0]?.sip_domain_name;
-    return { trunks, pinged, ...(sipDomain && { sipDomain }) };
+    return {
+      trunks,
+      pinged,
+      ...(unregistrable.length > 0 && { unregistrable }),
+      ...(switchedOff.length > 0 && { switchedOff }),
+      ...(sipDomain && { sipDomain }),
+    };
   }
 
   saveRegisterStatus(carrierSid: string, status: RegisterStatus): Promise<void> {
@@ -98,7 +119,7 @@ export class SqlCarriers implements CarrierDirectory {
       if (!timedOut) await query();
     });
     try {
-      await runQuery(this.service, write, WRITE_TIMEOUT_MS);
+      await runQuery(this.service, write, WRITE_TIMEOUT_MS, this.timers);
     } finally {
       timedOut = true;
     }
@@ -109,5 +130,15 @@ export class SqlCarriers implements CarrierDirectory {
       if (this.#faults.get(gatewaySid) !== why)
         this.logger.warn({ gatewaySid, why }, 'gateway left out until its row is put right');
     this.#faults = faults;
+  }
+}
+
+/** The fault of the row in place of what it makes. */
+function usable<T>(read: () => T): T | CarrierRowError {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof CarrierRowError)) throw error;
+    return error;
   }
 }

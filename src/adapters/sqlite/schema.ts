@@ -146,4 +146,10 @@ CREATE TABLE IF NOT EXISTS blacklisted_gateways (
   sip_gateway_sid TEXT PRIMARY KEY,
   expiry INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trunk_contacts (
+  sip_gateway_sid TEXT PRIMARY KEY,
+  contact TEXT NOT NULL,
+  until INTEGER NOT NULL,
+  registrar TEXT NOT NULL
+) WITHOUT ROWID;
 `;
