@@ -224,7 +224,7 @@ describe('the terminal', () => {
       [{ success: false, error: evil }, 'reload'],
       [trunkList({ carrier: evil, host: evil, state: evil, transport: evil }), 'trunk', 'list'],
       [trunkList({ lastReason: evil, gateway: evil }), 'trunk', 'list'],
-      [{ ...trunkList(), skipped: [{ carrier: evil, gateway: evil, why: evil }] }, 'trunk', 'list'],
+      [{ ...trunkList(), skipped: [{ carrier: evil, carrierSid: evil, gateway: evil, why: evil }] }, 'trunk', 'list'],
       [{ ...trunkList(), leading: false, holder: evil }, 'trunk', 'list'],
       [trunkShown({ carrier: evil, state: evil, realm: evil, username: evil, lastReason: evil }), 'trunk', 'show', 'x'],
       [{ success: true, refreshed: evil }, 'trunk', 'refresh'],

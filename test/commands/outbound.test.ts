@@ -37,8 +37,9 @@ describe('trunk list', () => {
 
   test('is a table sorted by carrier, followed by the skipped gateways', async () => {
     const skipped = [
-      { carrier: 'Zeta', gateway: 'g-9', why: 'it has no password' },
-      { carrier: 'Beta', gateway: 'g-8', why: 'the same registration as that of gateway g-1' },
+      { carrier: 'Zeta', carrierSid: 'c-9', gateway: 'g-9', why: 'it has no password' },
+      { carrier: 'Beta', carrierSid: 'c-8', gateway: 'g-8', why: 'the same registration as that of gateway g-1' },
+      { carrier: 'Beta', carrierSid: 'c-7', gateway: null, why: 'it has no gateway' },
     ];
     expect(await answered({ ...list, skipped }, 'trunk', 'list')).toBe(
       [
@@ -50,6 +51,7 @@ describe('trunk list', () => {
         '',
         'Not registered:',
         '  CARRIER  WHY                                           SID',
+        '  Beta     it has no gateway                             -',
         '  Beta     the same registration as that of gateway g-1  g-8',
         '  Zeta     it has no password                            g-9',
       ].join('\n'),

@@ -92,6 +92,11 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
         pinged: pinged.filter((g) => g.carrierSid === carrierSid),
       };
     }
+    /** Why a carrier, or gateways of it, cannot be registered. */
+    async function reasons(carrierSid: string) {
+      const { unregistrable = [] } = await directory.read();
+      return unregistrable.filter((u) => u.carrierSid === carrierSid).map(({ gatewaySid, why }) => [gatewaySid, why]);
+    }
     const row = (sid: string) =>
       db.selectFrom('voip_carriers').selectAll().where('voip_carrier_sid', '=', sid).executeTakeFirstOrThrow();
 
@@ -211,6 +216,84 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       const logged = logger.lines.flatMap(({ fields }) => ('gatewaySid' in fields ? [fields.gatewaySid] : [])).sort();
       expect(logged.filter((sid) => sid === bad || sid === noUser)).toEqual([bad, noUser].sort());
       await db.deleteFrom('sip_gateways').where('sip_gateway_sid', 'in', [bad, noUser]).execute();
+    });
+
+    test('says why a carrier that requires registration has no gateway to register with', async () => {
+      const carrierSid = await addCarrier();
+      expect(await reasons(carrierSid)).toEqual([[undefined, 'it has no gateway']]);
+      await addGateway(carrierSid, { outbound: 0, inbound: 1 });
+      expect(await reasons(carrierSid)).toEqual([[undefined, 'it has no outbound gateway']]);
+      await addGateway(carrierSid, { is_active: 0 });
+      expect(await reasons(carrierSid)).toEqual([[undefined, 'its outbound gateways are inactive']]);
+      await addGateway(carrierSid);
+      expect(await reasons(carrierSid)).toEqual([]);
+      expect((await read(carrierSid)).trunks).toHaveLength(1);
+    });
+
+    test('says nothing of carriers that need no registration or are inactive', async () => {
+      const accountSid = (await addAccount(0)).account_sid;
+      for (const columns of [{ requires_register: 0 }, { is_active: 0 }, { account_sid: accountSid }]) {
+        const carrierSid = await addCarrier(columns);
+        expect(await reasons(carrierSid)).toEqual([]);
+        await addGateway(carrierSid, { outbound: 0 });
+        await addGateway(carrierSid, { ipv4: 'not a host', send_options_ping: 1 });
+        expect(await reasons(carrierSid)).toEqual([]);
+      }
+    });
+
+    test('names carriers that are switched off while their status says ok', async () => {
+      const accountSid = (await addAccount(0)).account_sid;
+      const status = { reason: '200 OK', timestamp: '' };
+      const named = async (carrierSid: string) => (await directory.read()).switchedOff?.includes(carrierSid) ?? false;
+      for (const columns of [{ requires_register: 0 }, { is_active: 0 }, { account_sid: accountSid }]) {
+        const carrierSid = await addCarrier(columns);
+        const gatewaySid = await addGateway(carrierSid, { send_options_ping: 1 });
+        expect(await named(carrierSid)).toBe(false);
+        await directory.saveRegisterStatus(carrierSid, { status: 'ok', ...status });
+        expect(await named(carrierSid)).toBe(true);
+        const pinged = 'requires_register' in columns ? [gatewaySid] : [];
+        const { trunks, pinged: found } = await read(carrierSid);
+        expect([trunks, found.map((g) => g.gatewaySid)]).toEqual([[], pinged]);
+        await directory.saveRegisterStatus(carrierSid, { status: 'fail', ...status });
+        expect(await named(carrierSid)).toBe(false);
+      }
+      const on = await addCarrier();
+      await addGateway(on);
+      await directory.saveRegisterStatus(on, { status: 'ok', ...status });
+      expect(await named(on)).toBe(false);
+    });
+
+    test.each([
+      ['10.0.0.1:5060', 'its address contains a port, which has a column of its own'],
+      [' sip.carrier.test:5080 ', 'its address contains a port, which has a column of its own'],
+      ['[2001:db8::1]:5060', 'its address contains a port, which has a column of its own'],
+      ['sip.carrier.test:', 'its address contains a port, which has a column of its own'],
+      ['sip:carrier.test', 'its address is neither an address nor a name'],
+      ['10.0.0.0/24', 'its address is neither an address nor a name'],
+      ['', 'its address is neither an address nor a name'],
+    ])('says of each gateway what is wrong with it: the address %j', async (ipv4, why) => {
+      const carrierSid = await addCarrier();
+      const gatewaySid = await addGateway(carrierSid, { ipv4, send_options_ping: 1 });
+      expect(await reasons(carrierSid)).toEqual([[gatewaySid, why]]);
+      expect(await read(carrierSid)).toEqual({ trunks: [], pinged: [] });
+    });
+
+    test.each(['2001:db8::1', '[2001:db8::1]', '::1', '10.0.0.1'])('takes the address %s', async (ipv4) => {
+      const carrierSid = await addCarrier();
+      await addGateway(carrierSid, { ipv4 });
+      expect(await reasons(carrierSid)).toEqual([]);
+      expect((await read(carrierSid)).trunks).toHaveLength(1);
+    });
+
+    test('says that a carrier has no username', async () => {
+      const carrierSid = await addCarrier({ register_username: ' ' });
+      const gatewaySid = await addGateway(carrierSid);
+      expect(await reasons(carrierSid)).toEqual([[gatewaySid, 'it has no username']]);
+    });
+
+    test('the status of a carrier that does not exist is no error', async () => {
+      const status = { status: 'fail', reason: 'registration switched off', timestamp: '' } as const;
+      await directory.saveRegisterStatus(crypto.randomUUID(), status);
     });
 
     test('a row that becomes unusable for another reason is logged again', async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Kamailio, startKamailio } from '../support/kamailio.ts';
@@ -47,6 +47,7 @@ test.each(['udp', 'tcp'] as const)(
     await carrier.set({ requires_register: 0 });
     await contactsOf(kamailio, 'line', 0);
     await noTrunk(sidecar, gateway);
+    await carrier.hasStatus({ status: 'fail', reason: 'registration switched off' });
 
     await carrier.set({ requires_register: 1 });
     await refresh(sidecar);
@@ -59,6 +60,65 @@ test.each(['udp', 'tcp'] as const)(
     expect(await sidecar.stop()).toBe(0);
   },
 );
+
+describe.each([1, 10])(
+  'at a carrier with room for %d contacts, a new lease holder with another address',
+  (maxContacts) => {
+    test.each(['SIGKILL', 'SIGTERM'] as const)('takes the place of the one that ended by %s', async (signal) => {
+      const [own, redis] = await Promise.all([
+        startKamailio({ realm: REALM, users: { line: 'pass' }, maxContacts }),
+        startRedis(),
+      ]);
+      const { host, port } = own;
+      const carrier = await insertCarrier(mariadb, { register_sip_realm: REALM }, { ipv4: host, port });
+      const [gateway = ''] = carrier.gateways;
+      const env = { ...outsideStores(redis, mariadb, 's'), ...QUICK, JAMBONES_REGBOT_CONTACT_USE_IP: '1' };
+      const first = await startEmbedded({ env });
+      await trunk(first, gateway, 'registered');
+      const second = await startEmbedded({ env });
+      const contactOf = ({ sip }: typeof first) => `sip:line@127.0.0.1:${sip.port};transport=udp`;
+      expect(await contactsOf(own, 'line', 1)).toMatchObject([{ contact: contactOf(first) }]);
+
+      first.process.kill(signal);
+      await trunk(second, gateway, 'registered', 30_000);
+      expect(await own.contacts()).toMatchObject([{ contact: contactOf(second), callId: gateway }]);
+      await carrier.remove();
+      await refresh(second);
+      await contactsOf(own, 'line', 0);
+      expect(await redis.client.hgetall('sidecar:default:trunk-contacts')).toEqual({});
+      expect(await second.stop()).toBe(0);
+    });
+  },
+);
+
+test('a carrier with room for one contact takes another address, realm and user in their turn', async () => {
+  const own = await startKamailio({ realm: REALM, users: { line: 'pass', other: 'pass' }, maxContacts: 1 });
+  const { host, port } = own;
+  const sidecar = await startEmbedded({ env: { ...outsideStores(await startRedis(), mariadb, 's'), ...QUICK } });
+  const carrier = await insertCarrier(mariadb, { register_sip_realm: REALM }, { ipv4: host, port });
+  expect(await contactsOf(own, 'line', 1)).toMatchObject([{ contact: `sip:line@${REALM};transport=udp` }]);
+  await carrier.set({ register_public_ip_in_contact: 1 });
+  await eventually('another Contact', async () => {
+    const contacts = await own.contacts();
+    return contacts[0]?.contact === `sip:line@127.0.0.1:${sidecar.sip.port};transport=udp` && contacts.length === 1
+      ? true
+      : undefined;
+  });
+  await carrier.set({ register_username: 'other' });
+  await contactsOf(own, 'other', 1);
+  await contactsOf(own, 'line', 0);
+  await carrier.hasStatus({ status: 'ok' });
+  await carrier.set({ register_password: null });
+  await contactsOf(own, 'other', 0);
+  await carrier.hasStatus({ status: 'fail', reason: 'it has no password' });
+  await carrier.set({ register_password: 'pass', is_active: 0 });
+  await carrier.set({ is_active: 1 });
+  await carrier.hasStatus({ status: 'ok' });
+  await carrier.set({ is_active: 0 });
+  await carrier.hasStatus({ status: 'fail', reason: 'registration switched off' });
+  await carrier.remove();
+  expect(await sidecar.stop()).toBe(0);
+});
 
 test('a carrier that asks for SHA-256 has us, not before the password is right', async () => {
   const carrier = await startKamailio({ realm: REALM, users: { line: 'pass' }, algorithm: 'SHA-256' });

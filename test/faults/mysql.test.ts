@@ -95,6 +95,7 @@ async function start() {
       disablePing: (sid) => carriers.disablePing(sid),
     },
     ephemeral: { set: async () => {}, remove: async () => {} },
+    contacts: { read: async () => new Map(), save: async () => {}, remove: async () => {} },
     settings: {
       defaultExpires: 60,
       minExpires: 30,

@@ -28,27 +28,31 @@ describe('URI comparison, by the examples of RFC 3261 19.1.4', () => {
 });
 
 describe('our address in Contact', () => {
-  const host = (hostports: string) =>
+  const host = (hostports: string, peer = '192.0.2.1') =>
     /@(.*);/.exec(
-      contactUri({ ...TRUNK, transport: 'tcp' }, { contactUseIp: true, hostports, sipDomain: undefined }),
+      contactUri({ ...TRUNK, transport: 'tcp' }, peer, { contactUseIp: true, hostports, sipDomain: undefined }),
     )?.[1];
 
-  test.each([
-    '10.1.1.1',
-    '172.31.0.1',
-    '192.168.0.1',
-    '100.64.0.1',
-    '127.0.0.1',
-    '169.254.1.1',
-    '[::1]',
-    '[fd00::1]',
-    '[fe80::1]',
-  ])('is a public one rather than %s, but of the same transport', (address) => {
-    expect(host(`tcp/${address}:5060,tcp/198.51.100.1:5070`)).toBe('198.51.100.1:5070');
-    expect(host(`tcp/${address}:5060,udp/198.51.100.1:5070`)).toBe(`${address}:5060`);
+  test.each(['10.1.1.1', '172.31.0.1', '192.168.0.1', '100.64.0.1', '127.0.0.1', '169.254.1.1'])(
+    'is a public one rather than %s, but of the same transport',
+    (address) => {
+      expect(host(`tcp/${address}:5060,tcp/198.51.100.1:5070`)).toBe('198.51.100.1:5070');
+      expect(host(`tcp/${address}:5060,udp/198.51.100.1:5070`)).toBe(`${address}:5060`);
+    },
+  );
+
+  test.each(['[::1]', '[fd00::1]', '[fe80::1]'])('is a public one rather than %s towards IPv6', (address) => {
+    expect(host(`tcp/${address}:5060,tcp/[2001:db8::1]:5070`, '2001:db8::9')).toBe('[2001:db8::1]:5070');
+    expect(host(`tcp/${address}:5060,udp/[2001:db8::1]:5070`, '2001:db8::9')).toBe(`${address}:5060`);
   });
 
-  test('may be IPv6', () => expect(host('tcp/10.0.0.1:5060,tcp/[2001:db8::1]:5060')).toBe('[2001:db8::1]:5060'));
+  test('has the family of the next hop, on the same transport or else on UDP', () => {
+    const both = 'tcp/[2001:db8::1]:5060,tcp/198.51.100.1:5070';
+    expect(host(both)).toBe('198.51.100.1:5070');
+    expect(host(both, '2001:db8::9')).toBe('[2001:db8::1]:5060');
+    expect(host('tcp/[2001:db8::1]:5060,udp/198.51.100.1:5070')).toBe('198.51.100.1:5070');
+    expect(host('tcp/198.51.100.1:5060', '2001:db8::9')).toBe(TRUNK.accountRealm);
+  });
 
   test('is that for UDP when there is none for the transport, else the account’s realm', () => {
     expect(host('udp/10.0.0.1:5060,udp/198.51.100.1:5060')).toBe('198.51.100.1:5060');

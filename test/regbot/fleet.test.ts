@@ -23,6 +23,7 @@ describe('the directory', () => {
     await timers.advanceAsync(SECOND);
     const sent = sip.take().map((s) => [s.headers['Call-ID'], s.uri, s.headers.Expires]);
     expect(sent.sort()).toEqual([
+      ['gw-2', 'sip:carrier.example', '0'],
       ['gw-2', 'sip:new.example', '3600'],
       ['gw-3', 'sip:carrier.example', '0'],
       ['gw-4', 'sip:carrier.example', '3600'],
@@ -76,6 +77,27 @@ describe('the directory', () => {
     expect(fleet.snapshot().map((v) => v.gateway)).toEqual(['gw-2']);
   });
 
+  test.each(['by the interval', 'on request'])(
+    'is not read again once the lead is lost during a read %s',
+    async (how) => {
+      const { lead, fleet, directory, timers } = makeFleet([trunk(1)]);
+      const late = Promise.withResolvers<void>();
+      const read = directory.read.bind(directory);
+      await lead();
+      directory.read = async () => {
+        await late.promise;
+        return read();
+      };
+      if (how === 'by the interval') await timers.advanceAsync(60 * SECOND);
+      const refreshed = fleet.refreshNow('gw-1');
+      fleet.lost();
+      late.resolve();
+      expect(await refreshed).toBe('not leading');
+      await timers.advanceAsync(600 * SECOND);
+      expect(directory.reads).toBe(2);
+    },
+  );
+
   test('is read again soon when unavailable, and registrations go on', async () => {
     const { sip, lead, timers, directory, fleet, logger } = makeFleet([trunk(1)]);
     directory.down = true;
@@ -91,6 +113,14 @@ describe('the directory', () => {
     expect(fleet.snapshot()[0]?.state).toBe('registered');
     await expect(fleet.refreshNow()).rejects.toBeInstanceOf(Unavailable);
     expect(logger.lines.some((l) => l.message === 'saving of register_status failed')).toBe(true);
+  });
+
+  test('is read again within its interval when unavailable, if that is shorter', async () => {
+    const { lead, timers, directory } = makeFleet([trunk(1)], { refreshSeconds: 1 });
+    directory.down = true;
+    await lead();
+    await timers.advanceAsync(3 * SECOND);
+    expect(directory.reads).toBe(4);
   });
 
   test('a fault of ours in reading or writing is logged as an error, and all goes on', async () => {
@@ -109,7 +139,7 @@ describe('the directory', () => {
     await timers.advanceAsync(5 * SECOND);
     expect(ephemeral.size).toBe(1);
     const errors = logger.lines.filter((l) => l.level === 'error').map((l) => l.message);
-    expect(errors).toEqual(['reading of carriers failed', 'writing of ephemeral gateways failed']);
+    expect(errors).toEqual(['reading of carriers failed', 'saving of ephemeral gateways failed']);
   });
 
   test('may list duplicates and trunks without a password: they are skipped and logged once', async () => {
@@ -134,6 +164,22 @@ describe('the directory', () => {
       ['gw-1', '0'],
       ['gw-2', '3600'],
     ]);
+  });
+
+  test('has no duplicates where one of address, realm or credentials differs', async () => {
+    const differing: Partial<Trunk>[] = [
+      { host: 'gw2.carrier.example' },
+      { port: 5070 },
+      { transport: 'tcp' },
+      { realm: 'b.example' },
+      { username: 'user2' },
+      { password: 'pass2' },
+    ];
+    const trunks = differing.map((changes, i) => ({ ...TRUNK, ...changes, gatewaySid: `gw-${i + 2}` }));
+    const { lead, fleet } = makeFleet([TRUNK, ...trunks, { ...TRUNK, realm: 'CARRIER.example', gatewaySid: 'gw-9' }]);
+    await lead();
+    expect(fleet.snapshot()).toHaveLength(7);
+    expect(fleet.skipped().map((s) => s.gateway)).toEqual(['gw-9']);
   });
 
   test('holds passwords that are neither shown nor logged', async () => {
@@ -188,7 +234,7 @@ describe('a removed trunk', () => {
     late.resolve(response(200));
     await late.promise;
     expect(fleet.snapshot()).toEqual([]);
-    expect(directory.statuses).toEqual([]);
+    expect(directory.statuses.map(([, { reason }]) => reason)).toEqual(['registration switched off']);
   });
 
   test('that cannot be un-registered is dropped anyway', async () => {
@@ -197,6 +243,16 @@ describe('a removed trunk', () => {
     sip.respond = () => new Unavailable('drachtio', 'not connected');
     await change();
     expect(fleet.snapshot()).toEqual([]);
+  });
+
+  test('is no trunk to refresh while it is un-registered', async () => {
+    const { sip, lead, change, fleet } = makeFleet();
+    await lead();
+    sip.script(new Promise<SipResponse>(() => {}));
+    await change();
+    sip.take();
+    expect(await fleet.refreshNow('gw-1')).toBe('unknown trunk');
+    expect(sip.sent).toEqual([]);
   });
 
   test('that is added again while un-registering is registered again', async () => {
@@ -230,6 +286,19 @@ describe('leadership', () => {
     expect(ephemeral.size).toBe(1);
     expect(fleet.snapshot()).toEqual([]);
     expect(timers.pending).toBe(0);
+  });
+
+  test('lost: statuses that wait for the database are the next leader’s to write', async () => {
+    const { lead, fleet, timers, directory, sip } = makeFleet();
+    sip.respond = () => {
+      directory.down = true;
+      return response(200);
+    };
+    await lead();
+    fleet.lost();
+    directory.down = false;
+    await timers.advanceAsync(60 * SECOND);
+    expect(directory.statuses).toEqual([]);
   });
 
   test('gained again: everything registers again', async () => {
@@ -284,6 +353,38 @@ describe('the pace', () => {
     const times = sip.sent.map((s) => s.at);
     for (let i = 10; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 10] ?? 0)).toBeGreaterThanOrEqual(250);
     expect(fleet.snapshot().every((v) => v.state === 'registered')).toBe(true);
+  });
+
+  test.each(['in the middle of a batch', 'at the end of a batch'])(
+    'starts every trunk again when the lead was lost %s',
+    async (when) => {
+      const trunks = Array.from({ length: 25 }, (_, n) => trunk(n));
+      const { sip, lead, timers, fleet, change } = makeFleet(
+        when === 'at the end of a batch' ? trunks : trunks.slice(0, 3),
+      );
+      await lead();
+      fleet.lost();
+      sip.take();
+      await lead();
+      await change(...trunks);
+      await timers.advanceAsync(10 * SECOND);
+      expect(new Set(sip.take().map((s) => s.headers['Call-ID'])).size).toBe(25);
+      expect(fleet.snapshot().every((v) => v.state === 'registered')).toBe(true);
+    },
+  );
+
+  test('is a batch per pause, also after the lead was lost', async () => {
+    const trunks = Array.from({ length: 25 }, (_, n) => trunk(n));
+    const { sip, lead, timers, fleet } = makeFleet(trunks);
+    await lead();
+    await timers.advanceAsync(100);
+    fleet.lost();
+    sip.take();
+    await lead();
+    await timers.advanceAsync(249);
+    expect(sip.take()).toHaveLength(10);
+    await timers.advanceAsync(1);
+    expect(sip.take()).toHaveLength(10);
   });
 
   test('applies to retries after an outage, not to refreshes', async () => {
@@ -433,6 +534,88 @@ describe('trunk type reg', () => {
     expect(ephemeral.size).toBe(0);
   });
 
+  test.each([
+    ['first', ['600', '3600']],
+    ['second', ['3600', '600']],
+  ])('an address that two trunks hold is kept until the later expiry: %s', async (_, [one = '', two = '']) => {
+    const sibling: Trunk = { ...REG, gatewaySid: 'gw-2', port: 5070 };
+    const { sip, lead, ephemeral, timers } = makeFleet([REG, sibling]);
+    sip.respond = ({ headers }) => response(200, { Expires: headers['Call-ID'] === 'gw-1' ? one : two });
+    await lead();
+    expect([...ephemeral]).toEqual([['192.0.2.1 carrier-1', timers.now() + 3600 * SECOND]]);
+    sip.respond = () => response(500);
+    await timers.advanceAsync(3599 * SECOND);
+    expect(ephemeral.size).toBe(1);
+    await timers.advanceAsync(2 * SECOND);
+    expect(ephemeral.size).toBe(0);
+  });
+
+  test('an address of two carriers is removed for each when its registration ends', async () => {
+    const other: Trunk = { ...REG, gatewaySid: 'gw-2', carrierSid: 'carrier-2', username: 'other' };
+    const { lead, change, ephemeral } = makeFleet([REG, other]);
+    await lead();
+    await change(other);
+    expect([...ephemeral.keys()]).toEqual(['192.0.2.1 carrier-2']);
+  });
+
+  test.each([1, 3])(
+    'the addresses are released when the carrier is disabled by %d refusals',
+    async (failureThreshold) => {
+      const { sip, lead, timers, ephemeral, view } = makeFleet([REG], { removeCodes: [403], failureThreshold });
+      await lead();
+      sip.respond = () => response(403);
+      await timers.advanceAsync(1891 * SECOND);
+      expect(view()).toMatchObject({ state: 'disabled', expiresAt: expect.any(Number) });
+      expect(ephemeral.size).toBe(0);
+    },
+  );
+
+  test('when the lead is lost, what waits to be written is dropped, and no timer is left', async () => {
+    const { lead, fleet, ephemeral, timers, state } = makeFleet([REG]);
+    state.ephemeralDown = true;
+    await lead();
+    fleet.lost();
+    expect(timers.pending).toBe(0);
+    state.ephemeralDown = false;
+    await timers.advanceAsync(60 * SECOND);
+    expect(ephemeral.size).toBe(0);
+  });
+
+  test('after the lead was lost and gained, addresses end with their registrations again', async () => {
+    const { sip, lead, fleet, ephemeral, timers } = makeFleet([REG]);
+    await lead();
+    fleet.lost();
+    await lead();
+    sip.respond = () => response(500);
+    await timers.advanceAsync(3601 * SECOND);
+    expect(ephemeral.size).toBe(0);
+  });
+
+  test('after the lead was lost and gained, what we knew before counts no more', async () => {
+    const sibling: Trunk = { ...REG, gatewaySid: 'gw-2', port: 5070 };
+    const elsewhere: Trunk = { ...REG, gatewaySid: 'gw-3', carrierSid: 'carrier-3', host: 'other.example' };
+    const { sip, lead, fleet, ephemeral, timers, directory, dns } = makeFleet([REG, sibling, elsewhere]);
+    dns.set('other.example', ['192.0.2.3']);
+    await lead();
+    fleet.lost();
+    const extended = timers.now() + 90_000 * SECOND;
+    ephemeral.set('192.0.2.3 carrier-3', extended);
+    directory.carriers = { ...directory.carriers, trunks: [sibling] };
+    sip.respond = () => response(200, { Expires: '600' });
+    await lead();
+    expect(ephemeral.get('192.0.2.1 carrier-1')).toBe(timers.now() + 600 * SECOND);
+    await timers.advanceAsync(7200 * SECOND);
+    expect(ephemeral.get('192.0.2.3 carrier-3')).toBe(extended);
+  });
+
+  test('when the last registration ends, only the reading of the directory goes on', async () => {
+    const { lead, change, timers } = makeFleet([REG]);
+    await lead();
+    await change();
+    await timers.advanceAsync(5 * SECOND);
+    expect(timers.pending).toBe(1);
+  });
+
   test('addresses are written once the store is available again', async () => {
     const { lead, ephemeral, timers, state, logger } = makeFleet([REG]);
     state.ephemeralDown = true;
@@ -441,7 +624,7 @@ describe('trunk type reg', () => {
     state.ephemeralDown = false;
     await timers.advanceAsync(5 * SECOND);
     expect(ephemeral.size).toBe(1);
-    const failures = logger.lines.filter((l) => l.message === 'writing of ephemeral gateways failed');
+    const failures = logger.lines.filter((l) => l.message === 'saving of ephemeral gateways failed');
     expect(failures.map((l) => l.level === 'debug')).toEqual([false, ...Array.from({ length: 12 }, () => true)]);
   });
 

@@ -2,6 +2,7 @@ import type { Alert } from '../../src/ports/alerts.ts';
 import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { OutboundRequest, SipClient } from '../../src/ports/sip-server.ts';
+import type { TrunkContact } from '../../src/ports/trunk-contacts.ts';
 import { Fleet, type FleetOptions, type FleetSettings } from '../../src/regbot/fleet.ts';
 import { NO_BODY, type SipResponse } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
@@ -137,9 +138,23 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
   const resolved: [string, number | undefined, string][] = [];
   /** `address carrier` → expiry. */
   const ephemeral = new Map<string, number>();
-  const state: { mayAct: boolean; ephemeralDown: boolean; ephemeralFault?: Error | undefined } = {
+  /** Of earlier leaders too. */
+  const contacts = new Map<string, TrunkContact>();
+  const state: {
+    mayAct: boolean;
+    ephemeralDown: boolean;
+    ephemeralFault?: Error | undefined;
+    contactsDown: boolean;
+    /** Calls about contacts wait for it. */
+    contactsGate?: Promise<void>;
+  } = {
     mayAct: true,
     ephemeralDown: false,
+    contactsDown: false,
+  };
+  const checkContacts = async () => {
+    await state.contactsGate;
+    if (state.contactsDown) throw new Unavailable('Redis', 'no connection');
   };
   const check = () => {
     if (state.ephemeralFault) throw state.ephemeralFault;
@@ -166,6 +181,20 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
         ephemeral.delete(`${ip} ${carrierSid}`);
       },
     },
+    contacts: {
+      async read() {
+        await checkContacts();
+        return new Map(contacts);
+      },
+      async save(gatewaySid, contact) {
+        await checkContacts();
+        contacts.set(gatewaySid, contact);
+      },
+      async remove(gatewaySid) {
+        await checkContacts();
+        contacts.delete(gatewaySid);
+      },
+    },
     alerts: { raise: (alert) => void alerts.push(alert) },
     logger,
     timers,
@@ -190,5 +219,20 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
     fleet.gained();
     await timers.advanceAsync(0);
   };
-  return { timers, sip, directory, logger, alerts, dns, resolved, ephemeral, state, fleet, change, view, lead };
+  return {
+    timers,
+    sip,
+    directory,
+    logger,
+    alerts,
+    dns,
+    resolved,
+    ephemeral,
+    contacts,
+    state,
+    fleet,
+    change,
+    view,
+    lead,
+  };
 }

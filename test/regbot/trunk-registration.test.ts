@@ -608,6 +608,24 @@ describe('the granted expiry', () => {
     ]);
   });
 
+  test('is never asked to be 0, which would un-register', async () => {
+    const { sip, lead } = makeFleet([TRUNK], { defaultExpires: 0 });
+    await lead();
+    expect(sip.take()[0]?.headers.Expires).toBe('1');
+  });
+
+  test('counts from when the request was sent', async () => {
+    const { sip, lead, view, timers } = makeFleet();
+    const start = timers.now();
+    sip.respond = async () => {
+      await new Promise<void>((resolve) => timers.after(20 * SECOND, resolve));
+      return response(200, { Expires: '600' });
+    };
+    await lead();
+    await timers.advanceAsync(20 * SECOND);
+    expect(view()).toMatchObject({ state: 'registered', expiresAt: start + 600 * SECOND });
+  });
+
   test.each([
     { Contact: `${OURS};expires=0, <sip:a@b>;expires=600` },
     { Contact: '<sip:a@b>;expires=600', Expires: '0' },
@@ -918,6 +936,42 @@ describe('a registration that is refused', () => {
     expect(directory.disabled).toHaveLength(1);
     expect(alerts).toHaveLength(1);
     expect(sip.sent).toHaveLength(1);
+  });
+
+  test('is shown as disabled since then, however long the database is away', async () => {
+    const { sip, lead, timers, view, directory } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 1 });
+    sip.respond = () => {
+      directory.down = true;
+      return response(403);
+    };
+    await lead();
+    const since = timers.now();
+    await timers.advanceAsync(300 * SECOND);
+    expect(view()).toMatchObject({ state: 'disabled', since });
+  });
+
+  test('is not tried to be disabled again once the lead is lost', async () => {
+    const { sip, lead, timers, directory, fleet } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 1 });
+    const late = Promise.withResolvers<void>();
+    directory.disableRegistration = () => late.promise;
+    sip.respond = () => response(403);
+    await lead();
+    fleet.lost();
+    late.reject(new Unavailable('MySQL', 'no connection'));
+    await timers.advanceAsync(0);
+    expect(timers.pending).toBe(0);
+  });
+
+  test('sends nothing more, not even when it is removed', async () => {
+    const { sip, lead, timers, view, change, fleet } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 1 });
+    sip.script(response(200), response(403));
+    await lead();
+    await timers.advanceAsync(1800 * SECOND);
+    expect(view()).toMatchObject({ state: 'disabled', expiresAt: expect.any(Number) });
+    sip.take();
+    await change();
+    expect(sip.sent).toEqual([]);
+    expect(fleet.snapshot()).toEqual([]);
   });
 
   test('starts again when it is enabled again, not before', async () => {

@@ -13,6 +13,8 @@ export interface KamailioOptions {
   /** Seconds; default 60. A shorter request is granted this, not refused with 423. */
   readonly minExpires?: number;
   readonly maxExpires?: number;
+  /** Contacts per AOR; default unlimited. A REGISTER that would exceed it is answered 503. */
+  readonly maxContacts?: number;
   /** Of digest authentication; default MD5. */
   readonly algorithm?: 'MD5' | 'SHA-256';
 }
@@ -89,7 +91,7 @@ export async function startKamailio(options: KamailioOptions): Promise<Kamailio>
 }
 
 function configuration(
-  { realm, users, minExpires = 60, maxExpires = 600, algorithm = 'MD5' }: KamailioOptions,
+  { realm, users, minExpires = 60, maxExpires = 600, maxContacts = 0, algorithm = 'MD5' }: KamailioOptions,
   port: number,
   ctl: string,
 ) {
@@ -121,6 +123,7 @@ modparam("auth", "algorithm", "${algorithm}")
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "min_expires", ${minExpires})
 modparam("registrar", "max_expires", ${maxExpires})
+modparam("registrar", "max_contacts", ${maxContacts})
 request_route {
   if (is_method("OPTIONS")) {
     sl_send_reply("200", "OK");

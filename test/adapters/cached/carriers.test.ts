@@ -88,10 +88,19 @@ test('a registration or ping that was switched off is not served', async () => {
     publicIpInContact: false,
     trunkType: 'reg' as const,
   });
-  source.says = { trunks: [trunk(1), trunk(2)], pinged: [gateway(1), gateway(2)] };
+  const unregistrable = (n: number) => ({ carrierSid: `c${n}`, carrierName: '', why: 'it has no gateway' });
+  source.says = {
+    trunks: [trunk(1), trunk(2)],
+    unregistrable: [unregistrable(1), unregistrable(2)],
+    pinged: [gateway(1), gateway(2)],
+  };
   await carriers.read();
   await carriers.disableRegistration('c1', 'reg');
   await carriers.disablePing('g2');
   source.says = DOWN;
-  expect(await carriers.read()).toEqual({ trunks: [trunk(2)], pinged: [gateway(1)] });
+  expect(await carriers.read()).toEqual({
+    trunks: [trunk(2)],
+    unregistrable: [unregistrable(2)],
+    pinged: [gateway(1)],
+  });
 });
