@@ -150,7 +150,7 @@ function sharedInSqlite(sqlite: Database, config: Config, clock: Clock): SharedS
   return {
     location,
     pool: new SqliteServerPool(sqlite, clock),
-    lease: new SqliteLease(sqlite, config.platform.clusterId, clock),
+    lease: new SqliteLease(sqlite, config.platform.clusterId),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),
     blacklist: new SqliteGatewayBlacklist(sqlite, clock),
     contacts: new SqliteTrunkContacts(undurable),

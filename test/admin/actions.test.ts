@@ -30,7 +30,7 @@ function start(changes: Partial<AdminRules> = {}) {
     settings,
     silentMs: 60_000,
     now: () => clock.now(),
-    outbound: outboundView(IDLE, new SqliteLease(database, 'test', clock), clock),
+    outbound: outboundView(IDLE, new SqliteLease(database, 'test'), clock),
     reload: () => 'reloaded',
     status: () => Promise.reject(new Error('not part of this test')),
     ...changes,

@@ -1,51 +1,63 @@
 import type { Database } from 'bun:sqlite';
-import type { Clock } from '../../lib/timers.ts';
+import { uptime } from 'node:os';
 import type { Lease } from '../../ports/lease.ts';
 import { guarded } from './guarded.ts';
 
-/** Each operation is one statement, and so atomic among the processes that share the database. */
+/** The clock counts whole seconds: a lease lasts one longer, and so never ends early. */
+const CLOCK_STEP_MS = 1000;
+/** The clock starts anew with the machine, so a lease that was taken later than now is one of before. */
+const HELD = 'taken_at <= ?2 AND ?2 < expiry';
+
+/**
+ * A lease by the clock of the machine, which all processes that share the database read and which nobody sets: when the
+ * time of day changes, the lease of a live process stays and that of a dead one ends. Each operation is one statement, and
+ * so atomic among the processes.
+ */
 export class SqliteLease implements Lease {
   constructor(
     private readonly database: Database,
     private readonly clusterId: string,
-    private readonly clock: Clock,
+    /** Seconds since the machine started. */
+    private readonly uptimeSeconds: () => number = uptime,
   ) {}
 
   async take(token: string, lengthMs: number): Promise<boolean> {
-    const now = this.clock.now();
     return this.#changes(
-      `INSERT INTO leases (name, token, expiry) VALUES (?1, ?2, ?3)
-       ON CONFLICT (name) DO UPDATE SET token = ?2, expiry = ?3 WHERE expiry <= ?4`,
-      this.clusterId,
+      `INSERT INTO machine_leases (name, token, taken_at, expiry) VALUES (?1, ?3, ?2, ?4)
+       ON CONFLICT (name) DO UPDATE SET token = ?3, taken_at = ?2, expiry = ?4 WHERE NOT (${HELD})`,
       token,
-      now + lengthMs,
-      now,
+      lengthMs,
     );
   }
 
   async renew(token: string, lengthMs: number): Promise<boolean> {
-    const now = this.clock.now();
     return this.#changes(
-      'UPDATE leases SET expiry = ?3 WHERE name = ?1 AND token = ?2 AND expiry > ?4',
-      this.clusterId,
+      `UPDATE machine_leases SET taken_at = ?2, expiry = ?4 WHERE name = ?1 AND token = ?3 AND ${HELD}`,
       token,
-      now + lengthMs,
-      now,
+      lengthMs,
     );
   }
 
   async release(token: string): Promise<void> {
-    this.#changes('DELETE FROM leases WHERE name = ? AND token = ?', this.clusterId, token);
+    guarded(() =>
+      this.database.query('DELETE FROM machine_leases WHERE name = ? AND token = ?').run(this.clusterId, token),
+    );
   }
 
   async holder(): Promise<string | undefined> {
     const query = this.database.query<{ token: string }, [string, number]>(
-      'SELECT token FROM leases WHERE name = ? AND expiry > ?',
+      `SELECT token FROM machine_leases WHERE name = ?1 AND ${HELD}`,
     );
-    return guarded(() => query.get(this.clusterId, this.clock.now()))?.token;
+    return guarded(() => query.get(this.clusterId, this.#now()))?.token;
   }
 
-  #changes(sql: string, ...values: (string | number)[]): boolean {
-    return guarded(() => this.database.query(sql).run(...values).changes > 0);
+  #changes(sql: string, token: string, lengthMs: number): boolean {
+    const now = this.#now();
+    const expiry = now + lengthMs + CLOCK_STEP_MS;
+    return guarded(() => this.database.query(sql).run(this.clusterId, now, token, expiry).changes > 0);
+  }
+
+  #now(): number {
+    return Math.floor(this.uptimeSeconds() * 1000);
   }
 }

@@ -130,12 +130,16 @@ CREATE TABLE IF NOT EXISTS sbc_addresses (
   last_updated TEXT
 );
 CREATE INDEX IF NOT EXISTS sbc_addresses_ipv4_port ON sbc_addresses (ipv4, port);
--- Times below are milliseconds since the epoch.
-CREATE TABLE IF NOT EXISTS leases (
+-- Times in milliseconds since the machine started.
+CREATE TABLE IF NOT EXISTS machine_leases (
   name TEXT PRIMARY KEY,
   token TEXT NOT NULL,
+  taken_at INTEGER NOT NULL,
   expiry INTEGER NOT NULL
 ) WITHOUT ROWID;
+-- Earlier versions kept leases by the time of day here.
+DROP TABLE IF EXISTS leases;
+-- Times below are milliseconds since the epoch.
 CREATE TABLE IF NOT EXISTS ephemeral_gateways (
   ip TEXT NOT NULL,
   voip_carrier_sid TEXT NOT NULL,
