@@ -7,12 +7,15 @@ import { sbcAddressesContract } from './sbc-addresses.ts';
 const database = new Database(':memory:', { strict: true });
 database.run(SCHEMA);
 
-sbcAddressesContract(
-  'SQLite',
-  () => new SqliteSbcAddresses(database),
-  kyselyOver(database),
-  async (ip, seconds) =>
+sbcAddressesContract('SQLite', {
+  open: () => new SqliteSbcAddresses(database),
+  db: kyselyOver(database),
+  age: async (ip, seconds, port) =>
     database
-      .query("UPDATE sbc_addresses SET last_updated = datetime('now', '-' || ? || ' seconds') WHERE ipv4 = ?")
-      .run(seconds, ip),
-);
+      .query(
+        `UPDATE sbc_addresses SET last_updated = datetime('now', '-' || ?1 || ' seconds')
+         WHERE ipv4 = ?2 AND port = coalesce(?3, port)`,
+      )
+      .run(seconds, ip, port ?? null),
+  unique: false,
+});

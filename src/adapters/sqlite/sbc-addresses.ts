@@ -4,7 +4,10 @@ import type { SbcAddresses } from '../../ports/sbc-addresses.ts';
 import type { SbcAddress } from '../../sip/hostports.ts';
 import { guarded } from './guarded.ts';
 
-/** Not through Kysely: its transactions span turns of the event loop and would include updates of bindings. */
+/**
+ * One row per pair of IP and port. Not through Kysely: its transactions span turns of the event loop and would include
+ * updates of bindings.
+ */
 export class SqliteSbcAddresses implements SbcAddresses {
   constructor(private readonly database: Database) {}
 
@@ -23,23 +26,19 @@ export class SqliteSbcAddresses implements SbcAddresses {
   }
 
   #put({ ip, port, tlsPort, wssPort }: SbcAddress): void {
-    const columns = [port, tlsPort ?? null, wssPort ?? null];
-    const known = this.database
-      .query<{ sid: string }, [string]>('SELECT sbc_address_sid AS sid FROM sbc_addresses WHERE ipv4 = ? LIMIT 1')
-      .get(ip);
-    if (known)
-      this.database
-        .query(
-          `UPDATE sbc_addresses SET port = ?, tls_port = ?, wss_port = ?, last_updated = datetime('now')
-           WHERE sbc_address_sid = ?`,
-        )
-        .run(...columns, known.sid);
-    else
-      this.database
-        .query(
-          `INSERT INTO sbc_addresses (port, tls_port, wss_port, last_updated, sbc_address_sid, ipv4)
-           VALUES (?, ?, ?, datetime('now'), ?, ?)`,
-        )
-        .run(...columns, randomUUID(), ip);
+    const values = [tlsPort ?? null, wssPort ?? null, ip, port];
+    const { changes } = this.database
+      .query(
+        `UPDATE sbc_addresses SET tls_port = ?, wss_port = ?, last_updated = datetime('now')
+         WHERE ipv4 = ? AND port = ?`,
+      )
+      .run(...values);
+    if (changes > 0) return;
+    this.database
+      .query(
+        `INSERT INTO sbc_addresses (tls_port, wss_port, ipv4, port, last_updated, sbc_address_sid)
+         VALUES (?, ?, ?, ?, datetime('now'), ?)`,
+      )
+      .run(...values, randomUUID());
   }
 }
