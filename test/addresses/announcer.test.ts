@@ -25,7 +25,7 @@ function start() {
     addresses: store,
     hostports: () => sip.hostports,
     keepAliveMs: KEEP_ALIVE_MS,
-    deadSeconds: 3600,
+    deadSeconds: 7200,
     timers,
     logger,
   });
@@ -37,9 +37,24 @@ test('public addresses are announced at connect and then at each interval', asyn
   await timers.advanceAsync(KEEP_ALIVE_MS);
   expect(announced).toEqual([]);
   await announcer.connected();
-  expect(announced).toEqual([{ addresses: [{ ip: '203.0.113.1', port: 5060 }], deadSeconds: 3600 }]);
+  expect(announced).toEqual([{ addresses: [{ ip: '203.0.113.1', port: 5060 }], deadSeconds: 7200 }]);
   await timers.advanceAsync(KEEP_ALIVE_MS * 3);
   expect(announced).toHaveLength(4);
+});
+
+test('every public address is announced; without any, dead ones are removed all the same', async () => {
+  const { announcer, announced, sip } = start();
+  sip.hostports = 'udp/203.0.113.1:5060,tls/203.0.113.1:5061,udp/203.0.113.2:5070';
+  await announcer.connected();
+  sip.hostports = 'udp/10.0.0.1:5060';
+  await announcer.connected();
+  expect(announced.map(({ addresses }) => addresses)).toEqual([
+    [
+      { ip: '203.0.113.1', port: 5060, tlsPort: 5061 },
+      { ip: '203.0.113.2', port: 5070 },
+    ],
+    [],
+  ]);
 });
 
 test('each reconnect announces, without a second interval', async () => {

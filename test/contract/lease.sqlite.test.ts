@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
+import { uptime } from 'node:os';
 import { SqliteLease } from '../../src/adapters/sqlite/lease.ts';
 import { openSqlite } from '../../src/adapters/sqlite/open.ts';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/cleanup.ts';
@@ -86,6 +87,19 @@ describe('a lease in SQLite', () => {
     expect(await restarted.holder()).toBeUndefined();
     expect(await restarted.renew('a', LENGTH_MS)).toBe(false);
     expect(await restarted.take('b', LENGTH_MS)).toBe(true);
+    expect(await restarted.holder()).toBe('b');
+  });
+
+  test('does not survive the machine, however long it was renewed', async () => {
+    const { clock, clusterId, dead } = machine();
+    await dead.take('a', LENGTH_MS);
+    const takenAt = clock.monotonic() / 1000;
+    for (let i = 0; i < 10; i++) {
+      clock.advance(LENGTH_MS / 2);
+      expect(await dead.renew('a', LENGTH_MS)).toBe(true);
+    }
+    const restarted = new SqliteLease(second, clusterId, () => takenAt + LENGTH_MS / 1000);
+    expect(await restarted.take('b', LENGTH_MS)).toBe(true);
   });
 
   test('never ends early, although the clock counts whole seconds', async () => {
@@ -109,8 +123,13 @@ describe('a lease in SQLite', () => {
       const lease = new SqliteLease(openSqlite(${JSON.stringify(directory)}), ${JSON.stringify(clusterId)});
       if (!await lease.take('a', 3_600_000)) throw new Error('not free');
       process.kill(process.pid, 'SIGKILL');`;
+    const before = uptime() * 1000;
     const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
     expect(child).toMatchObject({ signal: 'SIGKILL', stderr: '' });
+    const row = first
+      .query<{ at: number }, [string]>('SELECT taken_at AS at FROM machine_leases WHERE name = ?')
+      .get(clusterId);
+    expect(row?.at).toBeWithin(Math.floor(before), uptime() * 1000 + 1);
     const lease = new SqliteLease(first, clusterId);
     expect(await lease.holder()).toBe('a');
     expect(await lease.take('b', LENGTH_MS)).toBe(false);

@@ -75,6 +75,8 @@ export function leaseContract(name: string, make: (clusterId: string) => LeaseBe
       const [one, other] = [start(), start()];
       expect(await one.lease.take('a', LENGTH_MS)).toBe(true);
       expect(await other.lease.take('b', LENGTH_MS)).toBe(true);
+      await other.lease.release('a');
+      expect(await one.lease.holder()).toBe('a');
     });
   });
 }

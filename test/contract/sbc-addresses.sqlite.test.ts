@@ -1,7 +1,9 @@
 import { Database } from 'bun:sqlite';
+import { expect, test } from 'bun:test';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { SqliteSbcAddresses } from '../../src/adapters/sqlite/sbc-addresses.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
 import { sbcAddressesContract } from './sbc-addresses.ts';
 
 const database = new Database(':memory:', { strict: true });
@@ -18,4 +20,9 @@ sbcAddressesContract('SQLite', {
       )
       .run(seconds, ip, port ?? null),
   unique: false,
+});
+
+test('is Unavailable when SQLite fails', async () => {
+  const broken = new SqliteSbcAddresses(new Database(':memory:', { strict: true }));
+  await expect(broken.announce([], 3600)).rejects.toThrow(Unavailable);
 });

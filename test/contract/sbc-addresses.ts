@@ -45,7 +45,8 @@ export function sbcAddressesContract(service: string, { open, db, age, unique }:
     });
 
     test('announcing an address again updates the other ports and the time of its row', async () => {
-      const ip = newIp();
+      const [ip, other] = [newIp(), newIp()];
+      await addresses.announce([{ ip: other, port: 5060, tlsPort: 5061 }], HOUR);
       await addresses.announce([{ ip, port: 5060, tlsPort: 5061 }], HOUR);
       const [before] = await rows(ip);
       await age(ip, 600);
@@ -54,6 +55,7 @@ export function sbcAddressesContract(service: string, { open, db, age, unique }:
       const renewed = await rows(ip);
       expect(renewed).toMatchObject([{ sbc_address_sid: before?.sbc_address_sid, tls_port: null, wss_port: 8443 }]);
       expect(renewed[0]?.last_updated).not.toEqual(old?.last_updated ?? null);
+      expect(await rows(other)).toMatchObject([{ tls_port: 5061, wss_port: null }]);
     });
 
     test('announcing an address again at once changes nothing', async () => {
@@ -124,6 +126,16 @@ export function sbcAddressesContract(service: string, { open, db, age, unique }:
       await addresses.announce([{ ip: own, port: 5060 }], HOUR);
       const counts = await Promise.all([dead, undated, alive, own].map(async (ip) => (await rows(ip)).length));
       expect(counts).toEqual([0, 0, 1, 1]);
+    });
+
+    test('deletes rows from the given age on', async () => {
+      const ip = newIp();
+      await addresses.announce([{ ip, port: 5060 }], HOUR);
+      await age(ip, 5000);
+      await addresses.announce([], 6000);
+      expect(await ports(ip)).toEqual([5060]);
+      await addresses.announce([], 4000);
+      expect(await ports(ip)).toEqual([]);
     });
 
     test('deletes dead rows when there is no address to announce', async () => {
