@@ -1,6 +1,8 @@
 export interface Alert {
   readonly type?: 'webhook-failure' | 'webhook-connection-failure' | 'account-device-limit';
   readonly message: string;
+  /** Why, when the message does not say it. */
+  readonly detail?: string;
   readonly accountSid?: string;
   readonly serviceProviderSid?: string;
 }

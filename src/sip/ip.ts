@@ -31,6 +31,18 @@ export function unbracketed(host: string): string {
   return host.replace(/^\[|\]$/g, '');
 }
 
+/** The source that an address counts for where sources are limited: an IPv6 host owns a /64 (RFC 4291 2.5.4). */
+export function sourceOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [before = '', after] = address.split('::');
+  const groups = before === '' ? [] : before.split(':');
+  const trailing = after === undefined || after === '' ? [] : after.split(':');
+  // A dotted IPv4 part is two groups, but never among the first four.
+  const zeros =
+    after === undefined ? [] : new Array<string>(Math.max(0, 8 - groups.length - trailing.length)).fill('0');
+  return [...groups, ...zeros, ...trailing].slice(0, 4).join(':');
+}
+
 export function isLoopback(ip: string): boolean {
   return ip.startsWith('127.') || ip === '::1';
 }

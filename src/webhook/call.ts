@@ -1,5 +1,6 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
+import { MAX_BODY, readBody } from './body.ts';
 
 export interface WebhookCall {
   readonly url: URL;
@@ -9,30 +10,36 @@ export interface WebhookCall {
 }
 
 export type CallResult =
-  /** `body` is undefined when it was too long. */
+  /** `body` is undefined when it was too long or could not be decoded. */
   | { readonly kind: 'response'; readonly status: number; readonly body: string | undefined }
   | { readonly kind: 'unreachable'; readonly why: string };
 
-/** Bytes; a reply holds a few fields about one user. */
-const MAX_BODY = 64 * 1024;
-const MAX_FREE_SOCKETS = 32;
-
-// Not fetch(), which shares 256 connections among all hosts: a few slow customers could starve the others.
-const agents = {
-  'http:': new http.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS }),
-  'https:': new https.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS }),
-};
-
-/**
- * Makes one HTTP request without following redirects. Never rejects; resolves at the latest when aborted. A server may
- * close an idle connection while we write to it: a request that fails so is sent once more, on a new connection.
- */
-export async function callWebhook(call: WebhookCall, signal: AbortSignal): Promise<CallResult> {
-  const agent = call.url.protocol === 'https:' ? agents['https:'] : agents['http:'];
-  return (await send(call, signal, agent)) ?? (await send(call, signal, false)) ?? CLOSED;
-}
+/** Idle connections that are kept, per web server. */
+const MAX_IDLE = 32;
+/** Longer than a call may take, as it also ends a connection that is in use. */
+const IDLE_MS = 60_000;
 
 const CLOSED: CallResult = { kind: 'unreachable', why: 'connection closed' };
+const TIMED_OUT: CallResult = { kind: 'unreachable', why: 'timed out' };
+
+/**
+ * The connections to the web server of one account, which are kept for its next calls. Not fetch(), which shares 256
+ * connections among all hosts: a few slow customers could starve the others.
+ */
+export class WebhookConnections {
+  readonly #http = new http.Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS });
+  readonly #https = new https.Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS });
+
+  /**
+   * Makes one HTTP request without following redirects. Never rejects; resolves at the latest when aborted. A server may
+   * close an idle connection while we write to it: a request that fails so before any byte of a response is sent once
+   * more, on a new connection. That is safe, since a webhook only answers a question.
+   */
+  async call(call: WebhookCall, signal: AbortSignal): Promise<CallResult> {
+    const agent = call.url.protocol === 'https:' ? this.#https : this.#http;
+    return (await send(call, signal, agent)) ?? (await send(call, signal, false)) ?? CLOSED;
+  }
+}
 
 /**
  * @param agent false: on a new connection
@@ -44,7 +51,7 @@ function send(
   agent: http.Agent | false,
 ): Promise<CallResult | undefined> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve({ kind: 'unreachable', why: 'timed out' });
+    if (signal.aborted) return resolve(TIMED_OUT);
     const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
     const options = { method, headers: { ...headers, ...length }, signal, agent };
     const request = url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
@@ -53,7 +60,7 @@ function send(
       bytesReadBefore = socket.bytesRead;
     });
     const unreachable = (error: Error) => {
-      if (signal.aborted) return resolve({ kind: 'unreachable', why: 'timed out' });
+      if (signal.aborted) return resolve(TIMED_OUT);
       const untouched = request.reusedSocket && request.socket?.bytesRead === bytesReadBefore;
       resolve(untouched ? undefined : { kind: 'unreachable', why: error.message });
     };
@@ -70,7 +77,7 @@ function send(
         finish(undefined);
         request.destroy();
       });
-      response.on('end', () => finish(Buffer.concat(chunks).toString()));
+      response.on('end', () => finish(readBody(Buffer.concat(chunks), response.headers['content-encoding'])));
       response.on('close', () => unreachable(new Error('connection closed')));
     });
     request.end(body);

@@ -1,30 +1,27 @@
 import { LRUCache } from 'lru-cache';
-import pLimit, { type LimitFunction } from 'p-limit';
 import type { Credentials } from '../digest/credentials.ts';
 import { defined } from '../lib/defined.ts';
-import type { Clock } from '../lib/timers.ts';
+import { loggableUrl } from '../lib/loggable-url.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timers } from '../lib/timers.ts';
 import type { Alert, Alerts } from '../ports/alerts.ts';
 import type { Account, Webhook } from '../ports/directory.ts';
 import type { Grant } from '../ports/location.ts';
 import type { SipRequest } from '../sip/message.ts';
-import { type CallResult, callWebhook, type WebhookCall } from './call.ts';
+import { AccountCalls, type CallBounds, type NotCalled } from './account-calls.ts';
+import type { CallResult, WebhookCall } from './call.ts';
 import { grantOf, parseReply, passedOnHeaders } from './reply.ts';
 import { signature } from './signature.ts';
 
-export interface WebhookOptions {
-  /** For a whole call, including the time it waits. */
-  readonly timeoutMs: number;
-  /** Concurrent calls per account, so that a slow customer does not delay others. */
-  readonly concurrency: number;
+export interface WebhookOptions extends CallBounds {
   readonly userAgent?: string;
   readonly alerts: Alerts;
-  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
 }
 
-/** Accounts whose calls are limited; beyond this the least recently used starts again with a new limit. */
+/** Accounts whose calls are bounded; beyond this the least recently used one starts again with nothing known of it. */
 const MAX_ACCOUNTS = 10_000;
-/** Waiting calls per concurrent call; further ones would time out while waiting. */
-const WAITING_PER_RUNNING = 10;
 
 export type Verdict =
   /** `maxExpires` in seconds. */
@@ -50,25 +47,27 @@ export interface Asked {
 
 /** Authenticates users with the registration webhook of a customer's web server. */
 export class WebhookAuthenticator {
-  readonly #limits = new LRUCache<string, LimitFunction>({ max: MAX_ACCOUNTS });
+  readonly #calls = new LRUCache<string, AccountCalls>({ max: MAX_ACCOUNTS });
 
   constructor(private readonly options: WebhookOptions) {}
 
   /** Never throws: a failure is a verdict too, and raises an alert. */
   async authenticate(webhook: Webhook, account: Account, request: SipRequest, asked: Asked): Promise<Verdict> {
     const call = this.#call(webhook, request, asked);
-    const result: CallResult = call
-      ? await this.#limited(account.sid, (signal) => callWebhook(call, signal))
+    const result: CallResult | NotCalled = call
+      ? await this.#callsOf(account).call(call, request.source.address)
       : { kind: 'unreachable', why: 'its URL is not an HTTP URL' };
+    if (result.kind === 'not called') return { kind: 'failed', why: result.why };
+    const url = loggableUrl(webhook.url);
     if (result.kind === 'unreachable') {
-      this.#alert(account, 'webhook-connection-failure', `failed to connect to ${webhook.url}`);
+      this.#alert(account, 'webhook-connection-failure', `failed to connect to ${url}`, result.why);
       return { kind: 'failed', why: result.why };
     }
     const { status, body } = result;
     const reply = status === 200 && body !== undefined ? parseReply(body) : undefined;
     if (!reply) {
       const why = `${status}${status === 200 ? ' with an invalid body' : ''}`;
-      this.#alert(account, 'webhook-failure', `${webhook.url} returned ${why}`);
+      this.#alert(account, 'webhook-failure', `${url} returned ${why}`);
       return { kind: status >= 400 && status < 500 ? 'refused' : 'failed', why };
     }
     if (reply.status.toLowerCase() === 'ok')
@@ -81,14 +80,17 @@ export class WebhookAuthenticator {
     };
   }
 
-  async #limited(sid: string, call: (signal: AbortSignal) => Promise<CallResult>): Promise<CallResult> {
-    const { concurrency, timeoutMs } = this.options;
-    const limit = this.#limits.get(sid) ?? pLimit(concurrency);
-    this.#limits.set(sid, limit);
-    if (limit.pendingCount >= concurrency * WAITING_PER_RUNNING)
-      return { kind: 'unreachable', why: 'too many calls wait for this webhook' };
-    const signal = AbortSignal.timeout(timeoutMs);
-    return limit(() => call(signal));
+  /** The sids of the accounts whose webhook is down. */
+  get down(): readonly string[] {
+    return [...this.#calls].filter(([, calls]) => calls.isDown).map(([sid]) => sid);
+  }
+
+  #callsOf(account: Account): AccountCalls {
+    const known = this.#calls.get(account.sid);
+    if (known) return known;
+    const calls = new AccountCalls(account, this.options, this.options.timers, this.options.logger);
+    this.#calls.set(account.sid, calls);
+    return calls;
   }
 
   #call(webhook: Webhook, request: SipRequest, { credentials, expires, aor }: Asked): WebhookCall | undefined {
@@ -131,13 +133,18 @@ export class WebhookAuthenticator {
     const headers: Record<string, string> = { 'Content-Type': 'application/json' };
     if (username && password)
       headers.Authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-    if (secret) headers['Jambonz-Signature'] = signature(secret, body, this.options.clock);
+    if (secret) headers['Jambonz-Signature'] = signature(secret, body, this.options.timers);
     if (this.options.userAgent !== undefined) headers['User-Agent'] = this.options.userAgent;
     return headers;
   }
 
-  #alert({ sid, serviceProviderSid }: Account, type: NonNullable<Alert['type']>, message: string): void {
-    this.options.alerts.raise(defined({ type, accountSid: sid, serviceProviderSid, message }));
+  #alert(
+    { sid, serviceProviderSid }: Account,
+    type: NonNullable<Alert['type']>,
+    message: string,
+    detail?: string,
+  ): void {
+    this.options.alerts.raise(defined({ type, accountSid: sid, serviceProviderSid, message, detail }));
   }
 }
 

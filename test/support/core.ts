@@ -58,7 +58,7 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     sipServer: { hostports: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060', privateAddress: '10.0.0.5:5060' },
     alerts: alertPort,
     nonces: new Nonces('secret', 300_000, clock),
-    webhook: new WebhookAuthenticator({ timeoutMs: 2000, concurrency: 100, alerts: alertPort, clock }),
+    webhook: new WebhookAuthenticator({ timeoutMs: 2000, concurrency: 100, alerts: alertPort, timers: clock, logger }),
     hosting: false,
     algorithms: ['MD5'],
     allowAuthUser: false,

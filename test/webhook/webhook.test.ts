@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type User, webhookServer } from '../../examples/webhook-server.ts';
+import { systemTimers } from '../../src/lib/timers.ts';
 import { register } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { openCore } from '../support/core.ts';
@@ -28,6 +29,9 @@ function account(url: string, more = '') {
 function phone(core: ReturnType<typeof openCore>, user = 'carol', password = 'singer') {
   return new Phone(pipeline(core.rules), user, password, REALM);
 }
+
+/** A source for each phone: one may have only a part of the calls of an account. */
+const from = (i: number): RegisterFields => ({ source: { address: `198.51.100.${i}` } });
 
 const tcp = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
 
@@ -162,6 +166,7 @@ describe('a webhook response', () => {
         type: 'webhook-connection-failure',
         accountSid: expect.any(String),
         message: 'failed to connect to http://127.0.0.1:1/auth',
+        detail: expect.stringContaining('ECONNREFUSED'),
       },
     ]);
   });
@@ -178,7 +183,8 @@ describe('a webhook response', () => {
         timeoutMs: 100,
         concurrency: 5,
         alerts: core.rules.alerts,
-        clock: core.clock,
+        timers: systemTimers,
+        logger: core.logger,
       });
       const answer = await new Phone(pipeline({ ...core.rules, webhook }), 'carol', 'x', REALM).register();
       expect(answer.status).toBe(503);
@@ -377,7 +383,8 @@ test('a webhook call repeats opaque and algorithm, and names its sender; headers
     concurrency: 1,
     userAgent: 'platform/1',
     alerts: core.rules.alerts,
-    clock: core.clock,
+    timers: core.clock,
+    logger: core.logger,
   });
   const { directory } = core.rules;
   const rules = {
@@ -512,12 +519,13 @@ test('the deadline of a call runs while it waits for its turn, and calls beyond 
     timeoutMs: 300,
     concurrency: 1,
     alerts: core.rules.alerts,
-    clock: core.clock,
+    timers: systemTimers,
+    logger: core.logger,
   });
   const rules = { ...core.rules, webhook };
   const ends: string[] = [];
   const calls = Array.from({ length: 13 }, async (_, i) => {
-    const { status } = await new Phone(pipeline(rules), `u${i}`, 'x', REALM).register();
+    const { status } = await new Phone(pipeline(rules), `u${i}`, 'x', REALM).register(from(i));
     ends.push(`u${i} ${status}`);
   });
   await Promise.all(calls);
@@ -549,11 +557,12 @@ test('a slow webhook does not delay other accounts', async () => {
     timeoutMs: 5000,
     concurrency,
     alerts: core.rules.alerts,
-    clock: core.clock,
+    timers: systemTimers,
+    logger: core.logger,
   });
   const rules = { ...core.rules, webhook };
 
-  const stuck = Array.from({ length: 60 }, (_, i) => new Phone(pipeline(rules), `u${i}`, 'x', REALM).register());
+  const stuck = Array.from({ length: 60 }, (_, i) => new Phone(pipeline(rules), `u${i}`, 'x', REALM).register(from(i)));
   const fast = await new Phone(pipeline(rules), 'quick', 'x', 'fast.example.com').register();
   expect(fast.status).toBe(200);
   expect(called).toBeLessThanOrEqual(concurrency);

@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net';
-import { isLoopback } from '../../sip/ip.ts';
+import { isLoopback, sourceOf } from '../../sip/ip.ts';
 import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../limits.ts';
 
 /** Values that replace those of limits.ts. */
@@ -54,16 +53,4 @@ export class ConnectionCount {
     if (left > 0) this.#bySource.set(source, left);
     else this.#bySource.delete(source);
   }
-}
-
-/** The source that an address counts for: an IPv6 host owns a /64 (RFC 4291 2.5.4). */
-function sourceOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [before = '', after] = address.split('::');
-  const groups = before === '' ? [] : before.split(':');
-  const trailing = after === undefined || after === '' ? [] : after.split(':');
-  // A dotted IPv4 part is two groups, but never among the first four.
-  const zeros =
-    after === undefined ? [] : new Array<string>(Math.max(0, 8 - groups.length - trailing.length)).fill('0');
-  return [...groups, ...zeros, ...trailing].slice(0, 4).join(':');
 }
