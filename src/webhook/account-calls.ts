@@ -82,14 +82,18 @@ export class AccountCalls {
   }
 
   async #inTurn(call: WebhookCall): Promise<CallResult | NotCalled> {
+    const { timeoutMs } = this.bounds;
     const deadline = new AbortController();
-    const timer = this.timers.after(this.bounds.timeoutMs, () => deadline.abort());
+    const timer = this.timers.after(timeoutMs, () => deadline.abort());
+    const askedAt = this.timers.monotonic();
     try {
       return await this.#limit(async () => {
-        // A call whose time is over before its turn says nothing of the web server.
         if (deadline.signal.aborted) return { kind: 'unreachable', why: 'timed out' };
-        const send = () => this.#send(call, deadline.signal);
-        return (await this.#circuit.run(send, isOutage)) ?? DOWN;
+        const hadTime = this.timers.monotonic() - askedAt <= timeoutMs / 2;
+        // A call that had to wait for most of its time, and then timed out, says nothing of the web server.
+        const hasFailed = (result: CallResult) =>
+          isOutage(result) && (hadTime || !deadline.signal.aborted || this.#circuit.isOpen);
+        return (await this.#circuit.run(() => this.#send(call, deadline.signal), hasFailed)) ?? DOWN;
       });
     } finally {
       timer.cancel();
