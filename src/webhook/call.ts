@@ -62,7 +62,7 @@ function send(
     const unreachable = (error: Error) => {
       if (signal.aborted) return resolve(TIMED_OUT);
       const untouched = request.reusedSocket && request.socket?.bytesRead === bytesReadBefore;
-      resolve(untouched ? undefined : { kind: 'unreachable', why: error.message });
+      resolve(untouched ? undefined : { kind: 'unreachable', why: reasonOf(error) });
     };
     request.on('error', unreachable);
     request.on('response', (response) => {
@@ -82,4 +82,12 @@ function send(
     });
     request.end(body);
   });
+}
+
+/** OpenSSL's codes for certificates that are not accepted, and Node's for one of another host. */
+const CERTIFICATE_FAULT = /CERT|VERIFY|SELF_SIGNED/;
+
+function reasonOf(error: Error): string {
+  const isCertificate = 'code' in error && CERTIFICATE_FAULT.test(String(error.code));
+  return isCertificate ? `certificate not accepted: ${error.message}` : error.message;
 }
