@@ -146,10 +146,15 @@ export const VARIABLES = {
       ...milliseconds,
       max: 30_000,
     }),
-    concurrency: integer('JAMBONES_WEBHOOK_CONCURRENCY', 'Maximum concurrent webhook calls per account.', 100, {
-      min: 1,
-      max: 10_000,
-    }),
+    concurrency: integer(
+      'JAMBONES_WEBHOOK_CONCURRENCY',
+      'Maximum concurrent webhook calls per account; one source address may have a tenth of them.',
+      100,
+      {
+        min: 1,
+        max: 10_000,
+      },
+    ),
     userAgent: text('JAMBONES_HTTP_USER_AGENT_HEADER', 'User-Agent of webhook calls.'),
   },
   platform: {

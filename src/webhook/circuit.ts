@@ -24,17 +24,27 @@ export interface CircuitEvents {
  * as a probe, and the first that succeeds closes it.
  */
 export class Circuit {
-  readonly #pause: Pause;
   readonly #policy: CircuitBreakerPolicy;
-  /** By the monotonic clock. */
+  /** Both by the monotonic clock. */
   #openedAt: number | undefined;
+  #nextProbeAt = 0;
 
-  constructor(timers: Timers, { onOpened, onClosed }: CircuitEvents) {
-    this.#pause = new Pause(timers);
+  constructor(
+    private readonly timers: Timers,
+    { onOpened, onClosed }: CircuitEvents,
+  ) {
+    // cockatiel reckons its pause by the time of day, which may change. It gets none, and `refuses` keeps ours.
+    const pause: IBackoff<unknown> = {
+      duration: Number.NEGATIVE_INFINITY,
+      next: () => {
+        this.#nextProbeAt = timers.monotonic() + PAUSE_MS;
+        return pause;
+      },
+    };
     const breaker = new ConsecutiveBreaker(MAX_FAILURES);
     this.#policy = circuitBreaker(
       handleWhenResult((failed) => failed === true),
-      { halfOpenAfter: this.#pause, breaker },
+      { halfOpenAfter: pause, breaker },
     );
     this.#policy.onBreak(() => {
       if (this.#openedAt !== undefined) return; // A probe has failed.
@@ -57,7 +67,8 @@ export class Circuit {
   get refuses(): boolean {
     // cockatiel would let calls wait for the end of a probe.
     const { state } = this.#policy;
-    return state === CircuitState.HalfOpen || (state === CircuitState.Open && !this.#pause.isOver);
+    if (state === CircuitState.HalfOpen) return true;
+    return state === CircuitState.Open && this.timers.monotonic() < this.#nextProbeAt;
   }
 
   /**
@@ -73,25 +84,5 @@ export class Circuit {
       return hasFailed(result);
     });
     return result;
-  }
-}
-
-/** cockatiel compares `duration` with the time of day, which may change: it gets one that makes our clock decide. */
-class Pause implements IBackoff<unknown> {
-  #until = 0;
-
-  constructor(private readonly timers: Timers) {}
-
-  get isOver(): boolean {
-    return this.timers.monotonic() >= this.#until;
-  }
-
-  get duration(): number {
-    return this.isOver ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  }
-
-  next(): this {
-    this.#until = this.timers.monotonic() + PAUSE_MS;
-    return this;
   }
 }

@@ -15,9 +15,9 @@ async function changingServer(react: (socket: Socket) => void) {
 }
 
 /** A webhook that has failed often enough. */
-async function openCircuit() {
+async function openCircuit(options: { concurrency?: number } = {}) {
   const server = await changingServer(answer('500 Oops'));
-  const hook = openWebhooks(server.url);
+  const hook = openWebhooks(server.url, options);
   for (let i = 0; i < FAILURES; i++) await hook.register();
   return { server, ...hook };
 }
@@ -136,6 +136,18 @@ describe('a webhook that is down', () => {
       { level: 'warn', fields: { account, realm, url: server.url, why: 'status 500' } },
       { level: 'info', fields: { account, realm, url: server.url, outageSeconds: 25 } },
     ]);
+  });
+
+  test('refuses at once also those who would wait for the end of the probe', async () => {
+    const { server, register, clock } = await openCircuit({ concurrency: 1 });
+    clock.advance(PAUSE_MS);
+    const held: Socket[] = [];
+    server.behaviour.react = (socket) => void held.push(socket);
+    const probe = register();
+    await server.received(FAILURES + 1);
+    expect(await register({ address: '192.0.2.8' })).toBe(503);
+    for (const socket of held) ok(socket);
+    expect(await probe).toBe(200);
   });
 
   test('is asked again although the time of day went back', async () => {

@@ -50,7 +50,10 @@ describe('a webhook over HTTPS', () => {
 
   test('that does not speak TLS is unreachable', async () => {
     const { port } = await rawServer(ok, () =>
-      createServer((socket) => socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))),
+      createServer((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+      }),
     );
     expect(await callAll([`https://127.0.0.1:${port}/`])).toMatchObject([{ kind: 'unreachable' }]);
   });
