@@ -91,8 +91,7 @@ export class AccountCalls {
         if (deadline.signal.aborted) return { kind: 'unreachable', why: 'timed out' };
         const hadTime = this.timers.monotonic() - askedAt <= timeoutMs / 2;
         // A call that had to wait for most of its time, and then timed out, says nothing of the web server.
-        const hasFailed = (result: CallResult) =>
-          isOutage(result) && (hadTime || !deadline.signal.aborted || this.#circuit.isOpen);
+        const hasFailed = (result: CallResult) => isOutage(result) && (hadTime || !deadline.signal.aborted);
         return (await this.#circuit.run(() => this.#send(call, deadline.signal), hasFailed)) ?? DOWN;
       });
     } finally {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { Socket } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { WebhookConnections } from '../../src/webhook/call.ts';
 import { answerOf, OK, openWebhooks, rawServer } from './support.ts';
 
 describe('one source', () => {
@@ -53,6 +54,21 @@ describe('one source', () => {
     expect(await register({ address: '2001:db8:0:0:ffff::2' })).toBe(503);
     release();
     expect(await Promise.all(calls)).toEqual([200, 200]);
+  });
+
+  test('may make one more call for each that ends', async () => {
+    const held: Socket[] = [];
+    const server = await rawServer((socket) => void held.push(socket));
+    const { register } = openWebhooks(server.url, { concurrency: 20 });
+    const calls = [register(), register()];
+    await server.received(2);
+    held.shift()?.write(answerOf('200 OK'));
+    expect(await Promise.race(calls)).toBe(200);
+    const third = register();
+    await server.received(3);
+    expect(await register()).toBe(503);
+    for (const socket of held) socket.write(answerOf('200 OK'));
+    expect(await Promise.all([...calls, third])).toEqual([200, 200, 200]);
   });
 
   test('counts with the calls that wait', async () => {
@@ -187,6 +203,31 @@ describe('a URL with secrets', () => {
 });
 
 describe('connections', () => {
+  test('that are all closed as we send cost one more try, on a new one', async () => {
+    const held: Socket[] = [];
+    const server = await rawServer((socket, { connection }) => {
+      if (server.requests.length <= 2) held.push(socket);
+      else if (connection <= 2) socket.destroy();
+      else socket.write(answerOf('200 OK'));
+    });
+    const { register } = openWebhooks(server.url);
+    const both = [register(), register()];
+    await server.received(2);
+    for (const socket of held) socket.write(answerOf('200 OK'));
+    expect(await Promise.all(both)).toEqual([200, 200]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await register()).toBe(200);
+    expect(server.requests.slice(2).map(({ connection }) => connection)).toEqual([expect.any(Number), 3]);
+  });
+
+  test('are not opened for a call whose time is over', async () => {
+    const server = await rawServer((socket) => void socket.write(answerOf('200 OK')));
+    const call = { url: new URL(server.url), method: 'POST', headers: {}, body: '{}' } as const;
+    const result = await new WebhookConnections().call(call, AbortSignal.abort());
+    expect(result).toEqual({ kind: 'unreachable', why: 'timed out' });
+    expect(server.requests).toEqual([]);
+  });
+
   test('are kept for the next call of the account, and not shared with other accounts', async () => {
     const server = await rawServer((socket) => void socket.write(answerOf('200 OK')));
     const { register, otherRealm } = openWebhooks(server.url);

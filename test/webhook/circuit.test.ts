@@ -170,7 +170,7 @@ describe('a webhook that is down', () => {
 test('calls whose turn comes when the webhook is down already are not made', async () => {
   const held: Socket[] = [];
   const server = await changingServer((socket) => void held.push(socket));
-  const { register } = openWebhooks(server.url, { concurrency: FAILURES });
+  const { register, alerts } = openWebhooks(server.url, { concurrency: FAILURES });
   const calls = Array.from({ length: 20 }, (_, i) => register({ address: `192.0.2.${i}` }));
   await server.received(FAILURES);
   server.behaviour.react = answer('500 Oops');
@@ -178,19 +178,44 @@ test('calls whose turn comes when the webhook is down already are not made', asy
   expect(await Promise.all(calls)).toEqual(Array(20).fill(503));
   // A turn came with each failure but the last.
   expect(server.requests.length).toBeLessThan(2 * FAILURES);
+  // And those that were not made are no failures of the webhook.
+  expect(alerts).toHaveLength(server.requests.length);
 });
 
-test('calls that time out because they had to wait for their turn are no sign that the webhook is down', async () => {
-  const server = await changingServer(ok);
-  const { register, webhook, clock } = openWebhooks(server.url, { concurrency: 1 });
-  const held: Socket[] = [];
-  server.behaviour.react = (socket) => void held.push(socket);
-  const calls = Array.from({ length: 8 }, (_, i) => register({ address: `192.0.2.${i}` }));
-  await server.received(1);
-  clock.advance(4999);
-  for (const socket of held) ok(socket);
-  await server.received(2);
-  clock.advance(1);
-  expect((await Promise.all(calls)).toSorted()).toEqual([200, ...Array(7).fill(503)]);
-  expect(webhook.down).toEqual([]);
+describe('of calls that had to wait for their turn', () => {
+  /** One call takes `firstMs`, and so long the others wait. */
+  async function waiting(firstMs: number) {
+    const held: Socket[] = [];
+    const server = await changingServer((socket) => void held.push(socket));
+    const hook = openWebhooks(server.url, { concurrency: 1, timeoutMs: 5000 });
+    const calls = Array.from({ length: 1 + FAILURES }, (_, i) => hook.register({ address: `192.0.2.${i}` }));
+    await server.received(1);
+    hook.clock.advance(firstMs);
+    return { ...hook, server, calls, first: () => held.forEach(ok) };
+  }
+
+  test.each([
+    [2500, 1],
+    [2501, 0],
+  ])('for %i of 5000 ms, a time-out counts as a failure: %i', async (waitedMs, failures) => {
+    const { server, calls, first, clock, webhook, register } = await waiting(waitedMs);
+    first();
+    await server.received(2);
+    clock.advance(5000 - waitedMs);
+    await Promise.all(calls);
+    expect(webhook.down).toEqual([]);
+    server.behaviour.react = answer('500 Oops');
+    for (let i = failures; i < FAILURES - 1; i++) await register();
+    expect(webhook.down).toEqual([]);
+    await register();
+    expect(webhook.down).toHaveLength(1);
+  });
+
+  test('any other failure counts', async () => {
+    const { server, calls, first, webhook } = await waiting(4000);
+    server.behaviour.react = answer('500 Oops');
+    first();
+    await Promise.all(calls);
+    expect(webhook.down).toHaveLength(1);
+  });
 });
