@@ -19,7 +19,7 @@ const DECODERS = new Map([
  * @returns undefined when it cannot be decoded, or is too long then
  */
 export function readBody(body: Buffer, encoding = ''): string | undefined {
-  const decode = DECODERS.get(encoding.trim().toLowerCase());
+  const decode = DECODERS.get(encoding.toLowerCase());
   try {
     return decode?.(body).toString();
   } catch {

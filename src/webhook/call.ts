@@ -51,7 +51,6 @@ function send(
   agent: http.Agent | false,
 ): Promise<CallResult | undefined> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve(TIMED_OUT);
     const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
     const options = { method, headers: { ...headers, ...length }, signal, agent };
     const request = url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
