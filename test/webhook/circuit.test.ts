@@ -51,7 +51,7 @@ describe('a webhook that is down', () => {
     expect(webhook.down).toHaveLength(1);
   });
 
-  test('is one that does not answer in time, too; nobody waits for it then', async () => {
+  test('is one that does not answer in time, too, and phones do not wait for it then', async () => {
     const server = await changingServer(() => {});
     const { register, webhook, clock } = openWebhooks(server.url);
     const calls = Array.from({ length: FAILURES }, () => register());
@@ -93,7 +93,7 @@ describe('a webhook that is down', () => {
     expect(webhook.down).toEqual([]);
   });
 
-  test('is another account’s affair', async () => {
+  test('does not concern other accounts', async () => {
     const { register, otherRealm, webhook, server } = await openCircuit();
     expect(await register({ realm: otherRealm })).toBe(503);
     expect(server.requests).toHaveLength(FAILURES + 1);

@@ -3,15 +3,15 @@ import { uptime } from 'node:os';
 import type { Lease } from '../../ports/lease.ts';
 import { guarded } from './guarded.ts';
 
-/** The clock counts whole seconds: a lease lasts one longer, and so never ends early. */
+/** The uptime counts whole seconds: a lease lasts one more, so that it never ends early. */
 const CLOCK_STEP_MS = 1000;
-/** The clock starts anew with the machine, so a lease that was taken later than now is one of before. */
+/** The uptime starts at 0 with the machine: a lease that was taken later than now is from before the restart. */
 const HELD = 'taken_at <= ?2 AND ?2 < expiry';
 
 /**
- * A lease by the clock of the machine, which all processes that share the database read and which nobody sets: when the
- * time of day changes, the lease of a live process stays and that of a dead one ends. Each operation is one statement, and
- * so atomic among the processes.
+ * A lease by the uptime of the machine, a clock that all processes with this database share and that cannot be set: after a
+ * change of the time of day the lease of a live process stays, and that of a dead one ends. Each operation is one
+ * statement, and so atomic among the processes.
  */
 export class SqliteLease implements Lease {
   constructor(
