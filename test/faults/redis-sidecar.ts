@@ -39,7 +39,7 @@ export const SCRIPT_WORK = [
   'removal of bindings of a lost connection',
   'removal of silent feature servers',
   'removal of silent rtp servers',
-  'writing of ephemeral gateways',
+  'saving of ephemeral gateways',
 ];
 export const PLAIN_WORK = ['blacklisting of a gateway', 'removal of a gateway from the blacklist'];
 

@@ -42,7 +42,7 @@ describe('a webhook over HTTPS', () => {
     ['another host', authority.own.certificate(['other.test']), trust, /^certificate not accepted: .*altnames/],
     [
       'the past',
-      authority.own.certificate(['hook.test'], ['127.0.0.1'], -1),
+      authority.own.certificate(['hook.test'], ['127.0.0.1'], { days: -1 }),
       trust,
       /^certificate not accepted: .*expired/,
     ],
