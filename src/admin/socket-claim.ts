@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { type FileLock, lockFile } from '../lib/file-lock.ts';
 import { printable } from '../lib/text.ts';
 import { isDead, ownerOf } from './probe.ts';
-import { codeOf, fileAt, isTooLong, kindOf, MAX_PATH_BYTES, ownUid, userName } from './socket-file.ts';
+import { codeOf, describeUser, fileAt, isTooLong, kindOf, MAX_PATH_BYTES, ownUid } from './socket-file.ts';
 
 const OTHERWISE = 'set SBC_SOCKET_PATH to another path';
 
@@ -72,6 +72,23 @@ export async function claimSocketPath(path: string, uid = ownUid()): Promise<Soc
   }
 }
 
+/**
+ * Looks at the path of an admin socket without claiming it.
+ * @returns the process that listens there, as {@link ownerOf} names it; undefined when the path can be claimed
+ * @throws AdminSocketError when it cannot be used
+ */
+export async function listenerAt(path: string, uid = ownUid()): Promise<string | undefined> {
+  refuseUnusable(path);
+  try {
+    const left = fileAt(path);
+    if (!left) return undefined;
+    refuseUnlessOurs(path, path, left, uid, left.isSocket());
+    return isDead(path) ? undefined : await ownerOf(path);
+  } catch (error) {
+    throw error instanceof AdminSocketError ? error : new AdminSocketError(path, `: ${codeOf(error)}`);
+  }
+}
+
 async function refuseUnlessDead(path: string, left: Stats, uid: number): Promise<void> {
   refuseUnlessOurs(path, path, left, uid, left.isSocket());
   if (!isDead(path)) throw await inUse(path);
@@ -103,7 +120,7 @@ function refuseUnlessOurs(path: string, file: string, left: Stats, uid: number, 
       `: ${file} is ${kindOf(left)}, which we do not touch. Move it away, or ${OTHERWISE}`,
     );
   if (left.uid === uid) return;
-  const [owner, us] = [userName(left.uid), userName(uid)];
+  const [owner, us] = [describeUser(left.uid), describeUser(uid)];
   throw new AdminSocketError(
     path,
     `: ${file} belongs to ${owner}, and we are ${us}. If no sidecar of that user runs, rm -f ${path} ${path}.lock; or ${OTHERWISE}`,
@@ -137,5 +154,5 @@ function refuseUnusable(path: string): void {
 
 function cannotCreate(path: string, error: unknown): string {
   const directory = dirname(path);
-  return `: ${userName(ownUid())} cannot create files in ${directory} (${codeOf(error)}). Let that user write there, or ${OTHERWISE}`;
+  return `: ${describeUser(ownUid())} cannot create files in ${directory} (${codeOf(error)}). Let that user write there, or ${OTHERWISE}`;
 }

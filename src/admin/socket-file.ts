@@ -1,4 +1,5 @@
-import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
+import { userName } from '../lib/user.ts';
 
 /** sockaddr_un has room for 107 bytes and a NUL. */
 export const MAX_PATH_BYTES = 107;
@@ -24,20 +25,10 @@ export function ownUid(): number {
   return process.geteuid?.() ?? -1;
 }
 
-/** `nobody (uid 65534)`, for messages; `uid 4711` for a user that /etc/passwd does not name. */
-export function userName(uid: number): string {
-  const name = accounts().find(([, , id]) => id === String(uid))?.[0];
+/** `nobody (uid 65534)`, for messages; `uid 4711` for a user without a name. */
+export function describeUser(uid: number): string {
+  const name = userName(uid);
   return name ? `${name} (uid ${uid})` : `uid ${uid}`;
-}
-
-function accounts(): string[][] {
-  try {
-    return readFileSync('/etc/passwd', 'utf8')
-      .split('\n')
-      .map((line) => line.split(':'));
-  } catch {
-    return []; // a container may have no such file, and the uid will do
-  }
 }
 
 /** The code of a system error, such as `EACCES`. */

@@ -1,5 +1,5 @@
 import { type AdminError, BrokenAnswerError, DeniedError, NoSidecarError, TimedOutError } from './errors.ts';
-import { codeOf, fileAt, isTooLong, kindOf, MAX_PATH_BYTES, ownUid, userName } from './socket-file.ts';
+import { codeOf, describeUser, fileAt, isTooLong, kindOf, MAX_PATH_BYTES, ownUid } from './socket-file.ts';
 
 const ROOT = 0;
 
@@ -25,8 +25,8 @@ export function trustedOwner(path: string, uid = ownUid()): number {
   if (!file) throw noSidecar(path, 'there is no such file');
   if (!file.isSocket()) throw noSidecar(path, `there is ${kindOf(file)}, not a socket`);
   if (file.uid === ROOT || file.uid === uid) return file.uid;
-  const owner = userName(file.uid);
-  throw new DeniedError(`${path} belongs to ${owner}, and you are ${userName(uid)}. ${become(owner)}`);
+  const owner = describeUser(file.uid);
+  throw new DeniedError(`${path} belongs to ${owner}, and you are ${describeUser(uid)}. ${become(owner)}`);
 }
 
 /** What it means that a socket did not accept us. @param owner undefined when it may not even be looked at */
@@ -34,9 +34,9 @@ export function whyNot(path: string, code: string, owner: number | undefined, ui
   if (code === 'ETIMEDOUT') return new TimedOutError('timed out: the sidecar did not accept the connection');
   if (code === 'ECONNRESET') return new BrokenAnswerError('the sidecar closed the connection at once');
   if (code !== 'EACCES' && code !== 'EPERM') return noSidecar(path, WHY[code] ?? code);
-  const denied = `permission denied: ${userName(uid)} may not open ${path}`;
+  const denied = `permission denied: ${describeUser(uid)} may not open ${path}`;
   return new DeniedError(
-    owner === undefined ? `${denied}. ${become("the sidecar's user")}` : `${denied}. ${become(userName(owner))}`,
+    owner === undefined ? `${denied}. ${become("the sidecar's user")}` : `${denied}. ${become(describeUser(owner))}`,
   );
 }
 

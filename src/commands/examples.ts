@@ -1,5 +1,13 @@
 export const EXAMPLES: Readonly<Record<string, string>> = {
-  serve: '$ sbc-sip-sidecar serve --embedded --provision accounts.toml',
+  serve: `$ sbc-sip-sidecar serve --embedded --provision accounts.toml
+
+$ sbc-sip-sidecar serve --check
+warning  JAMBONES_REDIS_PASS is not known: did you mean JAMBONES_REDIS_PASSWORD?
+ok       drachtio at 127.0.0.1:9022 answers
+wrong    Redis at 10.0.0.4:6379 refuses us (NOAUTH Authentication required.); check JAMBONES_REDIS_USERNAME and JAMBONES_REDIS_PASSWORD
+away     MySQL at 10.0.0.5:3306 does not answer (connect ECONNREFUSED 10.0.0.5:3306); start it, or check JAMBONES_MYSQL_HOST and JAMBONES_MYSQL_PORT
+$ echo $?
+2`,
   status: `$ sbc-sip-sidecar status
 Version:          0.1.0
 Process:          4711

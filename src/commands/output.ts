@@ -1,4 +1,4 @@
-import { escapeJson } from '../lib/text.ts';
+import { escapeJson, printable } from '../lib/text.ts';
 
 /**
  * Writes a line to stdout. Control characters are not replaced: pass foreign text through {@link printable} first.
@@ -12,6 +12,11 @@ export function print(text: string): Promise<boolean> {
 /** {@link print} to stderr. */
 export function printError(text: string): Promise<boolean> {
   return write(Bun.stderr, text);
+}
+
+/** {@link printable}, but lines stay lines. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
 }
 
 /** JSON on one line, with the characters escaped that {@link printable} replaces. */

@@ -1,10 +1,13 @@
 import { defineCommand } from 'citty';
 import { type Config, ConfigError, readConfig } from '../config/index.ts';
 import { VARIABLES } from '../config/variables.ts';
-import { printError } from './output.ts';
+import { printable } from '../lib/text.ts';
+import { print, printableLines, printError } from './output.ts';
 import { EXIT } from './run.ts';
 
 const { embedded } = VARIABLES;
+
+const VERDICT_WIDTH = 'warning'.length + 2;
 
 const FLAGS = {
   embedded: embedded.on,
@@ -19,7 +22,7 @@ const FLAGS = {
 export default defineCommand({
   meta: { name: 'serve', description: 'Answer REGISTER and OPTIONS' },
   args: {
-    check: { type: 'boolean', description: 'Check the configuration, print advice, and exit' },
+    check: { type: 'boolean', description: 'Check all that serve needs, print what to do, and exit' },
     embedded: { type: 'boolean', description: 'Use our own SIP edge and SQLite; needs no other service' },
     sip: { type: 'string', valueHint: 'list', description: 'Addresses to listen on, such as udp/127.0.0.1:5060' },
     data: { type: 'string', valueHint: 'dir', description: 'Directory of the SQLite database' },
@@ -29,7 +32,7 @@ export default defineCommand({
     'tls-key': { type: 'string', valueHint: 'list', description: 'Keys of the certificates, PEM files' },
   },
   async run({ args }) {
-    const config = readConfigOrPrintProblems({ ...process.env, ...flagsAsVariables(args) });
+    const config = await readConfigOrPrintProblems({ ...process.env, ...flagsAsVariables(args) });
     if (!config) process.exitCode = EXIT.usage;
     else if (args.check) process.exitCode = await check(config);
     // Not left to the event loop: a connection that does not close, or a reader of stdout that reads nothing, would keep it.
@@ -46,7 +49,7 @@ async function serve(config: Config): Promise<number> {
   } catch (error) {
     const code = sidecar.exitCodeOf(error);
     if (code === undefined) throw error;
-    await printError(`${error instanceof Error ? error.message : error}`);
+    await printError(printableLines(error instanceof Error ? error.message : String(error)));
     return code;
   }
 }
@@ -61,32 +64,26 @@ function flagsAsVariables(args: Readonly<Record<string, unknown>>): Record<strin
   return variables;
 }
 
-function readConfigOrPrintProblems(env: Readonly<Record<string, string | undefined>>): Config | undefined {
+async function readConfigOrPrintProblems(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Config | undefined> {
   try {
     return readConfig(env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.problems.join('\n')}\n`);
+    await printError(printableLines([...error.problems, ...error.hints].join('\n')));
     return undefined;
   }
 }
 
+/** Prints what it finds, a line each. */
 async function check(config: Config): Promise<number> {
-  const lines = [...config.warnings];
-  if (config.embedded.provision && config.parts.directory === 'sqlite') {
-    const { ProvisionError, readProvisioning } = await import('../provision/file.ts');
-    try {
-      readProvisioning(config.embedded.provision);
-    } catch (error) {
-      if (!(error instanceof ProvisionError)) throw error;
-      process.stderr.write(`${error.message}\n`);
-      return EXIT.usage;
-    }
-  }
-  if (config.parts.directory === 'mysql') {
-    const { indexAdvice } = await import('../adapters/sql/index-advice.ts');
-    lines.push(...(await indexAdvice(config.mysql)));
-  }
-  process.stdout.write(`${[...lines, 'configuration is valid'].join('\n')}\n`);
-  return EXIT.ok;
+  const sidecar = await import('../sidecar/check/index.ts');
+  const findings = await sidecar.check(config);
+  const verdicts = new Set(findings.map(({ verdict }) => verdict));
+  const lines = findings.map(({ verdict, text }) => printable(`${verdict.padEnd(VERDICT_WIDTH)}${text}`));
+  if (!verdicts.has('wrong')) lines.push('configuration is valid');
+  await print(lines.join('\n'));
+  if (verdicts.has('wrong')) return EXIT.usage;
+  return verdicts.has('away') ? EXIT.noDependency : EXIT.ok;
 }

@@ -1,5 +1,8 @@
+import { misspeltIn } from './misspelt.ts';
 import { BadValue, type Variable } from './variable.ts';
 import { isVariable, VARIABLES, type ValuesOf, type VariableTree } from './variables.ts';
+
+const EMBEDDED_HINT = 'sbc-sip-sidecar serve --embedded needs none of them: it brings its own SIP server and database';
 
 type Values = ValuesOf<typeof VARIABLES>;
 
@@ -12,14 +15,18 @@ export interface Config extends Values {
   };
   /** Encrypts client passwords. undefined in embedded mode, which generates and stores one. */
   readonly encryptionSecret: string | undefined;
-  /** Deprecated settings in use, for the log. */
+  /** Deprecated settings in use and variables that look misspelt, for the log. */
   readonly warnings: readonly string[];
 }
 
 /** One line per problem, with the variable's name. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  constructor(readonly problems: readonly string[]) {
+  constructor(
+    readonly problems: readonly string[],
+    /** What may help: names that look misspelt, `--embedded`. */
+    readonly hints: readonly string[],
+  ) {
     super(problems.join('\n'));
   }
 }
@@ -40,6 +47,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     directory: !embedded || given(mysql.reader.host) ? 'mysql' : 'sqlite',
   } as const;
 
+  const misspelt = misspeltIn(
+    env,
+    allVariables().map(([, { name }]) => name),
+  );
   const requireSet = (...variables: Variable<unknown>[]) => {
     for (const { name } of variables) if (!env[name]) problems.push(`${name} is missing`);
   };
@@ -74,13 +85,19 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (maxExpires > 0 && minExpires > maxExpires)
     problems.push('JAMBONES_REGISTER_MIN_EXPIRES is above JAMBONES_REGISTER_MAX_EXPIRES');
 
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) {
+    const nothingGiven = !given(drachtio.host, redis.host, redis.sentinels, mysql.reader.host);
+    const hints = !embedded && nothingGiven ? [...misspelt, EMBEDDED_HINT] : misspelt;
+    throw new ConfigError(problems, hints);
+  }
   const usesJwt = !values.secrets.encryption && values.secrets.jwt;
   return Object.freeze({
     ...values,
     parts,
     encryptionSecret: values.secrets.encryption || values.secrets.jwt || undefined,
-    warnings: usesJwt ? ['JWT_SECRET is deprecated for encryption: set ENCRYPTION_SECRET to the same value'] : [],
+    warnings: usesJwt
+      ? [...misspelt, 'JWT_SECRET is deprecated for encryption: set ENCRYPTION_SECRET to the same value']
+      : misspelt,
   });
 }
 

@@ -27,6 +27,7 @@ export type { EdgeOptions } from './options.ts';
 export { CertificateError, type TlsOptions } from './transports/certificates.ts';
 export type { Listener } from './transports/listen.ts';
 export { ListenError } from './transports/transport.ts';
+export { tryListen } from './transports/try-listen.ts';
 
 /**
  * The embedded SIP server. It parses a message, matches it to a transaction, calls the handler of its method and sends

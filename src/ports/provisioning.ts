@@ -64,6 +64,14 @@ export function gatewayKey(gateway: {
   return `${gateway.protocol}/${gateway.host.toLowerCase()}:${gateway.port ?? ''}`;
 }
 
+/** How many there are of each. */
+export interface ProvisionedCounts {
+  readonly accounts: number;
+  readonly clients: number;
+  readonly carriers: number;
+  readonly gateways: number;
+}
+
 /** The accounts and carriers of embedded mode, to be written. */
 export interface ProvisioningStore {
   /**
@@ -71,7 +79,7 @@ export interface ProvisioningStore {
    * whose key was there before keep their sids, and carriers also the status of their registration.
    */
   apply(provisioning: Provisioning): void;
-  hasAccounts(): boolean;
+  counts(): ProvisionedCounts;
   /** In clear; undefined without such a client, and when the stored password cannot be decrypted. */
   clientPassword(realm: string, username: string): string | undefined;
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { gatewayKey, type ProvisionedCarrier, type ProvisionedGateway } from '../ports/provisioning.ts';
+import type { ProvisionedCarrier, ProvisionedGateway } from '../ports/provisioning.ts';
 import { host, nonEmpty, port, realm, upTo } from './syntax.ts';
 
 const gateway = v.pipe(
@@ -43,7 +43,6 @@ export const carrier = v.pipe(
     gateway: v.optional(v.array(gateway), []),
   }),
   v.check((c) => c.trunk_type !== 'reg' || c.register !== undefined, 'is of trunk type reg and has no register'),
-  v.check((c) => new Set(c.gateway.map(gatewayKey)).size === c.gateway.length, 'names a gateway twice'),
   v.transform(
     (c): ProvisionedCarrier => ({
       name: c.name,

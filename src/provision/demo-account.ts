@@ -12,7 +12,7 @@ const USERNAME = 'demo';
 
 /** Creates the demo account when there are no accounts. @returns it, or undefined if it does not exist */
 export function demoAccount(store: ProvisioningStore): DemoAccount | undefined {
-  if (!store.hasAccounts()) createDemoAccount(store);
+  if (store.counts().accounts === 0) createDemoAccount(store);
   const password = store.clientPassword(REALM, USERNAME);
   return password === undefined ? undefined : { realm: REALM, username: USERNAME, password };
 }

@@ -1,147 +1,126 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
-import type { ProvisionedAccount, ProvisionedClient, Provisioning } from '../ports/provisioning.ts';
+import type { Provisioning } from '../ports/provisioning.ts';
+import { account } from './account-syntax.ts';
 import { carrier } from './carrier-syntax.ts';
-import { lineOf } from './line-of.ts';
-import { nonEmpty, realm, upTo } from './syntax.ts';
+import { conflictsIn, type Problem, unknownKeysIn } from './conflicts.ts';
+import { linesOf, type Path } from './line-of.ts';
 
-const client = v.pipe(
-  v.strictObject({
-    username: upTo(64),
-    password: nonEmpty,
-    active: v.optional(v.boolean(), true),
-    allow_direct_app_calling: v.optional(v.boolean(), true),
-    allow_direct_queue_calling: v.optional(v.boolean(), true),
-    allow_direct_user_calling: v.optional(v.boolean(), true),
-  }),
-  v.transform(
-    (c): ProvisionedClient => ({
-      username: c.username,
-      password: c.password,
-      isActive: c.active,
-      grant: {
-        allowDirectAppCalling: c.allow_direct_app_calling,
-        allowDirectQueueCalling: c.allow_direct_queue_calling,
-        allowDirectUserCalling: c.allow_direct_user_calling,
-      },
-    }),
-  ),
-);
-
-const webhook = v.strictObject({
-  url: v.pipe(v.string(), v.regex(/^https?:\/\//i, 'must be an http or https URL'), v.url('must be a URL')),
-  method: v.optional(v.picklist(['GET', 'POST'], 'must be GET or POST'), 'POST'),
-  username: v.exactOptional(v.string()),
-  password: v.exactOptional(v.string()),
-  secret: v.exactOptional(v.string()),
-});
-
-const account = v.pipe(
-  v.strictObject({
-    realm,
-    active: v.optional(v.boolean(), true),
-    client: v.optional(v.array(client), []),
-    webhook: v.exactOptional(webhook),
-  }),
-  v.check((a) => !(a.webhook && a.client.length > 0), 'has a webhook and clients: it can have only one of them'),
-  v.check(
-    (a) => new Set(a.client.map((c) => c.username.toLowerCase())).size === a.client.length,
-    'names a client twice',
-  ),
-  v.transform(
-    (a): ProvisionedAccount => ({ realm: a.realm, isActive: a.active, webhook: a.webhook, clients: a.client }),
-  ),
-);
-
-const lists = v.strictObject({
-  account: v.optional(v.array(account), []),
-  carrier: v.optional(v.array(carrier), []),
-});
-type Lists = v.InferOutput<typeof lists>;
+/** Some 200 000 clients. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** One page of a terminal or two; a file of the wrong kind would have thousands. */
+const MAX_REPORTED = 100;
+const MAX_KEY_LENGTH = 60;
 
 const provisioning = v.pipe(
-  lists,
-  noEntry('account', 'realm', () => twice(({ realm }) => realm), 'is taken'),
-  noEntry('carrier', 'name', () => twice(({ name }) => name), 'is taken'),
-  noEntry(
-    'carrier',
-    'account',
-    ({ account }) => {
-      const realms = new Set(account.map((a) => a.realm));
-      return ({ accountRealm }) => accountRealm !== undefined && !realms.has(accountRealm);
-    },
-    'names an account that is not there',
-  ),
+  v.strictObject({
+    account: v.optional(v.array(account), []),
+    carrier: v.optional(v.array(carrier), []),
+  }),
   v.transform(({ account, carrier }): Provisioning => ({ accounts: account, carriers: carrier })),
 );
 
-function twice<E>(nameOf: (entry: E) => string): (entry: E) => boolean {
-  const seen = new Set<string>();
-  return (entry) => seen.size === seen.add(nameOf(entry)).size;
-}
-
-/** Reports the first wrong entry of a list, with an issue at its `key`. */
-function noEntry<L extends keyof Lists>(
-  list: L,
-  key: string,
-  wrong: (all: Lists) => (entry: Lists[L][number]) => boolean,
-  message: string,
-) {
-  return v.rawCheck<Lists>(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    const all = dataset.value;
-    const entries: Lists[L][number][] = all[list];
-    const index = entries.findIndex(wrong(all));
-    const entry = entries[index];
-    if (!entry) return;
-    const path = [
-      { type: 'object', origin: 'value', input: all, key: list, value: entries },
-      { type: 'array', origin: 'value', input: entries, key: index, value: entry },
-      { type: 'unknown', origin: 'value', input: entry, key, value: undefined },
-    ] satisfies [v.IssuePathItem, ...v.IssuePathItem[]];
-    addIssue({ message, path });
-  });
-}
-
-/** The provisioning file cannot be used; the message names file, line and key. */
+/** The provisioning file cannot be used; each line of the message is a problem: file, line, key, and what is wrong. */
 export class ProvisionError extends Error {
   override readonly name = 'ProvisionError';
 }
 
 /** @throws ProvisionError */
 export function readProvisioning(path: string): Provisioning {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(path, 'utf8');
+    bytes = readRegularFile(path);
   } catch (error) {
     throw new ProvisionError(`${path}: ${error instanceof Error ? error.message : error}`);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new ProvisionError(`${path}: is not UTF-8`); // the only error of a fatal decoder
   }
   return parseProvisioning(text, path);
 }
 
-/** @param path for error messages @throws ProvisionError */
-export function parseProvisioning(text: string, path: string): Provisioning {
-  let toml: unknown;
+function readRegularFile(path: string): Buffer {
+  // A pipe without a writer would stop the whole process at open().
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    toml = parse(text);
+    const found = fstatSync(file);
+    if (!found.isFile()) throw new Error('is not a regular file');
+    if (found.size > MAX_BYTES) throw new Error(`has ${found.size} bytes, more than ${MAX_BYTES}`);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** @param path for error messages @throws ProvisionError with all problems, in the order of their lines */
+export function parseProvisioning(text: string, path: string): Provisioning {
+  const toml = parseToml(text, path);
+  const result = v.safeParse(provisioning, toml);
+  const issues = result.issues?.filter((issue) => !isUnknownKey(issue)) ?? [];
+  const problems = [...issues.map(problemOf), ...unknownKeysIn(provisioning, toml), ...conflictsIn(toml)];
+  if (result.success && problems.length === 0) return result.output;
+  const reported = problems.slice(0, MAX_REPORTED);
+  const numbers = linesOf(
+    text,
+    reported.map((problem) => problem.path),
+  );
+  const lines = reported
+    .map((problem, i) => ({ ...problem, line: numbers[i] ?? 1 }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ line, path: keys, what }) => `${path}:${line}: ${[keyText(keys), what].filter(Boolean).join(' ')}`);
+  if (problems.length > MAX_REPORTED) lines.push(`${path}: and ${problems.length - MAX_REPORTED} more`);
+  throw new ProvisionError(lines.join('\n'));
+}
+
+function parseToml(text: string, path: string): unknown {
+  try {
+    return parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     throw new ProvisionError(`${path}:${error.line}: ${error.message.split('\n')[0]}`);
   }
-  const result = v.safeParse(provisioning, toml);
-  if (result.success) return result.output;
-  const issue = result.issues[0];
-  const keys = (issue.path ?? []).map((item) => (typeof item.key === 'number' ? item.key : String(item.key)));
-  const line = lineOf(text, keys);
-  const what = issue.type === 'strict_object' ? unexpectedOrMissing(issue) : issue.message;
-  throw new ProvisionError(`${path}:${line}: ${keyText(keys)}${keys.length > 0 ? ' ' : ''}${what}`);
 }
 
-function unexpectedOrMissing(issue: v.BaseIssue<unknown>): string {
-  return issue.expected === 'never' ? 'is not known here' : 'is missing';
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'must be a string',
+  number: 'must be a number',
+  boolean: 'must be true or false',
+  array: 'must be an array of tables',
+  strict_object: 'must be a table',
+};
+
+/** Does not repeat the value, which may be a password under the wrong key. */
+function problemOf(issue: v.BaseIssue<unknown>): Problem {
+  const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
+  return { path, what: what(issue) };
 }
 
-function keyText(keys: readonly (string | number)[]): string {
-  return keys.map((key, i) => (typeof key === 'number' ? `[${key + 1}]` : `${i > 0 ? '.' : ''}${key}`)).join('');
+function isUnknownKey({ type, expected }: v.BaseIssue<unknown>): boolean {
+  return type === 'strict_object' && expected === 'never';
+}
+
+function what({ kind, type, expected, message }: v.BaseIssue<unknown>): string {
+  if (type === 'strict_object' && expected?.startsWith('"')) return 'is missing';
+  return (kind === 'schema' && KINDS[type]) || message;
+}
+
+/** `account[1].client[2].password`: as in the file, but entries count from 1. */
+function keyText(keys: Path): string {
+  return keys
+    .map((key, i) => (typeof key === 'number' ? `[${key + 1}]` : `${i > 0 ? '.' : ''}${printableKey(key)}`))
+    .join('')
+    .slice(0, 200);
+}
+
+function printableKey(key: string): string {
+  const short = key.length > MAX_KEY_LENGTH ? `${key.slice(0, MAX_KEY_LENGTH)}…` : key;
+  if (/^[\w-]+$/.test(short)) return short;
+  return JSON.stringify(short).replace(
+    /[^\x20-\x7e…]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

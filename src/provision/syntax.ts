@@ -16,4 +16,5 @@ export const host = v.pipe(
   v.check((text) => isIP(text) !== 0 || /^[a-z0-9_.-]{1,128}$/i.test(text), 'must be an IP address or a name'),
 );
 
-export const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+const PORT = 'must be a port from 1 to 65535';
+export const port = v.pipe(v.number(), v.integer(PORT), v.minValue(1, PORT), v.maxValue(65535, PORT));

@@ -1,5 +1,6 @@
 import { fullGC } from 'bun:jsc';
 import { LogAlerts } from '../adapters/log/alerts.ts';
+import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
 import { claimAdminSocket } from '../admin/server.ts';
 import { Settings } from '../admin/settings.ts';
@@ -37,7 +38,8 @@ const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
- * @throws ProvisionError, CertificateError, ListenError, AdminSocketError when it cannot start; see {@link exitCodeOf}
+ * @throws DataError, ProvisionError, CertificateError, ListenError, AdminSocketError when it cannot start; see
+ * {@link exitCodeOf}
  */
 export async function serve(config: Config): Promise<void> {
   const { logger, output } = await createLogger(config.platform.logLevel, systemTimers);
@@ -54,6 +56,7 @@ export async function serve(config: Config): Promise<void> {
 /** The exit code for an error of {@link serve} that an operator can fix; undefined for any other error. */
 export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof ProvisionError || error instanceof CertificateError) return 2;
+  if (error instanceof DataError) return error.isTransient ? 1 : 2;
   return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
 }
 

@@ -16,6 +16,9 @@ import { openMysql, openMysqlWriter } from '../adapters/sql/mysql.ts';
 import { runQuery } from '../adapters/sql/run-query.ts';
 import { MysqlSbcAddresses } from '../adapters/sql/sbc-addresses.ts';
 import { kyselyOver } from '../adapters/sql/sqlite.ts';
+import { claimDataDirectory } from '../adapters/sqlite/data-directory.ts';
+import { inDirectory } from '../adapters/sqlite/data-error.ts';
+import { decryptedCarriers, decryptedDirectory } from '../adapters/sqlite/decrypted.ts';
 import { SqliteEphemeralGateways } from '../adapters/sqlite/ephemeral-gateways.ts';
 import { SqliteGatewayBlacklist } from '../adapters/sqlite/gateway-blacklist.ts';
 import { SqliteLease } from '../adapters/sqlite/lease.ts';
@@ -24,7 +27,7 @@ import { openSqlite } from '../adapters/sqlite/open.ts';
 import { SqliteProvisioning } from '../adapters/sqlite/provisioning.ts';
 import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
-import { ownSecret } from '../adapters/sqlite/settings.ts';
+import { ownSecret, recordStart, unlockSecrets } from '../adapters/sqlite/settings.ts';
 import { SqliteTrunkContacts } from '../adapters/sqlite/trunk-contacts.ts';
 import type { Config } from '../config/index.ts';
 import { background, turn } from '../lib/background.ts';
@@ -80,20 +83,20 @@ export interface Stores extends SharedStores, DatabaseStores, Opened {
 export function openStores(config: Config, logger: Logger, clock: Clock): Stores {
   const { parts } = config;
   const usesSqlite = parts.store === 'sqlite' || parts.directory === 'sqlite' || config.encryptionSecret === undefined;
-  const sqlite = usesSqlite ? openSqlite(config.embedded.data) : undefined;
-  const secret = config.encryptionSecret ?? ownSecret(present(sqlite));
+  const data = usesSqlite ? openData(config.embedded.data) : undefined;
+  const secret = config.encryptionSecret ?? ownSecret(present(data).sqlite);
   const cipher = new ClientPasswordCipher(secret, config.secrets.legacyCrypto);
 
   const database =
     parts.directory === 'mysql'
       ? databaseInMysql(config, cipher, logger, clock)
-      : databaseInSqlite(present(sqlite), config, cipher, logger, clock);
+      : databaseInSqlite(present(data), config, cipher, logger, clock);
   const times = { refreshMs: config.mysql.refreshSeconds * 1000, staleMs: config.mysql.staleSeconds * 1000 };
   const directory = new CachedDirectory(database.directory, times, clock, logger);
   const shared =
     parts.store === 'redis'
       ? sharedInRedis(config, directory, logger, clock)
-      : sharedInSqlite(present(sqlite), config, clock);
+      : sharedInSqlite(present(data), config, clock);
 
   return {
     ...shared,
@@ -105,9 +108,37 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
     forget: () => directory.clear(),
     async close() {
       await Promise.all([shared.close(), database.close()]);
-      sqlite?.close();
+      data?.close();
     },
   };
+}
+
+/** The database of embedded mode, in a data directory that no other process has. */
+interface Data {
+  readonly directory: string;
+  readonly sqlite: Database;
+  close(): void;
+}
+
+/** @throws DataError */
+function openData(directory: string): Data {
+  const claimed = claimDataDirectory(directory);
+  const { path } = claimed;
+  try {
+    const sqlite = openSqlite(path);
+    inDirectory(path, () => recordStart(sqlite));
+    return {
+      directory: path,
+      sqlite,
+      close() {
+        sqlite.close();
+        claimed.release();
+      },
+    };
+  } catch (error) {
+    claimed.release();
+    throw error;
+  }
 }
 
 function sharedInRedis(
@@ -143,7 +174,11 @@ function sharedInRedis(
   };
 }
 
-function sharedInSqlite(sqlite: Database, config: Config, clock: Clock): SharedStores & Opened & Pick<Stores, 'start'> {
+function sharedInSqlite(
+  { directory, sqlite }: Data,
+  config: Config,
+  clock: Clock,
+): SharedStores & Opened & Pick<Stores, 'start'> {
   const location = new SqliteLocationService(sqlite, clock);
   // Every trunk saves its Contact at every refresh; a sync to disk for each would delay phones.
   const undurable = openSqlite(config.embedded.data, { durable: false });
@@ -155,7 +190,7 @@ function sharedInSqlite(sqlite: Database, config: Config, clock: Clock): SharedS
     blacklist: new SqliteGatewayBlacklist(sqlite, clock),
     contacts: new SqliteTrunkContacts(undurable),
     probes: [],
-    start: () => location.sweepAll(),
+    start: () => inDirectory(directory, () => location.sweepAll()),
     close: async () => undurable.close(),
   };
 }
@@ -192,18 +227,24 @@ function databaseInMysql(
 }
 
 function databaseInSqlite(
-  sqlite: Database,
+  { directory, sqlite }: Data,
   config: Config,
   cipher: ClientPasswordCipher,
   logger: Logger,
   clock: Clock,
 ): DatabaseStores & Opened {
+  const secret = {
+    given: config.encryptionSecret,
+    legacy: config.secrets.legacyCrypto,
+    replaced: config.embedded.provision !== '',
+  };
+  inDirectory(directory, () => unlockSecrets(sqlite, directory, cipher, secret));
   const db = kyselyOver(sqlite);
   // Every trunk writes its status at every refresh; a sync to disk for each would delay phones.
-  const statuses = openSqlite(config.embedded.data, { durable: false });
+  const statuses = openSqlite(directory, { durable: false });
   return {
-    directory: new SqlDirectory(db, 'SQLite', cipher, clock, logger),
-    carriers: new SqlCarriers(db, kyselyOver(statuses), 'SQLite', logger),
+    directory: decryptedDirectory(new SqlDirectory(db, 'SQLite', cipher, clock, logger), cipher),
+    carriers: decryptedCarriers(new SqlCarriers(db, kyselyOver(statuses), 'SQLite', logger), cipher),
     addresses: new SqliteSbcAddresses(sqlite),
     provisioning: new SqliteProvisioning(sqlite, cipher),
     probes: [],
@@ -211,7 +252,7 @@ function databaseInSqlite(
   };
 }
 
-function present(sqlite: Database | undefined): Database {
-  if (!sqlite) throw new Error('SQLite is used but was not opened');
-  return sqlite;
+function present(data: Data | undefined): Data {
+  if (!data) throw new Error('SQLite is used but was not opened');
+  return data;
 }

@@ -1,21 +1,34 @@
 import { Database } from 'bun:sqlite';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { inDirectory } from './data-error.ts';
 import { SCHEMA } from './schema.ts';
 
+export const DATABASE_FILE = 'sidecar.db';
+
 /**
- * Opens or creates the database of embedded mode; creates `directory` with mode 0700.
+ * Opens or creates the database in a data directory.
  * @param durable sync to disk at every commit, to survive a power failure; about a hundred times slower
+ * @throws DataError
  */
 export function openSqlite(directory: string, { durable = true } = {}): Database {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = join(directory, 'sidecar.db');
-  const database = new Database(file, { create: true, strict: true });
-  chmodSync(file, 0o600);
-  database.run('PRAGMA journal_mode = WAL');
-  database.run(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
-  database.run('PRAGMA busy_timeout = 2000');
-  database.run('PRAGMA foreign_keys = ON');
-  database.run(SCHEMA);
-  return database;
+  return inDirectory(directory, () => {
+    const file = join(directory, DATABASE_FILE);
+    // SQLite gives its other files the mode of this one. Never opened here when it exists: to close it again would
+    // release the locks of other connections in this process.
+    if (existsSync(file)) chmodSync(file, 0o600);
+    else closeSync(openSync(file, 'wx', 0o600));
+    const database = new Database(file, { create: true, strict: true });
+    try {
+      database.run('PRAGMA busy_timeout = 2000');
+      database.run('PRAGMA journal_mode = WAL');
+      database.run(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
+      database.run('PRAGMA foreign_keys = ON');
+      database.run(SCHEMA);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    return database;
+  });
 }

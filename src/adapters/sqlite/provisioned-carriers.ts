@@ -6,18 +6,21 @@ import { gatewayKey, type ProvisionedCarrier, type ProvisionedGateway } from '..
  * Replaces all carriers and gateways; call it inside a transaction. Carriers and gateways that stay keep their sids, and
  * carriers their register status.
  * @param accounts sids by realm
+ * @param encrypt for passwords
  */
 export function applyCarriers(
   database: Database,
   carriers: readonly ProvisionedCarrier[],
   accounts: ReadonlyMap<string, string>,
+  encrypt: (secret: string) => string,
 ): void {
   const known = knownSids(database);
   const kept = new Set<string>();
   for (const carrier of carriers) {
     const carrierSid = known.carriers.get(carrier.name) ?? randomUUID();
     kept.add(carrierSid);
-    putCarrier(database, carrierSid, carrier, carrier.accountRealm && accounts.get(carrier.accountRealm));
+    const password = carrier.register && encrypt(carrier.register.password);
+    putCarrier(database, carrierSid, carrier, password, carrier.accountRealm && accounts.get(carrier.accountRealm));
     for (const gateway of carrier.gateways) {
       const gatewaySid = known.gateways.get(`${carrierSid} ${gatewayKey(gateway)}`) ?? randomUUID();
       kept.add(gatewaySid);
@@ -52,6 +55,7 @@ function putCarrier(
   database: Database,
   sid: string,
   carrier: ProvisionedCarrier,
+  password: string | undefined,
   accountSid: string | undefined,
 ): void {
   const { register } = carrier;
@@ -63,7 +67,7 @@ function putCarrier(
     requires_register: register !== undefined,
     register_username: register?.username ?? null,
     register_sip_realm: register?.realm ?? null,
-    register_password: register?.password ?? null,
+    register_password: password ?? null,
     register_from_user: carrier.fromUser ?? null,
     register_from_domain: carrier.fromDomain ?? null,
     register_public_ip_in_contact: carrier.publicIpInContact,

@@ -1,0 +1,19 @@
+import type { Config } from '../../config/index.ts';
+import { ListenError, tryListen } from '../../edge/index.ts';
+import { type Finding, note, ok, wrong } from './finding.ts';
+
+/** @param isRunning whether a sidecar runs, which may be the one that listens */
+export async function checkListeners({ parts, embedded }: Config, isRunning: boolean): Promise<Finding[]> {
+  if (parts.sip !== 'edge') return [];
+  return Promise.all(
+    embedded.sip.map(async (listener) => {
+      try {
+        await tryListen(listener);
+        return ok(`${listener.proto}/${listener.host}:${listener.port} is free to listen on`);
+      } catch (error) {
+        if (!(error instanceof ListenError)) throw error;
+        return isRunning && error.code === 'EADDRINUSE' ? note(error.message) : wrong(error.message);
+      }
+    }),
+  );
+}
