@@ -65,7 +65,7 @@ test.concurrent('SIGHUP applies a changed file at once', async () => {
   await sidecar.process.line(/not reloaded, the old state stays/, 30_000);
   expect((await trunksOf(sidecar)).map(({ state }) => state)).toEqual(['registered']);
 
-  await Bun.write(path, '');
+  await Bun.write(path, '[[account]]\nrealm = "office.test"\n');
   sidecar.process.kill('SIGHUP');
   await noTrunk(sidecar, gateway);
   expect([...registrar.registered.keys()]).not.toContain('other');

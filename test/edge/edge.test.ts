@@ -234,7 +234,7 @@ describe('connect', () => {
     const other = new Edge({ listen: [free, taken], logger: silent });
     const failed = await other.connect().catch((error) => error);
     expect(failed).toBeInstanceOf(ListenError);
-    expect(failed.message).toBe(`${proto}/127.0.0.1:${port} is in use`);
+    expect(failed.message).toStartWith(`${proto}/127.0.0.1:${port} is in use; find by whom with ss -l`);
     expect([other.connected, other.localHostports]).toEqual([false, '']);
     await expect(openStream('tcp', port, '127.0.0.2', '127.0.0.1')).rejects.toThrow();
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
+import { decryptedCarriers } from '../../src/adapters/sqlite/decrypted.ts';
 import { ProvisionError, parseProvisioning } from '../../src/provision/file.ts';
 import { openCore } from '../support/core.ts';
 
@@ -45,9 +46,9 @@ options_ping = true
 `;
 
 function open(toml: string) {
-  const { database, provisioning, logger } = openCore({}, toml);
+  const { database, provisioning, logger, cipher } = openCore({}, toml);
   const db = kyselyOver(database);
-  const directory = new SqlCarriers(db, db, 'SQLite', logger);
+  const directory = decryptedCarriers(new SqlCarriers(db, db, 'SQLite', logger), cipher);
   return {
     database,
     directory,
@@ -154,7 +155,7 @@ const bad: [string, string, RegExp][] = [
   [
     'a gateway twice',
     '[[carrier]]\nname = "a"\ngateway = [{ host = "x.test" }, { host = "X.test" }]',
-    /:1: carrier\[1\] names a gateway twice$/,
+    /:3: carrier\[1\]\.gateway\[2\]\.host is listed twice$/,
   ],
   [
     'type reg without register',

@@ -3,6 +3,7 @@ import { CachedDirectory } from '../../src/adapters/cached/directory.ts';
 import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
+import { decryptedDirectory } from '../../src/adapters/sqlite/decrypted.ts';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { SqliteProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
@@ -44,7 +45,7 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
   const provisioning = new SqliteProvisioning(database, cipher);
   provisioning.apply(parseProvisioning(toml, 'test.toml'));
   const directory = new CachedDirectory(
-    new SqlDirectory(kyselyOver(database), 'SQLite', cipher, clock, logger),
+    decryptedDirectory(new SqlDirectory(kyselyOver(database), 'SQLite', cipher, clock, logger), cipher),
     { refreshMs: 30_000, staleMs: 3_600_000 },
     clock,
     logger,
@@ -67,5 +68,5 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     limits: { defaultExpires: 3600, minExpires: 0 },
     ...changes,
   };
-  return { rules, clock, logger, alerts, database, provisioning };
+  return { rules, clock, logger, alerts, database, provisioning, cipher };
 }
