@@ -129,13 +129,31 @@ const edgeStatus = v.object({
   dropped: v.number(),
 });
 
+/** A server that the sidecar depends on. */
+const dependency = v.object({
+  role: v.picklist(['sip', 'store', 'database', 'database writer']),
+  name: v.string(),
+  address: v.string(),
+  /** `unknown`: it has not answered since the start. */
+  state: v.picklist(['unknown', 'up', 'down']),
+  /** When this state began. */
+  since: v.number(),
+  /** The last failure; null while it is up. */
+  why: v.nullable(v.string()),
+});
+
 const status = v.object({
   version: v.string(),
   pid: v.number(),
   startedAt: v.number(),
   now: v.number(),
-  /** Every dependency has answered, and the sidecar accepts requests. */
+  /** Whether phones are served: ready or degraded. */
   ready: v.boolean(),
+  /** `degraded`: the database is down, and cached rows serve on. */
+  readiness: v.picklist(['ready', 'degraded', 'not ready']),
+  /** Why it is not ready, or degraded. */
+  notReadyBecause: v.nullable(v.string()),
+  dependencies: v.array(dependency),
   sip: v.object({
     server: v.picklist(['drachtio', 'embedded']),
     connected: v.boolean(),
@@ -222,3 +240,4 @@ export type Gateways = Output<typeof gateways>;
 export type GatewayRow = Output<typeof gatewayRow>;
 export type EdgeStatus = Output<typeof edgeStatus>;
 export type Status = Output<typeof status>;
+export type DependencyRow = Output<typeof dependency>;

@@ -11,6 +11,7 @@ const CODES: { readonly [K in keyof typeof EXIT]: string } = {
   usage: 'the command line is not valid; `serve`: the configuration, or a file that it names, is not valid',
   timedOut: 'the sidecar did not answer within 5 s; `fs drain --wait`: calls were left at the time-out',
   noSidecar: 'no sidecar at the socket',
+  notReady: '`status`: the sidecar is not ready',
   noDependency: '`serve --check`: the configuration is valid, but a service does not answer',
   denied:
     'the socket may not be opened, or belongs to neither root nor the caller; the message names the user to become',

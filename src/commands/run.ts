@@ -3,7 +3,16 @@ import { printable } from '../lib/text.ts';
 import { readArguments, UsageError } from './arguments.ts';
 import { json, print, printError } from './output.ts';
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, timedOut: 3, noSidecar: 4, noDependency: 6, denied: 7 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  timedOut: 3,
+  noSidecar: 4,
+  notReady: 5,
+  noDependency: 6,
+  denied: 7,
+} as const;
 
 /** The command failed: the message goes to stderr, and with `--json` also to stdout as JSON. */
 export class Failure extends Error {

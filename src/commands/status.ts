@@ -1,42 +1,46 @@
 import { defineCommand } from 'citty';
-import type { EdgeStatus, Status } from '../admin/protocol.ts';
+import type { DependencyRow, EdgeStatus, Status } from '../admin/protocol.ts';
 import { duration } from './duration.ts';
 import { type Field, fieldLines } from './fields.ts';
+import { print } from './output.ts';
+import { EXIT } from './run.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
 import { painter } from './terminal.ts';
 
 type Section = (status: Status) => readonly Field[];
 
-const NAMES = { redis: 'Redis', mysql: 'MySQL', sqlite: 'SQLite', drachtio: 'drachtio', embedded: 'embedded edge' };
+const ROLES = { sip: 'SIP server', store: 'Store', database: 'Accounts', 'database writer': 'Writer' };
+const READINESS = { ready: ['yes', 'green'], degraded: ['degraded', 'yellow'], 'not ready': ['no', 'red'] } as const;
 const UNKNOWN = 'unknown: the store does not answer';
 
 const SECTIONS: readonly Section[] = [
-  ({ version, pid, now, startedAt, ready }) => [
-    ['Version', version],
-    ['Process', String(pid)],
-    ['Uptime', duration(now - startedAt)],
-    ['Ready', ready ? 'yes' : 'no', ready ? 'green' : 'red'],
+  (status) => [
+    ['Version', status.version],
+    ['Process', String(status.pid)],
+    ['Uptime', duration(status.now - status.startedAt)],
+    readiness(status),
   ],
-  ({ sip }) => [
-    [
-      'SIP server',
-      `${NAMES[sip.server]}, ${sip.connected ? 'connected' : 'not connected'}`,
-      sip.connected ? undefined : 'red',
-    ],
-    ['Addresses', sip.hostports.split(',').join('  ')],
-  ],
+  ({ dependencies, now }) => dependencies.map((one) => dependency(one, now)),
+  ({ sip }) => [['Addresses', sip.hostports.split(',').join('  ')]],
   ({ edge }) => (edge ? messages(edge) : []),
-  ({ store, directory, clusterId }) => [
-    ['Store', NAMES[store]],
-    ['Accounts', NAMES[directory]],
-    ['Cluster', clusterId],
-  ],
+  ({ clusterId }) => [['Cluster', clusterId]],
   ({ featureServers: servers, rtpServers }) => [
     ['Feature servers', servers ? `${servers.active} active, ${servers.drained} drained` : UNKNOWN],
     ['RTP servers', rtpServers === null ? UNKNOWN : String(rtpServers)],
   ],
   (status) => [leaseHolder(status), ...outbound(status)],
 ];
+
+function readiness({ readiness, notReadyBecause }: Status): Field {
+  const [word, colour] = READINESS[readiness];
+  return ['Ready', notReadyBecause === null ? word : `${word}: ${notReadyBecause}`, colour];
+}
+
+function dependency({ role, name, address, state, since, why }: DependencyRow, now: number): Field {
+  const lasting = `${state === 'unknown' ? 'not answered' : state} for ${duration(now - since)}`;
+  const text = `${name} ${address}, ${lasting}${why === null ? '' : `: ${why}`}`;
+  return [ROLES[role], text, state === 'up' ? undefined : 'red'];
+}
 
 function messages({ retransmissions, refused, malformed, dropped, ...edge }: EdgeStatus): readonly Field[] {
   return [
@@ -66,9 +70,14 @@ function outbound({ outbound: { leading, trunks, gateways } }: Status): readonly
 
 export default defineCommand({
   meta: { name: 'status', description: 'Show the state of the running sidecar' },
-  args: JSON_FLAG,
+  args: {
+    ...JSON_FLAG,
+    ready: { type: 'boolean', description: 'Print only ready, degraded or not ready' },
+  },
   async run({ args }) {
     const status = await askSidecar('status', {});
+    if (!status.ready) process.exitCode = EXIT.notReady;
+    if (args.ready && !args.json) return void (await print(status.readiness));
     const fields = SECTIONS.flatMap((section) => section(status));
     await show(args, status, fieldLines(fields, await painter()));
   },

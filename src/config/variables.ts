@@ -61,6 +61,10 @@ export const VARIABLES = {
     sentinelUsername: text('JAMBONES_REDIS_SENTINEL_USERNAME', 'User at the sentinels.'),
     sentinelPassword: text('JAMBONES_REDIS_SENTINEL_PASSWORD', 'Password of the Redis master behind the sentinels.'),
     sentinelServerPassword: text('JAMBONES_REDIS_SENTINEL_SERVER_PASSWORD', 'Password of the sentinels themselves.'),
+    timeoutMs: integer('JAMBONES_REDIS_TIMEOUT_MS', 'Longest wait for an answer of Redis.', 1000, {
+      ...milliseconds,
+      max: 30_000,
+    }),
     tls: flag('ENABLE_JAMBONES_REDIS_TLS', 'Connect with TLS.'),
     tlsCaFile: file('JAMBONES_REDIS_TLS_CA_FILE', 'CA certificate for TLS to Redis.'),
     tlsCertFile: file('JAMBONES_REDIS_TLS_CERT_FILE', 'Client certificate for TLS to Redis.'),
@@ -77,6 +81,10 @@ export const VARIABLES = {
     sslCaFile: file('JAMBONES_MYSQL_SSL_CA_FILE', 'CA certificate; turns TLS on.'),
     sslCertFile: file('JAMBONES_MYSQL_SSL_CERT_FILE', 'Client certificate; turns TLS on.'),
     sslKeyFile: file('JAMBONES_MYSQL_SSL_KEY_FILE', 'Key of the client certificate.'),
+    timeoutMs: integer('JAMBONES_MYSQL_TIMEOUT_MS', 'Longest wait for an answer of MySQL.', 2000, {
+      ...milliseconds,
+      max: 30_000,
+    }),
     refreshSeconds: integer('JAMBONES_MYSQL_REFRESH_TTL', 'How long a cached row counts as current.', 30, seconds),
     staleSeconds: integer(
       'JAMBONES_MYSQL_STALE_TTL',

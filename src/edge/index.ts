@@ -89,6 +89,9 @@ export class Edge implements SipServer {
     this.#onConnected.push(listener);
   }
 
+  /** Never: the edge is in our own process. */
+  onDisconnected(): void {}
+
   get hostports(): string {
     return this.#layer.hostports;
   }

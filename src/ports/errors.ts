@@ -6,7 +6,7 @@ export abstract class DependencyError extends Error {
   constructor(
     /** Display name: 'Redis', 'MySQL', 'SQLite'. */
     readonly service: string,
-    why: string,
+    readonly why: string,
   ) {
     super(`${service}: ${why}`);
   }

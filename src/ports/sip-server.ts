@@ -72,6 +72,8 @@ export interface SipServer extends SipClient {
   readonly connected: boolean;
   /** Calls `listener` after every successful (re)connect. */
   onConnected(listener: () => void): void;
+  /** Calls `listener` whenever the connection to the server is lost, except by {@link stop}. */
+  onDisconnected(listener: () => void): void;
   /** The `ip:port` at which the platform's other servers reach this one; '' before {@link connect}. */
   readonly privateAddress: string;
   /** Undefined where the server does not report connections, as drachtio does not. */

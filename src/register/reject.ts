@@ -31,7 +31,8 @@ const REJECTIONS = {
   WebhookFailed: { status: 503, headers: RETRY, level: 'warn' },
   TooManyContacts: { status: 403, why: 'Too many contacts', level: 'info' },
   OutOfOrder: { status: 500, why: 'CSeq is not above the last one', level: 'info' },
-  StoreUnavailable: { status: 503, headers: RETRY, level: 'warn' },
+  // The outage is logged once, where it is noticed.
+  StoreUnavailable: { status: 503, headers: RETRY, level: 'debug' },
   QueryRefused: { status: 503, headers: RETRY, level: 'info' },
   Unforeseen: { status: 500, level: 'error' },
 } satisfies Record<string, Rejection>;

@@ -1,8 +1,9 @@
 import { type OutboundView, Refused } from '../admin/actions.ts';
-import type { GatewayRow, Leadership, Status, TrunkRow } from '../admin/protocol.ts';
+import type { DependencyRow, GatewayRow, Leadership, Status, TrunkRow } from '../admin/protocol.ts';
 import type { Config } from '../config/index.ts';
 import type { Edge } from '../edge/index.ts';
 import type { GatewayHealth } from '../gateways/watched-gateway.ts';
+import type { Dependency } from '../lib/dependency.ts';
 import type { Clock } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import { DependencyError } from '../ports/errors.ts';
@@ -11,6 +12,7 @@ import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import type { TrunkRegistrationView } from '../regbot/trunk-registration.ts';
 import type { Outbound } from './outbound.ts';
+import { type Phase, readinessOf } from './readiness.ts';
 import type { Stores } from './stores.ts';
 
 export interface OutboundState {
@@ -110,7 +112,7 @@ function gatewayRow(health: GatewayHealth): GatewayRow {
 export interface Lifetime {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
-  ready: boolean;
+  phase: Phase;
 }
 
 export interface StatusSources {
@@ -121,18 +123,28 @@ export interface StatusSources {
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
-  readonly stores: Pick<Stores, 'pool' | 'lease'>;
+  /** Whether the SIP server answers. */
+  readonly sipServer: Dependency;
+  readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
 }
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
   const { config, lifetime, now, sip, edge, outbound, stores } = sources;
+  const readiness = readinessOf(lifetime.phase, {
+    sip: sources.sipServer.health,
+    store: stores.store.health,
+    database: stores.database.health,
+  });
   return {
     version: VERSION,
     pid: process.pid,
     startedAt: lifetime.startedAt,
     now,
-    ready: lifetime.ready && sip.connected,
+    ready: readiness.state !== 'not ready',
+    readiness: readiness.state,
+    notReadyBecause: readiness.why ?? null,
+    dependencies: dependencyRows(sources),
     sip: {
       server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
       connected: sip.connected,
@@ -145,6 +157,20 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     ...(await serverCounts(stores.pool)),
     outbound: await outboundCounts(outbound, stores.lease),
   };
+}
+
+function dependencyRows({ sipServer, stores }: StatusSources): DependencyRow[] {
+  const row = (role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow => ({
+    role,
+    ...health,
+    why: why ?? null,
+  });
+  return [
+    row('sip', sipServer),
+    row('store', stores.store),
+    row('database', stores.database),
+    ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
+  ];
 }
 
 async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {

@@ -8,6 +8,7 @@ import { AdminSocketError } from '../admin/socket-claim.ts';
 import type { Config } from '../config/index.ts';
 import { Nonces } from '../digest/nonce.ts';
 import { CertificateError, Edge, ListenError } from '../edge/index.ts';
+import { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -18,6 +19,7 @@ import { systemClock, systemTimers } from '../lib/timers.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
 import type { Alerts } from '../ports/alerts.ts';
+import { QueryFault, Unavailable } from '../ports/errors.ts';
 import type { ClientConnections, SipServer } from '../ports/sip-server.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
@@ -80,7 +82,8 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   sip.handle('OPTIONS', (request) => options(checkIns, request));
   const outbound = createOutbound(config, stores, sip, alerts, logger);
 
-  const lifetime: Lifetime = { startedAt: systemClock.now(), ready: false };
+  const sipServer = sipDependency(config, sip, logger);
+  const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -88,14 +91,22 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
     outbound: outboundView(outbound, stores.lease, systemClock),
     now: systemClock.now,
-    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, edge, outbound, stores }),
+    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, stores }),
     reload: () => reload(reloadable),
   };
   admin.serve((request) => perform(rules, request));
   open.defer(onHangup(() => tryReload(reloadable)));
 
-  for (const { name, probe } of stores.probes)
-    if (!(await retry(probe, { name, signal: stop, timers: systemTimers, logger }))) return;
+  const stored = new Set([stores.store, stores.database]);
+  const answers = await Promise.all(
+    [...stored].map((one) => retry(() => answer(one), { name: one.name, signal: stop, timers: systemTimers, logger })),
+  );
+  if (answers.includes(false)) return;
+  // Phones do not depend on the database writer.
+  for (const dependency of [...stored, stores.databaseWriter ?? []].flat()) {
+    dependency.start();
+    open.defer(() => dependency.stop());
+  }
   stores.start();
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
@@ -104,18 +115,29 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   idleCollection.start();
   open.defer(() => idleCollection.stop());
 
+  sipServer.start();
+  open.defer(() => sipServer.stop());
   open.defer(() => sip.stop(config.platform.shutdownGraceMs));
   await Promise.race([sip.connect(), aborted(stop)]);
   if (stop.aborted) return;
   outbound.start();
   // Stops before the SIP server: it sends nothing, and another sidecar can take the lease at once.
   open.defer(() => outbound.stop());
-  lifetime.ready = true;
+  lifetime.phase = 'serving';
   if (edge) output.write(banner(config, edge.hostports, demo));
   logger.info({ parts: config.parts }, 'ready');
 
   await aborted(stop);
-  lifetime.ready = false;
+  lifetime.phase = 'stopping';
+}
+
+/** Resolves when a dependency answers, if only with a refusal: then phones are refused too, rather than left unanswered. */
+async function answer(dependency: Dependency): Promise<void> {
+  try {
+    await dependency.check();
+  } catch (error) {
+    if (!(error instanceof QueryFault)) throw error;
+  }
 }
 
 function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
@@ -133,6 +155,23 @@ function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
     ...(externalIp && { externalIp }),
     ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
   });
+}
+
+function sipDependency({ parts, drachtio }: Config, sip: SipServer, logger: Logger): Dependency {
+  const isEdge = parts.sip === 'edge';
+  const dependency = new Dependency({
+    name: isEdge ? 'embedded edge' : 'drachtio',
+    address: isEdge ? 'in this process' : `${drachtio.host}:${drachtio.port}`,
+    affects: 'phones get no answer, registrations at carriers stop',
+    async probe() {
+      if (!sip.connected) throw new Unavailable('drachtio', 'not connected');
+    },
+    timers: systemTimers,
+    logger,
+  });
+  sip.onConnected(() => dependency.answered());
+  sip.onDisconnected(() => dependency.probeNow('connection closed'));
+  return dependency;
 }
 
 /** Loads drachtio-srf only where it is used. */

@@ -1,7 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { CachedCarriers } from '../adapters/cached/carriers.ts';
 import { CachedDirectory } from '../adapters/cached/directory.ts';
-import { connectRedis, untilReady } from '../adapters/redis/connection.ts';
+import { connectRedis, redisDependency } from '../adapters/redis/connection.ts';
 import { RedisEphemeralGateways } from '../adapters/redis/ephemeral-gateways.ts';
 import { RedisGatewayBlacklist } from '../adapters/redis/gateway-blacklist.ts';
 import { RedisLease } from '../adapters/redis/lease.ts';
@@ -12,13 +12,14 @@ import { RedisTrunkContacts } from '../adapters/redis/trunk-contacts.ts';
 import { SqlCarriers } from '../adapters/sql/carriers.ts';
 import { ClientPasswordCipher } from '../adapters/sql/client-password.ts';
 import { SqlDirectory } from '../adapters/sql/directory.ts';
-import { openMysql, openMysqlWriter } from '../adapters/sql/mysql.ts';
-import { runQuery } from '../adapters/sql/run-query.ts';
+import { type MysqlServer, openMysqlServers } from '../adapters/sql/mysql.ts';
+import { classified } from '../adapters/sql/run-query.ts';
 import { MysqlSbcAddresses } from '../adapters/sql/sbc-addresses.ts';
 import { kyselyOver } from '../adapters/sql/sqlite.ts';
 import { claimDataDirectory } from '../adapters/sqlite/data-directory.ts';
 import { inDirectory } from '../adapters/sqlite/data-error.ts';
 import { decryptedCarriers, decryptedDirectory } from '../adapters/sqlite/decrypted.ts';
+import { SQLITE_TIMEOUT_MS, sqliteDependency } from '../adapters/sqlite/dependency.ts';
 import { SqliteEphemeralGateways } from '../adapters/sqlite/ephemeral-gateways.ts';
 import { SqliteGatewayBlacklist } from '../adapters/sqlite/gateway-blacklist.ts';
 import { SqliteLease } from '../adapters/sqlite/lease.ts';
@@ -31,6 +32,7 @@ import { ownSecret, recordStart, unlockSecrets } from '../adapters/sqlite/settin
 import { SqliteTrunkContacts } from '../adapters/sqlite/trunk-contacts.ts';
 import type { Config } from '../config/index.ts';
 import { background, turn } from '../lib/background.ts';
+import type { Dependency } from '../lib/dependency.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Clock, systemTimers } from '../lib/timers.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
@@ -44,11 +46,11 @@ import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { TrunkContacts } from '../ports/trunk-contacts.ts';
 
-const PROBE_TIMEOUT_MS = 5_000;
 const END_TIMEOUT_MS = 1_000;
 
 /** State that the sidecars of a cluster share: in Redis, or in the SQLite of a single sidecar. */
 interface SharedStores {
+  readonly store: Dependency;
   readonly location: LocationService;
   readonly pool: ServerPool;
   readonly lease: Lease;
@@ -59,6 +61,9 @@ interface SharedStores {
 
 /** The platform's database: MySQL or SQLite. */
 interface DatabaseStores {
+  readonly database: Dependency;
+  /** Where writes go, if that is another server than `database`. */
+  readonly databaseWriter?: Dependency;
   readonly directory: Directory;
   readonly carriers: CarrierDirectory;
   readonly addresses: SbcAddresses;
@@ -66,15 +71,13 @@ interface DatabaseStores {
 }
 
 interface Opened {
-  /** Services that must answer before we are ready. */
-  readonly probes: readonly { readonly name: string; readonly probe: () => Promise<unknown> }[];
   close(): Promise<void>;
 }
 
 export interface Stores extends SharedStores, DatabaseStores, Opened {
   /** Encrypts client passwords, and keys nonces. */
   readonly secret: string;
-  /** Starts background work; call when the probes have answered. */
+  /** Starts background work; call when store and database have answered. */
   start(): void;
   forget(): void;
 }
@@ -83,7 +86,7 @@ export interface Stores extends SharedStores, DatabaseStores, Opened {
 export function openStores(config: Config, logger: Logger, clock: Clock): Stores {
   const { parts } = config;
   const usesSqlite = parts.store === 'sqlite' || parts.directory === 'sqlite' || config.encryptionSecret === undefined;
-  const data = usesSqlite ? openData(config.embedded.data) : undefined;
+  const data = usesSqlite ? openData(config.embedded.data, logger) : undefined;
   const secret = config.encryptionSecret ?? ownSecret(present(data).sqlite);
   const cipher = new ClientPasswordCipher(secret, config.secrets.legacyCrypto);
 
@@ -104,7 +107,6 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
     directory,
     carriers: new CachedCarriers(database.carriers, times.staleMs, clock, logger),
     secret,
-    probes: [...shared.probes, ...database.probes],
     forget: () => directory.clear(),
     async close() {
       await Promise.all([shared.close(), database.close()]);
@@ -116,21 +118,29 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
 /** The database of embedded mode, in a data directory that no other process has. */
 interface Data {
   readonly directory: string;
+  /** Synced to disk at every commit. */
   readonly sqlite: Database;
+  /** The same database, for what may be lost in a power failure; a sync for each of those would delay phones. */
+  readonly unsynced: Database;
+  readonly dependency: Dependency;
   close(): void;
 }
 
 /** @throws DataError */
-function openData(directory: string): Data {
+function openData(directory: string, logger: Logger): Data {
   const claimed = claimDataDirectory(directory);
   const { path } = claimed;
   try {
     const sqlite = openSqlite(path);
     inDirectory(path, () => recordStart(sqlite));
+    const unsynced = openSqlite(path, { durable: false });
     return {
       directory: path,
       sqlite,
+      unsynced,
+      dependency: sqliteDependency(unsynced, path, logger),
       close() {
+        unsynced.close();
         sqlite.close();
         claimed.release();
       },
@@ -149,19 +159,20 @@ function sharedInRedis(
 ): SharedStores & Opened & Pick<Stores, 'start'> {
   const redis = connectRedis(config.redis, logger);
   const { clusterId } = config.platform;
+  const store = redisDependency(redis, config.redis, clusterId, logger);
   const location = new RedisLocationService(redis, systemTimers, logger);
   // Counted for device limits, which only a hosted platform has.
   const accountRealm = async (realm: string) =>
     (config.platform.hosting ? (await directory.accountByRealm(realm))?.realm : undefined) ?? realm;
   const index = new RealmIndexKeeper(redis, systemTimers, logger, accountRealm);
   return {
+    store,
     location,
     pool: new RedisServerPool(redis, clusterId, clock, logger),
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
     blacklist: new RedisGatewayBlacklist(redis),
     contacts: new RedisTrunkContacts(redis, clusterId),
-    probes: [{ name: 'Redis', probe: () => untilReady(redis) }],
     start() {
       location.start();
       index.start();
@@ -175,23 +186,22 @@ function sharedInRedis(
 }
 
 function sharedInSqlite(
-  { directory, sqlite }: Data,
+  { directory, sqlite, unsynced, dependency }: Data,
   config: Config,
   clock: Clock,
 ): SharedStores & Opened & Pick<Stores, 'start'> {
   const location = new SqliteLocationService(sqlite, clock);
-  // Every trunk saves its Contact at every refresh; a sync to disk for each would delay phones.
-  const undurable = openSqlite(config.embedded.data, { durable: false });
   return {
+    store: dependency,
     location,
     pool: new SqliteServerPool(sqlite, clock),
     lease: new SqliteLease(sqlite, config.platform.clusterId),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),
     blacklist: new SqliteGatewayBlacklist(sqlite, clock),
-    contacts: new SqliteTrunkContacts(undurable),
-    probes: [],
+    // Saved at every refresh of every trunk.
+    contacts: new SqliteTrunkContacts(unsynced),
     start: () => inDirectory(directory, () => location.sweepAll()),
-    close: async () => undurable.close(),
+    async close() {},
   };
 }
 
@@ -201,33 +211,31 @@ function databaseInMysql(
   logger: Logger,
   clock: Clock,
 ): DatabaseStores & Opened {
-  const reader = openMysql(config.mysql, config.mysql.reader);
-  const writer = openMysqlWriter(config.mysql);
-  const writes = writer?.db ?? reader.db;
-  const pools = writer ? [reader.pool, writer.pool] : [reader.pool];
-  const probe = (pool = reader.pool) => pool.promise().query('SELECT 1');
+  const { reader, writer } = openMysqlServers(config.mysql, logger);
+  const writes = writer ?? reader;
+  const servers = writer ? [reader, writer] : [reader];
   const ping = () => {
-    for (const pool of pools)
-      background(logger, 'MySQL keep-alive', () => runQuery('MySQL', probe(pool), PROBE_TIMEOUT_MS));
+    for (const { pool, dependency } of servers)
+      background(logger, 'MySQL keep-alive', () => dependency.ask(() => pool.promise().query('SELECT 1')));
   };
   const timer = config.mysql.keepAliveMs > 0 ? setInterval(ping, config.mysql.keepAliveMs) : undefined;
   return {
-    directory: new SqlDirectory(reader.db, 'MySQL', cipher, clock, logger),
-    carriers: new SqlCarriers(reader.db, writes, 'MySQL', logger),
+    database: reader.dependency,
+    ...(writer && { databaseWriter: writer.dependency }),
+    directory: new SqlDirectory(reader, config.mysql.timeoutMs, cipher, clock, logger),
+    carriers: new SqlCarriers(reader, writes, logger),
     addresses: new MysqlSbcAddresses(writes),
-    // The writer is not probed: phones do not depend on it.
-    probes: [{ name: 'MySQL', probe: () => runQuery('MySQL', probe(), PROBE_TIMEOUT_MS) }],
     async close() {
       clearInterval(timer);
       // Not through Kysely, which ends only a pool it has used. A query under way may hold up the end or make it fail.
-      const end = (pool: (typeof pools)[number]) => runQuery('MySQL', pool.promise().end(), END_TIMEOUT_MS);
-      await Promise.all(pools.map((pool) => turn(logger, 'end of the MySQL connections', () => end(pool))));
+      const end = ({ pool }: MysqlServer) => classified('MySQL', pool.promise().end(), END_TIMEOUT_MS, systemTimers);
+      await Promise.all(servers.map((server) => turn(logger, 'end of the MySQL connections', () => end(server))));
     },
   };
 }
 
 function databaseInSqlite(
-  { directory, sqlite }: Data,
+  { directory, sqlite, unsynced, dependency }: Data,
   config: Config,
   cipher: ClientPasswordCipher,
   logger: Logger,
@@ -239,16 +247,16 @@ function databaseInSqlite(
     replaced: config.embedded.provision !== '',
   };
   inDirectory(directory, () => unlockSecrets(sqlite, directory, cipher, secret));
-  const db = kyselyOver(sqlite);
-  // Every trunk writes its status at every refresh; a sync to disk for each would delay phones.
-  const statuses = openSqlite(directory, { durable: false });
+  const reader = { db: kyselyOver(sqlite), dependency };
+  // Every trunk writes its status at every refresh.
+  const writer = { db: kyselyOver(unsynced), dependency };
   return {
-    directory: decryptedDirectory(new SqlDirectory(db, 'SQLite', cipher, clock, logger), cipher),
-    carriers: decryptedCarriers(new SqlCarriers(db, kyselyOver(statuses), 'SQLite', logger), cipher),
+    database: dependency,
+    directory: decryptedDirectory(new SqlDirectory(reader, SQLITE_TIMEOUT_MS, cipher, clock, logger), cipher),
+    carriers: decryptedCarriers(new SqlCarriers(reader, writer, logger), cipher),
     addresses: new SqliteSbcAddresses(sqlite),
     provisioning: new SqliteProvisioning(sqlite, cipher),
-    probes: [],
-    close: async () => statuses.close(),
+    async close() {},
   };
 }
 

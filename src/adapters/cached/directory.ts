@@ -3,7 +3,7 @@ import type { Logger } from '../../lib/logger.ts';
 import { type Lookup, LookupCache } from '../../lib/lookup-cache.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Account, Client, Directory } from '../../ports/directory.ts';
-import { QueryFault, Unavailable } from '../../ports/errors.ts';
+import { QueryFault } from '../../ports/errors.ts';
 
 export interface CacheTimes {
   /** How long a row is current, milliseconds. */
@@ -17,27 +17,23 @@ const MAX_ROWS = 100_000;
 const MAX_UNKNOWN = 20_000;
 /** How long an unknown name stays unknown; short, for users who have just been created. */
 const UNKNOWN_MS = 5000;
-/** Pause after a failure, so that not every REGISTER waits for the database's time-out. */
-const PAUSE_MS = 1000;
 
 /** A directory that caches rows and serves them on while the database is down. */
 export class CachedDirectory implements Directory {
   readonly #accounts: LookupCache<Account | undefined>;
   readonly #clients: LookupCache<Client | undefined>;
   readonly #limits: LookupCache<number | undefined>;
-  readonly #outage: Outage;
 
   constructor(
     private readonly directory: Directory,
     private readonly times: CacheTimes,
-    clock: Clock,
-    logger: Logger,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
   ) {
     const options = { service: 'database', maxNames: MAX_ROWS, maxUnknown: MAX_UNKNOWN };
     this.#accounts = new LookupCache(clock, options);
     this.#clients = new LookupCache(clock, options);
     this.#limits = new LookupCache(clock, options);
-    this.#outage = new Outage(clock, logger);
   }
 
   accountByRealm(realm: string): Promise<Account | undefined> {
@@ -71,43 +67,17 @@ export class CachedDirectory implements Directory {
 
   async #read<T>(query: () => Promise<T | undefined>): Promise<Lookup<T | undefined>> {
     const { refreshMs, staleMs } = this.times;
-    const value = await this.#outage.guard(query);
+    const value = await this.#asked(query);
     if (value !== undefined) return { value, found: true, freshMs: refreshMs, staleMs };
     return { value, found: false, freshMs: Math.min(UNKNOWN_MS, refreshMs), staleMs: 0 };
   }
-}
 
-/** Logs once when the database goes down and once when it is back, and pauses queries after each failure. */
-class Outage {
-  #pausedUntil = 0;
-  #isDown = false;
-
-  constructor(
-    private readonly clock: Clock,
-    private readonly logger: Logger,
-  ) {}
-
-  async guard<T>(query: () => Promise<T>): Promise<T> {
-    if (this.clock.now() < this.#pausedUntil) throw new Unavailable('database', 'down a moment ago');
+  async #asked<T>(query: () => Promise<T>): Promise<T> {
     try {
-      const result = await query();
-      this.#answered();
-      return result;
+      return await query();
     } catch (error) {
-      if (error instanceof QueryFault) {
-        this.#answered();
-        logFault(this.logger, 'query of the database', error, this.clock);
-        throw error;
-      }
-      if (!(error instanceof Unavailable)) throw error;
-      this.#pausedUntil = this.clock.now() + PAUSE_MS;
-      if (!this.#isDown) this.logger.warn({ why: error.message }, 'database is down, cached rows serve on');
-      this.#isDown = true;
+      if (error instanceof QueryFault) logFault(this.logger, 'query of the database', error, this.clock);
       throw error;
     }
-  }
-  #answered(): void {
-    if (this.#isDown) this.logger.info({}, 'database is back');
-    this.#isDown = false;
   }
 }

@@ -36,6 +36,7 @@ export class DrachtioServer implements SipServer {
   readonly #timers: Timers;
   readonly #requests: OpenRequests;
   readonly #onConnected: (() => void)[] = [];
+  readonly #onDisconnected: (() => void)[] = [];
   /** Set while the server has accepted us. */
   #socket: Socket | undefined;
   #inFlight = 0;
@@ -70,6 +71,10 @@ export class DrachtioServer implements SipServer {
     this.#onConnected.push(listener);
   }
 
+  onDisconnected(listener: () => void): void {
+    this.#onDisconnected.push(listener);
+  }
+
   request(request: OutboundRequest, deadlineMs: number): Promise<SipResponse> {
     return this.#requests.send(request, deadlineMs);
   }
@@ -94,12 +99,17 @@ export class DrachtioServer implements SipServer {
       connected.resolve();
       for (const listener of this.#onConnected) listener();
     });
-    this.#srf.on('error', (error) => logger.warn({ host, port, why: error.message }, 'drachtio connection'));
+    this.#srf.on('error', (error) => {
+      // Later failures are part of an outage that has been reported.
+      const level = this.#hostports ? 'debug' : 'warn';
+      logger[level]({ host, port, why: error.message }, 'drachtio connection');
+    });
     this.#srf.on('close', () => {
       this.#unacknowledged.clear();
       this.#socket = undefined;
       this.#requests.lost();
-      if (!this.#stopping) logger.warn({ host, port }, 'drachtio connection closed');
+      if (this.#stopping) return;
+      for (const listener of this.#onDisconnected) listener();
     });
     this.#srf.connect({ host, port, secret, reconnect: { retryMaxDelay: MAX_RECONNECT_DELAY_MS } });
     const onBadMessage = (error: unknown) => logger.error({ why: String(error) }, 'drachtio sent what makes no sense');

@@ -2,16 +2,18 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Config } from '../../config/index.ts';
+import { withDeadline } from '../../lib/deadline.ts';
+import { Dependency } from '../../lib/dependency.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { isOwnFault } from '../../lib/own-fault.ts';
+import { systemTimers } from '../../lib/timers.ts';
 import { DependencyError, Unavailable } from '../../ports/errors.ts';
+import { keys } from './keys.ts';
 import { isReadOnly, replyFault } from './reply-error.ts';
 import { guardReplies } from './reply-guard.ts';
 
 type Options = Omit<RedisOptions, 'replyMapping'>;
 
-/** Without an answer for this long the connection is closed and pending commands fail, milliseconds. */
-const ANSWER_TIMEOUT_MS = 2000;
 const CONNECT_TIMEOUT_MS = 3000;
 const MAX_RECONNECT_DELAY_MS = 2000;
 
@@ -20,15 +22,57 @@ export function connectRedis(config: Config['redis'], logger: Logger): Redis {
   guardReplies();
   const redis = new Redis(optionsFor(config));
   // Log the message only: an ioredis error contains the failed command, which may be AUTH.
-  redis.on('error', (error: Error) => logger.warn({ why: error.message }, 'Redis connection'));
-  redis.on('ready', () => logger.info({}, 'Redis connected'));
+  redis.on('error', (error: Error) => logger.debug({ why: error.message }, 'Redis connection'));
   return redis;
+}
+
+const PROBE_TTL_MS = 60_000;
+
+/** Whether Redis answers and takes writes. */
+export function redisDependency(redis: Redis, config: Config['redis'], clusterId: string, logger: Logger): Dependency {
+  const dependency = new Dependency({
+    name: 'Redis',
+    address: addressOf(config),
+    affects: 'phones are answered 503, registrations at carriers stop',
+    probe: () => probe(redis, clusterId, config.timeoutMs),
+    timers: systemTimers,
+    logger,
+  });
+  redis.on('close', () => dependency.probeNow('connection closed'));
+  redis.on('ready', () => dependency.probeNow('connection open'));
+  return dependency;
+}
+
+async function probe(redis: Redis, clusterId: string, timeoutMs: number): Promise<void> {
+  const deadline = new AbortController();
+  const late = () => new Unavailable('Redis', 'no answer in time');
+  const write = async () => {
+    await connected(redis, deadline.signal);
+    await ask(() => redis.set(keys.probe(clusterId), 1, 'PX', PROBE_TTL_MS));
+  };
+  try {
+    await withDeadline(write(), timeoutMs, late, systemTimers);
+  } finally {
+    // Removes the listeners of `once`.
+    deadline.abort();
+  }
 }
 
 /** Resolves when Redis answers; rejects when the connection attempt under way fails. */
 export async function untilReady(redis: Redis): Promise<void> {
-  if (redis.status === 'connecting' || redis.status === 'connect') await once(redis, 'ready');
+  await connected(redis);
   await ask(() => redis.ping());
+}
+
+/** Waits for a connection attempt that is under way. @throws Unavailable with its error */
+async function connected(redis: Redis, signal?: AbortSignal): Promise<void> {
+  if (redis.status === 'connecting' || redis.status === 'connect')
+    await ask(() => once(redis, 'ready', signal ? { signal } : {}));
+}
+
+function addressOf({ host, port, sentinels, sentinelMasterName }: Config['redis']): string {
+  if (sentinels.length === 0) return `${host}:${port}`;
+  return `${sentinelMasterName} at ${sentinels.map((s) => `${s.host}:${s.port}`).join(', ')}`;
 }
 
 /**
@@ -49,8 +93,8 @@ function optionsFor(config: Config['redis']): Options {
   const common: Options = {
     ...(config.username && { username: config.username }),
     ...(config.password && { password: config.password }),
-    // One timer per connection: a timer per command would cost more than the command.
-    socketTimeout: ANSWER_TIMEOUT_MS,
+    // Closes the connection, and so fails pending commands: a timer per command would cost more than the command.
+    socketTimeout: config.timeoutMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
@@ -70,7 +114,7 @@ function optionsFor(config: Config['redis']): Options {
     ...common,
     sentinels: config.sentinels.map(({ host, port }) => ({ host, port })),
     name: config.sentinelMasterName,
-    sentinelCommandTimeout: ANSWER_TIMEOUT_MS,
+    sentinelCommandTimeout: config.timeoutMs,
     ...(config.sentinelUsername && { sentinelUsername: config.sentinelUsername }),
     ...(config.sentinelServerPassword && { sentinelPassword: config.sentinelServerPassword }),
     ...(config.sentinelPassword && { password: config.sentinelPassword }),

@@ -16,6 +16,8 @@ export const keys = {
   promotions: 'sidecar:promotions',
   /** Highest nonce-count used. */
   nonce: (id: string) => `sidecar:nonce:${id}`,
+  /** Written to find out whether Redis takes writes. */
+  probe: (clusterId: string) => `sidecar:${clusterId}:probe`,
   lease: (clusterId: string) => `${clusterId}:regbot-token`,
   /** hash: voip_carrier_sid → expiry in seconds since the epoch. */
   ephemeralGateway: (ip: string) => `eph-gw-ip:${ip}`,

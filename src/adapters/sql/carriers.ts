@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import pLimit from 'p-limit';
 import type { Logger } from '../../lib/logger.ts';
 import { systemTimers, type Timers } from '../../lib/timers.ts';
@@ -14,8 +13,7 @@ import { Unavailable } from '../../ports/errors.ts';
 import { selectCarriers, selectGateways } from './carrier-queries.ts';
 import { CarrierRowError, gatewayOf, isActive, lackOfGateway, nameOf, trunkOf } from './carrier-rows.ts';
 import { registerStatusJson } from './register-status.ts';
-import { runQuery } from './run-query.ts';
-import type { Tables } from './tables.ts';
+import { runQuery, type SqlServer } from './run-query.ts';
 
 const READ_TIMEOUT_MS = 10_000;
 /** Includes the wait for a free slot. */
@@ -30,17 +28,16 @@ export class SqlCarriers implements CarrierDirectory {
   #faults = new Map<string, string>();
 
   constructor(
-    private readonly reader: Kysely<Tables>,
-    private readonly writer: Kysely<Tables>,
-    private readonly service: string,
+    private readonly reader: SqlServer,
+    private readonly writer: SqlServer,
     private readonly logger: Logger,
     private readonly timers: Timers = systemTimers,
   ) {}
 
   async read(): Promise<Carriers> {
     const [carriers, gateways] = await runQuery(
-      this.service,
-      Promise.all([selectCarriers(this.reader), selectGateways(this.reader)]),
+      this.reader,
+      (db) => Promise.all([selectCarriers(db), selectGateways(db)]),
       READ_TIMEOUT_MS,
       this.timers,
     );
@@ -83,7 +80,7 @@ export class SqlCarriers implements CarrierDirectory {
 
   saveRegisterStatus(carrierSid: string, status: RegisterStatus): Promise<void> {
     return this.#write(() =>
-      this.writer
+      this.writer.db
         .updateTable('voip_carriers')
         .set({ register_status: registerStatusJson(status) })
         .where('voip_carrier_sid', '=', carrierSid)
@@ -93,7 +90,7 @@ export class SqlCarriers implements CarrierDirectory {
 
   disableRegistration(carrierSid: string, trunkType: Trunk['trunkType']): Promise<void> {
     return this.#write(() =>
-      this.writer
+      this.writer.db
         .updateTable('voip_carriers')
         .set(trunkType === 'reg' ? { is_active: 0 } : { requires_register: 0 })
         .where('voip_carrier_sid', '=', carrierSid)
@@ -103,7 +100,7 @@ export class SqlCarriers implements CarrierDirectory {
 
   disablePing(gatewaySid: string): Promise<void> {
     return this.#write(() =>
-      this.writer
+      this.writer.db
         .updateTable('sip_gateways')
         .set({ send_options_ping: 0 })
         .where('sip_gateway_sid', '=', gatewaySid)
@@ -113,13 +110,15 @@ export class SqlCarriers implements CarrierDirectory {
 
   /** Waits for a free slot; skips the query when the wait has timed out. */
   async #write(query: () => Promise<unknown>): Promise<void> {
-    if (this.#writes.pendingCount >= MAX_WAITING_WRITES) throw new Unavailable(this.service, 'too many writes wait');
+    if (this.#writes.pendingCount >= MAX_WAITING_WRITES)
+      throw new Unavailable(this.writer.dependency.name, 'too many writes wait');
     let timedOut = false;
-    const write = this.#writes(async () => {
-      if (!timedOut) await query();
-    });
+    const write = () =>
+      this.#writes(async () => {
+        if (!timedOut) await query();
+      });
     try {
-      await runQuery(this.service, write, WRITE_TIMEOUT_MS, this.timers);
+      await runQuery(this.writer, write, WRITE_TIMEOUT_MS, this.timers);
     } finally {
       timedOut = true;
     }

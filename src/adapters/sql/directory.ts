@@ -4,17 +4,19 @@ import type { Clock } from '../../lib/timers.ts';
 import type { Account, Client, Directory } from '../../ports/directory.ts';
 import { QueryFault } from '../../ports/errors.ts';
 import type { ClientPasswordCipher } from './client-password.ts';
-import { runQuery } from './run-query.ts';
+import { runQuery, type SqlServer } from './run-query.ts';
 import type { Tables } from './tables.ts';
 
-const QUERY_TIMEOUT_MS = 3000;
 /** A text cannot be converted to the charset of the column that it is compared with: MariaDB, MySQL 8. */
 const INCOMPARABLE = new Set(['ER_CANT_AGGREGATE_2COLLATIONS', 'ER_CANNOT_CONVERT_STRING']);
 
+type Query<T> = (db: Kysely<Tables>) => Promise<T>;
+
 export class SqlDirectory implements Directory {
   constructor(
-    private readonly db: Kysely<Tables>,
-    private readonly service: string,
+    private readonly server: SqlServer,
+    /** For each query. */
+    private readonly timeoutMs: number,
     private readonly cipher: ClientPasswordCipher,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -26,8 +28,8 @@ export class SqlDirectory implements Directory {
   }
 
   async client(accountSid: string, username: string): Promise<Client | undefined> {
-    const rows = await this.#named(
-      this.db
+    const rows = await this.#named((db) =>
+      db
         .selectFrom('clients')
         .select([
           'username',
@@ -63,8 +65,8 @@ export class SqlDirectory implements Directory {
   }
 
   async deviceLimit(account: Account): Promise<number> {
-    const rows = await this.#run(
-      this.db
+    const rows = await this.#run((db) =>
+      db
         .selectFrom('account_subscriptions as s')
         .innerJoin('account_products as ap', 'ap.account_subscription_sid', 's.account_subscription_sid')
         .innerJoin('products as p', 'p.product_sid', 'ap.product_sid')
@@ -85,8 +87,8 @@ export class SqlDirectory implements Directory {
   }
 
   async #account(realm: string): Promise<Account | undefined> {
-    const [row] = await this.#named(
-      this.db
+    const [row] = await this.#named((db) =>
+      db
         .selectFrom('accounts as a')
         .leftJoin('webhooks as w', 'w.webhook_sid', 'a.registration_hook_sid')
         .select([
@@ -124,7 +126,7 @@ export class SqlDirectory implements Directory {
   }
 
   /** Runs a look-up by name. A name with characters that the column's charset lacks matches no row. */
-  async #named<T>(query: Promise<T[]>): Promise<T[]> {
+  async #named<T>(query: Query<T[]>): Promise<T[]> {
     try {
       return await this.#run(query);
     } catch (error) {
@@ -133,8 +135,8 @@ export class SqlDirectory implements Directory {
     }
   }
 
-  #run<T>(query: Promise<T>): Promise<T> {
-    return runQuery(this.service, query, QUERY_TIMEOUT_MS);
+  #run<T>(query: Query<T>): Promise<T> {
+    return runQuery(this.server, query, this.timeoutMs);
   }
 }
 

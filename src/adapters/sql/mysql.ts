@@ -1,17 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { Kysely, MysqlDialect } from 'kysely';
-import { createPool, type Pool } from 'mysql2';
+import { createPool, type Pool, type PoolConnection } from 'mysql2';
 import type { Config } from '../../config/index.ts';
+import { Dependency } from '../../lib/dependency.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { systemTimers } from '../../lib/timers.ts';
+import { classified, type SqlServer } from './run-query.ts';
 import type { Tables } from './tables.ts';
 
-const CONNECT_TIMEOUT_MS = 5000;
 const MAX_WAITING_QUERIES = 1000;
 
+export interface Mysql {
+  readonly pool: Pool;
+  readonly db: Kysely<Tables>;
+  /** Closes every connection: behind a network that drops packets they would hang until TCP gives up. */
+  disconnect(): void;
+}
+
 /** Creates a connection pool for one MySQL server. The first query connects. */
-export function openMysql(
-  config: Config['mysql'],
-  server: Config['mysql']['reader'],
-): { pool: Pool; db: Kysely<Tables> } {
+export function openMysql(config: Config['mysql'], server: Config['mysql']['reader']): Mysql {
   const pool = createPool({
     host: server.host,
     port: server.port,
@@ -19,7 +26,7 @@ export function openMysql(
     password: server.password,
     database: server.database,
     connectionLimit: server.connectionLimit,
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectTimeout: config.timeoutMs,
     queueLimit: MAX_WAITING_QUERIES,
     enableKeepAlive: true,
     timezone: 'Z',
@@ -32,13 +39,53 @@ export function openMysql(
       },
     }),
   });
-  return { pool, db: new Kysely<Tables>({ dialect: new MysqlDialect({ pool }) }) };
+  const connections = new Set<PoolConnection>();
+  pool.on('connection', (connection) => {
+    connections.add(connection);
+    connection.once('end', () => connections.delete(connection));
+  });
+  return {
+    pool,
+    db: new Kysely<Tables>({ dialect: new MysqlDialect({ pool }) }),
+    disconnect() {
+      for (const connection of connections) connection.destroy();
+    },
+  };
 }
 
-/** Creates the pool for writes; undefined when writes go to the reader's server. */
-export function openMysqlWriter(config: Config['mysql']): { pool: Pool; db: Kysely<Tables> } | undefined {
+/** A server whose state is watched. */
+export type MysqlServer = SqlServer & Pick<Mysql, 'pool'>;
+
+/** The server that is read, and the one that is written, if it is another. */
+export function openMysqlServers(
+  config: Config['mysql'],
+  logger: Logger,
+): { reader: MysqlServer; writer: MysqlServer | undefined } {
   const { host, user, password, database } = config.writer;
-  return host && user && password && database ? openMysql(config, config.writer) : undefined;
+  const hasWriter = host && user && password && database;
+  return {
+    reader: openServer(config, config.reader, 'cached accounts serve on', logger),
+    writer: hasWriter ? openServer(config, config.writer, 'states of carriers are not saved', logger) : undefined,
+  };
+}
+
+function openServer(
+  config: Config['mysql'],
+  server: Config['mysql']['reader'],
+  affects: string,
+  logger: Logger,
+): MysqlServer {
+  const { pool, db, disconnect } = openMysql(config, server);
+  const dependency = new Dependency({
+    name: 'MySQL',
+    address: `${server.host}:${server.port}`,
+    affects,
+    probe: () => classified('MySQL', pool.promise().query('SELECT 1'), config.timeoutMs, systemTimers),
+    onDown: disconnect,
+    timers: systemTimers,
+    logger,
+  });
+  return { pool, db, dependency };
 }
 
 function usesTls(config: Config['mysql']): boolean {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import type { SbcAddresses } from '../../ports/sbc-addresses.ts';
 import type { SbcAddress } from '../../sip/hostports.ts';
-import { runQuery } from './run-query.ts';
+import { runQuery, type SqlServer } from './run-query.ts';
 import type { Tables } from './tables.ts';
 
 /** For all transactions and their retries. */
@@ -18,10 +18,10 @@ const now = sql<string>`NOW()`;
  * as earlier jambonz sidecars write and compare them.
  */
 export class MysqlSbcAddresses implements SbcAddresses {
-  constructor(private readonly db: Kysely<Tables>) {}
+  constructor(private readonly server: SqlServer) {}
 
   announce(addresses: readonly SbcAddress[], deadSeconds: number): Promise<void> {
-    return runQuery('MySQL', this.#announce(addresses, deadSeconds), TIMEOUT_MS);
+    return runQuery(this.server, () => this.#announce(addresses, deadSeconds), TIMEOUT_MS);
   }
 
   async #announce(addresses: readonly SbcAddress[], deadSeconds: number): Promise<void> {
@@ -32,7 +32,7 @@ export class MysqlSbcAddresses implements SbcAddresses {
 
   async #transact(work: (trx: Transaction<Tables>) => Promise<void>): Promise<void> {
     // With this isolation level `put` also locks the gap where a missing row would be.
-    const transaction = this.db.transaction().setIsolationLevel('repeatable read');
+    const transaction = this.server.db.transaction().setIsolationLevel('repeatable read');
     for (let attempt = 1; ; attempt++) {
       try {
         return await transaction.execute(work);

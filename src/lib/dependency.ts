@@ -1,0 +1,173 @@
+import { DependencyError, QueryFault, Unavailable } from '../ports/errors.ts';
+import { background } from './background.ts';
+import type { Logger } from './logger.ts';
+import type { Timer, Timers } from './timers.ts';
+
+/** Interval between probes of a dependency that is down. */
+const RECHECK_MS = 1_000;
+/** A dependency that has not answered anything for this long is probed, so that an outage shows without traffic. */
+const HEARTBEAT_MS = 5_000;
+
+export interface DependencyOptions {
+  /** `Redis`, `MySQL`. */
+  readonly name: string;
+  /** `host:port`, or a path. */
+  readonly address: string;
+  /** What an outage means for users, for the log: `registrations are refused`. */
+  readonly affects: string;
+  /** Does something cheap that users need, with a deadline. Rejects with a {@link DependencyError}. */
+  readonly probe: () => Promise<unknown>;
+  /** Called when an outage begins. */
+  readonly onDown?: () => void;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+export interface DependencyHealth {
+  readonly name: string;
+  readonly address: string;
+  /** `unknown`: it has not answered yet. */
+  readonly state: 'unknown' | 'up' | 'down';
+  /** When this state began, milliseconds since the epoch. */
+  readonly since: number;
+  /** The last failure, unless it is up. */
+  readonly why?: string;
+}
+
+/**
+ * Whether a server that we depend on answers. After a failed question it is probed at once, and it is down when the probe
+ * fails too: one lost connection is no outage. Until the probe has succeeded no question waits for it. Logs one line when
+ * an outage begins and one when it ends.
+ */
+export class Dependency {
+  #state: DependencyHealth['state'] = 'unknown';
+  #since: number;
+  #why: string | undefined;
+  /** By the monotonic clock. */
+  #answeredAt = 0;
+  #probing = false;
+  /** A probe is to be made out of turn. */
+  #due = false;
+  /** A question has failed, and no probe has been made since. */
+  #suspected = false;
+  #timer: Timer | undefined;
+  #started = false;
+
+  constructor(private readonly options: DependencyOptions) {
+    this.#since = options.timers.now();
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  get health(): DependencyHealth {
+    const { name, address } = this.options;
+    const health = { name, address, state: this.#state, since: this.#since };
+    return this.#why === undefined ? health : { ...health, why: this.#why };
+  }
+
+  /**
+   * Asks a question.
+   * @throws Unavailable at once while the dependency is down or suspected to be, and any error of `question`
+   */
+  async ask<T>(question: () => Promise<T>): Promise<T> {
+    if (this.#state === 'down' || this.#suspected) throw new Unavailable(this.options.name, 'does not answer');
+    try {
+      const result = await question();
+      this.answered();
+      return result;
+    } catch (error) {
+      if (error instanceof QueryFault) this.answered();
+      else if (error instanceof Unavailable && this.#started) this.#suspect(error.message);
+      throw error;
+    }
+  }
+
+  /** Probes the dependency now, because something indicates that it is down, or back. */
+  probeNow(why: string): void {
+    if (!this.#started || this.#probing || this.#due) return;
+    this.options.logger.debug({ service: this.options.name, why }, 'dependency probed');
+    this.#due = true;
+    this.#schedule(0);
+  }
+
+  #suspect(why: string): void {
+    this.#suspected = true;
+    this.probeNow(why);
+  }
+
+  /** Probes once. @throws DependencyError */
+  async check(): Promise<void> {
+    this.#probing = true;
+    this.#due = false;
+    try {
+      await this.options.probe();
+      this.answered();
+    } catch (error) {
+      if (error instanceof DependencyError) this.#failed(error);
+      throw error;
+    } finally {
+      this.#probing = false;
+      this.#suspected = false;
+    }
+  }
+
+  /** Begins to probe regularly. */
+  start(): void {
+    this.#started = true;
+    this.#schedule(HEARTBEAT_MS);
+  }
+
+  stop(): void {
+    this.#started = false;
+    this.#timer?.cancel();
+  }
+
+  #schedule(ms: number): void {
+    const { timers, logger, name } = this.options;
+    this.#timer?.cancel();
+    this.#timer = timers.after(ms, () => background(logger, `probe of ${name}`, () => this.#turn()));
+  }
+
+  async #turn(): Promise<void> {
+    const quietMs = this.options.timers.monotonic() - this.#answeredAt;
+    if (this.#state === 'up' && !this.#due && quietMs < HEARTBEAT_MS) {
+      this.#schedule(HEARTBEAT_MS - quietMs);
+      return;
+    }
+    try {
+      await this.check();
+    } catch (error) {
+      if (!(error instanceof DependencyError)) throw error;
+    } finally {
+      if (this.#started) this.#schedule(this.#state === 'up' ? HEARTBEAT_MS : RECHECK_MS);
+    }
+  }
+
+  /** Records that it has answered something. */
+  answered(): void {
+    const { name, address, timers, logger } = this.options;
+    this.#answeredAt = timers.monotonic();
+    if (this.#state === 'up') return;
+    const seconds = Math.round((timers.now() - this.#since) / 1000);
+    if (this.#state === 'down') logger.info({ service: name, address, seconds }, `${name} answers again`);
+    this.#enter('up', undefined);
+  }
+
+  #failed(error: DependencyError): void {
+    const { name, address, affects, logger, onDown } = this.options;
+    this.#why = error.why;
+    // Until the first answer, the start logs each try.
+    if (this.#state !== 'up') return;
+    this.#enter('down', error.why);
+    logger.warn({ service: name, address, why: error.why, affects }, `${name} does not answer`);
+    onDown?.();
+  }
+
+  #enter(state: 'up' | 'down', why: string | undefined): void {
+    this.#state = state;
+    this.#since = this.options.timers.now();
+    this.#why = why;
+  }
+}
