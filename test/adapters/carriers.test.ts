@@ -5,6 +5,7 @@ import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { sqlServer } from '../support/sql-server.ts';
 import { ManualTimers } from '../support/timers.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -25,7 +26,8 @@ test('a write that was given up while it waited is never executed later, over a 
       return result;
     },
   });
-  const carriers = new SqlCarriers(db, db, 'SQLite', new RecordingLogger(), timers);
+  const server = sqlServer(db, 'SQLite');
+  const carriers = new SqlCarriers(server, server, new RecordingLogger(), timers);
   const save = (sid: string, reason: string) =>
     carriers.saveRegisterStatus(sid, { status: 'ok', reason, timestamp: '' }).then(
       () => 'saved',

@@ -69,7 +69,14 @@ describe('output that scripts parse', () => {
 
   test('status', async () => {
     const status = statusOf({
-      sip: { server: 'drachtio', connected: false, hostports: 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060' },
+      readiness: 'degraded',
+      notReadyBecause: 'MySQL does not answer',
+      dependencies: [
+        { role: 'sip', name: 'drachtio', address: '127.0.0.1:9022', state: 'up', since: 7_920_000, why: null },
+        { role: 'store', name: 'Redis', address: 'redis.example:6379', state: 'up', since: 0, why: null },
+        { role: 'database', name: 'MySQL', address: 'db:3306', state: 'down', since: 11_400_000, why: 'ECONNREFUSED' },
+        { role: 'database writer', name: 'MySQL', address: 'db:3307', state: 'up', since: 0, why: null },
+      ],
       rtpServers: null,
     });
     const { code, stdout } = await answered(status, 'status');
@@ -78,11 +85,12 @@ describe('output that scripts parse', () => {
       'Version:          0.1.0',
       'Process:          4711',
       'Uptime:           3 h 12 min',
-      'Ready:            yes',
-      'SIP server:       drachtio, not connected',
+      'Ready:            degraded: MySQL does not answer',
+      'SIP server:       drachtio 127.0.0.1:9022, up for 1 h 0 min',
+      'Store:            Redis redis.example:6379, up for 3 h 12 min',
+      'Accounts:         MySQL db:3306, down for 2 min: ECONNREFUSED',
+      'Writer:           MySQL db:3307, up for 3 h 12 min',
       'Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060',
-      'Store:            Redis',
-      'Accounts:         MySQL',
       'Cluster:          default',
       'Feature servers:  2 active, 1 drained',
       'RTP servers:      unknown: the store does not answer',
@@ -96,6 +104,7 @@ describe('output that scripts parse', () => {
   test('status of the embedded edge', async () => {
     const status = statusOf({
       sip: { server: 'embedded', connected: true, hostports: 'udp/192.0.2.1:5060' },
+      dependencies: [],
       edge: {
         connections: 12,
         requestsUnderWay: 1,
@@ -110,14 +119,25 @@ describe('output that scripts parse', () => {
         dropped: 1,
       },
     });
-    expect((await answered(status, 'status')).stdout.split('\n').slice(4, 10)).toEqual([
-      'SIP server:       embedded edge, connected',
+    expect((await answered(status, 'status')).stdout.split('\n').slice(4, 9)).toEqual([
       'Addresses:        udp/192.0.2.1:5060',
       'Connections:      12',
       'Transactions:     34 server, 2 client',
       'Requests:         1234, of them 5 retransmissions',
       'Not served:       3 refused, 4 malformed, 1 dropped',
     ]);
+  });
+
+  test.each([
+    ['ready', true, 0],
+    ['degraded', true, 0],
+    ['not ready', false, 5],
+  ] as const)('status of a sidecar that is %s', async (readiness, ready, code) => {
+    const status = statusOf({ ready, readiness, notReadyBecause: readiness === 'ready' ? null : 'a reason' });
+    expect((await answered(status, 'status')).code).toBe(code);
+    expect(await answered(status, 'status', '--ready')).toEqual({ code, stdout: readiness, stderr: '' });
+    const json = await answered(status, 'status', '--ready', '--json');
+    expect({ ...json, stdout: JSON.parse(json.stdout) }).toEqual({ code, stdout: status, stderr: '' });
   });
 
   test('set notes a key without effect; get of an unset key is an error', async () => {

@@ -1,12 +1,13 @@
 import { afterAll, expect, test } from 'bun:test';
 import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
-import { openMysqlWriter } from '../../src/adapters/sql/mysql.ts';
-import { readConfig } from '../../src/config/index.ts';
+import { openMysqlServers } from '../../src/adapters/sql/mysql.ts';
+import { type Config, readConfig } from '../../src/config/index.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { openMysqlOf } from '../support/mysql.ts';
 import { freePort } from '../support/net.ts';
+import { sqlServer } from '../support/sql-server.ts';
 import { carriersContract } from './carriers.ts';
 
 const mariadb = await openDatabase();
@@ -33,16 +34,19 @@ test('writes use the writer connection if one is configured completely', async (
       JAMBONES_MYSQL_WRITE_PASSWORD: mariadb.password,
       JAMBONES_MYSQL_WRITE_DATABASE: mariadb.database,
     }).mysql;
-  expect(openMysqlWriter(readConfig(reader).mysql)).toBeUndefined();
+  const logger = new RecordingLogger();
+  const open = (settings: Config['mysql']) => openMysqlServers(settings, logger);
+  expect(open(readConfig(reader).mysql).writer).toBeUndefined();
   const complete = config(mariadb.port);
   for (const missing of ['host', 'user', 'password', 'database'] as const)
-    expect(openMysqlWriter({ ...complete, writer: { ...complete.writer, [missing]: undefined } })).toBeUndefined();
-  const unreachable = openMysqlWriter(config(await freePort()));
-  const writer = openMysqlWriter(complete);
+    expect(open({ ...complete, writer: { ...complete.writer, [missing]: '' } }).writer).toBeUndefined();
+  const { writer: unreachable } = open(config(await freePort()));
+  const { writer } = open(complete);
   if (!writer || !unreachable) throw new Error('no writer');
-  const carriers = new SqlCarriers(db, unreachable.db, 'MySQL', new RecordingLogger());
+  const reads = sqlServer(db, 'MySQL');
+  const carriers = new SqlCarriers(reads, unreachable, logger);
   await expect(carriers.disablePing('some')).rejects.toThrow(Unavailable);
-  await new SqlCarriers(unreachable.db, writer.db, 'MySQL', new RecordingLogger()).disablePing('some');
+  await new SqlCarriers(unreachable, writer, logger).disablePing('some');
   await carriers.read();
   for (const { pool } of [writer, unreachable]) await pool.promise().end();
 });

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { SqlCarriers } from '../../src/adapters/sql/carriers.ts';
 import type { Tables } from '../../src/adapters/sql/tables.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { sqlServer } from '../support/sql-server.ts';
 
 const CARRIER = {
   account_sid: null,
@@ -43,7 +44,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
 
     function start() {
       const logger = new RecordingLogger();
-      return { logger, directory: new SqlCarriers(db, db, service, logger) };
+      return { logger, directory: new SqlCarriers(sqlServer(db, service), sqlServer(db, service), logger) };
     }
     const { directory } = start();
 
@@ -415,7 +416,7 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
         },
         transformResult: async ({ result }) => result,
       });
-      const counting = new SqlCarriers(counted, db, service, new RecordingLogger());
+      const counting = new SqlCarriers(sqlServer(counted, service), sqlServer(db, service), new RecordingLogger());
       const { trunks, pinged } = await counting.read();
       expect(trunks.length).toBeGreaterThanOrEqual(10_000);
       expect(pinged.length).toBeGreaterThanOrEqual(10_000);

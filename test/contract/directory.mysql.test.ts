@@ -11,6 +11,7 @@ import { RecordingLogger } from '../support/logger.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { openMysqlOf } from '../support/mysql.ts';
 import { Phone, pipeline } from '../support/phone.ts';
+import { sqlServer } from '../support/sql-server.ts';
 import { directoryContract } from './directory.ts';
 
 const mariadb = await openDatabase();
@@ -31,7 +32,7 @@ test('concurrent lookups of one client share one query', async () => {
     transformResult: async ({ result }) => result,
   });
   const directory = new CachedDirectory(
-    new SqlDirectory(counted, 'MySQL', cipher, systemClock, logger),
+    new SqlDirectory(sqlServer(counted, 'MySQL'), 10_000, cipher, systemClock, logger),
     { refreshMs: 30_000, staleMs: 60_000 },
     systemClock,
     logger,
@@ -70,7 +71,7 @@ describe.each(['latin1_swedish_ci', 'latin1_german1_ci', 'utf8mb4_unicode_ci', '
         ]);
       const logger = new RecordingLogger();
       const directory = new CachedDirectory(
-        new SqlDirectory(db.withSchema(schema), 'MySQL', cipher, systemClock, logger),
+        new SqlDirectory(sqlServer(db.withSchema(schema), 'MySQL'), 10_000, cipher, systemClock, logger),
         { refreshMs: 30_000, staleMs: 60_000 },
         systemClock,
         logger,
@@ -131,7 +132,7 @@ describe('an error of MySQL', () => {
   /** The code of a fault, or the name of the error. */
   async function errorOf(query: Promise<unknown>) {
     try {
-      await runQuery('MySQL', query, 10_000);
+      await runQuery(sqlServer(db, 'MySQL'), () => query, 10_000);
     } catch (error) {
       return error instanceof QueryFault ? error.code : error instanceof Unavailable && error.name;
     }

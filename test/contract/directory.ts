@@ -5,6 +5,7 @@ import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import type { Tables } from '../../src/adapters/sql/tables.ts';
 import { QueryFault } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { sqlServer } from '../support/sql-server.ts';
 import { ManualTimers } from '../support/timers.ts';
 
 export function directoryContract(service: string, open: () => Promise<Kysely<Tables>>): void {
@@ -15,7 +16,7 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
       const db = await open();
       const clock = new ManualTimers(Date.UTC(2026, 5, 1));
       const logger = new RecordingLogger();
-      const directory = new SqlDirectory(db, service, cipher, clock, logger);
+      const directory = new SqlDirectory(sqlServer(db, service), 10_000, cipher, clock, logger);
       const realm = `${crypto.randomUUID()}.example.com`;
       const sid = crypto.randomUUID();
       await db
@@ -119,7 +120,13 @@ export function directoryContract(service: string, open: () => Promise<Kysely<Ta
 
     test('a query that the database refuses is a fault of that query', async () => {
       const { db, directory, realm, account, logger } = await start();
-      const broken = new SqlDirectory(db.withSchema('no_such_schema'), service, cipher, new ManualTimers(), logger);
+      const broken = new SqlDirectory(
+        sqlServer(db.withSchema('no_such_schema'), service),
+        10_000,
+        cipher,
+        new ManualTimers(),
+        logger,
+      );
       await expect(broken.accountByRealm(realm)).rejects.toThrow(QueryFault);
       expect(await directory.accountByRealm(realm)).toEqual(account);
     });

@@ -5,6 +5,7 @@ import type { Tables } from '../../src/adapters/sql/tables.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { openMysqlOf } from '../support/mysql.ts';
+import { sqlServer } from '../support/sql-server.ts';
 import { newIp } from './ephemeral-gateways.ts';
 import { row, sbcAddressesContract } from './sbc-addresses.ts';
 
@@ -25,7 +26,7 @@ afterAll(async () => {
 
 for (const { name, db, unique } of schemas)
   sbcAddressesContract(`MySQL with ${name}`, {
-    open: () => new MysqlSbcAddresses(db),
+    open: () => new MysqlSbcAddresses(sqlServer(db, 'MySQL')),
     db,
     age: (ip, seconds, port) =>
       db
@@ -50,7 +51,7 @@ describe.each(schemas)('SBC addresses on MySQL with $name', ({ mariadb, db, uniq
       .insertInto('sbc_addresses')
       .values({ ...row(dead, 5060), last_updated: ago })
       .execute();
-    await new MysqlSbcAddresses(elsewhere).announce([{ ip, port: 5060 }], HOUR);
+    await new MysqlSbcAddresses(sqlServer(elsewhere, 'MySQL')).announce([{ ip, port: 5060 }], HOUR);
     const { age } = await elsewhere
       .selectFrom('sbc_addresses')
       .select(sql<number>`ABS(TIMESTAMPDIFF(SECOND, last_updated, NOW()))`.as('age'))
@@ -67,7 +68,7 @@ describe.each(schemas)('SBC addresses on MySQL with $name', ({ mariadb, db, uniq
     pool.on('connection', (connection) => connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'));
     const ips = Array.from({ length: 10 }, newIp);
     for (const ip of ips) {
-      const announce = () => new MysqlSbcAddresses(committed).announce([{ ip, port: 5060 }], HOUR);
+      const announce = () => new MysqlSbcAddresses(sqlServer(committed, 'MySQL')).announce([{ ip, port: 5060 }], HOUR);
       await Promise.all(Array.from({ length: 4 }, announce));
     }
     await committed.destroy();
@@ -80,7 +81,7 @@ describe.each(schemas)('SBC addresses on MySQL with $name', ({ mariadb, db, uniq
     await connection.beginTransaction();
     const { last_updated: _, ...theirs } = row(ip, 5060);
     await connection.query('INSERT INTO sbc_addresses SET ?', [theirs]);
-    const announced = new MysqlSbcAddresses(db).announce([{ ip, port: 5060, tlsPort: 5061 }], HOUR);
+    const announced = new MysqlSbcAddresses(sqlServer(db, 'MySQL')).announce([{ ip, port: 5060, tlsPort: 5061 }], HOUR);
     try {
       await lockWait(mariadb);
       await connection.commit();
@@ -99,7 +100,10 @@ describe.each(schemas)('SBC addresses on MySQL with $name', ({ mariadb, db, uniq
       const ip = newIp();
       const old = row(ip, 5060);
       await db.insertInto('sbc_addresses').values(old).execute();
-      await new MysqlSbcAddresses(db.withPlugin(seesNoRow)).announce([{ ip, port: 5060, tlsPort: 5061 }], HOUR);
+      await new MysqlSbcAddresses(sqlServer(db.withPlugin(seesNoRow), 'MySQL')).announce(
+        [{ ip, port: 5060, tlsPort: 5061 }],
+        HOUR,
+      );
       expect(await db.selectFrom('sbc_addresses').selectAll().where('ipv4', '=', ip).execute()).toMatchObject([
         { ...old, tls_port: 5061, wss_port: null, last_updated: expect.anything() },
       ]);
@@ -108,7 +112,7 @@ describe.each(schemas)('SBC addresses on MySQL with $name', ({ mariadb, db, uniq
   test.each(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD'])('%s is tried again', async (code) => {
     const ip = newIp();
     const failing = failingOnce(code);
-    await new MysqlSbcAddresses(db.withPlugin(failing)).announce([{ ip, port: 5060 }], HOUR);
+    await new MysqlSbcAddresses(sqlServer(db.withPlugin(failing), 'MySQL')).announce([{ ip, port: 5060 }], HOUR);
     expect(failing.failed).toBe(true);
     expect(await count(db, ip)).toBe(1);
   });
@@ -117,7 +121,7 @@ describe.each(schemas)('SBC addresses on MySQL with $name', ({ mariadb, db, uniq
 test('is Unavailable without MySQL', async () => {
   const { db: closed, pool } = openMysqlOf(older);
   await pool.promise().end();
-  await expect(new MysqlSbcAddresses(closed).announce([], HOUR)).rejects.toThrow(Unavailable);
+  await expect(new MysqlSbcAddresses(sqlServer(closed, 'MySQL')).announce([], HOUR)).rejects.toThrow(Unavailable);
 });
 
 /** Resolves once a row is looked for that another transaction has locked. */

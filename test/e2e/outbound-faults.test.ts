@@ -46,7 +46,7 @@ test('a lease holder whose connections Redis closes keeps the lease', async () =
   const { holder, other } = await cluster.roles();
   const [from, lines] = [peer.requests.length, holder.process.lines.length];
   await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-  await holder.process.line(/Redis connected/, DEADLINE_MS, lines);
+  await holder.process.line(/Redis answers again/, DEADLINE_MS, lines);
   await cluster.registeredSince(peer.requests.length);
   expect(holder.process.lines.slice(lines).filter((line) => STOOD_DOWN.test(line))).toEqual([]);
   expect(cluster.sendersSince(from)).toEqual([holder.name]);

@@ -125,14 +125,14 @@ describe('beside a drachtio server', () => {
     expect(refused.status).toBe(503);
     expect(headerOf(refused, 'Retry-After')).toBe('5');
     await redis.start();
-    await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
+    await sidecar.line(/Redis answers again/, 10_000, sidecar.lines.length);
     expect((await registerOnce(sip, alice)).status).toBe(200);
 
     // A hanging Redis is noticed before the phone gives up.
     await redis.kill('SIGSTOP');
     expect((await registerOnce(sip, alice)).status).toBe(503);
     await redis.kill('SIGCONT');
-    await sidecar.line(/Redis connected/, 10_000, sidecar.lines.length);
+    await sidecar.line(/Redis answers again/, 10_000, sidecar.lines.length);
     expect((await registerOnce(sip, alice)).status).toBe(200);
 
     if (mysql.own) {
@@ -158,7 +158,7 @@ describe('beside a drachtio server', () => {
     await sidecar.line(/"ready"/, 15_000);
     expect((await registerOnce(before.sip, alice)).status).toBe(200);
     await before.server.stop();
-    await sidecar.line(/drachtio connection closed/, 5000);
+    await sidecar.line(/drachtio does not answer/, 5000);
     const seen = sidecar.lines.length;
     const after = await startDrachtio();
     await sidecar.line(/drachtio connected/, 10_000, seen);

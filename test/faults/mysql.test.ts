@@ -20,6 +20,7 @@ import { openMysqlOf } from '../support/mysql.ts';
 import { MysqlProxy } from '../support/mysql-proxy.ts';
 import { Phone, pipeline } from '../support/phone.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
+import { sqlServer } from '../support/sql-server.ts';
 
 const SECOND = 1000;
 const WORK = [
@@ -52,7 +53,7 @@ async function start() {
   const { clock, logger } = core;
   const cipher = new ClientPasswordCipher('secret', false);
   const directory = new CachedDirectory(
-    new SqlDirectory(db, 'MySQL', cipher, clock, logger),
+    new SqlDirectory(sqlServer(db, 'MySQL'), 10_000, cipher, clock, logger),
     { refreshMs: 30 * SECOND, staleMs: 3600 * SECOND },
     clock,
     logger,
@@ -71,7 +72,7 @@ async function start() {
     alerts: { raise: () => {} },
     nextHops: { resolve: async (address: string) => [{ address, port: 5060, transport: 'udp' as const }] },
   };
-  const carriers = new SqlCarriers(db, db, 'MySQL', logger);
+  const carriers = new SqlCarriers(sqlServer(db, 'MySQL'), sqlServer(db, 'MySQL'), logger);
   const pinger = new GatewayPinger({
     ...common,
     carriers,
@@ -113,7 +114,7 @@ async function start() {
   const announcer = new AddressAnnouncer({
     timers: clock,
     logger,
-    addresses: new MysqlSbcAddresses(db),
+    addresses: new MysqlSbcAddresses(sqlServer(db, 'MySQL')),
     hostports: () => sip.hostports,
     keepAliveMs: 10 * SECOND,
     deadSeconds: 3600,
@@ -174,7 +175,6 @@ describe.each(MYSQL_ERRORS)('the error $code', (fault) => {
       expect(failed()).toEqual(WORK);
       expect((await register(unknown)).status).toBe(503);
       expect((await register(known)).status).toBe(200);
-      expect(logger.lines.some((l) => l.message.startsWith('database is down'))).toBe(fault.outcome === 'Unavailable');
 
       proxy.fault = undefined;
       await mariadb.pool.query('DELETE FROM sbc_addresses');

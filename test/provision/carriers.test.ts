@@ -4,6 +4,7 @@ import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { decryptedCarriers } from '../../src/adapters/sqlite/decrypted.ts';
 import { ProvisionError, parseProvisioning } from '../../src/provision/file.ts';
 import { openCore } from '../support/core.ts';
+import { sqlServer } from '../support/sql-server.ts';
 
 const FULL = `
 [[account]]
@@ -48,7 +49,8 @@ options_ping = true
 function open(toml: string) {
   const { database, provisioning, logger, cipher } = openCore({}, toml);
   const db = kyselyOver(database);
-  const directory = decryptedCarriers(new SqlCarriers(db, db, 'SQLite', logger), cipher);
+  const server = sqlServer(db, 'SQLite');
+  const directory = decryptedCarriers(new SqlCarriers(server, server, logger), cipher);
   return {
     database,
     directory,

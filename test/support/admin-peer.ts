@@ -138,6 +138,13 @@ export function statusOf(status: Partial<Status> = {}) {
     startedAt: 0,
     now: 11_520_000,
     ready: true,
+    readiness: 'ready',
+    notReadyBecause: null,
+    dependencies: [
+      { role: 'sip', name: 'drachtio', address: '127.0.0.1:9022', state: 'up', since: 0, why: null },
+      { role: 'store', name: 'Redis', address: 'redis.example:6379', state: 'up', since: 0, why: null },
+      { role: 'database', name: 'MySQL', address: 'db.example:3306', state: 'up', since: 0, why: null },
+    ],
     sip: { server: 'drachtio', connected: true, hostports: 'udp/192.0.2.1:5060,tcp/192.0.2.1:5060' },
     edge: null,
     store: 'redis',

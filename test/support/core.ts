@@ -13,6 +13,7 @@ import { parseProvisioning } from '../../src/provision/file.ts';
 import type { RegisterRules } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { RecordingLogger } from './logger.ts';
+import { sqlServer } from './sql-server.ts';
 import { ManualTimers } from './timers.ts';
 
 const ACCOUNTS = `
@@ -45,7 +46,10 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
   const provisioning = new SqliteProvisioning(database, cipher);
   provisioning.apply(parseProvisioning(toml, 'test.toml'));
   const directory = new CachedDirectory(
-    decryptedDirectory(new SqlDirectory(kyselyOver(database), 'SQLite', cipher, clock, logger), cipher),
+    decryptedDirectory(
+      new SqlDirectory(sqlServer(kyselyOver(database), 'SQLite'), 10_000, cipher, clock, logger),
+      cipher,
+    ),
     { refreshMs: 30_000, staleMs: 3_600_000 },
     clock,
     logger,

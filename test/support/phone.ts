@@ -47,7 +47,14 @@ interface CredentialOptions {
   readonly qop?: boolean;
 }
 
+interface LineOptions {
+  /** Whether a request is sent again until it is answered, as by RFC 3261 17.1.2.2 over UDP. */
+  readonly retransmits?: boolean;
+}
+
 const RESPONSE_MS = 30_000;
+const T1_MS = 500;
+const T2_MS = 4_000;
 /** Sent-by of a browser, which has no address (RFC 7118 appendix B.1). */
 const BROWSER = 'df7jal23ls0d.invalid';
 
@@ -72,8 +79,9 @@ export class Phone implements Disposable {
     server: { readonly host: string; readonly port: number },
     { user, password, realm }: User,
     protocol: Protocol = 'udp',
+    options: LineOptions = {},
   ): Promise<Phone> {
-    return new Phone(await openLine(protocol, server), user, password, realm);
+    return new Phone(await openLine(protocol, server, options), user, password, realm);
   }
 
   get contact(): string {
@@ -175,7 +183,11 @@ export function headerOf(answer: SipAnswer, name: string): string | undefined {
   return typeof value === 'string' ? value : value?.join(', ');
 }
 
-async function openLine(protocol: Protocol, server: { readonly host: string; readonly port: number }): Promise<Line> {
+async function openLine(
+  protocol: Protocol,
+  server: { readonly host: string; readonly port: number },
+  { retransmits = false }: LineOptions,
+): Promise<Line> {
   const peer = await openPeer(protocol, server.port, server.host);
   const own = `${peer.address}:${peer.port}`;
   const isBrowser = protocol === 'ws' || protocol === 'wss';
@@ -185,14 +197,33 @@ async function openLine(protocol: Protocol, server: { readonly host: string; rea
     contactHost: `${isBrowser ? BROWSER : own}${transport}`,
     async send(text) {
       const cseq = /^CSeq: .*(?=\r)/m.exec(text)?.[0] ?? '';
-      peer.send(text);
-      for (;;) {
-        const response = readResponse(await peer.next(`a response to ${cseq}`, RESPONSE_MS));
-        if (response.status >= 200 && `CSeq: ${headerOf(response, 'CSeq')}` === cseq) return response;
+      const stop = sendAgain(() => peer.send(text), retransmits);
+      try {
+        for (;;) {
+          const response = readResponse(await peer.next(`a response to ${cseq}`, RESPONSE_MS));
+          if (response.status >= 200 && `CSeq: ${headerOf(response, 'CSeq')}` === cseq) return response;
+        }
+      } finally {
+        stop();
       }
     },
     close: () => peer[Symbol.dispose](),
   };
+}
+
+/** Sends now and, if wanted, again after intervals that double from T1 to T2. @returns a function that ends it */
+function sendAgain(send: () => void, retransmits: boolean): () => void {
+  send();
+  if (!retransmits) return () => {};
+  let timer: ReturnType<typeof setTimeout>;
+  const schedule = (ms: number) => {
+    timer = setTimeout(() => {
+      send();
+      schedule(Math.min(ms * 2, T2_MS));
+    }, ms);
+  };
+  schedule(T1_MS);
+  return () => clearTimeout(timer);
 }
 
 /** Status NaN when it is none. */

@@ -14,6 +14,7 @@ import { ownSecret, unlockSecrets } from '../../../src/adapters/sqlite/settings.
 import { parseProvisioning } from '../../../src/provision/file.ts';
 import { temporaryDirectory } from '../../support/cleanup.ts';
 import { RecordingLogger } from '../../support/logger.ts';
+import { sqlServer } from '../../support/sql-server.ts';
 import { ManualTimers } from '../../support/timers.ts';
 
 const SECRETS = ['client-pässword', 'hook-password', 'hook-secret', 'trunk-password'] as const;
@@ -66,10 +67,10 @@ function provisioned(keyed: Keyed): string {
 }
 
 async function secretsIn(database: Database, cipher: ClientPasswordCipher): Promise<unknown[]> {
-  const db = kyselyOver(database);
+  const server = sqlServer(kyselyOver(database), 'SQLite');
   const logger = new RecordingLogger();
-  const directory = decryptedDirectory(new SqlDirectory(db, 'SQLite', cipher, new ManualTimers(), logger), cipher);
-  const carriers = decryptedCarriers(new SqlCarriers(db, db, 'SQLite', logger), cipher);
+  const directory = decryptedDirectory(new SqlDirectory(server, 10_000, cipher, new ManualTimers(), logger), cipher);
+  const carriers = decryptedCarriers(new SqlCarriers(server, server, logger), cipher);
   const account = await directory.accountByRealm('clients.test');
   const client = await directory.client(account?.sid ?? '', 'alice');
   const webhook = (await directory.accountByRealm('hook.test'))?.webhook;
