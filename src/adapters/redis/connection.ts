@@ -30,16 +30,27 @@ const PROBE_TTL_MS = 60_000;
 
 /** Whether Redis answers and takes writes. */
 export function redisDependency(redis: Redis, config: Config['redis'], clusterId: string, logger: Logger): Dependency {
+  let connectionError: string | undefined;
   const dependency = new Dependency({
     name: 'Redis',
     address: addressOf(config),
     affects: 'phones are answered 503, registrations at carriers stop',
-    probe: () => probe(redis, clusterId, config.timeoutMs),
+    async probe() {
+      if (redis.status === 'reconnecting' && connectionError !== undefined)
+        throw new Unavailable('Redis', connectionError);
+      await probe(redis, clusterId, config.timeoutMs);
+    },
     timers: systemTimers,
     logger,
   });
+  redis.on('error', (error: Error) => {
+    connectionError = error.message;
+  });
   redis.on('close', () => dependency.probeNow('connection closed'));
-  redis.on('ready', () => dependency.probeNow('connection open'));
+  redis.on('ready', () => {
+    connectionError = undefined;
+    dependency.probeNow('connection open');
+  });
   return dependency;
 }
 
@@ -75,6 +86,9 @@ function addressOf({ host, port, sentinels, sentinelMasterName }: Config['redis'
   return `${sentinelMasterName} at ${sentinels.map((s) => `${s.host}:${s.port}`).join(', ')}`;
 }
 
+/** What ioredis says of a command without a connection, or whose connection is lost. */
+const NOT_CONNECTED = /^(Stream isn't writeable|Reached the max retries|Connection is closed)/;
+
 /**
  * Runs commands.
  * @throws Unavailable when Redis cannot be asked, QueryFault when it answers with an error
@@ -84,7 +98,8 @@ export async function ask<T>(commands: () => Promise<T>): Promise<T> {
     return await commands();
   } catch (error) {
     if (isOwnFault(error) || error instanceof DependencyError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const message = error instanceof Error ? error.message : String(error);
+    const why = NOT_CONNECTED.test(message) ? 'not connected' : message;
     throw error instanceof Error && error.name === 'ReplyError' ? replyFault(why) : new Unavailable('Redis', why);
   }
 }
