@@ -4,6 +4,8 @@ import type { Logger } from './logger.ts';
 import type { Timer, Timers } from './timers.ts';
 
 const RETRY_MS = 5_000;
+/** A value that the store refuses may be taken later, as when its memory was full. */
+const REFUSED_MS = 30_000;
 
 export interface LatestWritesOptions<V> {
   /** Names the values in the log: `register_status`. */
@@ -17,19 +19,23 @@ export interface LatestWritesOptions<V> {
 
 /**
  * Writes values to a store in the background: one write per key at a time, and of the values that wait for it only the
- * latest. After a failure nothing is written for 5 s, then the latest values; a value that the store refuses is dropped.
- * An outage is logged once.
+ * latest. In an outage nothing is written for 5 s, then the latest values. A value that the store refuses holds up nothing,
+ * and is tried again every 30 s.
  */
 export class LatestWrites<V> {
   readonly #pending = new Map<string, V>();
   readonly #writing = new Set<string>();
+  /** Set in an outage. */
   #retry: Timer | undefined;
+  readonly #refused = new Map<string, V>();
+  #retryRefused: Timer | undefined;
   /** Incremented by {@link forget}; a write that began earlier is not repeated. */
   #epoch = 0;
 
   constructor(private readonly options: LatestWritesOptions<V>) {}
 
   put(key: string, value: V): void {
+    this.#refused.delete(key);
     this.#pending.set(key, value);
     this.#proceed();
   }
@@ -38,8 +44,11 @@ export class LatestWrites<V> {
   forget(): void {
     this.#epoch++;
     this.#pending.clear();
+    this.#refused.clear();
     this.#retry?.cancel();
     this.#retry = undefined;
+    this.#retryRefused?.cancel();
+    this.#retryRefused = undefined;
   }
 
   #proceed(): void {
@@ -59,7 +68,8 @@ export class LatestWrites<V> {
     try {
       await this.options.write(key, value);
     } catch (error) {
-      if (epoch === this.#epoch && !(error instanceof QueryFault)) this.#writeLater(key, value);
+      if (epoch === this.#epoch && !this.#pending.has(key)) this.#writeLater(key, value, error);
+      if (epoch === this.#epoch && !(error instanceof QueryFault)) this.#pause();
       throw error;
     } finally {
       this.#writing.delete(key);
@@ -67,8 +77,21 @@ export class LatestWrites<V> {
     }
   }
 
-  #writeLater(key: string, value: V): void {
-    if (!this.#pending.has(key)) this.#pending.set(key, value);
+  #writeLater(key: string, value: V, error: unknown): void {
+    if (!(error instanceof QueryFault)) {
+      this.#pending.set(key, value);
+      return;
+    }
+    this.#refused.set(key, value);
+    this.#retryRefused ??= this.options.timers.after(REFUSED_MS, () => {
+      this.#retryRefused = undefined;
+      for (const [key, value] of this.#refused) this.#pending.set(key, value);
+      this.#refused.clear();
+      this.#proceed();
+    });
+  }
+
+  #pause(): void {
     this.#retry ??= this.options.timers.after(RETRY_MS, () => {
       this.#retry = undefined;
       this.#proceed();

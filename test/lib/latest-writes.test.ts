@@ -74,15 +74,33 @@ test.each(['while it waits', 'while it is written'])(
   },
 );
 
-test('a value that the store refuses is dropped, and holds up nothing', async () => {
+test('a value that the store refuses holds up nothing, and is tried again every 30 s', async () => {
   const { writes, begun, seen, timers, messages } = make();
+  const refused = new QueryFault('Redis', 'OOM command not allowed', 'OOM');
   writes.put('a', '1');
-  begun[0]?.done.reject(new QueryFault('MySQL', 'Data too long', 'ER_DATA_TOO_LONG'));
+  begun[0]?.done.reject(refused);
   await settle();
   writes.put('b', '1');
-  await timers.advanceAsync(60_000);
+  await timers.advanceAsync(29_999);
   expect(seen()).toEqual(['a 1', 'b 1']);
+  await timers.advanceAsync(1);
+  expect(seen()).toEqual(['a 1', 'b 1', 'a 1']);
+  begun[2]?.done.reject(refused);
+  await settle();
+  writes.put('a', '2');
+  begun[3]?.done.resolve();
+  await timers.advanceAsync(60_000);
+  expect(seen()).toEqual(['a 1', 'b 1', 'a 1', 'a 2']);
   expect(messages()).toEqual(['error saving of values failed']);
+});
+
+test('a refused value is dropped by forget()', async () => {
+  const { writes, begun, timers } = make();
+  writes.put('a', '1');
+  begun[0]?.done.reject(new QueryFault('Redis', 'OOM command not allowed', 'OOM'));
+  await settle();
+  writes.forget();
+  expect(timers.pending).toBe(0);
 });
 
 test('a fault of ours is logged as an error, and the write repeated', async () => {
