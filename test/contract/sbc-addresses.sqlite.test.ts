@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
 import { SqliteSbcAddresses } from '../../src/adapters/sqlite/sbc-addresses.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
-import { Unavailable } from '../../src/ports/errors.ts';
+import { DependencyError } from '../../src/ports/errors.ts';
 import { sbcAddressesContract } from './sbc-addresses.ts';
 
 const database = new Database(':memory:', { strict: true });
@@ -22,7 +22,7 @@ sbcAddressesContract('SQLite', {
   unique: false,
 });
 
-test('is Unavailable when SQLite fails', async () => {
+test('fails when SQLite refuses', async () => {
   const broken = new SqliteSbcAddresses(new Database(':memory:', { strict: true }));
-  await expect(broken.announce([], 3600)).rejects.toThrow(Unavailable);
+  await expect(broken.announce([], 3600)).rejects.toThrow(DependencyError);
 });

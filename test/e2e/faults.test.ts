@@ -102,7 +102,7 @@ describe('Redis', () => {
     await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     const refused = async () => (await registerOnce(sidecar.sip, ALICE)).status === 503 || undefined;
     await eventually('refused', refused);
-    await sidecar.process.line(/"Redis connection"/, 20_000);
+    await sidecar.process.line(/"Redis does not answer"/, 20_000);
     expect(await checkIn(sidecar, 'FS')).toBe('SIP/2.0 503');
     await redis.client.config('SET', 'maxclients', '1000');
     await registers(sidecar);
@@ -141,7 +141,7 @@ test('a provisioning file with a key that is no regular expression is refused at
   const sidecar = await startEmbedded({ args: ['--provision', path] });
   await Bun.write(path, '"a(b" = 1');
   sidecar.process.kill('SIGHUP');
-  await sidecar.process.line(/p\.toml:1: a\(b is not known here; the old state stays/, 20_000);
+  await sidecar.process.line(/p\.toml:1: \\"a\(b\\" is not known here/, 20_000);
   await registers(sidecar);
   await ends(sidecar);
 });

@@ -287,14 +287,17 @@ describe('a registrar that', () => {
     const peer = await SipPeer.start(inTurn(() => 'close-mid-message', ok));
     const carrier = await carrierAt(peer, { protocol: 'tcp' });
     const failing = await trunk(sidecar, carrier.gateway, 'failing');
-    expect(failing.lastReason).toBe('503 Service Unavailable, cannot be reached');
-    await failureOf(carrier, /cannot be reached/);
+    expect(failing.lastReason).toBe('503 Service Unavailable, the peer closed the connection');
+    await failureOf(carrier, /the peer closed the connection/);
     await refresh(sidecar, carrier.gateway);
     await trunk(sidecar, carrier.gateway, 'registered');
     await carrier.remove();
   });
 
-  test.each(['udp', 'tcp'])('is not there (%s)', async (protocol) => {
+  test.each([
+    ['udp', 'port unreachable'],
+    ['tcp', 'connection refused'],
+  ])('is not there (%s)', async (protocol, why) => {
     const carrier = await insertCarrierAt(
       sidecar,
       mariadb,
@@ -302,7 +305,7 @@ describe('a registrar that', () => {
       { protocol },
     );
     const failing = await trunk(sidecar, carrier.gateway, 'failing');
-    expect(failing.lastReason).toBe('503 Service Unavailable, cannot be reached');
+    expect(failing.lastReason).toBe(`503 Service Unavailable, ${why}`);
     await carrier.remove();
   });
 });
