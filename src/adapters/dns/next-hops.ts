@@ -15,7 +15,7 @@ import { type Questions, whatIsMissing } from './what-is-missing.ts';
 /** How long a caller waits at most; each question has a shorter deadline of its own. */
 const DEADLINE_MS = 5000;
 /** Of that for SRV records, with the wait for a turn, so that time for the addresses remains. */
-const SERVICES_DEADLINE_MS = 2500;
+const SERVICES_DEADLINE_MS = 2100;
 /** Bounds the targets of one name; large carriers have some twenty. */
 const MAX_HOPS = 64;
 /** Minimum interval between warnings about one name, ms. */

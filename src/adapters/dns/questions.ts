@@ -16,8 +16,8 @@ export interface DnsOptions {
   readonly hosts?: (name: string) => Promise<readonly string[]>;
 }
 
-/** For one question, so that SRV records and the addresses of their targets take less than five seconds. */
-const QUESTION_MS = 2400;
+/** For one question, milliseconds. */
+const QUESTION_MS = 2000;
 /** Until an unanswered datagram is sent again. c-ares doubles it before a third try, which would be too late. */
 const RESEND_MS = 1000;
 const TRIES = 2;
