@@ -193,7 +193,7 @@ describe('a gateway that never answers', () => {
   test('fails and is down after 32 s of retransmissions', async () => {
     const [gateway = ''] = mute.requests.flatMap((r) => (r.method === 'REGISTER' ? [r.header('Call-ID') ?? ''] : []));
     const failing = await trunk(asking, gateway, 'failing', 50_000);
-    expect(failing.lastReason).toBe('408 Request Timeout, no answer');
+    expect(failing.lastReason).toBe('408 Request Timeout, no response');
     const { lastAnswer } = await pinged(asking, gateway, 'down');
     expect(lastAnswer).toBe('no answer (408 Request Timeout)');
     expect(mute.requests.filter((r) => r.method === 'REGISTER')).toHaveLength(1);

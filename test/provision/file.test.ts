@@ -104,7 +104,7 @@ describe('a provisioning file', () => {
   const bad: [string, string, RegExp][] = [
     ['invalid TOML', 'a = = 1', /^p\.toml:1: /],
     ['an unknown key', `${GOOD}\ncolour = "red"`, /^p\.toml:23: carrier\[1\]\.gateway\[1\]\.colour is not known here$/],
-    ['a key that is no regular expression', '[[carrier]]\nname = "x"\n"a(b" = 1', /^p\.toml:3: carrier\[1\]\.a\(b /],
+    ['a key that is no regular expression', '[[carrier]]\nname = "x"\n"a(b" = 1', /^p\.toml:3: carrier\[1\]\."a\(b" /],
     [
       'a missing key',
       '[[account]]\nrealm = "a.test"\n[[account.client]]\nusername = "x"',

@@ -1,3 +1,5 @@
+import { DependencyError } from '../../ports/errors.ts';
+
 /**
  * - `wrong`: `serve` would not start, or be of no use
  * - `away`: a service does not answer now; `serve` waits for it
@@ -18,5 +20,6 @@ export const wrong = (text: string): Finding => ({ verdict: 'wrong', text });
 export const away = (text: string): Finding => ({ verdict: 'away', text });
 
 export function messageOf(error: unknown): string {
+  if (error instanceof DependencyError) return error.why;
   return error instanceof Error ? error.message : String(error);
 }
