@@ -142,7 +142,8 @@ test('a carrier that asks for SHA-256 has us, not before the password is right',
 });
 
 test('a provisioned carrier is un-registered when it is inactive or gone from the file', async () => {
-  const carrier = `
+  const account = `[[account]]\nrealm = "a.test"\n`;
+  const carrier = `${account}
 [[carrier]]
 name = "Kamailio"
 register = { username = "other", password = "word", realm = "${REALM}" }
@@ -161,7 +162,7 @@ port = ${kamailio.port}
   await Bun.write(path, carrier);
   sidecar.process.kill('SIGHUP');
   await contactsOf(kamailio, 'other', 1);
-  await Bun.write(path, '');
+  await Bun.write(path, account);
   sidecar.process.kill('SIGHUP');
   await contactsOf(kamailio, 'other', 0);
   expect(await sidecar.stop()).toBe(0);
