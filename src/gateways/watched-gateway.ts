@@ -85,12 +85,12 @@ export class WatchedGateway {
 
   /** Records that the gateway cannot be pinged, so that its state becomes unknown. */
   recordNotPinged(why: string): void {
+    const { logger, timers } = this.rules;
     const { since: _, ...health } = this.#health;
     this.#renewal?.cancel();
     this.#failures = 0;
     this.#health = { ...health, state: 'unknown', notPinged: why };
-    if (health.state !== 'down') return;
-    background(this.rules.logger, 'removal from the blacklist', () => this.#unlist());
+    if (health.state === 'down') background(logger, UNLISTING, () => this.#unlist(), timers);
   }
 
   /** Stops watching. The blacklist entry stays until it expires. */

@@ -4,8 +4,8 @@ import type { Logger } from './logger.ts';
 import type { Timer, Timers } from './timers.ts';
 
 const RETRY_MS = 5_000;
-/** A value that the store refuses may be taken later, as when its memory was full. */
-const REFUSED_MS = 30_000;
+/** Longer, as what a store refuses it usually refuses again. */
+const REFUSED_RETRY_MS = 60_000;
 
 export interface LatestWritesOptions<V> {
   /** Names the values in the log: `register_status`. */
@@ -19,15 +19,15 @@ export interface LatestWritesOptions<V> {
 
 /**
  * Writes values to a store in the background: one write per key at a time, and of the values that wait for it only the
- * latest. In an outage nothing is written for 5 s, then the latest values. A value that the store refuses holds up nothing,
- * and is tried again every 30 s.
+ * latest. After a failure nothing is written for 5 s, then the latest values. A value that the store refuses holds up no
+ * other, and is written again after a minute. An outage is logged once.
  */
 export class LatestWrites<V> {
   readonly #pending = new Map<string, V>();
   readonly #writing = new Set<string>();
-  /** Set in an outage. */
-  #retry: Timer | undefined;
+  /** Refused by the store, and not replaced since. */
   readonly #refused = new Map<string, V>();
+  #retry: Timer | undefined;
   #retryRefused: Timer | undefined;
   /** Incremented by {@link forget}; a write that began earlier is not repeated. */
   #epoch = 0;
@@ -68,8 +68,7 @@ export class LatestWrites<V> {
     try {
       await this.options.write(key, value);
     } catch (error) {
-      if (epoch === this.#epoch && !this.#pending.has(key)) this.#writeLater(key, value, error);
-      if (epoch === this.#epoch && !(error instanceof QueryFault)) this.#pause();
+      if (epoch === this.#epoch) this.#again(key, value, error);
       throw error;
     } finally {
       this.#writing.delete(key);
@@ -77,23 +76,25 @@ export class LatestWrites<V> {
     }
   }
 
-  #writeLater(key: string, value: V, error: unknown): void {
-    if (!(error instanceof QueryFault)) {
-      this.#pending.set(key, value);
+  #again(key: string, value: V, error: unknown): void {
+    if (error instanceof QueryFault) {
+      if (!this.#pending.has(key)) this.#refuse(key, value);
       return;
     }
-    this.#refused.set(key, value);
-    this.#retryRefused ??= this.options.timers.after(REFUSED_MS, () => {
-      this.#retryRefused = undefined;
-      for (const [key, value] of this.#refused) this.#pending.set(key, value);
-      this.#refused.clear();
+    if (!this.#pending.has(key)) this.#pending.set(key, value);
+    this.#retry ??= this.options.timers.after(RETRY_MS, () => {
+      this.#retry = undefined;
       this.#proceed();
     });
   }
 
-  #pause(): void {
-    this.#retry ??= this.options.timers.after(RETRY_MS, () => {
-      this.#retry = undefined;
+  #refuse(key: string, value: V): void {
+    this.#refused.set(key, value);
+    this.#retryRefused ??= this.options.timers.after(REFUSED_RETRY_MS, () => {
+      this.#retryRefused = undefined;
+      const refused = [...this.#refused];
+      this.#refused.clear();
+      for (const [refusedKey, again] of refused) this.#pending.set(refusedKey, again);
       this.#proceed();
     });
   }

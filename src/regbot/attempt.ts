@@ -6,6 +6,7 @@ import { Unavailable } from '../ports/errors.ts';
 import { NameError, type NextHops } from '../ports/next-hops.ts';
 import type { SipClient } from '../ports/sip-server.ts';
 import { addressOn } from '../sip/hostports.ts';
+import { familyOf } from '../sip/ip.ts';
 import { headerValues, NO_BODY, type SipResponse } from '../sip/message.ts';
 import { type NextHop, noSocket } from '../sip/next-hop.ts';
 import { reasonPhrase } from '../sip/reason-phrases.ts';
@@ -279,7 +280,7 @@ class Attempt {
     resolved: readonly NextHop[],
   ): Promise<Granted | Failed | Abandoned> {
     const { trunk, isCurrent } = this.task;
-    const publicAddress = addressOn(this.context.sip.hostports, destination.transport);
+    const publicAddress = addressOn(this.context.sip.hostports, holder.transport, familyOf(holder.address));
     const expires = grantedExpires(response, { contact, publicAddress }, this.#expires);
     if (expires === 0 && this.#expires > 0) return refusal(response, 'but our Contact is not bound');
     const ephemeral = trunk.trunkType === 'reg' && this.#expires > 0;

@@ -4,8 +4,8 @@ import type { HeldContacts } from './held-contacts.ts';
 const ATTEMPT_MS = 120_000;
 /** Un-registering is only a courtesy. */
 const UNREGISTER_MS = 5_000;
-/** Challenges, timeouts, too short an expiry and too many requests say nothing against a second Contact. */
-const NOT_ABOUT_CONTACTS: readonly number[] = [401, 407, 408, 423, 429];
+/** Challenges, too short an expiry and too many requests say nothing against a second Contact. */
+const NOT_ABOUT_CONTACTS: readonly number[] = [401, 407, 423, 429];
 
 interface RegisteringContext extends AttemptContext {
   readonly contacts: HeldContacts;

@@ -15,6 +15,7 @@ describe('a change of where a trunk is registered, or as whom', () => {
   const FULL: Trunk = {
     ...TRUNK,
     port: 5060,
+    transport: 'tls',
     outboundProxy: 'proxy.example',
     fromUser: 'line',
     fromDomain: 'a.example',
@@ -22,8 +23,8 @@ describe('a change of where a trunk is registered, or as whom', () => {
   const CHANGES: [string, Partial<Trunk>][] = [
     ['host', { host: 'other.example' }],
     ['port', { port: 5070 }],
-    ['transport', { transport: 'tls' }],
-    ['sips', { sips: true, transport: 'tls' }],
+    ['transport', { transport: 'tcp' }],
+    ['sips', { sips: true }],
     ['proxy', { outboundProxy: 'proxy2.example' }],
     ['realm', { realm: 'other.example' }],
     ['username', { username: 'other' }],

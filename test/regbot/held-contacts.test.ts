@@ -69,6 +69,15 @@ describe('the Contact of an earlier leader', () => {
     expect(view().state).toBe('registered');
   });
 
+  test('is left alone once it has expired, also before the directory is read again', async () => {
+    const { sip, lead, contactsSent, timers } = successor(IP, { seconds: 20 });
+    sip.script(response(503));
+    await lead();
+    expect(contactsSent()).toEqual([BOTH]);
+    await timers.advanceAsync(35 * SECOND);
+    expect(contactsSent()).toEqual([`<${OURS}>;expires=3600`]);
+  });
+
   test.each([400, 403, 480, 488])('is un-registered first where %d refuses both in one request', async (status) => {
     const { sip, lead, contactsSent, view, contacts, timers } = successor();
     sip.script(response(status));

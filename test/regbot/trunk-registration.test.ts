@@ -608,6 +608,16 @@ describe('the granted expiry', () => {
     ]);
   });
 
+  test('is that of the Contact with our public address of the carrier’s family', async () => {
+    const { sip, dns, lead, view, timers } = makeFleet();
+    sip.hostports = 'udp/203.0.113.7:5060,udp/[2001:db8::7]:5060';
+    dns.set(TRUNK.host, ['2001:db8::1']);
+    const Contact = ['<sip:user@203.0.113.7:5060>;expires=60', '<sip:user@[2001:db8::7]:5060>;expires=120'];
+    sip.respond = () => response(200, { Contact });
+    await lead();
+    expect(view().expiresAt).toBe(timers.now() + 120 * SECOND);
+  });
+
   test('is never asked to be 0, which would un-register', async () => {
     const { sip, lead } = makeFleet([TRUNK], { defaultExpires: 0 });
     await lead();
@@ -906,6 +916,15 @@ describe('a registration that is refused', () => {
     expect(sip.sent).toHaveLength(6);
     expect(view().state).toBe('registered');
     expect(directory.disabled).toEqual([]);
+  });
+
+  test('is disabled although our own side failed in between', async () => {
+    const { sip, lead, timers, directory } = makeFleet([TRUNK], { removeCodes: [403], failureThreshold: 2 });
+    sip.script(response(403), new Unavailable('SIP server', 'away'), response(403));
+    await lead();
+    await timers.advanceAsync(50 * SECOND);
+    expect(sip.sent).toHaveLength(3);
+    expect(directory.disabled).toEqual([['carrier-1', 'auth']]);
   });
 
   test('of trunk type reg deactivates the carrier and releases its addresses', async () => {
