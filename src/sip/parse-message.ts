@@ -25,6 +25,9 @@ const SINGLE: Readonly<Record<string, number>> = Object.assign(Object.create(nul
   Expires: 64,
 });
 
+/** Those of them that decide nothing about a response; the first value counts there. */
+const OF_REQUESTS = new Set(['Max-Forwards', 'Expires']);
+
 /** A head that was understood, and how many bytes of body belong to it. */
 export interface ParsedHead {
   readonly message: ParsedMessage;
@@ -84,7 +87,7 @@ export function interpretHead(head: Head): ParsedHead {
   if (method === undefined && status === undefined) fail('Malformed Start Line');
   if (head.fault !== undefined) fail(head.fault);
 
-  const found = inspect(head.headers);
+  const found = inspect(head.headers, method !== undefined);
   if (typeof found === 'string') return fail(found);
   const { topVia, from, to, callId, cseq, contentLength } = found;
   const { headers } = head;
@@ -112,7 +115,7 @@ export function interpretHead(head: Head): ParsedHead {
 }
 
 /** What every message must carry, understood; or what is wrong with it, as a reason phrase. */
-function inspect(headers: readonly Header[]) {
+function inspect(headers: readonly Header[], isRequest: boolean) {
   let topVia: ReceivedVia | undefined;
   let from: string | undefined;
   let to: string | undefined;
@@ -123,6 +126,7 @@ function inspect(headers: readonly Header[]) {
   let seen = 0;
 
   for (const { name, value } of headers) {
+    if (!isRequest && OF_REQUESTS.has(name)) continue;
     const single = SINGLE[name];
     if (single !== undefined) {
       if (seen & single) {

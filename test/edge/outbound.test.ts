@@ -174,6 +174,16 @@ test('a connection that ends fails the requests that wait for a response on it',
   for (const response of await Promise.all(asked)) expect(response).toMatchObject({ status: 503, local: true });
 });
 
+test('a connection that we end, since nothing more can be read from it, says so', async () => {
+  const edge = await start();
+  const gateway = await listen();
+  const sent = send(edge, hop(gateway.port, 'tcp'));
+  const connection = await gateway.connections.next();
+  connection.send(responseTo(await connection.next()).replace(/Content-Length.*\r\n/, ''));
+  const why = 'the peer sent what cannot be read: Missing Content-Length';
+  expect(await sent).toMatchObject({ status: 503, local: true, why });
+});
+
 test('of requests to several ports that nobody listens on each fails', async () => {
   // No retransmission helps.
   const edge = await start({ timers: new ManualTimers() });

@@ -234,6 +234,11 @@ const VALID: readonly (readonly [section: string, text: string, check: (message:
     (message) => expect(message.from).toBe('<sip:a@example.test>;tag=1'),
   ],
   [
+    'two expiries in a response, of which the first counts',
+    lines('SIP/2.0 200 OK', VIA, FROM, TO, CALL_ID, 'CSeq: 7 REGISTER', 'Expires: 60', 'Expires: 61', ''),
+    (message) => expect(headerValue(message.headers, 'Expires')).toBe('60'),
+  ],
+  [
     '3.3.2 and 3.3.3 a Request-URI of another scheme',
     options().replace('sip:b@example.test SIP', 'soap.beep://192.0.2.103:3002 SIP'),
     (message) => expect(message).toMatchObject({ uri: 'soap.beep://192.0.2.103:3002' }),

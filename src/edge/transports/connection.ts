@@ -25,6 +25,8 @@ export interface Session {
 export interface SessionEvents {
   message(message: ParsedMessage, bytes: number): void;
   malformed(error: MalformedMessage): void;
+  /** A malformed message whose end is unknown: nothing after it can be read. */
+  broken(error: MalformedMessage): void;
   dropped(why: string): void;
   /** Sends bytes other than a message. */
   write(bytes: Wire): void;
@@ -87,12 +89,16 @@ export class Connection implements Flow {
         events.message(message, this, bytes);
       },
       malformed: (error) => events.malformed(error, this),
+      broken: (error) => {
+        this.why = `the peer sent what cannot be read: ${error.message}`;
+        events.malformed(error, this);
+        this.#end();
+      },
       dropped: (why) => events.dropped(this, why),
       write: (bytes) => this.#write(bytes),
       end: (last) => {
         if (last !== undefined) this.#write(last);
-        this.#outbox.flushNow();
-        socket.end();
+        this.#end();
       },
     });
     socket.on('data', (chunk) => this.#receive(chunk as Buffer));
@@ -168,6 +174,11 @@ export class Connection implements Flow {
   destroy(why: string): void {
     this.why = why;
     this.socket.destroy();
+  }
+
+  #end(): void {
+    this.#outbox.flushNow();
+    this.socket.end();
   }
 
   #write(bytes: Wire): boolean {

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /** Longer than any ICMP error takes. */
 const PROBE_MS = 500;
 
@@ -12,6 +14,8 @@ export async function isRefused(address: string, port: number): Promise<boolean>
   const timer = setTimeout(() => answer.resolve(false), PROBE_MS);
   try {
     const socket = await Bun.udpSocket({
+      // By default it would be a socket of IPv4.
+      hostname: isIPv6(address) ? '::' : '0.0.0.0',
       connect: { hostname: address, port },
       socket: { error: () => answer.resolve(true) },
     });

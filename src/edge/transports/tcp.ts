@@ -6,10 +6,7 @@ import type { StreamKind } from './stream.ts';
 function sipSession(events: SessionEvents): Session {
   const framer = new StreamFramer({
     message: events.message,
-    malformed: (error, fatal) => {
-      events.malformed(error);
-      if (fatal) events.end();
-    },
+    malformed: (error, fatal) => (fatal ? events.broken(error) : events.malformed(error)),
     keepAlive: () => events.write('\r\n'),
   });
   return {
