@@ -191,7 +191,7 @@ class Attempt {
       const { response, why } = result;
       if (response.status === 503 || response.status === 408) {
         targets.avoid(hop, retryAfter(response));
-        last = refusal(response);
+        last = { ...refusal(response), replacing: result.replacing && !response.local };
         continue;
       }
       if (response.status >= 200 && response.status < 300) return this.#granted(result, hop, destination, resolved);

@@ -4,8 +4,8 @@ import type { HeldContacts } from './held-contacts.ts';
 const ATTEMPT_MS = 120_000;
 /** Un-registering is only a courtesy. */
 const UNREGISTER_MS = 5_000;
-/** Challenges, too short an expiry and too many requests say nothing against a second Contact. */
-const NOT_ABOUT_CONTACTS: readonly number[] = [401, 407, 423, 429];
+/** Challenges, timeouts, too short an expiry and too many requests say nothing against a second Contact. */
+const NOT_ABOUT_CONTACTS: readonly number[] = [401, 407, 408, 423, 429];
 
 interface RegisteringContext extends AttemptContext {
   readonly contacts: HeldContacts;
@@ -24,10 +24,11 @@ export async function register(context: RegisteringContext, subject: Subject, ex
   const held = contacts.of(subject.trunk);
   const task = { ...subject, expires, deadlineMs: ATTEMPT_MS };
   const outcome = await attempt(context, { ...task, held });
-  if (outcome.kind !== 'failed' || !refusesReplacing(outcome)) return outcome;
-  // Refused, it was not there, or stays until it expires: either way ours is tried once more.
-  await unregister(context, subject);
+  if (outcome.kind !== 'failed' || !mayRefuseReplacing(outcome)) return outcome;
+  const { kind } = await unregister(context, subject);
   if (!subject.isCurrent()) return outcome;
+  // Refused by a server that is well, it was not there, or stays until it expires: either way ours is tried once more.
+  if (kind !== 'granted' && !isAboutRequest(outcome)) return outcome;
   contacts.release(subject.trunk);
   return attempt(context, task);
 }
@@ -39,7 +40,12 @@ export function unregister(context: RegisteringContext, subject: Subject): Promi
   return attempt(context, { ...subject, contactAt, expires: 0, deadlineMs: UNREGISTER_MS });
 }
 
-/** Whether a carrier refused a request because it registers one Contact and removes another. */
-function refusesReplacing({ replacing, status = 0 }: Failed): boolean {
-  return replacing === true && status >= 400 && status < 500 && !NOT_ABOUT_CONTACTS.includes(status);
+/** Whether a carrier may have refused a request because it registers one Contact and removes another. */
+function mayRefuseReplacing({ replacing, status = 0, retryAfterSeconds }: Failed): boolean {
+  return replacing === true && status >= 400 && !NOT_ABOUT_CONTACTS.includes(status) && retryAfterSeconds === undefined;
+}
+
+/** Other classes are those of a server that fails, or is too busy. */
+function isAboutRequest({ status = 0 }: Failed): boolean {
+  return status < 500;
 }

@@ -49,7 +49,7 @@ describe('the Contact of an earlier leader', () => {
 
   test('is removed later if the carrier does not answer at first', async () => {
     const { sip, lead, contactsSent, timers } = successor();
-    sip.script(response(503));
+    sip.script(response(408));
     await lead();
     await timers.advanceAsync(30 * SECOND);
     expect(contactsSent()).toEqual([BOTH, BOTH]);
@@ -71,7 +71,7 @@ describe('the Contact of an earlier leader', () => {
 
   test('is left alone once it has expired, also before the directory is read again', async () => {
     const { sip, lead, contactsSent, timers } = successor(IP, { seconds: 20 });
-    sip.script(response(503));
+    sip.script(response(408));
     await lead();
     expect(contactsSent()).toEqual([BOTH]);
     await timers.advanceAsync(35 * SECOND);
@@ -90,6 +90,26 @@ describe('the Contact of an earlier leader', () => {
     expect(contactsSent()).toEqual([`<${OURS}>;expires=3600`]);
   });
 
+  test.each([500, 503, 603])('is un-registered first where %d may mean that there is no room for ours', async (status) => {
+    const { sip, lead, contactsSent, view } = successor();
+    sip.script(response(status));
+    await lead();
+    expect(contactsSent()).toEqual([BOTH, `<${OLD}>;expires=0`, `<${OURS}>;expires=3600`]);
+    expect(view()).toMatchObject({ state: 'registered', failures: 0 });
+  });
+
+  test('is remembered when a server that fails does not un-register it either', async () => {
+    const { sip, lead, contactsSent, timers, contacts } = successor();
+    sip.respond = () => response(503);
+    await lead();
+    expect(contactsSent()).toEqual([BOTH, `<${OLD}>;expires=0`]);
+    expect(contacts.get('gw-1')?.contact).toBe(OLD);
+    sip.respond = () => response(200);
+    await timers.advanceAsync(30 * SECOND);
+    expect(contactsSent()).toEqual([BOTH]);
+    expect(contacts.get('gw-1')?.contact).toBe(OURS);
+  });
+
   test('is given up when un-registering it is refused too', async () => {
     const { sip, lead, contactsSent, timers, view } = successor();
     sip.respond = () => response(403);
@@ -105,7 +125,8 @@ describe('the Contact of an earlier leader', () => {
     ['a timeout', () => response(408)],
     ['too short an expiry', () => response(423)],
     ['too many requests', () => response(429)],
-    ['a fault of the server', () => response(500)],
+    ['too much load', () => response(503, { 'Retry-After': '5' })],
+    ['a carrier that is not reached', () => response(503, {}, { local: true })],
   ])('is not the reason of a refusal for %s', async (_, answer) => {
     const { sip, lead, contactsSent } = successor();
     sip.respond = answer;
