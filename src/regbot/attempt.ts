@@ -1,22 +1,19 @@
-import { CHALLENGE_HEADERS, type DigestClient, isChallenge, MAX_ANSWERS } from '../digest/client.ts';
-import type { Logger } from '../lib/logger.ts';
-import type { Timers } from '../lib/timers.ts';
-import type { Trunk } from '../ports/carriers.ts';
+import { CHALLENGE_HEADERS, isChallenge, MAX_ANSWERS } from '../digest/client.ts';
 import { Unavailable } from '../ports/errors.ts';
-import { NameError, type NextHops } from '../ports/next-hops.ts';
-import type { SipClient } from '../ports/sip-server.ts';
+import { NameError } from '../ports/next-hops.ts';
 import { addressOn } from '../sip/hostports.ts';
 import { familyOf } from '../sip/ip.ts';
-import { headerValues, NO_BODY, type SipResponse } from '../sip/message.ts';
+import { headerValues, type SipResponse } from '../sip/message.ts';
 import { type NextHop, noSocket } from '../sip/next-hop.ts';
-import { reasonPhrase } from '../sip/reason-phrases.ts';
 import { routeOf } from '../sip/route.ts';
 import { SipSyntaxError } from '../sip/syntax.ts';
 import { parseUri } from '../sip/uri.ts';
-import { type AvoidedTargets, hopKey } from './avoided-targets.ts';
+import { hopKey } from './avoided-targets.ts';
 import { equalUris } from './contact.ts';
+import { noAnswer, REDIRECTED_AGAIN, refusal, unresolved } from './failures.ts';
 import { composeRegister, registrarUri } from './request.ts';
 import { grantedExpires, minExpires, type Redirect, redirectsOf, retryAfter } from './response.ts';
+import type { Abandoned, AttemptContext, Failed, Granted, Outcome, Task } from './task.ts';
 
 /** Slightly longer than Timer F (RFC 3261 17.1.2.2), after which the SIP server itself answers 408. */
 const REQUEST_MS = 33_000;
@@ -30,77 +27,6 @@ const MAX_REDIRECTS = 8;
 const MIN_REQUEST_MS = 2_000;
 /** A timer may be early by this much. */
 const TIMER_SLACK_MS = 50;
-
-export interface AttemptContext {
-  readonly sip: SipClient;
-  readonly nextHops: NextHops;
-  readonly targets: AvoidedTargets;
-  readonly timers: Timers;
-  readonly logger: Logger;
-  /** Whether we still lead; called before each request. */
-  mayAct(): boolean;
-}
-
-/** What to send: a REGISTER that makes, refreshes or ends a registration. */
-export interface Task {
-  readonly trunk: Trunk;
-  /** Our Contact towards a next hop. */
-  contactAt(hop: NextHop): string;
-  /** A Contact that the registrar may hold; the request removes it if it is another than ours. */
-  readonly held?: string | undefined;
-  /** Seconds; 0 ends the registration. */
-  readonly expires: number;
-  readonly userAgent: string;
-  readonly tag: string;
-  readonly digest: DigestClient;
-  /** The binding that we have at the carrier: the target that granted it, asked first, and when it expires. */
-  readonly binding?: Binding;
-  /** No request is sent after this many milliseconds. */
-  readonly deadlineMs: number;
-  nextCseq(): number;
-  /** False once the registration has moved on: its outcome no longer matters. */
-  isCurrent(): boolean;
-}
-
-export interface Binding {
-  readonly holder: NextHop;
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number;
-}
-
-export type Outcome = Granted | Failed | Abandoned;
-
-/** Expiries in seconds. */
-export interface Granted {
-  readonly kind: 'granted';
-  readonly contact: string;
-  readonly expires: number;
-  /** Higher than in the task after a 423. */
-  readonly requestedExpires: number;
-  readonly reason: string;
-  /** When the granted request was sent, milliseconds since the epoch. */
-  readonly sentAt: number;
-  /** The target that granted it. */
-  readonly holder: NextHop;
-  /** For trunk type `reg`: all addresses of the gateway, unless its name could not be resolved. */
-  readonly addresses?: readonly string[];
-}
-
-export interface Failed {
-  readonly kind: 'failed';
-  readonly reason: string;
-  readonly status?: number;
-  readonly retryAfterSeconds?: number;
-  /** Whether the refused request was to remove the Contact held, too. */
-  readonly replacing?: boolean;
-  /** True when our side failed, for example the SIP server or the DNS, not the carrier. */
-  readonly ourFault: boolean;
-}
-
-/** Stopped because the task is no longer current, or because we no longer lead. */
-interface Abandoned {
-  readonly kind: 'abandoned';
-}
 
 const ABANDONED: Abandoned = { kind: 'abandoned' };
 
@@ -318,29 +244,3 @@ class Attempt {
     }
   }
 }
-
-const REDIRECTED_AGAIN: Failed = { kind: 'failed', reason: 'redirected again', ourFault: false };
-
-function unresolved(error: NameError | Unavailable): Failed {
-  return { kind: 'failed', reason: error.message, ourFault: error instanceof Unavailable };
-}
-
-function refusal(response: SipResponse, why?: string): Failed {
-  const cause = why ?? response.why ?? (response.local ? LOCAL[response.status] : undefined);
-  const seconds = retryAfter(response);
-  return {
-    kind: 'failed',
-    reason: `${response.status} ${response.reason}${cause ? `, ${cause}` : ''}`,
-    status: response.status,
-    ourFault: false,
-    ...(seconds !== undefined && { retryAfterSeconds: seconds }),
-  };
-}
-
-/** What the SIP server would say after Timer F (RFC 3261 17.1.2.2). */
-function noAnswer(ms: number): SipResponse {
-  const why = `no answer in ${Math.round(ms / 1000)} s`;
-  return { kind: 'response', status: 408, reason: reasonPhrase(408), local: true, why, headers: [], body: NO_BODY };
-}
-
-const LOCAL: Readonly<Record<number, string>> = { 408: 'no answer', 503: 'cannot be reached' };

@@ -1,4 +1,4 @@
-import type { Failed } from './attempt.ts';
+import type { Failed } from './task.ts';
 
 const FIRST_RETRY_MS = 30_000;
 /** Failures on our side, such as a reconnect or restart, are usually short. */

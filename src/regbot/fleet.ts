@@ -17,15 +17,15 @@ import { EphemeralAddresses } from './ephemeral.ts';
 import { HeldContacts } from './held-contacts.ts';
 import type { Duty } from './leader.ts';
 import { Pace } from './pace.ts';
+import type {
+  TrunkRegistrationContext,
+  TrunkRegistrationEvents,
+  TrunkRegistrationSettings,
+  TrunkRegistrationView,
+} from './registration-context.ts';
 import { bindingKey, type Skipped, selectTrunks } from './select.ts';
 import { statusWriter } from './status-writer.ts';
-import {
-  TrunkRegistration,
-  type TrunkRegistrationContext,
-  type TrunkRegistrationEvents,
-  type TrunkRegistrationSettings,
-  type TrunkRegistrationView,
-} from './trunk-registration.ts';
+import { TrunkRegistration } from './trunk-registration.ts';
 
 export interface FleetSettings extends TrunkRegistrationSettings {
   readonly batchSize: number;

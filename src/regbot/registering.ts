@@ -1,5 +1,6 @@
-import { type AttemptContext, attempt, type Failed, type Outcome, type Task } from './attempt.ts';
+import { attempt } from './attempt.ts';
 import type { HeldContacts } from './held-contacts.ts';
+import type { AttemptContext, Failed, Outcome, Task } from './task.ts';
 
 const ATTEMPT_MS = 120_000;
 /** Un-registering is only a courtesy. */

@@ -10,7 +10,7 @@ import { DependencyError } from '../ports/errors.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
-import type { TrunkRegistrationView } from '../regbot/trunk-registration.ts';
+import type { TrunkRegistrationView } from '../regbot/registration-context.ts';
 import type { Outbound } from './outbound.ts';
 import { type Phase, readinessOf } from './readiness.ts';
 import type { Stores } from './stores.ts';

@@ -90,13 +90,16 @@ describe('the Contact of an earlier leader', () => {
     expect(contactsSent()).toEqual([`<${OURS}>;expires=3600`]);
   });
 
-  test.each([500, 503, 603])('is un-registered first where %d may mean that there is no room for ours', async (status) => {
-    const { sip, lead, contactsSent, view } = successor();
-    sip.script(response(status));
-    await lead();
-    expect(contactsSent()).toEqual([BOTH, `<${OLD}>;expires=0`, `<${OURS}>;expires=3600`]);
-    expect(view()).toMatchObject({ state: 'registered', failures: 0 });
-  });
+  test.each([500, 503, 603])(
+    'is un-registered first where %d may mean that there is no room for ours',
+    async (status) => {
+      const { sip, lead, contactsSent, view } = successor();
+      sip.script(response(status));
+      await lead();
+      expect(contactsSent()).toEqual([BOTH, `<${OLD}>;expires=0`, `<${OURS}>;expires=3600`]);
+      expect(view()).toMatchObject({ state: 'registered', failures: 0 });
+    },
+  );
 
   test('is remembered when a server that fails does not un-register it either', async () => {
     const { sip, lead, contactsSent, timers, contacts } = successor();
