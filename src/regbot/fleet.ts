@@ -234,7 +234,7 @@ export class Fleet implements Duty {
   }
 
   #events(): TrunkRegistrationEvents {
-    const { directory, alerts, logger } = this.options;
+    const { directory } = this.options;
     return {
       status: ({ carrierSid }, status) => {
         this.#absences.reported(carrierSid);
@@ -246,15 +246,19 @@ export class Fleet implements Duty {
       disable: async (trunk, refusal) => {
         await directory.disableRegistration(trunk.carrierSid, trunk.trunkType);
         this.#absences.switchedOff(trunk.carrierSid, refusal);
-        const { carrierName, carrierSid, accountSid, serviceProviderSid } = trunk;
-        const message =
-          trunk.trunkType === 'reg'
-            ? `Deactivating carrier ${carrierName} (sid:${carrierSid}) due to registration errors`
-            : `Disabling Outbound Registration for carrier ${carrierName} (sid:${carrierSid})`;
-        logger.warn({ carrier: carrierName, gateway: trunk.gatewaySid }, message);
-        alerts.raise(defined({ message, accountSid, serviceProviderSid }));
+        this.#tellDisabled(trunk);
       },
     };
+  }
+
+  #tellDisabled({ carrierName, carrierSid, gatewaySid, trunkType, accountSid, serviceProviderSid }: Trunk): void {
+    const { alerts, logger } = this.options;
+    const message =
+      trunkType === 'reg'
+        ? `Deactivating carrier ${carrierName} (sid:${carrierSid}) due to registration errors`
+        : `Disabling Outbound Registration for carrier ${carrierName} (sid:${carrierSid})`;
+    logger.warn({ carrier: carrierName, gateway: gatewaySid }, message);
+    alerts.raise(defined({ message, accountSid, serviceProviderSid }));
   }
 }
 

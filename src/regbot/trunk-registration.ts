@@ -6,6 +6,7 @@ import type { RegisterStatus, Trunk } from '../ports/carriers.ts';
 import type { NextHop } from '../sip/next-hop.ts';
 import { contactUri } from './contact.ts';
 import { refreshDelay, retryDelay } from './delays.ts';
+import { FailureStreaks } from './failure-streaks.ts';
 import type { Paced } from './pace.ts';
 import { register, type Subject, unregister } from './registering.ts';
 import type { TrunkRegistrationContext, TrunkRegistrationView } from './registration-context.ts';
@@ -44,11 +45,7 @@ export class TrunkRegistration implements Paced {
   /** The target that granted it last. */
   #holder: NextHop | undefined;
   #lastReason: string | undefined;
-  #failures = 0;
-  /** Whether `#failures` counts failures on our side; each kind is counted separately. */
-  #ourFault = false;
-  /** Responses from `removeCodes` in a row. */
-  #refusals = 0;
+  readonly #streaks: FailureStreaks;
   #disabledAt: number | undefined;
   /** Incremented at each transition; an attempt started at an earlier value is ignored. */
   #run = 0;
@@ -62,6 +59,7 @@ export class TrunkRegistration implements Paced {
     this.#trunk = trunk;
     this.#digest = new DigestClient(trunk.username, trunk.password ?? '');
     this.#requestedExpires = this.#defaultExpires;
+    this.#streaks = new FailureStreaks(context.settings.removeCodes);
     this.#since = context.timers.now();
     context.pace.add(this);
   }
@@ -122,7 +120,7 @@ export class TrunkRegistration implements Paced {
       expiresAt: this.#boundUntil,
       lastReason: this.#lastReason,
       nextTryAt: this.#nextTryAt,
-      failures: this.#failures,
+      failures: this.#streaks.failures,
       cseq: this.#cseq,
     };
   }
@@ -193,8 +191,7 @@ export class TrunkRegistration implements Paced {
     this.#next = undefined;
     this.#digest = new DigestClient(this.#trunk.username, this.#trunk.password ?? '');
     this.#requestedExpires = this.#defaultExpires;
-    this.#failures = 0;
-    this.#refusals = 0;
+    this.#streaks.end();
     this.#disabledAt = undefined;
   }
 
@@ -238,10 +235,9 @@ export class TrunkRegistration implements Paced {
   #scheduleRefresh({ reason, requestedExpires, expires, sentAt, holder, addresses, contact }: Granted): void {
     const { settings, random, events, logger, contacts } = this.context;
     const granted = Math.max(expires, settings.minExpires, 1);
-    const isNews = this.#lastReason === undefined || this.#failures > 0;
+    const isNews = this.#lastReason === undefined || this.#streaks.failures > 0;
     this.#requestedExpires = requestedExpires;
-    this.#failures = 0;
-    this.#refusals = 0;
+    this.#streaks.end();
     this.#lastReason = reason;
     this.#expiresAt = sentAt + granted * 1000;
     contacts.hold(this.#trunk, contact, this.#expiresAt);
@@ -254,21 +250,20 @@ export class TrunkRegistration implements Paced {
 
   #fail(failure: Failed): void {
     const { settings, logger } = this.context;
-    const { status, reason, ourFault } = failure;
-    if (status !== undefined) this.#refusals = settings.removeCodes.includes(status) ? this.#refusals + 1 : 0;
-    this.#failures = ourFault === this.#ourFault ? this.#failures + 1 : 1;
-    this.#ourFault = ourFault;
+    const { reason } = failure;
+    this.#streaks.add(failure);
+    const { failures, refusals } = this.#streaks;
     const isNews = reason !== this.#lastReason;
     this.#lastReason = reason;
-    logger[isNews ? 'warn' : 'debug']({ ...this.#names(), reason, failures: this.#failures }, 'registration failed');
+    logger[isNews ? 'warn' : 'debug']({ ...this.#names(), reason, failures }, 'registration failed');
     this.#report('fail');
     if (this.#boundUntil === undefined) this.#do('releaseAddresses');
-    this.#on(this.#refusals >= settings.failureThreshold ? 'refused' : 'failed', failure);
+    this.#on(refusals >= settings.failureThreshold ? 'refused' : 'failed', failure);
   }
 
   #scheduleRetry(failure: Failed): void {
     const { settings, random } = this.context;
-    this.#arm(retryDelay(failure, this.#failures, settings.failureRetrySeconds, random));
+    this.#arm(retryDelay(failure, this.#streaks.failures, settings.failureRetrySeconds, random));
   }
 
   async #disable(): Promise<void> {
