@@ -52,7 +52,13 @@ export function composeRegister(trunk: Trunk, parts: RegisterParts): OutboundReq
   return { method: 'REGISTER', uri, nextHop: hop, ...peerNames(host, parseUri(uri).host), headers };
 }
 
+/** @throws SipSyntaxError that names the URI */
 function valid(uri: string): string {
-  parseUri(uri);
-  return uri;
+  try {
+    parseUri(uri);
+    return uri;
+  } catch (error) {
+    if (!(error instanceof SipSyntaxError)) throw error;
+    throw new SipSyntaxError(`${JSON.stringify(uri)}: ${error.message}`);
+  }
 }

@@ -100,11 +100,16 @@ describe('a REGISTER to a carrier', () => {
   });
 
   test('is not sent when the settings make it invalid, and the failure says so', async () => {
-    for (const broken of [{ realm: 'a b' }, { fromDomain: 'x>\r\nEvil: 1' }, { outboundProxy: 'a:b:c' }]) {
+    for (const [broken, named] of [
+      [{ realm: 'a b' }, '"sip:a b": malformed host'],
+      [{ fromDomain: 'x>\r\nEvil: 1' }, '"sip:user@x>\\r\\nEvil: 1": '],
+      [{ outboundProxy: 'a:b:c' }, 'outbound proxy "a:b:c": '],
+    ] as const) {
       const { sip, lead, view, directory } = makeFleet([{ ...TRUNK, ...broken }]);
       await lead();
       expect(sip.sent).toEqual([]);
-      expect(view()).toMatchObject({ state: 'failing', lastReason: expect.stringContaining('settings') });
+      expect(view().state).toBe('failing');
+      expect(view().lastReason).toStartWith(`its settings make no valid request: ${named}`);
       expect(directory.statuses[0]?.[1].status).toBe('fail');
     }
   });
