@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { bracketed, unbracketed } from './ip.ts';
 import { OUTBOUND_TRANSPORTS, type OutboundTransport } from './next-hop.ts';
 import { param } from './params.ts';
@@ -66,9 +65,9 @@ function withoutUser(text: string): string {
   return text.replace(/^(sips?:)?.*@/i, '$1');
 }
 
-/** The part of a request that names its TLS peer: the domain names, but not the addresses, among hosts, each once. */
+/** The part of a request that names its TLS peer: the domain names and addresses among hosts, each once. */
 export function peerNames(...hosts: readonly string[]): { peerNames?: readonly string[] } {
   const plain = hosts.map((host) => unbracketed(host).toLowerCase().replace(/\.$/, ''));
-  const names = [...new Set(plain)].filter((name) => name !== '' && isIP(name) === 0);
+  const names = [...new Set(plain)].filter((name) => name !== '');
   return names.length > 0 ? { peerNames: names } : {};
 }

@@ -67,6 +67,11 @@ describe('a TLS peer is accepted when its certificate has', () => {
     ['the name in its common name and no other', NAMES, [[], { commonName: HOP }]],
     ['the address of a next hop without a name', { uri: 'sip:127.0.0.1' }, [[], { addresses: ['127.0.0.1'] }]],
     ['the address of a next hop, given first', { peerNames: ['127.0.0.1'] }, [[], { addresses: ['127.0.0.1'] }]],
+    [
+      'the address of a next hop, where the realm has a name',
+      { peerNames: ['127.0.0.1', 'realm.test'] },
+      [[], { addresses: ['127.0.0.1'] }],
+    ],
     ['the realm, where the next hop has no name', { peerNames: ['127.0.0.1', 'realm.test'] }, [['realm.test']]],
   ])('%s', async (_what, wanted, shown) => {
     const { exchange } = await setUp(certificate(...shown));

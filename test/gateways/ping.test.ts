@@ -20,6 +20,7 @@ describe('the OPTIONS', () => {
       method: 'OPTIONS',
       uri: 'sip:192.0.2.1',
       nextHop: { address: '192.0.2.1', port: 5060, transport: 'udp' },
+      peerNames: ['192.0.2.1'],
       headers: {
         From: '<sip:sbc-sip-sidecar@203.0.113.9:5060>',
         To: '<sip:192.0.2.1>',
@@ -79,12 +80,12 @@ describe('the OPTIONS', () => {
     expect((await requestTo({ host }))?.headers.From).toBe(`<sip:sbc-sip-sidecar@${own}>`);
   });
 
-  test('names the TLS peer: the outbound proxy, then the gateway; never an address', async () => {
+  test('names the TLS peer: the outbound proxy, then the gateway', async () => {
     const tls = { transport: 'tls', host: 'gw.test' } as const;
     expect((await requestTo(tls))?.peerNames).toEqual(['gw.test']);
     const names = ['proxy.test', 'gw.test'];
     expect((await requestTo({ ...tls, outboundProxy: 'proxy.test:5070' }))?.peerNames).toEqual(names);
-    expect((await requestTo({ transport: 'tls', outboundProxy: '192.0.2.9' }))?.peerNames).toBeUndefined();
+    expect((await requestTo({ ...tls, outboundProxy: '192.0.2.9' }))?.peerNames).toEqual(['192.0.2.9', 'gw.test']);
   });
 
   test('says why our SIP server could not reach the gateway', async () => {

@@ -80,14 +80,14 @@ describe('a REGISTER to a carrier', () => {
     expect(sip.take()[0]?.nextHop.transport).toBe('tls');
   });
 
-  test('names the TLS peer: the gateway, then the realm; of a redirection its target; never an address', async () => {
+  test('names the TLS peer: the gateway, then the realm; of a redirection its target', async () => {
     const { sip, lead } = makeFleet([{ ...TRUNK, transport: 'tls' }]);
     sip.script(response(302, { Contact: '<sip:other.example;transport=tls>' }));
     await lead();
     expect(sip.take().map(({ peerNames }) => peerNames)).toEqual([[TRUNK.host, TRUNK.realm], ['other.example']]);
     const byAddress = makeFleet([{ ...TRUNK, host: '192.0.2.1', realm: '192.0.2.1' }]);
     await byAddress.lead();
-    expect(byAddress.sip.take()[0]?.peerNames).toBeUndefined();
+    expect(byAddress.sip.take()[0]?.peerNames).toEqual(['192.0.2.1']);
   });
 
   test('is not sent when its outbound proxy is not understood, and the failure names it', async () => {

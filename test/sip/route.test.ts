@@ -85,6 +85,9 @@ test.each([
     ['proxy.example', 'gw.example'],
   ],
   [['GW.example.', 'gw.example'], ['gw.example']],
-  [['192.0.2.1', 'gw.example'], ['gw.example']],
-  [['2001:db8::1', '[2001:db8::1]'], undefined],
+  [
+    ['192.0.2.1', 'gw.example'],
+    ['192.0.2.1', 'gw.example'],
+  ],
+  [['2001:db8::1', '[2001:db8::1]'], ['2001:db8::1']],
 ])('of the hosts %j a TLS peer may prove %j', (hosts, names) => expect(peerNames(...hosts).peerNames).toEqual(names));
