@@ -297,7 +297,7 @@ describe('a registrar that', () => {
   test.each([
     ['udp', 'port unreachable'],
     ['tcp', 'connection refused'],
-  ])('is not there (%s)', async (protocol, why) => {
+  ] as const)('is not there (%s)', async (protocol, why) => {
     const carrier = await insertCarrierAt(
       sidecar,
       mariadb,

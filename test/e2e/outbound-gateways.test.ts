@@ -123,15 +123,18 @@ describe.concurrent('a gateway that is pinged', () => {
   test.each([
     ['udp', 'port unreachable'],
     ['tcp', 'connection refused'],
-  ])('is down when nothing listens (%s), and leaves the blacklist when its row is removed', async (protocol, why) => {
-    const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, { protocol });
-    const row = await pinged(sidecar, carrier.gateway, 'down');
-    expect(row.lastAnswer).toBe(`not reached (503 Service Unavailable, ${why})`);
-    await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
-    await carrier.remove();
-    await refresh(sidecar);
-    await isUnlisted(carrier.gateway);
-  });
+  ] as const)(
+    'is down when nothing listens (%s), and leaves the blacklist when its row is removed',
+    async (protocol, why) => {
+      const carrier = await gatewayAt({ host: '127.0.0.1', port: await freePort() }, { protocol });
+      const row = await pinged(sidecar, carrier.gateway, 'down');
+      expect(row.lastAnswer).toBe(`not reached (503 Service Unavailable, ${why})`);
+      await eventually('its being on the blacklist', async () => (await blacklisted(carrier.gateway)) || undefined);
+      await carrier.remove();
+      await refresh(sidecar);
+      await isUnlisted(carrier.gateway);
+    },
+  );
 
   test('is no longer pinged after a code of OPTIONS_RESPONSE_REMOVE', async () => {
     const peer = await SipPeer.start(() => ({ status: 488 }));

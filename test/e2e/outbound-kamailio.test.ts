@@ -85,10 +85,7 @@ describe.each([1, 10])(
       await carrier.remove();
       await refresh(second);
       await contactsOf(own, 'line', 0);
-      await eventually('no contact of ours at a carrier', async () => {
-        const held = await redis.client.hlen('sidecar:default:trunk-contacts');
-        return held === 0 || undefined;
-      });
+      expect(await redis.client.hgetall('sidecar:default:trunk-contacts')).toEqual({});
       expect(await second.stop()).toBe(0);
     });
   },
@@ -142,8 +139,7 @@ test('a carrier that asks for SHA-256 has us, not before the password is right',
 });
 
 test('a provisioned carrier is un-registered when it is inactive or gone from the file', async () => {
-  const account = `[[account]]\nrealm = "a.test"\n`;
-  const carrier = `${account}
+  const carrier = `
 [[carrier]]
 name = "Kamailio"
 register = { username = "other", password = "word", realm = "${REALM}" }
@@ -162,7 +158,7 @@ port = ${kamailio.port}
   await Bun.write(path, carrier);
   sidecar.process.kill('SIGHUP');
   await contactsOf(kamailio, 'other', 1);
-  await Bun.write(path, account);
+  await Bun.write(path, '[[carrier]]\nname = "Another"\n');
   sidecar.process.kill('SIGHUP');
   await contactsOf(kamailio, 'other', 0);
   expect(await sidecar.stop()).toBe(0);
