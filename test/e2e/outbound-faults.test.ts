@@ -195,7 +195,7 @@ describe('a gateway that never answers', () => {
     const failing = await trunk(asking, gateway, 'failing', 50_000);
     expect(failing.lastReason).toBe('408 Request Timeout, no response');
     const { lastAnswer } = await pinged(asking, gateway, 'down');
-    expect(lastAnswer).toBe('no answer (408 Request Timeout)');
+    expect(lastAnswer).toBe('no answer (408 Request Timeout, no response)');
     expect(mute.requests.filter((r) => r.method === 'REGISTER')).toHaveLength(1);
     expect(mute.retransmissions).toBeGreaterThan(10);
   });
