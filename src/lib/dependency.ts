@@ -48,6 +48,8 @@ export class Dependency {
   #probing = false;
   /** A probe is to be made out of turn. */
   #due = false;
+  /** An outage has been logged, and its end has not. */
+  #logged = false;
   /** A question has failed, and no probe has been made since. */
   #suspected = false;
   #timer: Timer | undefined;
@@ -69,10 +71,10 @@ export class Dependency {
 
   /**
    * Asks a question.
-   * @throws Unavailable at once while the dependency is down or suspected to be, and any error of `question`
+   * @throws Unavailable at once while the dependency is known or suspected to be down, and any error of `question`
    */
   async ask<T>(question: () => Promise<T>): Promise<T> {
-    if (this.#state === 'down' || this.#suspected) throw new Unavailable(this.options.name, 'does not answer');
+    if (this.#logged || this.#suspected) throw new Unavailable(this.options.name, 'does not answer');
     try {
       const result = await question();
       this.answered();
@@ -113,10 +115,10 @@ export class Dependency {
     }
   }
 
-  /** Begins to probe regularly. */
+  /** Begins to probe regularly, at once when it has not answered yet. */
   start(): void {
     this.#started = true;
-    this.#schedule(HEARTBEAT_MS);
+    this.#schedule(this.#state === 'up' ? HEARTBEAT_MS : 0);
   }
 
   stop(): void {
@@ -151,16 +153,18 @@ export class Dependency {
     this.#answeredAt = timers.monotonic();
     if (this.#state === 'up') return;
     const seconds = Math.round((timers.now() - this.#since) / 1000);
-    if (this.#state === 'down') logger.info({ service: name, address, seconds }, `${name} answers again`);
+    if (this.#logged) logger.info({ service: name, address, seconds }, `${name} answers again`);
+    this.#logged = false;
     this.#enter('up', undefined);
   }
 
   #failed(error: DependencyError): void {
     const { name, address, affects, logger, onDown } = this.options;
     this.#why = error.why;
-    // Until the first answer, the start logs each try.
-    if (this.#state !== 'up') return;
-    this.#enter('down', error.why);
+    // Before the start, each try is logged where it is made.
+    if (this.#logged || !this.#started) return;
+    this.#logged = true;
+    if (this.#state === 'up') this.#enter('down', error.why);
     logger.warn({ service: name, address, why: error.why, affects }, `${name} does not answer`);
     onDown?.();
   }

@@ -36,7 +36,8 @@ export async function options(rules: OptionsRules, request: SipRequest): Promise
   } catch (error) {
     if (!(error instanceof DependencyError)) throw error;
     if (error instanceof QueryFault) logFault(rules.logger, 'check-in', error);
-    else rules.logger.warn({ member: checkIn.member, why: error.message }, 'check-in not kept, the next one will be');
+    // The outage is logged once, where it is noticed.
+    else rules.logger.debug({ member: checkIn.member, why: error.message }, 'check-in not kept');
     return { status: 503 };
   }
 }

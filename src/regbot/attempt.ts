@@ -236,7 +236,8 @@ class Attempt {
       return hops.map((hop) => hop.address);
     } catch (error) {
       if (!(error instanceof NameError || error instanceof Unavailable)) throw error;
-      this.context.logger.warn(
+      // An outage of the DNS is logged there.
+      this.context.logger[error instanceof Unavailable ? 'debug' : 'warn'](
         { why: error.message, gateway: trunk.gatewaySid, host: trunk.host },
         'gateway addresses',
       );

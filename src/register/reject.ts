@@ -27,8 +27,8 @@ const REJECTIONS = {
   Challenge: { status: 401, level: 'debug' },
   InvalidCredentials: { status: 403, why: 'Invalid credentials', level: 'info' },
   DeniedByWebhook: { status: 403, why: 'Invalid credentials', level: 'info' },
-  WebhookRefusedRequest: { status: 403, level: 'warn' },
-  WebhookFailed: { status: 503, headers: RETRY, level: 'warn' },
+  WebhookRefusedRequest: { status: 403, level: 'info' },
+  WebhookFailed: { status: 503, headers: RETRY, level: 'info' },
   TooManyContacts: { status: 403, why: 'Too many contacts', level: 'info' },
   OutOfOrder: { status: 500, why: 'CSeq is not above the last one', level: 'info' },
   // The outage is logged once, where it is noticed.

@@ -115,11 +115,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   idleCollection.start();
   open.defer(() => idleCollection.stop());
 
-  sipServer.start();
-  open.defer(() => sipServer.stop());
   open.defer(() => sip.stop(config.platform.shutdownGraceMs));
   await Promise.race([sip.connect(), aborted(stop)]);
   if (stop.aborted) return;
+  sipServer.start();
+  open.defer(() => sipServer.stop());
   outbound.start();
   // Stops before the SIP server: it sends nothing, and another sidecar can take the lease at once.
   open.defer(() => outbound.stop());

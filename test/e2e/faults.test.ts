@@ -8,8 +8,7 @@ import { headerOf, registerOnce } from '../support/phone.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
-import { request } from '../support/sip-request.ts';
-import { UdpPeer } from '../support/wire.ts';
+import { checkIn } from './health.ts';
 import { cli, fileWith, outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 const REALM = 'faults.example.com';
@@ -21,12 +20,6 @@ async function start(redis: RedisServer, env: Readonly<Record<string, string>> =
   const accountSid = await insertAccount(database, { realm: REALM });
   await insertClient(database, { accountSid, username: 'alice', password: 'wonderland', secret: 's' });
   return startEmbedded({ env: { ...outsideStores(redis, database, 's'), ...QUICK, ...env } });
-}
-
-async function checkIn({ sip }: RunningSidecar, kind: 'FS' | 'RTP'): Promise<string> {
-  using server = await UdpPeer.open();
-  server.send(request('OPTIONS', `UDP 127.0.0.1:${server.port}`, { extra: `X-${kind}-Status: open\r\n` }), sip.port);
-  return (await server.next('an answer to the check-in')).slice(0, 'SIP/2.0 200'.length);
 }
 
 async function registers(sidecar: RunningSidecar): Promise<void> {

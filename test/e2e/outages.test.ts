@@ -1,26 +1,14 @@
 import { describe, expect, test } from 'bun:test';
-import type { Status } from '../../src/admin/protocol.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { registerOnce, type User } from '../support/phone.ts';
-import type { SpawnedProcess } from '../support/process.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
-import { insertAccount, insertClient } from '../support/schema.ts';
 import { startSentinels } from '../support/sentinels.ts';
 import { startRelay, type TcpRelay } from '../support/tcp-relay.ts';
+import { checkIn, complaints, DEADLINE_MS, health, isLoggedOnce, newUser, SECRET, UP } from './health.ts';
 import { openProduction } from './production.ts';
-import { cli, outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
+import { outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
-const DEADLINE_MS = 20_000;
-const SECRET = 's';
 const mysql = await openDatabase();
-
-/** A user in an account of its own. */
-async function newUser(database = mysql): Promise<User> {
-  const realm = `${crypto.randomUUID()}.example.com`;
-  const accountSid = await insertAccount(database, { realm });
-  await insertClient(database, { accountSid, username: 'alice', password: 'wonderland', secret: SECRET });
-  return { user: 'alice', password: 'wonderland', realm };
-}
 
 interface World {
   readonly sidecar: RunningSidecar;
@@ -39,7 +27,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<World>
   const mysqlRelay = await startRelay(mysql);
   const stores = outsideStores({ ...redis, ...address(redisRelay) }, { ...mysql, ...address(mysqlRelay) }, SECRET);
   const sidecar = await startEmbedded({ env: { ...stores, JAMBONES_MYSQL_REFRESH_TTL: '0', ...env } });
-  const [alice, bob] = await Promise.all([newUser(), newUser()]);
+  const [alice, bob] = await Promise.all([newUser(mysql), newUser(mysql)]);
   expect((await registerOnce(sidecar.sip, alice)).status).toBe(200);
   return { sidecar, redis, redisRelay, mysqlRelay, alice, bob };
 }
@@ -48,27 +36,6 @@ function address({ host, port }: TcpRelay) {
   return { host, port };
 }
 
-async function status(sidecar: { readonly socketPath: string }): Promise<Status & { readonly code: number | null }> {
-  const { code, stdout } = await cli(sidecar, 'status', '--json');
-  return { ...JSON.parse(stdout), code };
-}
-
-/** Readiness, the state of each dependency, and the exit code, as `status` tells them. */
-async function health(sidecar: { readonly socketPath: string }): Promise<Record<string, unknown>> {
-  const { readiness, dependencies, code } = await status(sidecar);
-  return { readiness, code, ...Object.fromEntries(dependencies.map(({ role, state }) => [role, state])) };
-}
-
-/** The log lines of warnings and errors since `from`. */
-function complaints({ lines }: SpawnedProcess, from: number): string[] {
-  return lines
-    .slice(from)
-    .flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as { level: number; msg: string }] : []))
-    .filter(({ level }) => level >= 40)
-    .map(({ msg }) => msg);
-}
-
-const UP = { readiness: 'ready', code: 0, sip: 'up', store: 'up', database: 'up' };
 const NO_STORE = { ...UP, readiness: 'not ready', code: 5, store: 'down' };
 const NO_DATABASE = { ...UP, readiness: 'degraded', database: 'down' };
 
@@ -91,6 +58,7 @@ const REDIS: readonly Row[] = [
     ({ redis }) => redis.client.config('SET', 'maxmemory', '1'),
     ({ redis }) => redis.client.config('SET', 'maxmemory', '0'),
   ],
+  // Single errors are in faults.test.ts, all of them in test/faults.
 ];
 
 describe('an outage of Redis: phones are answered 503', () => {
@@ -104,14 +72,27 @@ describe('an outage of Redis: phones are answered 503', () => {
       expect((await registerOnce(sidecar.sip, alice)).status).toBe(503);
       await process.line(/Redis does not answer/, DEADLINE_MS, from);
       expect(await health(sidecar)).toEqual(NO_STORE);
-      for (let i = 0; i < 10; i++) expect((await registerOnce(sidecar.sip, alice)).status).toBe(503);
+      for (let i = 0; i < 10; i++) {
+        expect((await registerOnce(sidecar.sip, alice)).status).toBe(503);
+        expect(await checkIn(sidecar, 'FS')).toBe('SIP/2.0 503');
+      }
       await end(world);
       await process.line(/Redis answers again/, DEADLINE_MS, from);
       expect((await registerOnce(sidecar.sip, alice)).status).toBe(200);
       expect(await health(sidecar)).toEqual(UP);
-      expect(complaints(process, from).filter((line) => line === 'Redis does not answer')).toHaveLength(1);
+      isLoggedOnce('Redis does not answer', complaints(process, from));
       expect(await sidecar.stop()).toBe(0);
     });
+});
+
+test('a Redis that takes 300 ms for an answer serves', async () => {
+  const { sidecar, redisRelay, alice, bob } = await start();
+  const from = sidecar.process.lines.length;
+  redisRelay.delayMs = 300;
+  for (const user of [alice, bob, alice, bob]) expect((await registerOnce(sidecar.sip, user)).status).toBe(200);
+  expect(await health(sidecar)).toEqual(UP);
+  expect(complaints(sidecar.process, from)).toEqual([]);
+  expect(await sidecar.stop()).toBe(0);
 });
 
 const MYSQL: readonly Row[] = [
@@ -142,7 +123,7 @@ describe('an outage of MySQL: cached rows serve on', () => {
       await process.line(/MySQL answers again/, DEADLINE_MS, from);
       expect((await registerOnce(sidecar.sip, bob)).status).toBe(200);
       expect(await health(sidecar)).toEqual(UP);
-      expect(complaints(process, from).filter((line) => line === 'MySQL does not answer')).toHaveLength(1);
+      isLoggedOnce('MySQL does not answer', complaints(process, from));
       expect(await sidecar.stop()).toBe(0);
     });
 });
@@ -159,7 +140,7 @@ test('the master behind the sentinels is killed: the next one serves', async () 
     },
   });
   const { process } = sidecar;
-  const alice = await newUser();
+  const alice = await newUser(mysql);
   expect((await registerOnce(sidecar.sip, alice)).status).toBe(200);
   const from = process.lines.length;
   await master.kill('SIGKILL');

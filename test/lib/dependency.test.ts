@@ -83,6 +83,22 @@ describe('before the first answer', () => {
     expect(await world.dependency.ask(async () => 7)).toBe(7);
     expect(world.state).toBe('up');
   });
+
+  test('an outage that lasts when the probes begin is logged, and delays no question', async () => {
+    const world = new World();
+    world.fails();
+    world.dependency.start();
+    await world.timers.advanceAsync(5_000);
+    expect(world.dependency.health).toMatchObject({ state: 'unknown', why: OUTAGE.why });
+    expect(world.messages).toEqual(['MySQL does not answer']);
+    let asked = 0;
+    await expect(world.dependency.ask(async () => asked++)).rejects.toThrow('does not answer');
+    expect(asked).toBe(0);
+    world.answers();
+    await world.timers.advanceAsync(1_000);
+    expect(world.state).toBe('up');
+    expect(world.messages).toEqual(['MySQL does not answer', 'MySQL answers again']);
+  });
 });
 
 describe('an outage', () => {

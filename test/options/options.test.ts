@@ -90,12 +90,13 @@ describe('OPTIONS', () => {
     expect((await servers()).map((s) => s.member)).toEqual(['[fd00::1]:5060']);
   });
 
-  test('is answered 503 when the store is unavailable', async () => {
-    const { send, pool } = start();
+  test('is answered 503 when the store is unavailable, and is no warning', async () => {
+    const { send, pool, logger } = start();
     const unavailable = Object.assign(Object.create(pool) as ServerPool, {
       checkIn: () => Promise.reject(new Unavailable('Redis', 'gone')),
     });
     expect(await send(OPEN, '10.0.0.1', 5060, { pool: unavailable as never })).toEqual({ status: 503 });
+    expect(logger.lines.map(({ level }) => level)).toEqual(['debug']);
   });
 });
 

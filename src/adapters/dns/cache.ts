@@ -1,7 +1,7 @@
 import { withDeadline } from '../../lib/deadline.ts';
-import type { Logger } from '../../lib/logger.ts';
 import { LookupCache } from '../../lib/lookup-cache.ts';
 import type { Timers } from '../../lib/timers.ts';
+import type { OutageLog } from './outage-log.ts';
 import { type Answer, lateAnswer } from './questions.ts';
 
 /** Names of each kind; one for every trunk of a large platform, some 300 bytes each. */
@@ -26,7 +26,7 @@ export class AnswerCache<T> {
   constructor(
     private readonly ask: (name: string) => Promise<Answer<T>>,
     timers: Timers,
-    logger: Logger,
+    outage: OutageLog,
   ) {
     this.#cache = new LookupCache(timers, {
       service: 'DNS',
@@ -34,9 +34,8 @@ export class AnswerCache<T> {
       maxUnknown: MAX_NAMES,
       recheckMs: RECHECK_MS,
       patience: (lookup, name) => withDeadline(lookup, PATIENCE_MS, () => lateAnswer(name), timers),
-      onOutage: (name, { message }) =>
-        logger.warn({ name, why: message }, 'DNS does not answer, what it said last serves on'),
-      onRecovery: (name) => logger.info({ name }, 'DNS answers again'),
+      onOutage: (name, { message }) => outage.failed(name, message),
+      onRecovery: (name) => outage.answered(name),
     });
   }
 

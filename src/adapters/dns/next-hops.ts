@@ -9,6 +9,7 @@ import { NameError, type NextHops } from '../../ports/next-hops.ts';
 import type { NextHop, OutboundTransport } from '../../sip/next-hop.ts';
 import { firstStep, isServiceDenied, orderServices, type Service } from '../../sip/next-hop.ts';
 import { AnswerCache } from './cache.ts';
+import { OutageLog } from './outage-log.ts';
 import { askAddresses, askServices, type DnsOptions, hasNaptr, lateAnswer } from './questions.ts';
 import { type Questions, whatIsMissing } from './what-is-missing.ts';
 
@@ -42,8 +43,9 @@ export class DnsNextHops implements NextHops {
     { random = Math.random, ...options }: NextHopsOptions = {},
   ) {
     const turns = pLimit(MAX_QUESTIONS);
-    this.#addresses = new AnswerCache((name) => turns(() => askAddresses(name, timers, options)), timers, logger);
-    this.#services = new AnswerCache((name) => turns(() => askServices(name, timers, options)), timers, logger);
+    const outage = new OutageLog(logger, timers);
+    this.#addresses = new AnswerCache((name) => turns(() => askAddresses(name, timers, options)), timers, outage);
+    this.#services = new AnswerCache((name) => turns(() => askServices(name, timers, options)), timers, outage);
     this.#questions = {
       hasServices: async (service) => (await this.#services.get(service)).length > 0,
       hasNaptr: (name) => turns(() => hasNaptr(name, timers, options)),

@@ -64,12 +64,15 @@ export function openMysqlServers(
   const { host, user, password, database } = config.writer;
   const hasWriter = host && user && password && database;
   return {
-    reader: openServer(config, config.reader, 'cached accounts serve on', logger),
-    writer: hasWriter ? openServer(config, config.writer, 'states of carriers are not saved', logger) : undefined,
+    reader: openServer('MySQL', config, config.reader, 'cached accounts serve on', logger),
+    writer: hasWriter
+      ? openServer('MySQL writer', config, config.writer, 'states of carriers are saved when it is back', logger)
+      : undefined,
   };
 }
 
 function openServer(
+  name: string,
   config: Config['mysql'],
   server: Config['mysql']['reader'],
   affects: string,
@@ -77,10 +80,10 @@ function openServer(
 ): MysqlServer {
   const { pool, db, disconnect } = openMysql(config, server);
   const dependency = new Dependency({
-    name: 'MySQL',
+    name,
     address: `${server.host}:${server.port}`,
     affects,
-    probe: () => classified('MySQL', pool.promise().query('SELECT 1'), config.timeoutMs, systemTimers),
+    probe: () => classified(name, pool.promise().query('SELECT 1'), config.timeoutMs, systemTimers),
     onDown: disconnect,
     timers: systemTimers,
     logger,
