@@ -29,8 +29,6 @@ export interface LookupCacheOptions<T> {
   readonly patience?: (lookup: Promise<T>, name: string) => Promise<T>;
   /** Called when the stale value of a name is first served. */
   readonly onOutage?: (name: string, error: DependencyError) => void;
-  /** Called when a name for which `onOutage` was called is looked up again. */
-  readonly onRecovery?: (name: string) => void;
 }
 
 interface Entry<T> {
@@ -118,7 +116,6 @@ export class LookupCache<T> {
 
   #keep(name: string, { value, found, freshMs, staleMs }: Lookup<T>): void {
     const now = this.clock.now();
-    if (this.#entry(name)?.failing) this.options.onRecovery?.(name);
     const isKnown = found === true || (found === 'unconfirmed' && this.#known.has(name));
     const [cache, other] = isKnown ? [this.#known, this.#unknown] : [this.#unknown, this.#known];
     other.delete(name);

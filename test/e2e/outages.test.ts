@@ -89,7 +89,7 @@ test('a Redis that takes 300 ms for an answer serves', async () => {
   const { sidecar, redisRelay, alice, bob } = await start();
   const from = sidecar.process.lines.length;
   redisRelay.delayMs = 300;
-  for (const user of [alice, bob, alice, bob]) expect((await registerOnce(sidecar.sip, user)).status).toBe(200);
+  for (const user of [alice, bob]) expect((await registerOnce(sidecar.sip, user)).status).toBe(200);
   expect(await health(sidecar)).toEqual(UP);
   expect(complaints(sidecar.process, from)).toEqual([]);
   expect(await sidecar.stop()).toBe(0);

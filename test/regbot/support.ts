@@ -1,6 +1,7 @@
 import type { Alert } from '../../src/ports/alerts.ts';
 import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
+import type { NextHops } from '../../src/ports/next-hops.ts';
 import type { OutboundRequest, SipClient } from '../../src/ports/sip-server.ts';
 import type { TrunkContact } from '../../src/ports/trunk-contacts.ts';
 import { Fleet, type FleetOptions, type FleetSettings } from '../../src/regbot/fleet.ts';
@@ -147,6 +148,8 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
     contactsDown: boolean;
     /** Calls about contacts wait for it. */
     contactsGate?: Promise<void>;
+    /** In place of `dns`. */
+    nextHops?: NextHops;
   } = {
     mayAct: true,
     ephemeralDown: false,
@@ -166,6 +169,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
     nextHops: {
       async resolve(host, port, transport): Promise<readonly NextHop[]> {
         resolved.push([host, port, transport]);
+        if (state.nextHops) return state.nextHops.resolve(host, port, transport);
         const addresses = (await dns.get(host)) ?? ['192.0.2.1'];
         if (addresses instanceof Error) throw addresses;
         return addresses.map((address) => ({ address, port: port ?? 5060, transport }));

@@ -26,7 +26,7 @@ export class AnswerCache<T> {
   constructor(
     private readonly ask: (name: string) => Promise<Answer<T>>,
     timers: Timers,
-    outage: OutageLog,
+    private readonly outage: OutageLog,
   ) {
     this.#cache = new LookupCache(timers, {
       service: 'DNS',
@@ -35,7 +35,6 @@ export class AnswerCache<T> {
       recheckMs: RECHECK_MS,
       patience: (lookup, name) => withDeadline(lookup, PATIENCE_MS, () => lateAnswer(name), timers),
       onOutage: (name, { message }) => outage.failed(name, message),
-      onRecovery: (name) => outage.answered(name),
     });
   }
 
@@ -43,6 +42,8 @@ export class AnswerCache<T> {
   get(name: string): Promise<readonly T[]> {
     return this.#cache.get(name, async () => {
       const { records, ttlMs } = await this.ask(name);
+      // A name of one label is not asked of the DNS.
+      if (name.includes('.')) this.outage.answered(name);
       if (records.length === 0) return { value: records, found: false, freshMs: NONE_TTL_MS, staleMs: NONE_TTL_MS };
       const freshMs = Math.min(Math.max(ttlMs, MIN_TTL_MS), MAX_TTL_MS);
       return { value: records, found: true, freshMs, staleMs: freshMs + STALE_MS };

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/timers.ts';
 /** An outage that has not ended is logged again after this long, ms: the names it began with may no longer be used. */
 const REPEAT_MS = 3_600_000;
 
-/** Logs when the DNS fails and when it answers again: one line each, however many names are concerned. */
+/** Logs when the DNS fails and when it answers anything again: one line each, however many names are concerned. */
 export class OutageLog {
   /** When the outage was logged; undefined when there is none. */
   #loggedAt: number | undefined;
@@ -22,7 +22,8 @@ export class OutageLog {
   }
 
   answered(name: string): void {
-    this.logger[this.#loggedAt === undefined ? 'debug' : 'info']({ name }, 'DNS answers again');
+    if (this.#loggedAt === undefined) return;
     this.#loggedAt = undefined;
+    this.logger.info({ name }, 'DNS answers again');
   }
 }
