@@ -72,7 +72,7 @@ export class Leader {
   /** Stops leading and releases the lease. Never throws, and takes no longer than one call to the store. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#lose('told to stop');
+    this.#lose('told to stop', 'info');
     if (this.#maybeHeld) await this.#ask(() => this.options.lease.release(this.options.token));
   }
 
@@ -159,11 +159,11 @@ export class Leader {
     for (const duty of this.#duties) duty.gained();
   }
 
-  #lose(why: string): void {
+  #lose(why: string, level: 'info' | 'warn' = 'warn'): void {
     if (!this.#until) return;
     this.#until = undefined;
     this.#deadline?.cancel();
-    this.options.logger.warn({ why }, 'this sidecar does not register at carriers any more');
+    this.options.logger[level]({ why }, 'this sidecar does not register at carriers any more');
     for (const duty of this.#duties) duty.lost();
   }
 
