@@ -28,7 +28,8 @@ export class SocketClaim {
     private readonly lock: FileLock,
     readonly replaces: boolean,
   ) {
-    this.temporaryPath = join(dirname(path), `.${crypto.randomUUID().slice(0, 8)}`);
+    // Not digits alone: listen() takes a path that reads as a number for a port.
+    this.temporaryPath = join(dirname(path), `.s${crypto.randomUUID().slice(0, 7)}`);
   }
 
   /** Gives the socket at the temporary path its path. @throws EEXIST when there is a file by now */

@@ -337,3 +337,17 @@ describe('a path that cannot be used', () => {
     await end(process);
   });
 });
+
+test('a temporary name that reads as a number is a path all the same', async () => {
+  const before = process.cwd();
+  const uuid = spyOn(crypto, 'randomUUID').mockReturnValue('12345678-0000-4000-8000-000000000000');
+  process.chdir(temporaryDirectory('admin'));
+  try {
+    const { stop } = await claim('admin.sock');
+    expect(lstatSync('admin.sock').isSocket()).toBe(true);
+    await stop();
+  } finally {
+    process.chdir(before);
+    uuid.mockRestore();
+  }
+});
