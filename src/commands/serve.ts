@@ -32,6 +32,8 @@ export default defineCommand({
     'tls-key': { type: 'string', valueHint: 'list', description: 'Keys of the certificates, PEM files' },
   },
   async run({ args }) {
+    // With DEBUG the drivers print the commands that they send, and so passwords.
+    delete process.env.DEBUG;
     const config = await readConfigOrPrintProblems({ ...process.env, ...flagsAsVariables(args) });
     if (!config) process.exitCode = EXIT.usage;
     else if (args.check) process.exitCode = await check(config);

@@ -108,6 +108,14 @@ export function list<T>(
   return variable(name, 'comma-separated list', parse(fallback), fallback, meaning, options, parse);
 }
 
+/** A host name or an IP address; '' when not set. */
+export function host(name: string, meaning: string): Variable<string> {
+  return variable(name, 'host', '', '', meaning, {}, (value) => {
+    if (!/[/@\s]/.test(value)) return value;
+    throw new BadValue(`must be a name or an address, not ${shown(value)}`);
+  });
+}
+
 /** The path of a readable file; '' when not set. */
 export function file(name: string, meaning: string, options: Options = {}): Variable<string> {
   return variable(name, 'file', '', '', meaning, options, readableFile);
@@ -137,6 +145,8 @@ export function hostPort(fallbackPort: number): (text: string) => HostPort {
 }
 
 export function readableFile(value: string): string {
+  // A key in place of its file must not be repeated.
+  if (value.includes('-----BEGIN')) throw new BadValue('must be the path of a file, not its content');
   try {
     readFileSync(value);
   } catch (error) {
@@ -217,6 +227,8 @@ function variable<T>(
   return { name, kind, fallback, fallbackText, meaning, planned, parse };
 }
 
+/** Without the userinfo of a URL. */
 function shown(value: string): string {
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  const text = value.replace(/^.*@/s, '…@');
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

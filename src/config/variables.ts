@@ -8,6 +8,7 @@ import {
   flag,
   flagOr,
   fraction,
+  host,
   hostPort,
   integer,
   list,
@@ -27,7 +28,7 @@ const milliseconds = { min: 1, unit: 'ms' } as const;
 
 function mysqlServer(prefix: string, whose: string) {
   return {
-    host: text(`${prefix}_HOST`, `Host of ${whose}.`),
+    host: host(`${prefix}_HOST`, `Host of ${whose}.`),
     port: port(`${prefix}_PORT`, `Port of ${whose}.`, 3306),
     user: text(`${prefix}_USER`, `User at ${whose}.`),
     password: text(`${prefix}_PASSWORD`, `Password at ${whose}.`),
@@ -42,12 +43,12 @@ function mysqlServer(prefix: string, whose: string) {
 /** Every variable. Config has the same shape. Values must not be logged: some are secrets. */
 export const VARIABLES = {
   drachtio: {
-    host: text('DRACHTIO_HOST', 'Host of the drachtio server, typically 127.0.0.1.'),
+    host: host('DRACHTIO_HOST', 'Host of the drachtio server, typically 127.0.0.1.'),
     port: port('DRACHTIO_PORT', 'Control port of the drachtio server, typically 9022.'),
     secret: text('DRACHTIO_SECRET', 'Shared secret of the drachtio server.'),
   },
   redis: {
-    host: text('JAMBONES_REDIS_HOST', 'Redis host; not needed with sentinels.'),
+    host: host('JAMBONES_REDIS_HOST', 'Redis host; not needed with sentinels.'),
     port: port('JAMBONES_REDIS_PORT', 'Redis port.', 6379),
     username: text('JAMBONES_REDIS_USERNAME', 'Redis ACL user.'),
     password: text('JAMBONES_REDIS_PASSWORD', 'Redis password.'),

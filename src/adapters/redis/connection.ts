@@ -9,7 +9,7 @@ import { isOwnFault } from '../../lib/own-fault.ts';
 import { systemTimers } from '../../lib/timers.ts';
 import { DependencyError, Unavailable } from '../../ports/errors.ts';
 import { keys } from './keys.ts';
-import { isReadOnly, replyFault } from './reply-error.ts';
+import { isReadOnly, messageOf, replyFault } from './reply-error.ts';
 import { guardReplies } from './reply-guard.ts';
 
 type Options = Omit<RedisOptions, 'replyMapping'>;
@@ -22,7 +22,7 @@ export function connectRedis(config: Config['redis'], logger: Logger): Redis {
   guardReplies();
   const redis = new Redis(optionsFor(config));
   // Log the message only: an ioredis error contains the failed command, which may be AUTH.
-  redis.on('error', (error: Error) => logger.debug({ why: error.message }, 'Redis connection'));
+  redis.on('error', (error: Error) => logger.debug({ why: messageOf(error) }, 'Redis connection'));
   return redis;
 }
 
@@ -44,7 +44,7 @@ export function redisDependency(redis: Redis, config: Config['redis'], clusterId
     logger,
   });
   redis.on('error', (error: Error) => {
-    connectionError = error.message;
+    connectionError = messageOf(error);
   });
   redis.on('close', () => dependency.probeNow('connection closed'));
   redis.on('ready', () => {
@@ -98,7 +98,7 @@ export async function ask<T>(commands: () => Promise<T>): Promise<T> {
     return await commands();
   } catch (error) {
     if (isOwnFault(error) || error instanceof DependencyError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const why = NOT_CONNECTED.test(message) ? 'not connected' : message;
     throw error instanceof Error && error.name === 'ReplyError' ? replyFault(why) : new Unavailable('Redis', why);
   }

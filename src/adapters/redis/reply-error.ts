@@ -20,6 +20,15 @@ const CODE = /^-?([A-Z]{2,})\b/;
 /** Placeholder for an error without a code. */
 const NO_CODE = 'ERR';
 
+/** The arguments that Redis repeats of a command it does not know; those of AUTH and HELLO are a password. */
+const REPEATED_ARGUMENTS = /, with args beginning with:.*/s;
+
+/** The message of an error of ioredis, without what may be a password. */
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(REPEATED_ARGUMENTS, '');
+}
+
 /** What an error reply of Redis means, whether it is the reply of a command or wrapped as that of a script. */
 export function replyFault(message: string): DependencyError {
   const code = replyCode(message);

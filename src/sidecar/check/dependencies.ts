@@ -7,6 +7,7 @@ import { openMysql } from '../../adapters/sql/mysql.ts';
 import type { Config } from '../../config/index.ts';
 import { withDeadline } from '../../lib/deadline.ts';
 import { systemTimers } from '../../lib/timers.ts';
+import { DependencyError } from '../../ports/errors.ts';
 import { joinHostPort } from '../../sip/ip.ts';
 import { away, type Finding, messageOf, note, ok, wrong } from './finding.ts';
 
@@ -76,22 +77,18 @@ class WrongSecret extends Error {}
 
 function redis({ redis: config }: Config): Dependency {
   const [sentinel] = config.sentinels;
-  let lastError: string | undefined;
   return {
     name: sentinel ? 'Redis by its sentinels, the first' : 'Redis',
     host: sentinel?.host ?? config.host,
     port: sentinel?.port ?? config.port,
     variable: sentinel ? 'JAMBONES_REDIS_SENTINELS' : 'JAMBONES_REDIS_HOST and JAMBONES_REDIS_PORT',
     async ask() {
-      const remember = (fields: object) => {
-        if ('why' in fields) lastError = String(fields.why);
-      };
       const silent = () => {};
-      const connection = connectRedis(config, { debug: silent, info: silent, warn: remember, error: remember });
+      const connection = connectRedis(config, { debug: silent, info: silent, warn: silent, error: silent });
       try {
         await withDeadline(untilReady(connection), TIMEOUT_MS - 500, late, systemTimers);
       } catch (error) {
-        throw new Error(lastError ?? messageOf(error));
+        throw error instanceof DependencyError ? new Error(error.why) : error;
       } finally {
         connection.disconnect();
       }
