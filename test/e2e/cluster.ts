@@ -1,5 +1,5 @@
 import { NoSidecarError } from '../../src/admin/errors.ts';
-import { insertCarrier } from '../support/carriers.ts';
+import { CARRIER_PASSWORD, insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Mariadb } from '../support/mariadb.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -32,7 +32,7 @@ export interface Cluster extends AsyncDisposable {
 
 export async function startCluster(mariadb: Mariadb, more: Record<string, string> = {}): Promise<Cluster> {
   const redis = await startRedis();
-  const registrar = new Registrar({ password: () => 'pass', grant: () => cluster.granted });
+  const registrar = new Registrar({ password: () => CARRIER_PASSWORD, grant: () => cluster.granted });
   const peer = await SipPeer.start(registrar.script);
   const carriers = await Promise.all(
     Array.from({ length: TRUNKS }, (_, i) =>
@@ -41,7 +41,7 @@ export async function startCluster(mariadb: Mariadb, more: Record<string, string
   );
   const gateways = carriers.flatMap((carrier) => carrier.gateways);
   const join = async (name: string): Promise<Member> => {
-    const env = { ...outsideStores(redis, mariadb, 's'), ...QUICK, JAMBONES_REGBOT_USER_AGENT: name, ...more };
+    const env = { ...outsideStores(redis, mariadb), ...QUICK, JAMBONES_REGBOT_USER_AGENT: name, ...more };
     return { name, ...(await startEmbedded({ env })) };
   };
   const members = await Promise.all([join('sidecar A'), join('sidecar B')]);

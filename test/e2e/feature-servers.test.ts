@@ -58,7 +58,7 @@ const states = async (sidecar: RunningSidecar) =>
 
 describe.each([
   ['SQLite', async () => ({})],
-  ['Redis', async () => outsideStores(await startRedis(), await openDatabase(), 's')],
+  ['Redis', async () => outsideStores(await startRedis(), await openDatabase())],
 ] as const)('feature servers with %s', (_name, stores) => {
   let env: Promise<Record<string, string>> | undefined;
   async function start(options: SidecarOptions = {}) {
@@ -155,7 +155,7 @@ test('two sidecars on one Redis agree on the active servers', async () => {
     JAMBONES_CLUSTER_ID: crypto.randomUUID(),
     EXPIRES_INTERVAL: '5000',
     CHECK_EXPIRES_INTERVAL: '100',
-    ...outsideStores(await startRedis(), await openDatabase(), 's'),
+    ...outsideStores(await startRedis(), await openDatabase()),
   };
   const sidecars = [await startEmbedded({ env }), await startEmbedded({ env })] as const;
   const [here, there] = [await featureServer('127.0.0.61'), await featureServer('127.0.0.62')];

@@ -6,12 +6,10 @@ import type { SpawnedProcess } from '../support/process.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import { request } from '../support/sip-request.ts';
 import { UdpPeer } from '../support/wire.ts';
-import { cli, type RunningSidecar } from './sidecar.ts';
+import { cli, ENCRYPTION_SECRET, type RunningSidecar } from './sidecar.ts';
 
 /** For what an outage takes a few seconds to bring about. */
 export const DEADLINE_MS = 20_000;
-/** Of {@link newUser}. */
-export const SECRET = 's';
 
 /** {@link health} when all is well. */
 export const UP = { readiness: 'ready', code: 0, sip: 'up', store: 'up', database: 'up' };
@@ -20,7 +18,7 @@ export const UP = { readiness: 'ready', code: 0, sip: 'up', store: 'up', databas
 export async function newUser(database: Mariadb): Promise<User> {
   const realm = `${crypto.randomUUID()}.example.com`;
   const accountSid = await insertAccount(database, { realm });
-  await insertClient(database, { accountSid, username: 'alice', password: 'wonderland', secret: SECRET });
+  await insertClient(database, { accountSid, username: 'alice', password: 'wonderland', secret: ENCRYPTION_SECRET });
   return { user: 'alice', password: 'wonderland', realm };
 }
 

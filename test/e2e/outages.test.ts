@@ -4,7 +4,7 @@ import { registerOnce, type User } from '../support/phone.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { startSentinels } from '../support/sentinels.ts';
 import { startRelay, type TcpRelay } from '../support/tcp-relay.ts';
-import { checkIn, complaints, DEADLINE_MS, health, isLoggedOnce, newUser, SECRET, UP } from './health.ts';
+import { checkIn, complaints, DEADLINE_MS, health, isLoggedOnce, newUser, UP } from './health.ts';
 import { openProduction } from './production.ts';
 import { outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
@@ -25,7 +25,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<World>
   const redis = await startRedis();
   const redisRelay = await startRelay(redis);
   const mysqlRelay = await startRelay(mysql);
-  const stores = outsideStores({ ...redis, ...address(redisRelay) }, { ...mysql, ...address(mysqlRelay) }, SECRET);
+  const stores = outsideStores({ ...redis, ...address(redisRelay) }, { ...mysql, ...address(mysqlRelay) });
   const sidecar = await startEmbedded({ env: { ...stores, JAMBONES_MYSQL_REFRESH_TTL: '0', ...env } });
   const [alice, bob] = await Promise.all([newUser(mysql), newUser(mysql)]);
   expect((await registerOnce(sidecar.sip, alice)).status).toBe(200);
@@ -131,7 +131,7 @@ describe('an outage of MySQL: cached rows serve on', () => {
 test('the master behind the sentinels is killed: the next one serves', async () => {
   const cluster = await startSentinels();
   const [master, replica] = cluster.servers;
-  const { JAMBONES_REDIS_HOST: _host, JAMBONES_REDIS_PORT: _port, ...stores } = outsideStores(master, mysql, SECRET);
+  const { JAMBONES_REDIS_HOST: _host, JAMBONES_REDIS_PORT: _port, ...stores } = outsideStores(master, mysql);
   const sidecar = await startEmbedded({
     env: {
       ...stores,

@@ -7,7 +7,7 @@ import { outsideStores, startEmbedded } from './sidecar.ts';
 
 const mariadb = await openDatabase();
 const { pool } = mariadb;
-const stores = outsideStores(await startRedis(), mariadb, 's');
+const stores = outsideStores(await startRedis(), mariadb);
 afterEach(() => pool.query('DELETE FROM sbc_addresses'));
 
 async function insertRow(ipv4: string, ageSeconds: number) {

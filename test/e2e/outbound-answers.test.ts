@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test';
-import type { Carrier } from '../support/carriers.ts';
+import { CARRIER_PASSWORD, type Carrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
@@ -23,7 +23,7 @@ const mariadb = await openDatabase();
 const redis = await startRedis();
 const sidecar = await startEmbedded({
   env: {
-    ...outsideStores(redis, mariadb, 's'),
+    ...outsideStores(redis, mariadb),
     ...QUICK,
   },
 });
@@ -35,7 +35,7 @@ afterAll(async () => {
 const carrierAt = (peer: SipPeer, columns: Record<string, string | number> = {}) =>
   insertCarrierAt(sidecar, mariadb, peer, columns);
 
-const passwords = { password: (user: string) => (user === 'line' ? 'pass' : undefined) };
+const passwords = { password: (user: string) => (user === 'line' ? CARRIER_PASSWORD : undefined) };
 const registrarAt = async (options: Partial<RegistrarOptions>) => {
   const registrar = new Registrar({ ...passwords, ...options });
   return { registrar, peer: await SipPeer.start(registrar.script) };

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { CARRIER_PASSWORD } from '../support/carriers.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar } from '../support/sip-registrar.ts';
@@ -16,7 +17,7 @@ realm = "office.test"
 [[carrier]]
 name = "Example"
 account = "office.test"
-register = { username = "${username}", password = "pass", realm = "registrar.test" }
+register = { username = "${username}", password = "${CARRIER_PASSWORD}", realm = "registrar.test" }
 [[carrier.gateway]]
 host = "${host}"
 port = ${port}
@@ -25,7 +26,7 @@ options_ping = true
 }
 
 test.concurrent('a provisioned carrier registers again after kill -9, with the same Call-ID and a higher CSeq', async () => {
-  const registrar = new Registrar({ password: () => 'pass' });
+  const registrar = new Registrar({ password: () => CARRIER_PASSWORD });
   const peer = await SipPeer.start(registrar.script);
   const args = ['--data', temporaryDirectory('data'), '--provision', await fileWith('p.toml', carrierFile(peer))];
   const first = await startEmbedded({ args, env: ENV });
@@ -47,7 +48,7 @@ test.concurrent('a provisioned carrier registers again after kill -9, with the s
 });
 
 test.concurrent('SIGHUP applies a changed file at once', async () => {
-  const registrar = new Registrar({ password: () => 'pass' });
+  const registrar = new Registrar({ password: () => CARRIER_PASSWORD });
   const peer = await SipPeer.start(registrar.script);
   const path = await fileWith('p.toml', carrierFile(peer));
   const sidecar = await startEmbedded({ args: ['--provision', path], env: ENV });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { RowDataPacket } from 'mysql2/promise';
+import { CARRIER_PASSWORD } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import type { RedisServer } from '../support/redis.ts';
@@ -17,7 +18,7 @@ const asking = await startEmbedded({
       'p.toml',
       `[[carrier]]
 name = "mute"
-register = { username = "line", password = "pass" }
+register = { username = "line", password = "${CARRIER_PASSWORD}" }
 [[carrier.gateway]]
 host = "${mute.host}"
 port = ${mute.port}

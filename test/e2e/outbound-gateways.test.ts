@@ -14,7 +14,7 @@ const mariadb = await openDatabase();
 const redis = await startRedis();
 const sidecar = await startEmbedded({
   env: {
-    ...outsideStores(redis, mariadb, 's'),
+    ...outsideStores(redis, mariadb),
     ...QUICK,
     SEND_OPTIONS_PING_INTERVAL: '1',
     OPTIONS_PING_TTL: '4',

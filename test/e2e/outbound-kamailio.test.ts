@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { insertCarrier } from '../support/carriers.ts';
+import { CARRIER_PASSWORD, insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Kamailio, startKamailio } from '../support/kamailio.ts';
 import { openDatabase } from '../support/mariadb.ts';
@@ -9,7 +9,7 @@ import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
 
 const REALM = 'carrier.test';
 const mariadb = await openDatabase();
-const kamailio = await startKamailio({ realm: REALM, users: { line: 'pass', other: 'word' } });
+const kamailio = await startKamailio({ realm: REALM, users: { line: CARRIER_PASSWORD, other: 'word-of-another' } });
 
 function contactsOf({ contacts }: Kamailio, user: string, count: number) {
   return eventually(`${count} contacts of ${user}`, async () => {
@@ -22,7 +22,7 @@ test.each(['udp', 'tcp'] as const)(
   'a carrier in MariaDB is registered over %s while it requires registration',
   async (protocol) => {
     const sidecar = await startEmbedded({
-      env: { ...outsideStores(await startRedis(), mariadb, 's'), ...QUICK },
+      env: { ...outsideStores(await startRedis(), mariadb), ...QUICK },
     });
     const { host, port } = kamailio;
     const columns = { register_sip_realm: REALM, register_public_ip_in_contact: 1 };
@@ -66,13 +66,13 @@ describe.each([1, 10])(
   (maxContacts) => {
     test.each(['SIGKILL', 'SIGTERM'] as const)('takes the place of the one that ended by %s', async (signal) => {
       const [own, redis] = await Promise.all([
-        startKamailio({ realm: REALM, users: { line: 'pass' }, maxContacts }),
+        startKamailio({ realm: REALM, users: { line: CARRIER_PASSWORD }, maxContacts }),
         startRedis(),
       ]);
       const { host, port } = own;
       const carrier = await insertCarrier(mariadb, { register_sip_realm: REALM }, { ipv4: host, port });
       const [gateway = ''] = carrier.gateways;
-      const env = { ...outsideStores(redis, mariadb, 's'), ...QUICK, JAMBONES_REGBOT_CONTACT_USE_IP: '1' };
+      const env = { ...outsideStores(redis, mariadb), ...QUICK, JAMBONES_REGBOT_CONTACT_USE_IP: '1' };
       const first = await startEmbedded({ env });
       await trunk(first, gateway, 'registered');
       const second = await startEmbedded({ env });
@@ -95,9 +95,13 @@ describe.each([1, 10])(
 );
 
 test('a carrier with room for one contact takes another address, realm and user in their turn', async () => {
-  const own = await startKamailio({ realm: REALM, users: { line: 'pass', other: 'pass' }, maxContacts: 1 });
+  const own = await startKamailio({
+    realm: REALM,
+    users: { line: CARRIER_PASSWORD, other: CARRIER_PASSWORD },
+    maxContacts: 1,
+  });
   const { host, port } = own;
-  const sidecar = await startEmbedded({ env: { ...outsideStores(await startRedis(), mariadb, 's'), ...QUICK } });
+  const sidecar = await startEmbedded({ env: { ...outsideStores(await startRedis(), mariadb), ...QUICK } });
   const carrier = await insertCarrier(mariadb, { register_sip_realm: REALM }, { ipv4: host, port });
   expect(await contactsOf(own, 'line', 1)).toMatchObject([{ contact: `sip:line@${REALM};transport=udp` }]);
   await carrier.set({ register_public_ip_in_contact: 1 });
@@ -114,7 +118,7 @@ test('a carrier with room for one contact takes another address, realm and user 
   await carrier.set({ register_password: null });
   await contactsOf(own, 'other', 0);
   await carrier.hasStatus({ status: 'fail', reason: 'it has no password' });
-  await carrier.set({ register_password: 'pass', is_active: 0 });
+  await carrier.set({ register_password: CARRIER_PASSWORD, is_active: 0 });
   await carrier.set({ is_active: 1 });
   await carrier.hasStatus({ status: 'ok' });
   await carrier.set({ is_active: 0 });
@@ -124,13 +128,13 @@ test('a carrier with room for one contact takes another address, realm and user 
 });
 
 test('a carrier that asks for SHA-256 has us, not before the password is right', async () => {
-  const carrier = await startKamailio({ realm: REALM, users: { line: 'pass' }, algorithm: 'SHA-256' });
-  const sidecar = await startEmbedded({ env: { ...outsideStores(await startRedis(), mariadb, 's'), ...QUICK } });
+  const carrier = await startKamailio({ realm: REALM, users: { line: CARRIER_PASSWORD }, algorithm: 'SHA-256' });
+  const sidecar = await startEmbedded({ env: { ...outsideStores(await startRedis(), mariadb), ...QUICK } });
   await leading(sidecar);
-  const columns = { register_sip_realm: REALM, register_password: 'wrong' };
+  const columns = { register_sip_realm: REALM, register_password: 'a wrong guess' };
   const { gateway, ...row } = await insertCarrierAt(sidecar, mariadb, carrier, columns);
   expect((await trunk(sidecar, gateway, 'failing')).lastReason).toBe('401 Unauthorized, credentials refused');
-  await row.set({ register_password: 'pass' });
+  await row.set({ register_password: CARRIER_PASSWORD });
   await refresh(sidecar);
   await trunk(sidecar, gateway, 'registered');
   await contactsOf(carrier, 'line', 1);
@@ -145,7 +149,7 @@ test('a provisioned carrier is un-registered when it is inactive or gone from th
   const carrier = `
 [[carrier]]
 name = "Kamailio"
-register = { username = "other", password = "word", realm = "${REALM}" }
+register = { username = "other", password = "word-of-another", realm = "${REALM}" }
 [[carrier.gateway]]
 host = "${kamailio.host}"
 port = ${kamailio.port}

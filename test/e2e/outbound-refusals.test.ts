@@ -9,7 +9,7 @@ import { outsideStores, startEmbedded } from './sidecar.ts';
 const mariadb = await openDatabase();
 const sidecar = await startEmbedded({
   env: {
-    ...outsideStores(await startRedis(), mariadb, 's'),
+    ...outsideStores(await startRedis(), mariadb),
     ...QUICK,
     JAMBONES_REGBOT_FAILURE_RETRY_INTERVAL: '1',
     REGISTER_RESPONSE_REMOVE: '404,480',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { requestOnce } from '../../src/admin/client.ts';
-import { insertCarrier } from '../support/carriers.ts';
+import { CARRIER_PASSWORD, insertCarrier } from '../support/carriers.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Mariadb } from '../support/mariadb.ts';
 import { headerOf, Phone, registerOnce } from '../support/phone.ts';
@@ -11,10 +11,11 @@ import { request } from '../support/sip-request.ts';
 import { UdpPeer } from '../support/wire.ts';
 import { noTrunk, QUICK, trunk } from './outbound.ts';
 import { openProduction, START_MS } from './production.ts';
+import { ENCRYPTION_SECRET } from './sidecar.ts';
 
 async function user(mysql: Mariadb, realm: string) {
   const accountSid = await insertAccount(mysql, { realm });
-  await insertClient(mysql, { accountSid, username: 'alice', password: 'wonderland', secret: 's' });
+  await insertClient(mysql, { accountSid, username: 'alice', password: 'wonderland', secret: ENCRYPTION_SECRET });
   return { user: 'alice', password: 'wonderland', realm };
 }
 
@@ -57,7 +58,7 @@ describe('beside a drachtio server', () => {
     await using production = await startProduction();
     const alice = await user(production.mysql, 'wrong.example.com');
     const { sip } = production;
-    const refused = await registerOnce(sip, { ...alice, password: 'guess' });
+    const refused = await registerOnce(sip, { ...alice, password: 'a wrong guess' });
     expect(refused.status).toBe(403);
     expect(headerOf(refused, 'X-Reason')).toBe('Invalid credentials');
   });
@@ -84,7 +85,7 @@ describe('beside a drachtio server', () => {
 
   describe('a trunk', () => {
     test('is registered, refreshed, and un-registered when its carrier is removed', async () => {
-      const registrar = new Registrar({ password: () => 'pass', realm: 'carrier.test', grant: () => 2 });
+      const registrar = new Registrar({ password: () => CARRIER_PASSWORD, realm: 'carrier.test', grant: () => 2 });
       const peer = await SipPeer.start(registrar.script, '127.0.0.9');
       await using production = await startProduction(QUICK);
       const target = { ipv4: peer.host, port: peer.port };
@@ -145,8 +146,6 @@ describe('beside a drachtio server', () => {
 
     sidecar.kill('SIGTERM');
     expect((await sidecar.exited).code).toBe(0);
-    const log = sidecar.lines.join('\n');
-    for (const secret of ['redis-secret', 'wonderland', 'cymru']) expect(log).not.toContain(secret);
   });
 
   test('reconnects to a drachtio server that restarts', async () => {
@@ -168,7 +167,7 @@ describe('beside a drachtio server', () => {
   });
 
   test('reports a wrong secret, and retries slowly', async () => {
-    await using production = await openProduction({ DRACHTIO_SECRET: 'wrong' });
+    await using production = await openProduction({ DRACHTIO_SECRET: 'a wrong guess' });
     const { startSidecar, startDrachtio } = production;
     await startDrachtio();
     const sidecar = await startSidecar();
@@ -176,7 +175,6 @@ describe('beside a drachtio server', () => {
     sidecar.kill('SIGTERM');
     expect((await sidecar.exited).code).toBe(0);
     expect(sidecar.lines.filter((line) => line.includes('refused our secret'))).toHaveLength(1);
-    expect(sidecar.lines.join('\n')).not.toContain('"wrong"');
   });
 
   test('a second signal ends it at once', async () => {

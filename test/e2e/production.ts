@@ -12,7 +12,8 @@ import { outsideStores } from './sidecar.ts';
 export const START_MS = 15_000;
 
 const LISTEN = (['udp', 'tcp'] as const).map((proto) => ({ proto, host: '127.0.0.1', port: 0 }));
-const DRACHTIO_SECRET = 'cymru';
+const DRACHTIO_SECRET = 'cymru am byth';
+const REDIS_PASSWORD = 'password of Redis';
 
 interface RunningDrachtio {
   readonly server: DrachtioDouble;
@@ -32,17 +33,19 @@ export interface Production extends AsyncDisposable {
 
 /** Redis and MariaDB, and functions that start a drachtio server and the binary beside it. */
 export async function openProduction(more: Readonly<Record<string, string>> = {}): Promise<Production> {
-  const [redis, mysql] = await Promise.all([startRedis({ password: 'redis-secret' }), openDatabase()]);
+  const [redis, mysql] = await Promise.all([startRedis({ password: REDIS_PASSWORD }), openDatabase()]);
   const controlPort = await freePort();
   const cwd = temporaryDirectory('production');
   const socketPath = join(cwd, 'admin.sock');
   const env = {
-    ...outsideStores(redis, mysql, 's'),
-    JAMBONES_REDIS_PASSWORD: 'redis-secret',
+    ...outsideStores(redis, mysql),
+    JAMBONES_REDIS_PASSWORD: REDIS_PASSWORD,
     DRACHTIO_HOST: '127.0.0.1',
     DRACHTIO_PORT: String(controlPort),
     DRACHTIO_SECRET,
     JAMBONES_TIME_SERIES_HOST: 'none',
+    JAMBONES_TIME_SERIES_TOKEN: 'token of InfluxDB',
+    HTTP_ADMIN_TOKEN: 'token of operators',
     SBC_SOCKET_PATH: socketPath,
     ...more,
   };

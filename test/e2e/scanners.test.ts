@@ -17,7 +17,7 @@ const unknown = Array.from({ length: COUNT }, (_, i) => `${7000 + i}`);
 const SCAN_DEADLINE_MS = 100_000;
 const TEST_DEADLINE_MS = 200_000;
 
-const clients = known.map((name) => `[[account.client]]\nusername = "${name}"\npassword = "pw-${name}"`);
+const clients = known.map((name) => `[[account.client]]\nusername = "${name}"\npassword = "password-of-${name}"`);
 const accounts = await fileWith('accounts.toml', `[[account]]\nrealm = "${REALM}"\n${clients.join('\n')}\n`);
 const sidecar = await startEmbedded({ args: ['--provision', accounts], env: { JAMBONES_LOGLEVEL: 'error' } });
 /** The last of the known register while others scan; no scan has them. */
@@ -33,7 +33,11 @@ async function scan(command: 'svmap' | 'svwar' | 'svcrack', ...args: string[]): 
     going = false;
   });
   const legitimate = known[known.length - 1 - scans++] ?? '';
-  const phone = await Phone.open(sidecar.sip, { user: legitimate, password: `pw-${legitimate}`, realm: REALM });
+  const phone = await Phone.open(sidecar.sip, {
+    user: legitimate,
+    password: `password-of-${legitimate}`,
+    realm: REALM,
+  });
   const register = async () => {
     do {
       expect((await phone.register()).status).toBe(200);
@@ -118,7 +122,7 @@ describe('a closer look', () => {
     expect(refused.status).toBe('SIP/2.0 403 Forbidden');
     expect(await prober.guess(nobody)).toMatchObject(refused);
     // One who is registered right now looks no different either.
-    const phone = await Phone.open(sidecar.sip, { user, password: `pw-${user}`, realm: REALM });
+    const phone = await Phone.open(sidecar.sip, { user, password: `password-of-${user}`, realm: REALM });
     expect((await phone.register()).status).toBe(200);
     const { ms: _ms, text: _text, ...registered } = await prober.ask(user);
     expect(await prober.ask(nobody)).toMatchObject(registered);

@@ -17,7 +17,7 @@ const REALMS = {
   down: 'down.e2e.example.org',
 };
 /** One per scenario and transport, so that no scenario sees bindings of another. */
-const USERS = Array.from({ length: 40 }, (_, i) => ({ username: `user${i}`, password: `pass${i}` }));
+const USERS = Array.from({ length: 40 }, (_, i) => ({ username: `user${i}`, password: `scenario-pass-${i}` }));
 
 const customer = webhookServer({
   port: 0,
@@ -62,7 +62,7 @@ async function withRedisAndMariadb(): Promise<RunningSidecar> {
 
 const scenarios: [scenario: string, realm: string, password?: string][] = [
   ['register-success', REALMS.open],
-  ['register-wrong-password', REALMS.open, 'wrong'],
+  ['register-wrong-password', REALMS.open, 'a-wrong-guess'],
   ['register-unknown-realm', 'unknown.e2e.example.net'],
   ['register-deactivated', REALMS.closed],
   ['register-ipv4-realm', REALMS.open],
@@ -73,7 +73,7 @@ const scenarios: [scenario: string, realm: string, password?: string][] = [
   ['interval-too-brief', REALMS.open],
   ['two-contacts', REALMS.open],
   ['webhook-ok', REALMS.hook],
-  ['webhook-fail', REALMS.hook, 'wrong'],
+  ['webhook-fail', REALMS.hook, 'a-wrong-guess'],
   ['webhook-down', REALMS.down],
 ];
 

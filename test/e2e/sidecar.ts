@@ -8,6 +8,10 @@ import type { Mariadb } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 import type { RedisServer } from '../support/redis.ts';
+import { provisioned } from '../support/secrets.ts';
+
+/** Of sidecars with {@link outsideStores}, unless another is given. */
+export const ENCRYPTION_SECRET = 'key of the outside stores';
 
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 30_000;
@@ -83,15 +87,16 @@ export async function cli({ socketPath }: { socketPath: string }, ...args: strin
   return { code, stdout: command.stdout.join('\n'), stderr: command.stderr.join('\n') };
 }
 
-/** Writes a temporary file. @returns its path */
+/** Writes a temporary file, which may be a provisioning file. @returns its path */
 export async function fileWith(name: string, content: string): Promise<string> {
   const path = join(temporaryDirectory('file'), name);
+  provisioned(content);
   await Bun.write(path, content);
   return path;
 }
 
 /** Variables that replace SQLite by Redis and MariaDB. */
-export function outsideStores(redis: RedisServer, mysql: Mariadb, secret: string): Record<string, string> {
+export function outsideStores(redis: RedisServer, mysql: Mariadb, secret = ENCRYPTION_SECRET): Record<string, string> {
   return {
     JAMBONES_REDIS_HOST: redis.host,
     JAMBONES_REDIS_PORT: String(redis.port),

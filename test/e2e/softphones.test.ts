@@ -3,6 +3,7 @@ import { startBaresip } from '../support/baresip.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { within } from '../support/deadline.ts';
 import { headerOf, registerOnce, type User } from '../support/phone.ts';
+import { secret } from '../support/secrets.ts';
 import { type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 // baresip against the compiled binary, with the command from the banner.
@@ -24,7 +25,7 @@ beforeAll(async () => {
     env: { JAMBONES_CONNECTION_LOST_GRACE_SECONDS: '1', JAMBONES_LOGLEVEL: 'debug' },
   });
   const [, realm = '', password = ''] = await sidecar.process.line(/sip:demo@(\S+) {2}password (\S+)/, DEADLINE_MS);
-  demo = { user: 'demo', password, realm };
+  demo = { user: 'demo', password: secret('the demo password', password), realm };
   const [, command = ''] = await sidecar.process.line(/baresip -e '(.+)'$/, DEADLINE_MS);
   bannerCommand = command;
 }, 60_000);

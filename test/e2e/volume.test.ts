@@ -11,7 +11,10 @@ const FULL = process.env.EDGE_VOLUME === 'full';
 const CALLS = FULL ? { options: 20_000, register: 5_000 } : { options: 400, register: 150 };
 const RATE = Number(process.env.EDGE_VOLUME_RATE ?? (FULL ? 400 : 300));
 const REALM = 'volume.example.com';
-const USERS = Array.from({ length: FULL ? 2_000 : 100 }, (_, i) => ({ username: `u${i}`, password: `p${i}` }));
+const USERS = Array.from({ length: FULL ? 2_000 : 100 }, (_, i) => ({
+  username: `u${i}`,
+  password: `volume-pass-${i}`,
+}));
 const deadlineMs = (calls: number) => 20_000 + (2000 * calls) / RATE;
 
 const clients = USERS.map((u) => `[[account.client]]\nusername = "${u.username}"\npassword = "${u.password}"`);

@@ -8,7 +8,7 @@ import { freePort } from '../support/net.ts';
 import { headerOf, registerOnce, type User } from '../support/phone.ts';
 import { startRedis } from '../support/redis.ts';
 import { insertAccount } from '../support/schema.ts';
-import { complaints, DEADLINE_MS, health, newUser, SECRET, UP } from './health.ts';
+import { complaints, DEADLINE_MS, health, newUser, UP } from './health.ts';
 import { outsideStores, startEmbedded } from './sidecar.ts';
 
 const GRANTED = JSON.stringify({ status: 'ok' });
@@ -20,7 +20,7 @@ const DOWN = 'webhook is down, its users are refused until it is back';
 const mysql = await openDatabase();
 const redis = await startRedis();
 const sidecar = await startEmbedded({
-  env: { ...outsideStores(redis, mysql, SECRET), JAMBONES_WEBHOOK_TIMEOUT_MS: '1000' },
+  env: { ...outsideStores(redis, mysql), JAMBONES_WEBHOOK_TIMEOUT_MS: '1000' },
 });
 
 /** A customer's web server, which grants every registration while it is well. */

@@ -4,7 +4,7 @@ import { registerOnce } from '../support/phone.ts';
 import { startRedis } from '../support/redis.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { startRelay } from '../support/tcp-relay.ts';
-import { complaints, DEADLINE_MS, health, isLoggedOnce, newUser, SECRET, UP } from './health.ts';
+import { complaints, DEADLINE_MS, health, isLoggedOnce, newUser, UP } from './health.ts';
 import { insertCarrierAt, leading, QUICK, trunk } from './outbound.ts';
 import { outsideStores, startEmbedded } from './sidecar.ts';
 
@@ -18,7 +18,7 @@ async function start({ writerIsUp = true } = {}) {
   if (!writerIsUp) await writer.cut();
   const sidecar = await startEmbedded({
     env: {
-      ...outsideStores(redis, { ...mysql, host: reader.host, port: reader.port }, SECRET),
+      ...outsideStores(redis, { ...mysql, host: reader.host, port: reader.port }),
       ...QUICK,
       JAMBONES_MYSQL_WRITE_HOST: writer.host,
       JAMBONES_MYSQL_WRITE_PORT: String(writer.port),

@@ -31,6 +31,8 @@ const WORK = [
   'switching off of OPTIONS pings',
 ];
 
+const ENCRYPTION_SECRET = 'key of the passwords';
+
 const mariadb = await openDatabase();
 const proxy = await MysqlProxy.start(mariadb);
 const { pool, db } = openMysqlOf({ ...mariadb, ...proxy.address });
@@ -43,7 +45,7 @@ afterAll(async () => {
 async function newUser() {
   const realm = `${crypto.randomUUID()}.example.com`;
   const accountSid = await insertAccount(mariadb, { realm });
-  await insertClient(mariadb, { accountSid, username: 'alice', password: 'wonderland', secret: 'secret' });
+  await insertClient(mariadb, { accountSid, username: 'alice', password: 'wonderland', secret: ENCRYPTION_SECRET });
   return realm;
 }
 
@@ -51,7 +53,7 @@ async function newUser() {
 async function start() {
   const core = openCore();
   const { clock, logger } = core;
-  const cipher = new ClientPasswordCipher('secret', false);
+  const cipher = new ClientPasswordCipher(ENCRYPTION_SECRET, false);
   const directory = new CachedDirectory(
     new SqlDirectory(sqlServer(db, 'MySQL'), 10_000, cipher, clock, logger),
     { refreshMs: 30 * SECOND, staleMs: 3600 * SECOND },

@@ -8,6 +8,7 @@ import { Fleet, type FleetOptions, type FleetSettings } from '../../src/regbot/f
 import { NO_BODY, type SipResponse } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
 import { RecordingLogger } from '../support/logger.ts';
+import { authorizationSent, searchForSecrets, secret } from '../support/secrets.ts';
 import { ManualTimers } from '../support/timers.ts';
 
 export const TRUNK: Trunk = {
@@ -20,7 +21,7 @@ export const TRUNK: Trunk = {
   sips: false,
   trunkType: 'auth',
   username: 'user',
-  password: 'pass',
+  password: secret('the password of a trunk', 'open-the-trunk'),
   realm: 'carrier.example',
   publicIpInContact: false,
   accountRealm: 'acme.sip.example',
@@ -87,6 +88,7 @@ class ScriptedSip implements SipClient {
     const lines = Object.entries(request.headers).map(([name, value]) => [name, [value].flat().join('\n')]);
     const sent = { ...request, headers: Object.fromEntries(lines), at: this.timers.now(), deadlineMs };
     this.sent.push(sent);
+    authorizationSent(Object.values(sent.headers).join('\n'));
     const result = await this.respond(sent);
     if (result instanceof Error) throw result;
     return result;
@@ -114,6 +116,7 @@ class MemoryDirectory implements CarrierDirectory {
   }
   async saveRegisterStatus(carrierSid: string, status: RegisterStatus): Promise<void> {
     this.#check();
+    searchForSecrets('register_status', [JSON.stringify(status)]);
     this.statuses.push([carrierSid, status]);
   }
   async disableRegistration(carrierSid: string, trunkType: Trunk['trunkType']): Promise<void> {

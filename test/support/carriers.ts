@@ -2,6 +2,10 @@ import type { RowDataPacket } from 'mysql2/promise';
 import type { RegisterStatus } from '../../src/ports/carriers.ts';
 import { eventually } from './eventually.ts';
 import type { Mariadb } from './mariadb.ts';
+import { searchForSecrets, secret } from './secrets.ts';
+
+/** The register_password of carriers, unless another is given. */
+export const CARRIER_PASSWORD = 'open-the-trunk';
 
 type Columns = Readonly<Record<string, string | number | null>>;
 
@@ -36,7 +40,8 @@ export async function insertCarrier(
     await pool.query('INSERT INTO sip_gateways SET ?', [
       { voip_carrier_sid: sid, outbound: 1, ...gateway, sip_gateway_sid: sids[i] },
     ]);
-  const register = { requires_register: 1, register_username: 'line', register_password: 'pass' };
+  const register = { requires_register: 1, register_username: 'line', register_password: CARRIER_PASSWORD };
+  registerSecretsOf({ ...register, ...columns });
   await pool.query('INSERT INTO voip_carriers SET ?', [{ voip_carrier_sid: sid, name: sid, ...register, ...columns }]);
   const row = async () => {
     const [[found]] = await pool.query<RowDataPacket[]>('SELECT * FROM voip_carriers WHERE voip_carrier_sid = ?', [
@@ -47,6 +52,7 @@ export async function insertCarrier(
   };
   const status = async (): Promise<RegisterStatus | undefined> => {
     const { register_status } = await row();
+    searchForSecrets('register_status', [String(register_status)]);
     return typeof register_status === 'string' ? JSON.parse(register_status) : undefined;
   };
   return {
@@ -54,6 +60,7 @@ export async function insertCarrier(
     gateways: sids,
     row,
     async set(changes) {
+      registerSecretsOf(changes);
       await pool.query('UPDATE voip_carriers SET ? WHERE voip_carrier_sid = ?', [changes, sid]);
     },
     status,
@@ -70,4 +77,8 @@ export async function insertCarrier(
       await pool.query('DELETE FROM voip_carriers WHERE voip_carrier_sid = ?', [sid]);
     },
   };
+}
+
+function registerSecretsOf({ register_password: password }: Columns): void {
+  if (typeof password === 'string' && password !== '') secret('register_password', password);
 }

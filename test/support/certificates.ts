@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { createServer, type TlsOptions } from 'node:tls';
 import { temporaryDirectory } from './cleanup.ts';
+import { secret } from './secrets.ts';
 
 export interface TestCertificate {
   readonly certFile: string;
@@ -59,6 +60,7 @@ export class TestAuthority {
     openssl('req', ...NEW_KEY, '-keyout', keyFile, '-out', request, '-subj', `/CN=${commonName ?? `test ${id}`}`);
     const signer = ['-CA', this.caFile, '-CAkey', this.#key, '-set_serial', String(id)];
     openssl('x509', '-req', '-in', request, ...signer, '-days', `${days}`, '-extfile', extensions, '-out', certFile);
+    registerKey(keyFile);
     return { certFile, keyFile };
   }
 
@@ -112,4 +114,9 @@ const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-
 function openssl(...args: string[]): void {
   const { status, error, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`openssl ${args[0]}: ${error?.message ?? stderr}`);
+}
+
+function registerKey(file: string): void {
+  for (const line of readFileSync(file, 'utf8').split('\n'))
+    if (line !== '' && !line.startsWith('-----')) secret('a private key', line);
 }

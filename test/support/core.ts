@@ -13,6 +13,7 @@ import { parseProvisioning } from '../../src/provision/file.ts';
 import type { RegisterRules } from '../../src/register/index.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { RecordingLogger } from './logger.ts';
+import { searchForSecrets, secret } from './secrets.ts';
 import { sqlServer } from './sql-server.ts';
 import { ManualTimers } from './timers.ts';
 
@@ -21,7 +22,7 @@ const ACCOUNTS = `
 realm = "sip.example.com"
 [[account.client]]
 username = "alice"
-password = "wonderland"
+password = "${secret('the password of alice', 'wonderland')}"
 [[account.client]]
 username = "bob"
 password = "builder"
@@ -54,7 +55,12 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     clock,
     logger,
   );
-  const alertPort = { raise: (alert: Alert) => void alerts.push(alert) };
+  const alertPort = {
+    raise(alert: Alert) {
+      searchForSecrets('an alert', [JSON.stringify(alert)]);
+      alerts.push(alert);
+    },
+  };
   const rules: RegisterRules = {
     clock,
     logger,

@@ -4,9 +4,9 @@ import { waitForPort } from './net.ts';
 import { headerOf, Phone, registerOnce } from './phone.ts';
 
 test('a right password is accepted and the contact shown; a wrong one is challenged again', async () => {
-  const kamailio = await startKamailio({ realm: 'sip.test', users: { alice: 'wonderland', bob: 'builder' } });
+  const kamailio = await startKamailio({ realm: 'sip.test', users: { alice: 'wonderland', bob: 'the-builder' } });
   const alice = { user: 'alice', password: 'wonderland', realm: 'sip.test' };
-  expect((await registerOnce(kamailio, { ...alice, password: 'guess' })).status).toBe(401);
+  expect((await registerOnce(kamailio, { ...alice, password: 'a-wrong-guess' })).status).toBe(401);
   expect((await registerOnce(kamailio, { ...alice, user: 'eve' })).status).toBe(401);
   expect(await kamailio.contacts()).toEqual([]);
 
@@ -14,7 +14,7 @@ test('a right password is accepted and the contact shown; a wrong one is challen
   const accepted = await phone.register({ expires: 3600 });
   expect(accepted.status).toBe(200);
   expect(headerOf(accepted, 'Contact')).toContain('expires=600');
-  const bob = await Phone.open(kamailio, { user: 'bob', password: 'builder', realm: 'sip.test' });
+  const bob = await Phone.open(kamailio, { user: 'bob', password: 'the-builder', realm: 'sip.test' });
   expect(headerOf(await bob.register({ expires: 30 }), 'Contact')).toContain('expires=60');
   const contacts = await kamailio.contacts();
   expect(contacts.toSorted((a, b) => a.user.localeCompare(b.user))).toMatchObject([

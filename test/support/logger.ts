@@ -1,4 +1,5 @@
 import type { Logger } from '../../src/lib/logger.ts';
+import { searchForSecrets } from './secrets.ts';
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -6,10 +7,16 @@ export interface LogLine {
   readonly message: string;
 }
 
+/** Keeps its lines, and fails the test when one shows a secret. */
 export class RecordingLogger implements Logger {
   readonly lines: LogLine[] = [];
-  debug = (fields: object, message: string) => void this.lines.push({ level: 'debug', fields, message });
-  info = (fields: object, message: string) => void this.lines.push({ level: 'info', fields, message });
-  warn = (fields: object, message: string) => void this.lines.push({ level: 'warn', fields, message });
-  error = (fields: object, message: string) => void this.lines.push({ level: 'error', fields, message });
+  debug = (fields: object, message: string) => this.#record({ level: 'debug', fields, message });
+  info = (fields: object, message: string) => this.#record({ level: 'info', fields, message });
+  warn = (fields: object, message: string) => this.#record({ level: 'warn', fields, message });
+  error = (fields: object, message: string) => this.#record({ level: 'error', fields, message });
+
+  #record(line: LogLine): void {
+    this.lines.push(line);
+    searchForSecrets('the log', [JSON.stringify(line)]);
+  }
 }

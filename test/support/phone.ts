@@ -4,6 +4,7 @@ import type { SipAnswer } from '../../src/ports/sip-server.ts';
 import { type RegisterRules, register } from '../../src/register/index.ts';
 import { readHead } from '../../src/sip/head.ts';
 import type { Source } from '../../src/sip/message.ts';
+import { digestResponseSent, secret } from './secrets.ts';
 import { composeRequest, receivedRequest } from './sip-request.ts';
 import { openPeer, type Protocol } from './wire.ts';
 
@@ -60,8 +61,6 @@ const BROWSER = 'df7jal23ls0d.invalid';
 
 /** A phone of one user, over a line to its server. */
 export class Phone implements Disposable {
-  /** The last digest response sent, which must not appear in a log. */
-  lastResponse = '';
   readonly #callId = crypto.randomUUID();
   #cseq = 0;
   #nonce = '';
@@ -81,6 +80,7 @@ export class Phone implements Disposable {
     protocol: Protocol = 'udp',
     options: LineOptions = {},
   ): Promise<Phone> {
+    secret(`the password of ${user}`, password);
     return new Phone(await openLine(protocol, server, options), user, password, realm);
   }
 
@@ -127,9 +127,7 @@ export class Phone implements Disposable {
     this.#nonce = nonce;
     const count = this.#uses.toString(16).padStart(8, '0');
     const { user, realm } = this;
-    const value = digestCredentials({ user, realm, password: this.password }, nonce, { nc: count, ...options });
-    this.lastResponse = /response="(\w+)"/.exec(value)?.[1] ?? '';
-    return value;
+    return digestCredentials({ user, realm, password: this.password }, nonce, { nc: count, ...options });
   }
 
   close(): void {
@@ -173,6 +171,7 @@ export function digestCredentials(user: User, nonce: string, options: Credential
   const signed = { username, realm, nonce, uri };
   const use = { nc, count: Number.parseInt(nc, 16), cnonce: 'c' };
   const response = digestResponse(algorithm, qop ? { ...signed, qop: use } : signed, password, 'REGISTER');
+  digestResponseSent(response);
   const tail = qop ? `, qop=auth, nc=${nc}, cnonce="c"` : '';
   return `Digest username="${username}", realm="${realm}", nonce="${nonce}", uri="${uri}", response="${response}", algorithm=${algorithm}${tail}`;
 }

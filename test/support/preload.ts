@@ -1,5 +1,15 @@
 /** Loaded before the first test file. */
-import { afterAll } from 'bun:test';
+import { afterAll, afterEach } from 'bun:test';
 import { runCleanup } from './cleanup.ts';
+import { reportExposures } from './secrets.ts';
+import { searchAllOutput } from './sidecar-output.ts';
 
-afterAll(runCleanup);
+afterEach(reportExposures);
+afterAll(async () => {
+  try {
+    await runCleanup();
+  } finally {
+    await searchAllOutput();
+  }
+  reportExposures();
+});

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { killAtExit } from './cleanup.ts';
 import { within } from './deadline.ts';
+import { runsSidecar, sidecarVariables, watchOutput } from './sidecar-output.ts';
 
 /** Lines kept of one process; later ones are matched, but not kept. */
 const MAX_LINES = 200_000;
@@ -37,10 +38,15 @@ export interface SpawnOptions {
   readonly cwd?: string;
 }
 
-/** Starts a program, which inherits only PATH and HOME and is killed when this process ends. */
+/**
+ * Starts a program, which inherits only PATH and HOME and is killed when this process ends. A sidecar logs at trace level
+ * unless `env` sets another, and fails the test when it shows a secret.
+ */
 export function spawnProcess(command: string, args: readonly string[], options: SpawnOptions = {}): SpawnedProcess {
+  const isSidecar = runsSidecar([command, ...args]);
+  const { env = {} } = options;
   const child = spawn(command, args, {
-    env: { ...inherited(), ...options.env },
+    env: { ...inherited(), ...(isSidecar ? sidecarVariables(env) : env) },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -69,6 +75,7 @@ export function spawnProcess(command: string, args: readonly string[], options: 
   };
   splitLines(child.stdout, arrived(stdout));
   splitLines(child.stderr, arrived(stderr));
+  if (isSidecar) watchOutput({ command: [command, ...args].join(' '), lines }, MAX_LINES, exit.promise);
   const tail = () => `last lines of ${command}:\n${lines.slice(-TAIL_LINES).join('\n')}`;
 
   return {

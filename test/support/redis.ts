@@ -3,6 +3,7 @@ import { onCleanup, removeTemporaryDirectory, temporaryDirectory } from './clean
 import { within } from './deadline.ts';
 import { freePort } from './net.ts';
 import { type SpawnedProcess, spawnProcess } from './process.ts';
+import { secret } from './secrets.ts';
 
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 30_000;
@@ -33,6 +34,7 @@ export interface RedisOptions {
 
 /** Starts a redis-server on a free port of 127.0.0.1, without persistence. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  if (options.password !== undefined) secret('the password of Redis', options.password);
   for (let attempt = 1; ; attempt++) {
     try {
       return await startOn(await freePort(), options);

@@ -1,6 +1,7 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { Mariadb } from './mariadb.ts';
+import { basicCredentials, secret, urlSecrets } from './secrets.ts';
 
 export interface AccountSeed {
   readonly realm: string;
@@ -23,6 +24,7 @@ export async function insertAccount(database: Mariadb, seed: AccountSeed): Promi
   const accountSid = crypto.randomUUID();
   let hookSid: string | null = null;
   if (seed.webhook) {
+    registerSecretsOf(seed.webhook);
     hookSid = crypto.randomUUID();
     await insert(database, 'webhooks', {
       webhook_sid: hookSid,
@@ -39,10 +41,15 @@ export async function insertAccount(database: Mariadb, seed: AccountSeed): Promi
     service_provider_sid: seed.serviceProviderSid ?? null,
     registration_hook_sid: hookSid,
     is_active: Number(seed.isActive ?? true),
-    webhook_secret: seed.webhookSecret ?? null,
+    webhook_secret: seed.webhookSecret === undefined ? null : secret('webhook_secret', seed.webhookSecret),
     ...(seed.deviceToCallRatio === undefined ? {} : { device_to_call_ratio: seed.deviceToCallRatio }),
   });
   return accountSid;
+}
+
+function registerSecretsOf({ url, username = '', password }: NonNullable<AccountSeed['webhook']>): void {
+  urlSecrets(url);
+  if (password !== undefined) basicCredentials(username, secret('the password of a webhook', password));
 }
 
 export interface ClientSeed {
@@ -66,7 +73,11 @@ export async function insertClient(database: Mariadb, seed: ClientSeed): Promise
     account_sid: seed.accountSid,
     is_active: Number(seed.isActive ?? true),
     username: seed.username,
-    password: encrypt(seed.password, seed.secret, seed.legacy ?? false),
+    password: encrypt(
+      secret(`the password of ${seed.username}`, seed.password),
+      secret('ENCRYPTION_SECRET', seed.secret),
+      seed.legacy ?? false,
+    ),
     allow_direct_app_calling: Number(seed.allowDirectAppCalling ?? true),
     allow_direct_queue_calling: Number(seed.allowDirectQueueCalling ?? true),
     allow_direct_user_calling: Number(seed.allowDirectUserCalling ?? true),

@@ -5,6 +5,7 @@ import { headerValue } from '../../src/sip/message.ts';
 import type { NextHop } from '../../src/sip/next-hop.ts';
 import { onCleanup } from './cleanup.ts';
 import { freePort } from './net.ts';
+import { authorizationSent } from './secrets.ts';
 
 export class PeerRequest {
   readonly method: string;
@@ -184,6 +185,7 @@ export class SipPeer {
   }
 
   #react(transport: 'udp' | 'tcp', source: { address: string; port: number }, text: string) {
+    authorizationSent(text);
     const request = new PeerRequest(transport, source, text, readHead(text));
     const reaction = this.script(request);
     if (reaction === 'silent' || reaction === 'lost') return { request, answers: [], lost: reaction === 'lost' };

@@ -122,7 +122,7 @@ describe('MariaDB', () => {
 
   test('an account has its webhook, and subscriptions end when they were told to', async () => {
     const realm = `${crypto.randomUUID()}.example.com`;
-    const webhook = { url: 'http://127.0.0.1/auth', username: 'u', password: 'p' };
+    const webhook = { url: 'http://127.0.0.1/auth', username: 'hook', password: 'of the webhook' };
     const accountSid = await insertAccount(mariadb, { realm, isActive: false, webhook, deviceToCallRatio: 7 });
     const day = 86_400_000;
     await insertSubscription(mariadb, { accountSid, voiceCallSessions: 1, endDate: new Date(Date.now() - day) });

@@ -78,11 +78,11 @@ describe('commands', () => {
 
 describe('the connection', () => {
   test('is ready once Redis has answered, with the given password', async () => {
-    const { host, port } = await startRedis({ password: 'secret' });
-    const { redis } = connect({ host, port, password: 'secret' });
+    const { host, port } = await startRedis({ password: 'password of Redis' });
+    const { redis } = connect({ host, port, password: 'password of Redis' });
     await untilReady(redis);
     expect(await redis.set('key', 'value')).toBe('OK');
-    const wrong = connect({ host, port, password: 'guess' });
+    const wrong = connect({ host, port, password: 'a wrong guess' });
     await expect(untilReady(wrong.redis)).rejects.toThrow();
     expect(JSON.stringify(wrong.logger.lines)).not.toContain('guess');
   });
