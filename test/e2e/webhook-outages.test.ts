@@ -56,8 +56,11 @@ class CustomerServer {
   /** A user of a new account with this webhook. */
   async newUser(): Promise<User> {
     const realm = `${crypto.randomUUID()}.example.com`;
-    await insertAccount(mysql, { realm, webhook: { url: `http://127.0.0.1:${this.port}/auth?token=t0ken-0f-the-w3bhook` } });
-    return { user: 'carol', password: 'any', realm };
+    await insertAccount(mysql, {
+      realm,
+      webhook: { url: `http://127.0.0.1:${this.port}/auth?token=t0ken-0f-the-w3bhook` },
+    });
+    return { user: 'carol', password: 'any-password', realm };
   }
 }
 
