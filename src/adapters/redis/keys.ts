@@ -34,6 +34,14 @@ export function clusterKeys(cluster: string) {
     serviceUrls: `${cluster}:fs-service-url`,
     /** set of IPs of active RTP servers. */
     activeRtpServers: `${cluster}:active-rtp`,
+    /** zset: source → log2(score) + time / half-life. */
+    suspects: `sidecar:${cluster}:suspects`,
+    /** zset: source → end of its ban, ms. */
+    bans: `sidecar:${cluster}:bans`,
+    /** Followed by a source, hash: times it was banned, an address of it, when to forget it in ms. */
+    banPrefix: `sidecar:${cluster}:ban:`,
+    /** zset: `user@realm` → wrong answers in a minute since the epoch. */
+    wrongAnswers: (minute: number) => `sidecar:${cluster}:wrong-answers:${minute}`,
     /** set of IPs of drained feature servers. */
     drained: `${cluster}:drained-fs`,
     /** hash: `ip:port` → JSON {at: last check-in in ms, or time when `found` in the set; calls, url}. */

@@ -156,4 +156,21 @@ CREATE TABLE IF NOT EXISTS trunk_contacts (
   until INTEGER NOT NULL,
   registrar TEXT NOT NULL
 ) WITHOUT ROWID;
+-- The score of a source at a time, from which it decays.
+CREATE TABLE IF NOT EXISTS suspects (
+  source TEXT PRIMARY KEY,
+  score REAL NOT NULL,
+  at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bans (
+  source TEXT PRIMARY KEY,
+  until INTEGER NOT NULL,
+  times INTEGER NOT NULL
+) WITHOUT ROWID;
+-- minute: since the epoch.
+CREATE TABLE IF NOT EXISTS wrong_answers (
+  aor TEXT PRIMARY KEY,
+  minute INTEGER NOT NULL,
+  count INTEGER NOT NULL
+) WITHOUT ROWID;
 `;
