@@ -31,8 +31,11 @@ export function unbracketed(host: string): string {
   return host.replace(/^\[|\]$/g, '');
 }
 
-/** The source that an address counts for where sources are limited: an IPv6 host owns a /64 (RFC 4291 2.5.4). */
-export function sourceOf(address: string): string {
+/**
+ * What one host may use of the address space: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 2.5.4), such as
+ * `2001:db8:0:1::/64`.
+ */
+export function networkOf(address: string): string {
   if (!isIPv6(address)) return address;
   const [before = '', after] = address.split('::');
   const groups = before === '' ? [] : before.split(':');
@@ -40,7 +43,7 @@ export function sourceOf(address: string): string {
   // A dotted IPv4 part is two groups, but never among the first four.
   const zeros =
     after === undefined ? [] : new Array<string>(Math.max(0, 8 - groups.length - trailing.length)).fill('0');
-  return [...groups, ...zeros, ...trailing].slice(0, 4).join(':');
+  return `${[...groups, ...zeros, ...trailing].slice(0, 4).join(':')}::/64`;
 }
 
 export function isLoopback(ip: string): boolean {

@@ -3,7 +3,7 @@ import { loggableUrl } from '../lib/loggable-url.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timers } from '../lib/timers.ts';
 import type { Account } from '../ports/directory.ts';
-import { sourceOf } from '../sip/ip.ts';
+import { networkOf } from '../sip/ip.ts';
 import { type CallResult, type WebhookCall, WebhookConnections } from './call.ts';
 import { Circuit } from './circuit.ts';
 
@@ -65,7 +65,7 @@ export class AccountCalls {
   async call(call: WebhookCall, address: string): Promise<CallResult | NotCalled> {
     if (this.#circuit.refuses) return DOWN;
     const { concurrency } = this.bounds;
-    const source = sourceOf(address);
+    const source = networkOf(address);
     const ofSource = this.#bySource.get(source) ?? 0;
     if (ofSource >= Math.max(1, Math.floor(concurrency * SHARE_OF_SOURCE)))
       return { kind: 'not called', why: 'too many calls of one source' };

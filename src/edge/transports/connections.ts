@@ -1,4 +1,4 @@
-import { isLoopback, sourceOf } from '../../sip/ip.ts';
+import { isLoopback, networkOf } from '../../sip/ip.ts';
 import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_SOURCE } from '../limits.ts';
 
 /** Values that replace those of limits.ts. */
@@ -36,7 +36,7 @@ export class ConnectionCount {
 
   /** The same for a connection that a client opened or, for a response, made us open. */
   accepted(address: string): string | undefined {
-    const source = sourceOf(address);
+    const source = networkOf(address);
     const there = this.#bySource.get(source) ?? 0;
     if (there >= this.#perSource && !this.#exempt(address)) return 'too many connections from there';
     const refusal = this.opened();
@@ -48,7 +48,7 @@ export class ConnectionCount {
   ended(address?: string): void {
     this.#all--;
     if (address === undefined) return;
-    const source = sourceOf(address);
+    const source = networkOf(address);
     const left = (this.#bySource.get(source) ?? 1) - 1;
     if (left > 0) this.#bySource.set(source, left);
     else this.#bySource.delete(source);

@@ -1,0 +1,210 @@
+import { LRUCache } from 'lru-cache';
+import { background } from '../lib/background.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Timer, Timers } from '../lib/timers.ts';
+import type { AbusePolicy, AbuseStore, Ban } from '../ports/abuse-store.ts';
+import { networkOf } from '../sip/ip.ts';
+import { PendingReport } from './pending-report.ts';
+import { Scores } from './scores.ts';
+
+export interface AbuseOptions {
+  readonly store: AbuseStore;
+  readonly policy: AbusePolicy;
+  /** Addresses that are never banned. */
+  readonly exempt: (address: string) => boolean;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+/** Points of an offence. A scanner is banned at once: its points are the threshold. */
+const POINTS = {
+  'wrong password': 5,
+  'webhook denial': 5,
+  'unknown user': 2,
+  'unknown realm': 2,
+  'malformed request': 1,
+} as const;
+
+export type Offence = keyof typeof POINTS | 'scanner';
+
+/** Interval at which sidecars tell each other what they have seen, milliseconds. */
+const EXCHANGE_MS = 1_000;
+const MINUTE_MS = 60_000;
+/** Wrong answers for an AOR in a minute, beyond which only sources that are known to it may answer. */
+const MAX_WRONG_ANSWERS = 100;
+/** How long a source that has registered an AOR is known to it, milliseconds. */
+const KNOWN_MS = 86_400_000;
+/** Pairs of AOR and source, some 150 bytes each. */
+const MAX_KNOWN = 100_000;
+const MAX_WRONG_NONCES = 20_000;
+const MAX_WRONG_PER_NONCE = 3;
+
+/**
+ * Keeps intruders out: scores sources by what they do wrong, bans those that reach the threshold, and protects AORs that
+ * are guessed at from many sources. All sidecars of a cluster share this through the store; each decides at once by what
+ * it has seen itself.
+ */
+export class Abuse {
+  /** End of each ban, milliseconds since the epoch. */
+  #bans = new Map<string, number>();
+  readonly #scores: Scores;
+  #report = new PendingReport();
+  #wrongAnswers = new Map<string, number>();
+  #minute = 0;
+  readonly #wrongByNonce = new LRUCache<string, number>({ max: MAX_WRONG_NONCES });
+  /** Apart from everything that strangers cause: a stranger evicts nobody who has authenticated. */
+  readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN });
+  #timer: Timer | undefined;
+  #exchanging: Promise<void> | undefined;
+
+  constructor(private readonly options: AbuseOptions) {
+    this.#scores = new Scores(options.timers);
+  }
+
+  start(): void {
+    this.#schedule(0);
+  }
+
+  /** Reports what has not been reported. */
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    await this.#exchanging;
+    if (!this.#report.isEmpty) await this.#exchange();
+  }
+
+  isBanned(address: string): boolean {
+    if (this.#bans.size === 0) return false;
+    const until = this.#bans.get(networkOf(address));
+    return until !== undefined && until > this.options.timers.now();
+  }
+
+  /** Adds the points of an offence to the score of a source, unless it is exempt. */
+  record(address: string, offence: Offence): void {
+    const { policy, exempt } = this.options;
+    if (exempt(address)) return;
+    const source = networkOf(address);
+    const points = offence === 'scanner' ? policy.banThreshold : POINTS[offence];
+    this.#report.offence(source, address, points);
+    if (this.#scores.add(source, points) < policy.banThreshold || this.isBanned(address)) return;
+    // The store knows how often it was banned before, and may extend this.
+    this.#ban(source, this.options.timers.now() + policy.banSeconds * 1000, offence);
+  }
+
+  /** A wrong answer to a challenge. @param nonce its id, and the end of its life in milliseconds since the epoch */
+  wrongAnswer(aor: string, nonce: { readonly id: string; readonly expiresAt: number }): void {
+    this.#turnMinute();
+    this.#wrongAnswers.set(aor, (this.#wrongAnswers.get(aor) ?? 0) + 1);
+    this.#report.wrongAnswer(aor);
+    const count = (this.#wrongByNonce.get(nonce.id) ?? 0) + 1;
+    this.#wrongByNonce.set(nonce.id, count);
+    if (count === MAX_WRONG_PER_NONCE) this.#report.spentNonce(nonce.id, nonce.expiresAt);
+  }
+
+  /** Whether a nonce has had as many wrong answers as it may. */
+  isSpent(nonceId: string): boolean {
+    return (this.#wrongByNonce.get(nonceId) ?? 0) >= MAX_WRONG_PER_NONCE;
+  }
+
+  /**
+   * Whether an answer to a challenge is worth checking: the AOR is not under attack, or this source has registered it
+   * within a day.
+   */
+  mayAnswer(aor: string, address: string): boolean {
+    this.#turnMinute();
+    if ((this.#wrongAnswers.get(aor) ?? 0) < MAX_WRONG_ANSWERS) return true;
+    const at = this.#known.get(knownKey(aor, address));
+    return at !== undefined && this.options.timers.now() - at < KNOWN_MS;
+  }
+
+  /** A user has authenticated: behind one NAT live many honest phones, so the score of their source is reset. */
+  succeeded(aor: string, address: string): void {
+    this.#known.set(knownKey(aor, address), this.options.timers.now());
+    const source = networkOf(address);
+    if (!this.#scores.clear(source)) return;
+    this.#report.pardon(source);
+  }
+
+  bans(): Ban[] {
+    const now = this.options.timers.now();
+    return [...this.#bans].flatMap(([source, until]) => (until > now ? [{ source, until }] : []));
+  }
+
+  /**
+   * Lifts the ban of an address, or all.
+   * @returns the sources that were banned
+   * @throws DependencyError
+   */
+  async clear(address?: string): Promise<readonly string[]> {
+    const source = address === undefined ? undefined : networkOf(address);
+    const mine = this.bans().filter((ban) => source === undefined || ban.source === source);
+    const lifted = await this.options.store.clear(source);
+    for (const { source } of mine) this.#bans.delete(source);
+    if (source === undefined) this.#scores.clearAll();
+    else this.#scores.clear(source);
+    this.#report.forget(source);
+    return [...new Set([...lifted, ...mine.map((ban) => ban.source)])];
+  }
+
+  #schedule(ms: number): void {
+    const { timers, logger } = this.options;
+    this.#timer = timers.after(ms, () => {
+      this.#schedule(EXCHANGE_MS);
+      background(logger, 'exchange of bans', () => this.#exchangeOnce());
+    });
+  }
+
+  async #exchangeOnce(): Promise<void> {
+    this.#exchanging ??= this.#exchange().finally(() => {
+      this.#exchanging = undefined;
+    });
+    await this.#exchanging;
+  }
+
+  async #exchange(): Promise<void> {
+    const report = this.#report;
+    this.#report = new PendingReport();
+    try {
+      const { bans, scores, wrongAnswers } = await this.options.store.exchange(report);
+      this.#adopt(bans);
+      this.#scores.adopt(scores);
+      this.#turnMinute();
+      for (const [aor, count] of wrongAnswers)
+        this.#wrongAnswers.set(aor, Math.max(count, this.#wrongAnswers.get(aor) ?? 0));
+    } catch (error) {
+      this.#report = report.followedBy(this.#report);
+      throw error;
+    }
+  }
+
+  /** Bans of the store; our own that it does not have yet stay until they end. */
+  #adopt(bans: readonly Ban[]): void {
+    const now = this.options.timers.now();
+    for (const [source, until] of this.#bans) if (until <= now) this.#bans.delete(source);
+    const listed = new Set(bans.map(({ source }) => source));
+    for (const source of this.#bans.keys())
+      if (!listed.has(source) && !this.#report.concerns(source)) this.#bans.delete(source);
+    for (const { source, until } of bans) this.#ban(source, until, 'seen by the cluster');
+  }
+
+  #ban(source: string, until: number, why: string): void {
+    const before = this.#bans.get(source);
+    if (before === undefined || before <= this.options.timers.now()) {
+      const seconds = Math.round((until - this.options.timers.now()) / 1000);
+      this.options.logger.warn({ source, seconds, why }, 'source banned');
+    }
+    this.#bans.set(source, until);
+    this.#scores.clear(source);
+  }
+
+  #turnMinute(): void {
+    const minute = Math.floor(this.options.timers.now() / MINUTE_MS);
+    if (minute === this.#minute) return;
+    this.#minute = minute;
+    this.#wrongAnswers = new Map();
+  }
+}
+
+function knownKey(aor: string, address: string): string {
+  return `${aor} ${networkOf(address)}`;
+}

@@ -1,0 +1,46 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../lib/timers.ts';
+import { HALF_LIFE_MS } from '../ports/abuse-store.ts';
+
+/** The source that has been quiet longest is forgotten beyond this. */
+const MAX_SOURCES = 10_000;
+
+interface Score {
+  readonly points: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Scores of sources, which halve every {@link HALF_LIFE_MS}. */
+export class Scores {
+  readonly #scores = new LRUCache<string, Score>({ max: MAX_SOURCES });
+
+  constructor(private readonly clock: Clock) {}
+
+  get(source: string): number {
+    const score = this.#scores.get(source);
+    return score ? score.points * 2 ** ((score.at - this.clock.now()) / HALF_LIFE_MS) : 0;
+  }
+
+  /** @returns the score afterwards */
+  add(source: string, points: number): number {
+    const sum = this.get(source) + points;
+    this.#scores.set(source, { points: sum, at: this.clock.now() });
+    return sum;
+  }
+
+  /** Takes over scores of the cluster that are higher. */
+  adopt(scores: ReadonlyMap<string, number>): void {
+    for (const [source, points] of scores)
+      if (points > this.get(source)) this.#scores.set(source, { points, at: this.clock.now() });
+  }
+
+  /** @returns whether the source had a score */
+  clear(source: string): boolean {
+    return this.#scores.delete(source);
+  }
+
+  clearAll(): void {
+    this.#scores.clear();
+  }
+}

@@ -1,0 +1,238 @@
+import { Database } from 'bun:sqlite';
+import { describe, expect, test } from 'bun:test';
+import { Abuse, type Offence } from '../../src/abuse/index.ts';
+import { SqliteAbuseStore } from '../../src/adapters/sqlite/abuse-store.ts';
+import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
+import { Unavailable } from '../../src/ports/errors.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { ManualTimers } from '../support/timers.ts';
+
+const POLICY = { banThreshold: 250, banSeconds: 300, banSet: '' };
+const STRANGER = '198.51.100.7';
+const AOR = 'alice@example.com';
+
+/** Sidecars of one cluster. */
+function cluster() {
+  const database = new Database(':memory:', { strict: true });
+  database.run(SCHEMA);
+  const timers = new ManualTimers();
+  const store = new SqliteAbuseStore(database, POLICY, timers);
+  const broken = { down: false };
+  return {
+    timers,
+    broken,
+    sidecar() {
+      const logger = new RecordingLogger();
+      const abuse = new Abuse({
+        store: {
+          exchange: async (report) => {
+            if (broken.down) throw new Unavailable('SQLite', 'gone');
+            return store.exchange(report);
+          },
+          clear: (source) => store.clear(source),
+        },
+        policy: POLICY,
+        exempt: (address) => address.startsWith('10.'),
+        timers,
+        logger,
+      });
+      abuse.start();
+      return { abuse, logger };
+    },
+  };
+}
+
+function offend(abuse: Abuse, times: number, offence: Offence = 'wrong password', address = STRANGER) {
+  for (let i = 0; i < times; i++) abuse.record(address, offence);
+}
+
+const nonce = (id: string) => ({ id, expiresAt: Date.UTC(2027, 0, 1) });
+
+describe('a source', () => {
+  test.each([
+    ['wrong password', 50],
+    ['webhook denial', 50],
+    ['unknown user', 125],
+    ['unknown realm', 125],
+    ['malformed request', 250],
+    ['scanner', 1],
+  ] as const)('is banned at once by %s, %i times', (offence, times) => {
+    const { abuse, logger } = cluster().sidecar();
+    offend(abuse, times - 1, offence);
+    expect(abuse.isBanned(STRANGER)).toBe(false);
+    offend(abuse, 1, offence);
+    expect(abuse.isBanned(STRANGER)).toBe(true);
+    expect(abuse.isBanned('198.51.100.8')).toBe(false);
+    expect(logger.lines).toEqual([
+      { level: 'warn', fields: { source: STRANGER, seconds: 300, why: offence }, message: 'source banned' },
+    ]);
+  });
+
+  test('that is exempt is never banned', () => {
+    const { abuse } = cluster().sidecar();
+    offend(abuse, 1000, 'scanner', '10.1.2.3');
+    expect(abuse.isBanned('10.1.2.3')).toBe(false);
+  });
+
+  test('is the /64 of an IPv6 address', () => {
+    const { abuse } = cluster().sidecar();
+    for (let i = 0; i < 50; i++) abuse.record(`2001:db8:1:2::${i.toString(16)}`, 'wrong password');
+    expect(abuse.isBanned('2001:db8:1:2:ffff::1')).toBe(true);
+    expect(abuse.isBanned('2001:db8:1:3::1')).toBe(false);
+  });
+
+  test('is forgiven by a success', () => {
+    const { abuse } = cluster().sidecar();
+    offend(abuse, 49);
+    abuse.succeeded(AOR, STRANGER);
+    offend(abuse, 49);
+    expect(abuse.isBanned(STRANGER)).toBe(false);
+  });
+
+  test('is forgotten slowly', () => {
+    const { timers, sidecar } = cluster();
+    const { abuse } = sidecar();
+    offend(abuse, 49);
+    timers.advance(30_000);
+    offend(abuse, 25);
+    expect(abuse.isBanned(STRANGER)).toBe(false);
+    offend(abuse, 1);
+    expect(abuse.isBanned(STRANGER)).toBe(true);
+  });
+
+  test('is served again when its ban ends', async () => {
+    const { timers, sidecar } = cluster();
+    const { abuse } = sidecar();
+    offend(abuse, 50);
+    await timers.advanceAsync(299_999);
+    expect(abuse.isBanned(STRANGER)).toBe(true);
+    await timers.advanceAsync(1);
+    expect(abuse.isBanned(STRANGER)).toBe(false);
+    expect(abuse.bans()).toEqual([]);
+  });
+});
+
+describe('a cluster', () => {
+  test('adds up what its sidecars see, and bans together', async () => {
+    const { timers, sidecar } = cluster();
+    const [one, two] = [sidecar(), sidecar()];
+    offend(one.abuse, 25);
+    await timers.advanceAsync(2_000);
+    offend(two.abuse, 27);
+    expect(two.abuse.isBanned(STRANGER)).toBe(true);
+    await timers.advanceAsync(2_000);
+    expect(one.abuse.isBanned(STRANGER)).toBe(true);
+    expect(one.logger.lines).toMatchObject([{ message: 'source banned' }]);
+  });
+
+  test('forgives together', async () => {
+    const { timers, sidecar } = cluster();
+    const [one, two] = [sidecar(), sidecar()];
+    offend(one.abuse, 40);
+    await timers.advanceAsync(2_000);
+    two.abuse.succeeded(AOR, STRANGER);
+    await timers.advanceAsync(2_000);
+    offend(two.abuse, 49);
+    expect(two.abuse.isBanned(STRANGER)).toBe(false);
+  });
+
+  test('lifts bans everywhere', async () => {
+    const { timers, sidecar } = cluster();
+    const [one, two] = [sidecar(), sidecar()];
+    offend(one.abuse, 50);
+    offend(one.abuse, 50, 'wrong password', '2001:db8::1');
+    await timers.advanceAsync(2_000);
+    expect(await two.abuse.clear('2001:db8::2')).toEqual(['2001:db8:0:0::/64']);
+    await timers.advanceAsync(2_000);
+    expect(one.abuse.bans().map(({ source }) => source)).toEqual([STRANGER]);
+    expect(await one.abuse.clear()).toEqual([STRANGER]);
+    expect(one.abuse.isBanned(STRANGER)).toBe(false);
+    await timers.advanceAsync(2_000);
+    expect(two.abuse.bans()).toEqual([]);
+    offend(one.abuse, 49);
+    expect(one.abuse.isBanned(STRANGER)).toBe(false);
+  });
+
+  test('goes on by itself while the store is away, and reports later', async () => {
+    const { timers, broken, sidecar } = cluster();
+    const [one, two] = [sidecar(), sidecar()];
+    await timers.advanceAsync(1_000);
+    broken.down = true;
+    offend(one.abuse, 50);
+    await timers.advanceAsync(10_000);
+    expect(one.abuse.isBanned(STRANGER)).toBe(true);
+    expect(two.abuse.isBanned(STRANGER)).toBe(false);
+    broken.down = false;
+    await timers.advanceAsync(2_000);
+    expect(two.abuse.isBanned(STRANGER)).toBe(true);
+  });
+
+  test('a sidecar that stops has reported everything, and one that starts knows the bans', async () => {
+    const { timers, sidecar } = cluster();
+    const one = sidecar();
+    await timers.advanceAsync(0);
+    offend(one.abuse, 50);
+    await one.abuse.stop();
+    const two = sidecar();
+    await timers.advanceAsync(0);
+    expect(two.abuse.isBanned(STRANGER)).toBe(true);
+  });
+});
+
+describe('an AOR that is guessed at', () => {
+  const attack = (abuse: Abuse, times: number) => {
+    for (let i = 0; i < times; i++) abuse.wrongAnswer(AOR, nonce(crypto.randomUUID()));
+  };
+
+  test('is closed to strangers after 100 wrong answers, until the next minute', () => {
+    const { timers, sidecar } = cluster();
+    const { abuse } = sidecar();
+    attack(abuse, 99);
+    expect(abuse.mayAnswer(AOR, STRANGER)).toBe(true);
+    attack(abuse, 1);
+    expect(abuse.mayAnswer(AOR, STRANGER)).toBe(false);
+    expect(abuse.mayAnswer('bob@example.com', STRANGER)).toBe(true);
+    timers.advance(60_000);
+    expect(abuse.mayAnswer(AOR, STRANGER)).toBe(true);
+  });
+
+  test('stays open to a source that has registered it within a day', () => {
+    const { timers, sidecar } = cluster();
+    const { abuse } = sidecar();
+    abuse.succeeded(AOR, '192.0.2.7');
+    timers.advance(86_399_999);
+    attack(abuse, 100);
+    expect(abuse.mayAnswer(AOR, '192.0.2.7')).toBe(true);
+    expect(abuse.mayAnswer(AOR, STRANGER)).toBe(false);
+    timers.advance(1);
+    attack(abuse, 100);
+    expect(abuse.mayAnswer(AOR, '192.0.2.7')).toBe(false);
+  });
+
+  test('is closed at every sidecar', async () => {
+    const { timers, sidecar } = cluster();
+    const [one, two] = [sidecar(), sidecar()];
+    attack(one.abuse, 60);
+    attack(two.abuse, 60);
+    await timers.advanceAsync(2_000);
+    expect(one.abuse.mayAnswer(AOR, STRANGER)).toBe(false);
+    expect(two.abuse.mayAnswer(AOR, STRANGER)).toBe(false);
+  });
+});
+
+test('a nonce is good for three wrong answers', () => {
+  const { abuse } = cluster().sidecar();
+  for (let i = 0; i < 2; i++) abuse.wrongAnswer(AOR, nonce('a'));
+  expect(abuse.isSpent('a')).toBe(false);
+  abuse.wrongAnswer(AOR, nonce('a'));
+  expect(abuse.isSpent('a')).toBe(true);
+  expect(abuse.isSpent('b')).toBe(false);
+});
+
+test('strangers in any number evict nobody who has authenticated', () => {
+  const { abuse } = cluster().sidecar();
+  abuse.succeeded(AOR, '192.0.2.7');
+  for (let i = 0; i < 200_000; i++) abuse.wrongAnswer(AOR, nonce(`n${i}`));
+  for (let i = 0; i < 30_000; i++) abuse.record(`198.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 'unknown user');
+  expect(abuse.mayAnswer(AOR, '192.0.2.7')).toBe(true);
+});
