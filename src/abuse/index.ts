@@ -22,6 +22,7 @@ const POINTS = {
   'webhook denial': 5,
   'unknown user': 2,
   'unknown realm': 2,
+  'answer for a closed AOR': 2,
   'malformed request': 1,
 } as const;
 
@@ -36,6 +37,8 @@ const MAX_WRONG_ANSWERS = 100;
 const KNOWN_MS = 86_400_000;
 /** Pairs of AOR and source, some 150 bytes each. */
 const MAX_KNOWN = 100_000;
+/** AORs whose wrong answers are counted; the one guessed at last longest ago is forgotten first. */
+const MAX_GUESSED = 20_000;
 const MAX_WRONG_NONCES = 20_000;
 const MAX_WRONG_PER_NONCE = 3;
 
@@ -49,7 +52,8 @@ export class Abuse {
   #bans = new Map<string, number>();
   readonly #scores: Scores;
   #report = new PendingReport();
-  #wrongAnswers = new Map<string, number>();
+  /** By AOR, in this minute. */
+  readonly #wrongAnswers = new LRUCache<string, number>({ max: MAX_GUESSED });
   #minute = 0;
   readonly #wrongByNonce = new LRUCache<string, number>({ max: MAX_WRONG_NONCES });
   /** Apart from everything that strangers cause: a stranger evicts nobody who has authenticated. */
@@ -91,11 +95,12 @@ export class Abuse {
     this.#ban(source, this.options.timers.now() + policy.banSeconds * 1000, offence);
   }
 
-  /** A wrong answer to a challenge. @param nonce its id, and the end of its life in milliseconds since the epoch */
-  wrongAnswer(aor: string, nonce: { readonly id: string; readonly expiresAt: number }): void {
+  /** A wrong answer to a challenge. @param nonce that is still valid; times in milliseconds since the epoch */
+  wrongAnswer(aor: string, nonce?: { readonly id: string; readonly expiresAt: number }): void {
     this.#turnMinute();
     this.#wrongAnswers.set(aor, (this.#wrongAnswers.get(aor) ?? 0) + 1);
     this.#report.wrongAnswer(aor);
+    if (!nonce) return;
     const count = (this.#wrongByNonce.get(nonce.id) ?? 0) + 1;
     this.#wrongByNonce.set(nonce.id, count);
     if (count === MAX_WRONG_PER_NONCE) this.#report.spentNonce(nonce.id, nonce.expiresAt);
@@ -201,7 +206,7 @@ export class Abuse {
     const minute = Math.floor(this.options.timers.now() / MINUTE_MS);
     if (minute === this.#minute) return;
     this.#minute = minute;
-    this.#wrongAnswers = new Map();
+    this.#wrongAnswers.clear();
   }
 }
 

@@ -1,16 +1,21 @@
+import type { Abuse, Offence } from '../abuse/index.ts';
 import { type Algorithm, algorithmOf, responseMatches } from '../digest/algorithm.ts';
 import { challenges } from '../digest/challenge.ts';
 import { type Credentials, credentialsFor, MalformedCredentials, parseAuthHeader } from '../digest/credentials.ts';
 import type { NonceState, Nonces } from '../digest/nonce.ts';
 import { defined } from '../lib/defined.ts';
 import type { Account, Directory } from '../ports/directory.ts';
-import type { Aor, Grant, NonceUse } from '../ports/location.ts';
+import type { Aor, Grant, LocationService, NonceUse } from '../ports/location.ts';
+import type { SipAnswer } from '../ports/sip-server.ts';
+import { bracketed } from '../sip/ip.ts';
 import { headerValues, type SipRequest } from '../sip/message.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
 import { type RegisterRequest, requestedExpires } from './register-request.ts';
-import { Refusal } from './reject.ts';
+import { Refusal, type RefusalReason } from './reject.ts';
 
 export interface AuthenticationRules {
+  readonly abuse: Abuse;
+  readonly location: Pick<LocationService, 'lookup'>;
   readonly directory: Directory;
   readonly nonces: Nonces;
   readonly webhook: WebhookAuthenticator;
@@ -74,9 +79,15 @@ export async function authenticate(
   if (!presented) return challenge(rules, parsed.aor, false);
   const { credentials, algorithm } = presented;
   const { aor } = parsed;
+  const refused = await guessed(rules, request, aor, presented);
+  if (refused) return refused;
+  const wrong = (reason: RefusalReason, detail: string, headers?: SipAnswer['headers']) => {
+    rules.abuse.wrongAnswer(textOf(aor), presented.nonce.state === 'fresh' ? presented.nonce : undefined);
+    return new Refusal(reason, headers, detail);
+  };
   const mayDiffer = allowsOtherUsers(rules, account);
   if (!mayDiffer && credentials.username !== aor.user)
-    return new Refusal('InvalidCredentials', {}, `user ${credentials.username} is not ${aor.user}`);
+    return wrong('InvalidCredentials', `user ${credentials.username} is not ${aor.user}`);
   const nonce = unusedNonce(presented, lastNonceCount);
 
   if (account.webhook) {
@@ -85,30 +96,62 @@ export async function authenticate(
     const asked = defined({
       credentials,
       expires: requestedExpires(parsed),
-      aor: mayDiffer ? `${aor.user}@${aor.realm}` : undefined,
+      aor: mayDiffer ? textOf(aor) : undefined,
     });
     const verdict = await rules.webhook.authenticate(account.webhook, account, request, asked);
-    if (verdict.kind !== 'granted') return deniedByWebhook(verdict, request);
-    return defined({ grant: verdict.grant, maxExpires: verdict.maxExpires, nonce });
+    if (verdict.kind === 'granted') return defined({ grant: verdict.grant, maxExpires: verdict.maxExpires, nonce });
+    return deniedByWebhook(verdict, request, wrong);
   }
 
   const client = await rules.directory.client(account.sid, credentials.username);
   const password = client?.isActive ? client.password : undefined;
   const matches = responseMatches(algorithm, credentials, password, request.method);
-  if (!nonce) return challenge(rules, aor, matches);
   // The database may compare without case and accents.
   const isNamed = mayDiffer || client?.username === credentials.username;
-  if (!matches || !client || !isNamed) return new Refusal('InvalidCredentials', {}, `user ${credentials.username}`);
-  return { grant: client.grant, nonce };
+  if (!matches || !client || !isNamed) {
+    const refusal = wrong(client ? 'InvalidCredentials' : 'UnknownUser', `user ${credentials.username}`);
+    // A phone whose nonce is no longer valid may be asked again, but it has shown that it does not know the password.
+    return nonce ? refusal : challenge(rules, aor, false, refusal.offence);
+  }
+  return nonce ? { grant: client.grant, nonce } : challenge(rules, aor, true);
+}
+
+/** Refuses to check an answer by which a password might be guessed. */
+async function guessed(
+  rules: AuthenticationRules,
+  { source }: SipRequest,
+  aor: Aor,
+  { nonce }: PresentedCredentials,
+): Promise<Refusal | undefined> {
+  const { abuse, location } = rules;
+  if (nonce.state === 'fresh' && abuse.isSpent(nonce.id)) return challenge(rules, aor, false);
+  if (abuse.mayAnswer(textOf(aor), source.address)) return undefined;
+  const { bindings } = await location.lookup(aor, { several: true });
+  const isKnown = bindings.some(({ proxy }) => proxy.startsWith(`sip:${bracketed(source.address)}:`));
+  return isKnown ? undefined : new Refusal('GuessedTooOften');
+}
+
+function textOf({ user, realm }: Aor): string {
+  return `${user}@${realm}`;
 }
 
 function allowsOtherUsers({ allowAuthUser }: AuthenticationRules, { webhook }: Account): boolean {
   return allowAuthUser === true || (allowAuthUser === 'webhook' && webhook !== undefined);
 }
 
-/** A 401 with a new nonce. @param stale the response was correct but its nonce no longer valid (RFC 7616 3.3) */
-export function challenge({ nonces, algorithms }: AuthenticationRules, { realm }: Aor, stale: boolean): Refusal {
-  return new Refusal('Challenge', { 'WWW-Authenticate': challenges(realm, nonces.create(realm), algorithms, stale) });
+/**
+ * A 401 with a new nonce.
+ * @param stale the response was correct but its nonce no longer valid (RFC 7616 3.3)
+ * @param offence that the challenged request was
+ */
+export function challenge(
+  { nonces, algorithms }: AuthenticationRules,
+  { realm }: Aor,
+  stale: boolean,
+  offence?: Offence,
+): Refusal {
+  const headers = { 'WWW-Authenticate': challenges(realm, nonces.create(realm), algorithms, stale) };
+  return new Refusal('Challenge', headers, undefined, offence);
 }
 
 /** The nonce-count that the credentials use; undefined when it is a replay or the nonce has expired. */
@@ -118,10 +161,14 @@ function unusedNonce({ credentials, nonce }: PresentedCredentials, lastNonceCoun
   return { id: nonce.id, count, issuedAt: nonce.issuedAt, expiresAt: nonce.expiresAt };
 }
 
-function deniedByWebhook(verdict: Exclude<Verdict, { kind: 'granted' }>, { source }: SipRequest): Refusal {
+function deniedByWebhook(
+  verdict: Exclude<Verdict, { kind: 'granted' }>,
+  { source }: SipRequest,
+  wrong: (reason: RefusalReason, detail: string, headers: SipAnswer['headers']) => Refusal,
+): Refusal {
   if (verdict.kind === 'failed') return new Refusal('WebhookFailed', {}, verdict.why);
   if (verdict.kind === 'refused') return new Refusal('WebhookRefusedRequest', {}, verdict.why);
   const headers = { ...verdict.headers };
   if (verdict.spammer) headers['X-Reason'] = `detected potential spammer from ${source.address}:${source.port}`;
-  return new Refusal('DeniedByWebhook', headers, verdict.why);
+  return wrong('DeniedByWebhook', verdict.why, headers);
 }

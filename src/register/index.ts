@@ -1,6 +1,6 @@
 import { logFault } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Clock } from '../lib/timers.ts';
+import { sleep, type Timers } from '../lib/timers.ts';
 import type { Account } from '../ports/directory.ts';
 import { DependencyError, QueryFault, Unavailable } from '../ports/errors.ts';
 import type { Aor, AorState, Binding, UpdateRefusal } from '../ports/location.ts';
@@ -31,20 +31,29 @@ export type RegisterRules = AccountRules &
   AuthenticationRules &
   SaveRules & {
     readonly limits: ExpiryLimits;
-    readonly clock: Clock;
+    readonly timers: Timers;
     readonly logger: Logger;
     /** Present where the SIP server reports closed connections. */
     readonly connections?: ConnectionBindings;
   };
 
 /**
+ * When a wrong answer to a challenge is refused, milliseconds after its arrival: longer than a look-up takes, so that the
+ * time does not tell known users from unknown ones.
+ */
+const TIMED_REFUSAL_MS = 100;
+
+/**
  * Processes a REGISTER as a registrar (RFC 3261 10.3). Never throws: an unavailable store is answered 503, an
  * unexpected error is logged and answered 500.
  */
 export async function register(rules: RegisterRules, request: SipRequest): Promise<SipAnswer> {
+  const receivedAt = rules.timers.monotonic();
   try {
     const answer = await processRegister(rules, request);
-    return answer instanceof Refusal ? refuse(rules, request, answer) : answer;
+    if (!(answer instanceof Refusal)) return answer;
+    if (answer.isTimed) await sleep(receivedAt + TIMED_REFUSAL_MS - rules.timers.monotonic(), rules.timers);
+    return refuse(rules, request, answer);
   } catch (error) {
     if (error instanceof QueryFault) {
       logFault(rules.logger, 'REGISTER', error, rules.clock);
@@ -72,7 +81,7 @@ async function processRegister(rules: RegisterRules, request: SipRequest): Promi
   // store is asked only for the update, which recognizes a repeated refresh too.
   const mayProve = credentials?.nonce.state === 'fresh' ? await reachableAccount(rules, aor) : undefined;
   const state = hasClients(mayProve) ? undefined : await lookUp(rules, aor, credentials);
-  const receivedAt = rules.clock.now();
+  const receivedAt = rules.timers.now();
   if (state && isRefresh(parsed, state.bindings, receivedAt))
     return grant(rules, request, parsed, state.bindings, receivedAt);
 
@@ -84,19 +93,38 @@ async function processRegister(rules: RegisterRules, request: SipRequest): Promi
   const user = await authenticate(rules, request, parsed, account, credentials, state?.lastNonceCount ?? 0);
   if (user instanceof Refusal) return user;
   rules.directory.authenticated?.(aor.realm);
+  // The store knows of replays too, unless it has lost its data.
+  if (rules.nonces.wasUsed(user.nonce)) {
+    const { bindings } = state ?? (await lookUp(rules, aor, credentials));
+    return repeated(rules, request, parsed, bindings, receivedAt);
+  }
 
   // Step 7: update the bindings, all or none, if the account has room for the AOR.
   const maxAors = addsBindings(parsed) ? await deviceLimit(rules, account) : undefined;
-  const savedAt = rules.clock.now();
+  const savedAt = rules.timers.now();
   const outcome = await save(rules, parsed, user, account, maxAors, savedAt);
   if (!outcome.ok) {
-    if (outcome.refusal === 'replay' && isRefresh(parsed, outcome.bindings, savedAt))
-      return grant(rules, request, parsed, outcome.bindings, savedAt);
-    return updateRefusal(rules, parsed, account, maxAors ?? 0, outcome.refusal);
+    if (outcome.refusal === 'replay') return repeated(rules, request, parsed, outcome.bindings, savedAt);
+    return updateRefusal(rules, account, maxAors ?? 0, outcome.refusal);
   }
+
+  rules.nonces.use(user.nonce);
+  rules.abuse.succeeded(`${aor.user}@${aor.realm}`, request.source.address);
 
   // Step 8: 200 with the current bindings.
   return grant(rules, request, parsed, outcome.bindings, savedAt);
+}
+
+/** A request whose nonce-count was used before: it is granted if it is a refresh, which needs no authentication. */
+function repeated(
+  rules: RegisterRules,
+  request: SipRequest,
+  parsed: RegisterRequest,
+  bindings: readonly Binding[],
+  now: number,
+): SipAnswer | Refusal {
+  if (isRefresh(parsed, bindings, now)) return grant(rules, request, parsed, bindings, now);
+  return challenge(rules, parsed.aor, true);
 }
 
 /** Undefined when the database cannot tell, because a refresh needs no account. */
@@ -137,14 +165,11 @@ function grant(
 
 function updateRefusal(
   rules: RegisterRules,
-  { aor }: RegisterRequest,
   account: Account,
   maxAors: number,
-  reason: UpdateRefusal['refusal'],
+  reason: Exclude<UpdateRefusal['refusal'], 'replay'>,
 ): Refusal {
   switch (reason) {
-    case 'replay':
-      return challenge(rules, aor, true);
     case 'too-many-aors':
       alertDeviceLimit(rules, account, maxAors);
       return new Refusal('TooManyDevices');
@@ -155,8 +180,9 @@ function updateRefusal(
   }
 }
 
-function refuse({ logger }: RegisterRules, request: SipRequest, refusal: Refusal): SipAnswer {
+function refuse({ abuse, logger }: RegisterRules, request: SipRequest, refusal: Refusal): SipAnswer {
   const { address, port } = request.source;
+  if (refusal.offence) abuse.record(address, refusal.offence);
   logger[refusal.level](
     { reason: refusal.reason, detail: refusal.detail, callId: request.callId, source: `${address}:${port}` },
     'REGISTER refused',

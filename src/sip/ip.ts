@@ -43,7 +43,8 @@ export function networkOf(address: string): string {
   // A dotted IPv4 part is two groups, but never among the first four.
   const zeros =
     after === undefined ? [] : new Array<string>(Math.max(0, 8 - groups.length - trailing.length)).fill('0');
-  return `${[...groups, ...zeros, ...trailing].slice(0, 4).join(':')}::/64`;
+  const network = [...groups, ...zeros, ...trailing].slice(0, 4).join(':');
+  return `${network.replace(/(:0)+$/, '')}::/64`;
 }
 
 export function isLoopback(ip: string): boolean {

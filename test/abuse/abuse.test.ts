@@ -54,6 +54,7 @@ describe('a source', () => {
     ['webhook denial', 50],
     ['unknown user', 125],
     ['unknown realm', 125],
+    ['answer for a closed AOR', 125],
     ['malformed request', 250],
     ['scanner', 1],
   ] as const)('is banned at once by %s, %i times', (offence, times) => {
@@ -142,7 +143,7 @@ describe('a cluster', () => {
     offend(one.abuse, 50);
     offend(one.abuse, 50, 'wrong password', '2001:db8::1');
     await timers.advanceAsync(2_000);
-    expect(await two.abuse.clear('2001:db8::2')).toEqual(['2001:db8:0:0::/64']);
+    expect(await two.abuse.clear('2001:db8::2')).toEqual(['2001:db8::/64']);
     await timers.advanceAsync(2_000);
     expect(one.abuse.bans().map(({ source }) => source)).toEqual([STRANGER]);
     expect(await one.abuse.clear()).toEqual([STRANGER]);

@@ -22,6 +22,14 @@ describe('nonces', () => {
     expect(elsewhere.check(nonce, REALM)).toEqual({ state: 'expired' });
   });
 
+  test('made by a clock that is ahead of ours are refused beyond a minute', () => {
+    const { clock, nonces } = make();
+    const early = new Nonces('secret', 300_000, { now: () => clock.now() + 60_000 });
+    expect(nonces.check(early.create(REALM), REALM).state).toBe('fresh');
+    const earlier = new Nonces('secret', 300_000, { now: () => clock.now() + 60_001 });
+    expect(nonces.check(earlier.create(REALM), REALM).state).toBe('expired');
+  });
+
   test('are foreign in another realm and with another secret', () => {
     const { nonces } = make();
     const nonce = nonces.create(REALM);

@@ -1,8 +1,10 @@
 import { Database } from 'bun:sqlite';
+import { Abuse } from '../../src/abuse/index.ts';
 import { CachedDirectory } from '../../src/adapters/cached/directory.ts';
 import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { SqlDirectory } from '../../src/adapters/sql/directory.ts';
 import { kyselyOver } from '../../src/adapters/sql/sqlite.ts';
+import { SqliteAbuseStore } from '../../src/adapters/sqlite/abuse-store.ts';
 import { decryptedDirectory } from '../../src/adapters/sqlite/decrypted.ts';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { SqliteProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
@@ -15,7 +17,7 @@ import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { RecordingLogger } from './logger.ts';
 import { searchForSecrets, secret } from './secrets.ts';
 import { sqlServer } from './sql-server.ts';
-import { ManualTimers } from './timers.ts';
+import { impatient, ManualTimers } from './timers.ts';
 
 const ACCOUNTS = `
 [[account]]
@@ -61,8 +63,17 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
       alerts.push(alert);
     },
   };
+  const policy = { banThreshold: 250, banSeconds: 300, banSet: '' };
+  const abuse = new Abuse({
+    store: new SqliteAbuseStore(database, policy, clock),
+    policy,
+    exempt: () => false,
+    timers: clock,
+    logger,
+  });
   const rules: RegisterRules = {
-    clock,
+    timers: impatient(clock),
+    abuse,
     logger,
     directory,
     location: new SqliteLocationService(database, clock),

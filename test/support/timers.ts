@@ -106,6 +106,25 @@ export class ManualTimers implements Timers {
   }
 }
 
+/** The time of other timers, but each wait is over at once. */
+export function impatient(timers: Timers): Timers {
+  return {
+    now: () => timers.now(),
+    monotonic: () => timers.monotonic(),
+    after(_ms, callback) {
+      let waiting = true;
+      queueMicrotask(() => {
+        if (waiting) callback();
+      });
+      return {
+        cancel() {
+          waiting = false;
+        },
+      };
+    },
+  };
+}
+
 /** Resolves when the queue of microtasks is empty. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
