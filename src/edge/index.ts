@@ -5,6 +5,7 @@ import type {
   ClientConnections,
   ConnectionPeer,
   OutboundRequest,
+  Screen,
   SipAnswer,
   SipHandler,
   SipServer,
@@ -70,6 +71,10 @@ export class Edge implements SipServer {
   handle(method: string, handler: SipHandler): void {
     this.#handlers.set(method, handler);
     this.#methods = [...this.#handlers.keys()];
+  }
+
+  screen(screen: Screen): void {
+    this.#layer.screen(screen);
   }
 
   /** Listens on every address, or on none. @throws ListenError that names the unavailable address */

@@ -42,6 +42,8 @@ export interface Counters {
   refused: number;
   responses: number;
   malformed: number;
-  /** Messages and connections discarded without a response. */
+  /** Messages and connections discarded without a response, except those of banned sources. */
   dropped: number;
+  /** Messages and connections of banned sources, discarded. */
+  banned: number;
 }

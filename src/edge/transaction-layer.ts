@@ -2,7 +2,7 @@ import { background } from '../lib/background.ts';
 import { traceOf } from '../lib/logger.ts';
 import { OncePer } from '../lib/once-per.ts';
 import { systemTimers, type Timers } from '../lib/timers.ts';
-import type { OutboundRequest, SipAnswer } from '../ports/sip-server.ts';
+import { OPEN_TO_ALL, type OutboundRequest, type Screen, type SipAnswer } from '../ports/sip-server.ts';
 import { normalIp } from '../sip/ip.ts';
 import {
   type Header,
@@ -53,7 +53,15 @@ const COMPLAINT_INTERVAL_MS = 3_600_000;
 
 /** Transports with the transactions of RFC 3261 17 over them. */
 export class TransactionLayer {
-  readonly counters: Counters = { requests: 0, retransmissions: 0, refused: 0, responses: 0, malformed: 0, dropped: 0 };
+  readonly counters: Counters = {
+    requests: 0,
+    retransmissions: 0,
+    refused: 0,
+    responses: 0,
+    malformed: 0,
+    dropped: 0,
+    banned: 0,
+  };
   readonly #timers: Timers;
   readonly #certificates: Certificates | undefined;
   readonly #server: ServerTransactions;
@@ -68,6 +76,7 @@ export class TransactionLayer {
   #warnedAt = Number.NEGATIVE_INFINITY;
   #transports: Transports | undefined;
   #smallBuffer = false;
+  #screen = OPEN_TO_ALL;
 
   constructor(
     private readonly options: LayerOptions,
@@ -84,10 +93,19 @@ export class TransactionLayer {
     this.#kept = new KeptBytes(limits.keptBytes);
   }
 
+  /** See SipServer.screen. */
+  screen(screen: Screen): void {
+    this.#screen = screen;
+    screen.onBanned((network) => {
+      if (this.#connections.isFrom(network)) this.#transports?.disconnect(network);
+    });
+  }
+
   /** Listens on every address, or on none. @throws ListenError that names the unavailable address */
   async listen(): Promise<void> {
     const { user, options } = this;
     const events: TransportEvents = {
+      isBanned: (address) => this.#isBanned(address),
       message: (message, flow, bytes) =>
         message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
       malformed: (error, flow) => this.#onMalformed(error, flow),
@@ -199,7 +217,18 @@ export class TransactionLayer {
 
   // --- From the network ---------------------------------------------------------------------------------------------
 
+  /** Counts what the caller discards, and no more: a line for each would fill the log. */
+  #isBanned(address: string): boolean {
+    const isBanned = this.#screen.isBanned(address);
+    if (isBanned) this.counters.banned++;
+    return isBanned;
+  }
+
   #onRequest(request: ParsedRequest, source: Flow, bytes: number): void {
+    if (!this.#screen.admits(source.address, request.headers)) {
+      this.counters.banned++;
+      return;
+    }
     this.counters.requests++;
     if (request.method === 'ACK') return;
     const flow = responseFlow(source, request.topVia);
@@ -217,6 +246,8 @@ export class TransactionLayer {
 
   #onMalformed({ status, message, method, headers }: MalformedMessage, flow: Flow): void {
     this.counters.malformed++;
+    this.#screen.malformed(flow.address);
+    if (!this.#screen.admits(flow.address, headers)) return;
     const line = headerValue(headers, 'Via');
     if (method === undefined || method === 'ACK' || line === undefined) {
       this.drop(flow, message);

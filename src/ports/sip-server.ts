@@ -1,4 +1,4 @@
-import type { SipRequest, SipResponse } from '../sip/message.ts';
+import type { Header, SipRequest, SipResponse } from '../sip/message.ts';
 import type { NextHop } from '../sip/next-hop.ts';
 
 /** What a handler says to a request; the rest of the response follows from the request (RFC 3261 8.2.6). */
@@ -62,10 +62,32 @@ export interface ClientConnections {
   keepWhile(needed: (peer: ConnectionPeer) => boolean): void;
 }
 
+/** Decides from whom messages are taken. Addresses are IP addresses, IPv6 without brackets. */
+export interface Screen {
+  /** Whether nothing from an address is to be read; asked before every message is parsed. */
+  isBanned(address: string): boolean;
+  /** Asked with every request, whatever its method. False: its source is banned, if only because of it. */
+  admits(address: string, headers: readonly Header[]): boolean;
+  /** A message from an address could not be read. */
+  malformed(address: string): void;
+  /** Calls `listener` with every network that is banned; see `networkOf`. */
+  onBanned(listener: (network: string) => void): void;
+}
+
+/** Serves everyone. */
+export const OPEN_TO_ALL: Screen = {
+  isBanned: () => false,
+  admits: () => true,
+  malformed: () => {},
+  onBanned: () => {},
+};
+
 /** What answers phones: a drachtio server, or the embedded edge. */
 export interface SipServer extends SipClient {
   /** Has `handler` answer every request of a method; before {@link connect}. A handler that throws is answered for with 500. */
   handle(method: string, handler: SipHandler): void;
+  /** Has `screen` keep intruders out, who get no response or 403; before {@link connect}. Without it everyone is served. */
+  screen(screen: Screen): void;
   /** Resolves when requests are being received for the first time; reconnects by itself after that. */
   connect(): Promise<void>;
   /** Whether requests can be received and sent now. */

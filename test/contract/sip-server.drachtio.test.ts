@@ -19,5 +19,5 @@ describe('a drachtio server', () => {
     });
     onCleanup(() => server.stop(0));
     return server;
-  });
+  }, 'answered 403');
 });

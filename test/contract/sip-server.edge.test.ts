@@ -11,5 +11,5 @@ describe('the edge', () => {
     const edge = new Edge({ listen, logger: new RecordingLogger() });
     onCleanup(() => edge.stop(0));
     return edge;
-  });
+  }, 'dropped');
 });

@@ -9,6 +9,7 @@ import { within } from '../support/deadline.ts';
 import { startKamailio } from '../support/kamailio.ts';
 import { freePort } from '../support/net.ts';
 import { digestCredentials } from '../support/phone.ts';
+import { TestScreen } from '../support/screen.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar, serviceUnavailable } from '../support/sip-registrar.ts';
 import { request as requestText, responseTo } from '../support/sip-request.ts';
@@ -19,8 +20,11 @@ const DEADLINE_MS = 5000;
 /** A SIP server that has not been connected yet; it listens by UDP and TCP on 127.0.0.1. */
 export type OpenSipServer = () => Promise<SipServer>;
 
+/** What becomes of a request from a banned source: the edge is silent, drachtio has to answer. */
+export type Banned = 'dropped' | 'answered 403';
+
 /** What holds for everything that answers phones. */
-export function sipServerContract(open: OpenSipServer): void {
+export function sipServerContract(open: OpenSipServer, banned: Banned): void {
   async function connected(prepare: (server: SipServer) => void = () => {}): Promise<SipServer> {
     const server = await open();
     prepare(server);
@@ -123,6 +127,58 @@ export function sipServerContract(open: OpenSipServer): void {
       phone.send(requestText('OPTIONS', `UDP 127.0.0.1:${phone.port}`), portOf(server));
       await within(begun.promise, DEADLINE_MS, 'the request');
       await within(server.stop(10), DEADLINE_MS, 'the end of the server');
+    });
+  });
+
+  describe('a screen', () => {
+    const portOf = (server: SipServer) => Number(/udp\/127\.0\.0\.1:(\d+)/.exec(server.hostports)?.[1]);
+
+    const INTRUDER = '127.0.0.66';
+
+    async function screened(screen: TestScreen) {
+      const served: string[] = [];
+      const server = await connected((s) => {
+        s.screen(screen);
+        s.handle('OPTIONS', async ({ source }) => {
+          served.push(source.address);
+          return { status: 200 };
+        });
+      });
+      const port = portOf(server);
+      const intruder = await UdpPeer.open(port, '127.0.0.1', INTRUDER);
+      const phone = await UdpPeer.open(port);
+      /** By UDP; to the intruder's messages comes what comes to a banned source, before the phone is answered. */
+      const refused = async (text: string) => {
+        intruder.send(text);
+        if (banned === 'answered 403') expect(await intruder.next()).toStartWith('SIP/2.0 403 ');
+        phone.send(requestText('OPTIONS', `UDP 127.0.0.1:${phone.port}`));
+        expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+        expect(intruder.inbox.size).toBe(0);
+      };
+      const text = (headers = '') =>
+        requestText('OPTIONS', `UDP ${INTRUDER}:${intruder.port}`).replace(/\r\n\r\n$/, `\r\n${headers}\r\n`);
+      const close = () => {
+        for (const peer of [intruder, phone]) peer[Symbol.dispose]();
+      };
+      return { served, port, intruder, phone, refused, text, [Symbol.dispose]: close };
+    }
+
+    test(`bans an address, whose requests are ${banned}, while others are served`, async () => {
+      const screen = new TestScreen(INTRUDER);
+      screen.ban();
+      using world = await screened(screen);
+      await world.refused(world.text());
+      await world.refused(world.text());
+      expect(world.served).toEqual(['127.0.0.1', '127.0.0.1']);
+    });
+
+    test(`may ban because of a request, which is ${banned} too`, async () => {
+      using world = await screened(new TestScreen(INTRUDER));
+      world.intruder.send(world.text());
+      expect(await world.intruder.next()).toStartWith('SIP/2.0 200 ');
+      await world.refused(world.text('User-Agent: intruder\r\n'));
+      await world.refused(world.text());
+      expect(world.served).toEqual([INTRUDER, '127.0.0.1', '127.0.0.1']);
     });
   });
 

@@ -173,6 +173,7 @@ test('noise is counted as malformed and dropped', async () => {
     responses: 0,
     malformed: 1,
     dropped: 1,
+    banned: 0,
   });
 });
 

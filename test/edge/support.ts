@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { TlsOptions as TlsServerOptions } from 'node:tls';
 import { Edge, type EdgeOptions, type Listener, type TlsOptions } from '../../src/edge/index.ts';
-import type { SipAnswer } from '../../src/ports/sip-server.ts';
+import type { Screen, SipAnswer } from '../../src/ports/sip-server.ts';
 import type { SipRequest } from '../../src/sip/message.ts';
 import { disposedAfterEach } from '../support/after-each.ts';
 import { authority, serverCertificate, type TestCertificate } from '../support/certificates.ts';
@@ -24,13 +24,18 @@ export class TestEdge {
   private constructor(readonly edge: Edge) {}
 
   /** Listens by UDP and TCP on 127.0.0.1 unless told otherwise, and handles REGISTER and OPTIONS. */
-  static async start(options: Partial<EdgeOptions> = {}, methods = ['REGISTER', 'OPTIONS']): Promise<TestEdge> {
+  static async start(
+    options: Partial<EdgeOptions> = {},
+    methods = ['REGISTER', 'OPTIONS'],
+    screen?: Screen,
+  ): Promise<TestEdge> {
     const listen = [
       { proto: 'udp', host: '127.0.0.1', port: 0 },
       { proto: 'tcp', host: '127.0.0.1', port: 0 },
     ] as const;
     const started = new TestEdge(new Edge({ listen, logger: silent, ...options }));
     for (const method of methods) started.edge.handle(method, (request) => started.#receive(request));
+    if (screen) started.edge.screen(screen);
     await started.edge.connect();
     return started;
   }

@@ -26,6 +26,7 @@ const transport = (reliable: boolean): Transport => ({
   address: '127.0.0.1',
   port: 5060,
   connectedTo: () => false,
+  disconnect: unexpected,
   flowTo: unexpected,
   callBack: unexpected,
   stopReading: () => {},

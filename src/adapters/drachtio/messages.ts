@@ -1,13 +1,16 @@
 import type { SipAnswer } from '../../ports/sip-server.ts';
 import { readHead } from '../../sip/head.ts';
-import { headerLine, MalformedMessage, type SipRequest } from '../../sip/message.ts';
+import { headerLine, MalformedMessage, type SipRequest, type Source } from '../../sip/message.ts';
 import { interpretHead } from '../../sip/parse-message.ts';
 import { reasonPhrase } from '../../sip/reason-phrases.ts';
 
-export type Inbound = { readonly transactionId: string } & (
-  | { readonly request: SipRequest }
-  | { readonly malformed: MalformedMessage }
-);
+/** A request as it arrives: the server's words about it, and its text. */
+export interface Received {
+  readonly transactionId: string;
+  readonly source: Source;
+  /** From its start line on. */
+  readonly text: string;
+}
 
 /** drachtio-server stops reading after a frame over 12 228 bytes; this leaves room for the frame's first line. */
 export const MAX_TEXT_BYTES = 12_000;
@@ -26,22 +29,26 @@ export function readAcknowledgement(message: string): { messageId: string; ok: b
 /**
  * Parses `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>|<dialog>|<local ip>|<local port>|`, CRLF and
  * a SIP request.
- * @returns undefined for any other message
+ * @returns undefined for any other message, a response included
  */
-export function readInbound(message: string): Inbound | undefined {
+export function readReceived(message: string): Received | undefined {
   const end = message.indexOf('\r\n');
   const [, kind, source, , transport, address, port, , transactionId, , localIp] = message.slice(0, end).split('|');
   if (end < 0 || kind !== 'sip' || source !== 'network' || localIp === undefined) return undefined;
   if (transport === undefined || address === undefined || transactionId === undefined) return undefined;
-  const head = readHead(headOf(message, end + 2));
-  if (head.startLine.startsWith('SIP/')) return undefined;
+  if (message.startsWith('SIP/', end + 2)) return undefined;
+  return { transactionId, source: { transport, address, port: Number(port) }, text: message.slice(end + 2) };
+}
+
+/** Reads a request. */
+export function readRequest({ text, source }: Received): SipRequest | MalformedMessage {
   try {
     // drachtio has accepted the header lines: a fault in them is not ours to refuse.
-    const { message: request } = interpretHead({ ...head, fault: undefined });
-    if (request.kind !== 'request') return undefined;
-    return { transactionId, request: { ...request, source: { transport, address, port: Number(port) } } };
+    const { message } = interpretHead({ ...readHead(headOf(text, 0)), fault: undefined });
+    if (message.kind !== 'request') return new MalformedMessage(400, 'Malformed Start Line', undefined, []);
+    return { ...message, source };
   } catch (error) {
-    if (error instanceof MalformedMessage) return { transactionId, malformed: error };
+    if (error instanceof MalformedMessage) return error;
     throw error;
   }
 }

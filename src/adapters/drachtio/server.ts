@@ -1,12 +1,19 @@
 import type { Socket } from 'node:net';
 import { type Logger, traceOf } from '../../lib/logger.ts';
 import { systemTimers, type Timers } from '../../lib/timers.ts';
-import type { OutboundRequest, SipHandler, SipServer } from '../../ports/sip-server.ts';
+import {
+  OPEN_TO_ALL,
+  type OutboundRequest,
+  type Screen,
+  type SipAnswer,
+  type SipHandler,
+  type SipServer,
+} from '../../ports/sip-server.ts';
 import { completeHostports, type Hostports, listensTowards, privateSipAddress } from '../../sip/hostports.ts';
-import type { SipRequest, SipResponse } from '../../sip/message.ts';
+import { MalformedMessage, type SipRequest, type SipResponse } from '../../sip/message.ts';
 import type { NextHop } from '../../sip/next-hop.ts';
 import { OpenRequests } from './client.ts';
-import { readAcknowledgement, readInbound, writeAnswer } from './messages.ts';
+import { type Received, readAcknowledgement, readReceived, readRequest, writeAnswer } from './messages.ts';
 import { readResponse } from './requests.ts';
 import { createSrf, interceptMessages, type SrfApp } from './srf.ts';
 
@@ -41,6 +48,7 @@ export class DrachtioServer implements SipServer {
   #socket: Socket | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
+  #screen = OPEN_TO_ALL;
   #connecting = false;
   #stopping = false;
 
@@ -53,6 +61,10 @@ export class DrachtioServer implements SipServer {
     this.#handlers.set(method, handler);
     // Only routes the method to us: #receive takes the requests before drachtio-srf sees them.
     this.#srf.use(method.toLowerCase(), () => {});
+  }
+
+  screen(screen: Screen): void {
+    this.#screen = screen;
   }
 
   get hostports(): string {
@@ -157,16 +169,31 @@ export class DrachtioServer implements SipServer {
       this.#requests.answered(response);
       return true;
     }
-    const inbound = readInbound(message);
-    if (!inbound) return false;
-    if ('malformed' in inbound) {
-      const { status, message: why } = inbound.malformed;
-      this.#respond(socket, writeAnswer(inbound.transactionId, { status, reason: `Bad Request - ${why}` }));
+    const received = readReceived(message);
+    return received !== undefined && this.#receiveRequest(socket, received);
+  }
+
+  /** @returns false when the method has no handler */
+  #receiveRequest(socket: Socket, received: Received): boolean {
+    const { transactionId, source } = received;
+    if (this.#screen.isBanned(source.address)) {
+      this.#respond(socket, writeAnswer(transactionId, BANNED));
       return true;
     }
-    const handler = this.#handlers.get(inbound.request.method);
+    const request = readRequest(received);
+    if (request instanceof MalformedMessage) this.#screen.malformed(source.address);
+    if (!this.#screen.admits(source.address, request.headers)) {
+      this.#respond(socket, writeAnswer(transactionId, BANNED));
+      return true;
+    }
+    if (request instanceof MalformedMessage) {
+      const { status, message: why } = request;
+      this.#respond(socket, writeAnswer(transactionId, { status, reason: `Bad Request - ${why}` }));
+      return true;
+    }
+    const handler = this.#handlers.get(request.method);
     if (!handler) return false;
-    void this.#answer(handler, inbound.transactionId, inbound.request, socket);
+    void this.#answer(handler, transactionId, request, socket);
     return true;
   }
 
@@ -197,6 +224,9 @@ export class DrachtioServer implements SipServer {
     if (socket.writable) this.#unacknowledged.add(this.#srf.client.wp.send(socket, text));
   }
 }
+
+/** drachtio must be told something; a transaction without an answer stays open. */
+const BANNED: SipAnswer = { status: 403 };
 
 /** Sends what is left, then waits up to {@link CLOSE_TIMEOUT_MS} for the server to close too. */
 function close(socket: Socket, timers: Timers): Promise<void> {

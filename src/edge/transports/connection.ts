@@ -216,14 +216,14 @@ export class Connection implements Flow {
   #take(bytes: Buffer): Buffer | undefined {
     let at = 0;
     try {
-      for (; at < Math.min(bytes.length, TURN_BYTES) && !this.#full; at += SLICE_BYTES)
+      for (; at < Math.min(bytes.length, TURN_BYTES) && !this.#full && !this.socket.destroyed; at += SLICE_BYTES)
         this.#session.receive(bytes.subarray(at, at + SLICE_BYTES));
     } catch (error) {
       this.context.events.fault(this, error);
       this.destroy('a fault of ours');
       return undefined;
     }
-    if (at >= bytes.length) return undefined;
+    if (at >= bytes.length || this.socket.destroyed) return undefined;
     this.socket.pause();
     if (!this.#full) setImmediate(() => this.#resume());
     return bytes.subarray(at);

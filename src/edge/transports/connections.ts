@@ -27,6 +27,11 @@ export class ConnectionCount {
     return this.#all;
   }
 
+  /** Whether a client of a network has a connection. */
+  isFrom(network: string): boolean {
+    return this.#bySource.has(network);
+  }
+
   /** Counts a connection that we open; returns the reason when it is over the limit. */
   opened(): string | undefined {
     if (this.#all >= this.#limit) return 'too many connections';

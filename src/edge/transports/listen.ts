@@ -86,6 +86,10 @@ export class Transports {
     return { host, ...(transport.port !== transport.defaultPort && { port: transport.port }) };
   }
 
+  disconnect(network: string): void {
+    for (const transport of this.all) transport.disconnect(network);
+  }
+
   stopReading(): void {
     for (const transport of this.all) transport.stopReading();
   }

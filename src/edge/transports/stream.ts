@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import type { Timers } from '../../lib/timers.ts';
+import { networkOf } from '../../sip/ip.ts';
 import { DelayQueue } from '../delay-queue.ts';
 import { CONNECT_MS, HALF_OPEN_MS, IDLE_MS } from '../limits.ts';
 import { Connection, type ConnectionContext, type Session, type SessionEvents } from './connection.ts';
@@ -107,6 +108,13 @@ export class StreamTransport implements Transport, ConnectionContext {
     return known ? known.established && known.usable : false;
   }
 
+  /** One that we opened leads to a peer of our choice, and stays. */
+  disconnect(network: string): void {
+    for (const connection of this.#all)
+      if (connection.origin !== 'opened' && networkOf(connection.address) === network)
+        connection.destroy('its source is banned');
+  }
+
   flowTo(address: string, port: number, names: PeerNames): Flow {
     return this.#openTo(address, port, names) ?? this.#dial('opened', address, port, names);
   }
@@ -167,6 +175,7 @@ export class StreamTransport implements Transport, ConnectionContext {
 
   #dial(origin: 'opened' | 'called back', address: string, port: number, names: PeerNames): Flow {
     if (!this.kind.dials) return this.#endedFlow(address, port, 'the client has closed its connection');
+    if (origin === 'called back' && this.events.isBanned(address)) return this.#endedFlow(address, port, 'banned');
     // A client whose response takes a new connection counts as its source.
     const refusal = origin === 'opened' ? this.#count.opened() : this.#count.accepted(address);
     if (refusal !== undefined) return this.#endedFlow(address, port, refusal);
@@ -192,12 +201,11 @@ export class StreamTransport implements Transport, ConnectionContext {
   #accept(socket: Socket): Established {
     const address = plainAddress(socket.remoteAddress ?? '');
     const port = socket.remotePort ?? 0;
+    if (this.events.isBanned(address)) return discard(socket);
     const refusal = this.#count.accepted(address);
     if (refusal !== undefined) {
-      socket.on('error', () => {});
-      socket.destroy();
       this.events.notAccepted(this.#endedFlow(address, port, refusal), refusal);
-      return () => {};
+      return discard(socket);
     }
     const connection = new Connection('accepted', socket, address, port, this);
     this.#all.add(connection);
@@ -229,6 +237,12 @@ export class StreamTransport implements Transport, ConnectionContext {
     };
     return flow;
   }
+}
+
+function discard(socket: Socket): Established {
+  socket.on('error', () => {});
+  socket.destroy();
+  return () => {};
 }
 
 /** A request that names no peer, as one to an address does, shares the connections of clients, who prove nothing. */

@@ -42,6 +42,8 @@ export interface Transport {
   readonly address: string;
   readonly port: number;
   connectedTo(address: string, port: number): boolean;
+  /** Closes the connections of a network's clients; see `networkOf`. */
+  disconnect(network: string): void;
   /**
    * A flow to a peer, over an open connection if there is one; an ended flow if none can be opened. Failures are
    * reported by {@link TransportEvents}.
@@ -57,6 +59,8 @@ export interface Transport {
 }
 
 export interface TransportEvents {
+  /** Whether a datagram or connection from an address is to be discarded unread. */
+  isBanned(address: string): boolean;
   /** @param bytes length on the wire */
   message(message: ParsedMessage, flow: Flow, bytes: number): void;
   malformed(error: MalformedMessage, flow: Flow): void;

@@ -48,11 +48,13 @@ class UdpTransport implements Transport {
         socket: {
           data: (_socket, data, fromPort, from, { truncated }) => {
             if (!this.#reading) return;
+            const address = plainAddress(from);
+            if (this.events.isBanned(address)) return;
             try {
-              this.#receive(data, from, fromPort, truncated);
+              this.#receive(data, address, fromPort, truncated);
             } catch (error) {
               // Bun would report an error thrown here as an ICMP error.
-              this.events.fault(new UdpFlow(this, plainAddress(from), fromPort), error);
+              this.events.fault(new UdpFlow(this, address, fromPort), error);
             }
           },
           drain: () => this.#flush(),
@@ -85,6 +87,8 @@ class UdpTransport implements Transport {
     return false;
   }
 
+  disconnect(): void {}
+
   flowTo(address: string, port: number): Flow {
     return new UdpFlow(this, address, port);
   }
@@ -110,8 +114,8 @@ class UdpTransport implements Transport {
     this.#socket = undefined;
   }
 
-  #receive(data: Buffer, from: string, port: number, truncated: boolean): void {
-    const flow = new UdpFlow(this, plainAddress(from), port);
+  #receive(data: Buffer, address: string, port: number, truncated: boolean): void {
+    const flow = new UdpFlow(this, address, port);
     if (truncated || port === 0) {
       this.events.dropped(flow, truncated ? 'truncated' : 'source port 0');
       return;

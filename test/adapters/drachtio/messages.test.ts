@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'bun:test';
-import { readAcknowledgement, readInbound, writeAnswer } from '../../../src/adapters/drachtio/messages.ts';
+import {
+  readAcknowledgement,
+  readReceived,
+  readRequest,
+  writeAnswer,
+} from '../../../src/adapters/drachtio/messages.ts';
 import { combinedHeader } from '../../../src/sip/message.ts';
 
 const ID = '568fa3e4-616c-4d34-ac83-42088ea9ca74';
@@ -11,18 +16,17 @@ const REQUEST =
 
 describe('what drachtio sends', () => {
   test('a request is read with its source, lists joined, folds undone, names in their usual spelling', () => {
-    const inbound = readInbound(`${LEADER}\r\n${REQUEST}`);
-    const headers = inbound && 'request' in inbound ? inbound.request.headers : [];
-    expect(inbound).toMatchObject({
-      transactionId: '31f89ddf',
-      request: {
-        method: 'REGISTER',
-        uri: 'sip:example.org',
-        source: { transport: 'udp', address: '192.0.2.30', port: 7060 },
-        topVia: { host: '192.0.2.30' },
-        cseq: { number: 1, method: 'REGISTER' },
-      },
+    const received = readReceived(`${LEADER}\r\n${REQUEST}`);
+    expect(received?.transactionId).toBe('31f89ddf');
+    const request = received && readRequest(received);
+    expect(request).toMatchObject({
+      method: 'REGISTER',
+      uri: 'sip:example.org',
+      source: { transport: 'udp', address: '192.0.2.30', port: 7060 },
+      topVia: { host: '192.0.2.30' },
+      cseq: { number: 1, method: 'REGISTER' },
     });
+    const headers = request?.headers ?? [];
     expect(combinedHeader(headers, 'Contact')).toBe('<sip:a@192.0.2.30>, <sip:b@192.0.2.30>');
     expect(combinedHeader(headers, 'X-Custom')).toBe('one two');
     expect(combinedHeader(headers, 'Expires')).toBeUndefined();
@@ -33,7 +37,7 @@ describe('what drachtio sends', () => {
     [`${ID}|response|${ID}|OK|pong`],
     [''],
   ])('%p is no request', (message) => {
-    expect(readInbound(message)).toBeUndefined();
+    expect(readReceived(message)).toBeUndefined();
   });
 
   test.each([
@@ -42,8 +46,9 @@ describe('what drachtio sends', () => {
     [REQUEST.replace('CSeq: 1', 'CSeq: 2147483648'), 'Malformed CSeq'],
     [REQUEST.replace('Via: SIP/2.0/UDP', 'Via: SIP/2.0'), 'Malformed Via'],
   ])('a request that cannot be understood is to be refused: %p', (text, why) => {
-    const inbound = readInbound(`${LEADER}\r\n${text}`);
-    expect(inbound).toMatchObject({ transactionId: '31f89ddf', malformed: { status: 400, message: why } });
+    const received = readReceived(`${LEADER}\r\n${text}`);
+    expect(received?.transactionId).toBe('31f89ddf');
+    expect(received && readRequest(received)).toMatchObject({ name: 'MalformedMessage', status: 400, message: why });
   });
 
   test('an acknowledgement is read, whether it says yes or no', () => {

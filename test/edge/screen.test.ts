@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'bun:test';
+import { eventually } from '../support/eventually.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { TestScreen } from '../support/screen.ts';
+import { SipPeer } from '../support/sip-peer.ts';
+import { request } from '../support/sip-request.ts';
+import { openSocket, openStream, UdpPeer } from '../support/wire.ts';
+import { TestEdge } from './support.ts';
+
+const INTRUDER = '127.0.0.66';
+
+async function start() {
+  const screen = new TestScreen(INTRUDER);
+  const logger = new RecordingLogger();
+  const edge = await TestEdge.start({ logger }, ['OPTIONS'], screen);
+  return { screen, logger, edge, port: edge.port('tcp') };
+}
+
+test('each malformed message is reported with its source, unless that is banned', async () => {
+  const { screen, edge } = await start();
+  const port = edge.port('udp');
+  using intruder = await UdpPeer.open(port, '127.0.0.1', INTRUDER);
+  using phone = await UdpPeer.open(port);
+  const malformed = request('OPTIONS', `UDP ${INTRUDER}:${intruder.port}`).replace(/^CSeq: .*$/m, 'CSeq: x');
+  const ask = async () => {
+    phone.send(request('OPTIONS', `UDP 127.0.0.1:${phone.port}`));
+    await edge.answerNext();
+    await phone.next();
+  };
+  intruder.send(malformed);
+  expect(await intruder.next()).toStartWith('SIP/2.0 400 ');
+  intruder.send('noise that is long enough');
+  await ask();
+  expect(screen.malformedFrom).toEqual([INTRUDER, INTRUDER]);
+  screen.ban();
+  intruder.send(malformed);
+  await ask();
+  expect(screen.malformedFrom).toHaveLength(2);
+  expect(intruder.inbox.size).toBe(0);
+  expect(edge.edge.counters).toMatchObject({ malformed: 2, banned: 1 });
+});
+
+describe('a banned source', () => {
+  test('loses its connections at once, others do not', async () => {
+    const { screen, edge, port } = await start();
+    using intruder = await openStream('tcp', port, '127.0.0.1', INTRUDER);
+    using phone = await openStream('tcp', port);
+    await eventually('both', () => edge.edge.holding.connections === 2 || undefined);
+    screen.ban();
+    await intruder.closed;
+    phone.send(request('OPTIONS', `TCP 127.0.0.1:${phone.port}`));
+    await edge.answerNext();
+    expect(await phone.next()).toStartWith('SIP/2.0 200 ');
+    expect(edge.edge.holding.connections).toBe(1);
+  });
+
+  test('opens none; that is counted and not logged', async () => {
+    const { screen, logger, edge, port } = await start();
+    screen.ban();
+    for (let i = 1; i <= 3; i++) {
+      const socket = await openSocket('tcp', port, '127.0.0.1', INTRUDER);
+      socket.on('error', () => {});
+      await new Promise((resolve) => socket.on('close', resolve));
+      expect(edge.edge.counters).toMatchObject({ banned: i, dropped: 0 });
+    }
+    expect(edge.edge.holding.connections).toBe(0);
+    expect(logger.lines).toEqual([]);
+  });
+
+  test('gets no response to a request in progress, nor a new connection for it', async () => {
+    const { screen, edge, port } = await start();
+    using intruder = await openStream('tcp', port, '127.0.0.1', INTRUDER);
+    intruder.send(request('OPTIONS', `TCP ${INTRUDER}:${intruder.port}`));
+    const received = await edge.next();
+    screen.ban();
+    await intruder.closed;
+    await eventually('no connection', () => edge.edge.holding.connections === 0 || undefined);
+    received.answer(200);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(edge.edge.holding.connections).toBe(0);
+  });
+
+  test('that is a carrier keeps the connection that we have opened to it', async () => {
+    const { screen, edge } = await start();
+    const carrier = await SipPeer.start(undefined, INTRUDER);
+    const ping = () =>
+      edge.edge.request(
+        { method: 'OPTIONS', uri: 'sip:carrier.test', nextHop: carrier.nextHop('tcp'), headers: {} },
+        5000,
+      );
+    expect((await ping()).status).toBe(200);
+    screen.ban();
+    expect((await ping()).status).toBe(200);
+    expect(new Set(carrier.requests.map(({ source }) => source.port)).size).toBe(1);
+  });
+});
