@@ -1,10 +1,14 @@
 import { LRUCache } from 'lru-cache';
-import { background } from '../lib/background.ts';
+import { background, turn } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { AbusePolicy, AbuseStore, Ban } from '../ports/abuse-store.ts';
+import { Unavailable } from '../ports/errors.ts';
+import type { Screen } from '../ports/sip-server.ts';
 import { networkOf } from '../sip/ip.ts';
+import { type Header, headerValue } from '../sip/message.ts';
 import { PendingReport } from './pending-report.ts';
+import { isScanner } from './scanners.ts';
 import { Scores } from './scores.ts';
 
 export interface AbuseOptions {
@@ -30,6 +34,11 @@ export type Offence = keyof typeof POINTS | 'scanner';
 
 /** Interval at which sidecars tell each other what they have seen, milliseconds. */
 const EXCHANGE_MS = 1_000;
+const EXCHANGE = 'exchange of bans';
+/** The one that began first is lifted beyond this. The store has the same bound. */
+const MAX_BANS = 10_000;
+/** Bans with a log line of their own between two exchanges. */
+const MAX_LINES = 20;
 const MINUTE_MS = 60_000;
 /** Wrong answers for an AOR in a minute, beyond which only sources that are known to it may answer. */
 const MAX_WRONG_ANSWERS = 100;
@@ -47,7 +56,7 @@ const MAX_WRONG_PER_NONCE = 3;
  * are guessed at from many sources. All sidecars of a cluster share this through the store; each decides at once by what
  * it has seen itself.
  */
-export class Abuse {
+export class Abuse implements Screen {
   /** End of each ban, milliseconds since the epoch. */
   #bans = new Map<string, number>();
   readonly #scores: Scores;
@@ -60,6 +69,9 @@ export class Abuse {
   readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN });
   #timer: Timer | undefined;
   #exchanging: Promise<void> | undefined;
+  readonly #onBanned: ((network: string) => void)[] = [];
+  /** Bans since the last exchange. */
+  #newBans = 0;
 
   constructor(private readonly options: AbuseOptions) {
     this.#scores = new Scores(options.timers);
@@ -69,18 +81,35 @@ export class Abuse {
     this.#schedule(0);
   }
 
-  /** Reports what has not been reported. */
+  /** Reports what has not been reported, if the store answers. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    await this.#exchanging;
-    if (!this.#report.isEmpty) await this.#exchange();
+    await turn(this.options.logger, EXCHANGE, async () => {
+      await this.#exchanging;
+      if (!this.#report.isEmpty) await this.#exchange();
+    });
+  }
+
+  onBanned(listener: (network: string) => void): void {
+    this.#onBanned.push(listener);
   }
 
   isBanned(address: string): boolean {
     if (this.#bans.size === 0) return false;
     const until = this.#bans.get(networkOf(address));
     return until !== undefined && until > this.options.timers.now();
+  }
+
+  /** Bans the source of a scanner's request. */
+  admits(address: string, headers: readonly Header[]): boolean {
+    const userAgent = headerValue(headers, 'User-Agent');
+    if (userAgent !== undefined && isScanner(userAgent)) this.record(address, 'scanner');
+    return !this.isBanned(address);
+  }
+
+  malformed(address: string): void {
+    this.record(address, 'malformed request');
   }
 
   /** Adds the points of an offence to the score of a source, unless it is exempt. */
@@ -143,19 +172,22 @@ export class Abuse {
   async clear(address?: string): Promise<readonly string[]> {
     const source = address === undefined ? undefined : networkOf(address);
     const mine = this.bans().filter((ban) => source === undefined || ban.source === source);
-    const lifted = await this.options.store.clear(source);
+    const stored = await this.options.store.clear(source);
     for (const { source } of mine) this.#bans.delete(source);
     if (source === undefined) this.#scores.clearAll();
     else this.#scores.clear(source);
     this.#report.forget(source);
-    return [...new Set([...lifted, ...mine.map((ban) => ban.source)])];
+    const lifted = [...new Set([...stored, ...mine.map((ban) => ban.source)])];
+    this.options.logger.info({ lifted: lifted.length, source: source ?? 'all' }, 'bans lifted');
+    return lifted;
   }
 
   #schedule(ms: number): void {
     const { timers, logger } = this.options;
     this.#timer = timers.after(ms, () => {
       this.#schedule(EXCHANGE_MS);
-      background(logger, 'exchange of bans', () => this.#exchangeOnce());
+      this.#countFurtherBans();
+      background(logger, EXCHANGE, () => this.#exchangeOnce());
     });
   }
 
@@ -177,7 +209,8 @@ export class Abuse {
       for (const [aor, count] of wrongAnswers)
         this.#wrongAnswers.set(aor, Math.max(count, this.#wrongAnswers.get(aor) ?? 0));
     } catch (error) {
-      this.#report = report.followedBy(this.#report);
+      // A fault would repeat itself, and count parts of the report again.
+      if (error instanceof Unavailable) this.#report = report.followedBy(this.#report);
       throw error;
     }
   }
@@ -193,13 +226,22 @@ export class Abuse {
   }
 
   #ban(source: string, until: number, why: string): void {
-    const before = this.#bans.get(source);
-    if (before === undefined || before <= this.options.timers.now()) {
-      const seconds = Math.round((until - this.options.timers.now()) / 1000);
-      this.options.logger.warn({ source, seconds, why }, 'source banned');
-    }
+    const { timers, logger } = this.options;
+    const wasBanned = (this.#bans.get(source) ?? 0) > timers.now();
     this.#bans.set(source, until);
     this.#scores.clear(source);
+    if (wasBanned) return;
+    const [oldest] = this.#bans.keys();
+    if (this.#bans.size > MAX_BANS && oldest !== undefined) this.#bans.delete(oldest);
+    const seconds = Math.round((until - timers.now()) / 1000);
+    logger[++this.#newBans > MAX_LINES ? 'debug' : 'warn']({ source, seconds, why }, 'source banned');
+    for (const listener of this.#onBanned) listener(source);
+  }
+
+  #countFurtherBans(): void {
+    const further = this.#newBans - MAX_LINES;
+    if (further > 0) this.options.logger.warn({ further }, 'more sources banned');
+    this.#newBans = 0;
   }
 
   #turnMinute(): void {

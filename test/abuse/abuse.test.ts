@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { Abuse, type Offence } from '../../src/abuse/index.ts';
 import { SqliteAbuseStore } from '../../src/adapters/sqlite/abuse-store.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
-import { Unavailable } from '../../src/ports/errors.ts';
+import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 
@@ -17,7 +17,7 @@ function cluster() {
   database.run(SCHEMA);
   const timers = new ManualTimers();
   const store = new SqliteAbuseStore(database, POLICY, timers);
-  const broken = { down: false };
+  const broken = { down: false, refuses: false };
   return {
     timers,
     broken,
@@ -27,6 +27,7 @@ function cluster() {
         store: {
           exchange: async (report) => {
             if (broken.down) throw new Unavailable('SQLite', 'gone');
+            if (broken.refuses) throw new QueryFault('SQLite', 'no such table', 'SQLITE_ERROR');
             return store.exchange(report);
           },
           clear: (source) => store.clear(source),
@@ -67,6 +68,19 @@ describe('a source', () => {
     expect(logger.lines).toEqual([
       { level: 'warn', fields: { source: STRANGER, seconds: 300, why: offence }, message: 'source banned' },
     ]);
+  });
+
+  test('is banned at once by a User-Agent of a scanner, and told so', () => {
+    const { abuse } = cluster().sidecar();
+    const banned: string[] = [];
+    abuse.onBanned((network) => banned.push(network));
+    const from = (userAgent: string) => [{ name: 'User-Agent', value: userAgent }];
+    expect(abuse.admits(STRANGER, [])).toBe(true);
+    expect(abuse.admits(STRANGER, from('Zoiper'))).toBe(true);
+    expect(abuse.admits(STRANGER, from('friendly-scanner'))).toBe(false);
+    expect(abuse.admits(STRANGER, from('Zoiper'))).toBe(false);
+    expect(banned).toEqual([STRANGER]);
+    expect(abuse.admits('10.1.2.3', from('friendly-scanner'))).toBe(true);
   });
 
   test('that is exempt is never banned', () => {
@@ -110,6 +124,33 @@ describe('a source', () => {
     await timers.advanceAsync(1);
     expect(abuse.isBanned(STRANGER)).toBe(false);
     expect(abuse.bans()).toEqual([]);
+  });
+});
+
+describe('bans of forged sources', () => {
+  const forge = (abuse: Abuse, count: number) => {
+    for (let i = 0; i < count; i++) abuse.record(`198.18.${i >> 8}.${i & 255}`, 'scanner');
+  };
+
+  test('are at most 10 000; the first is lifted', () => {
+    const { abuse } = cluster().sidecar();
+    forge(abuse, 10_001);
+    expect(abuse.bans()).toHaveLength(10_000);
+    expect(abuse.isBanned('198.18.0.0')).toBe(false);
+    expect(abuse.isBanned('198.18.39.16')).toBe(true);
+  });
+
+  test('are at most 20 log lines between two exchanges, and one for the others', async () => {
+    const { timers, sidecar } = cluster();
+    const { abuse, logger } = sidecar();
+    await timers.advanceAsync(0);
+    forge(abuse, 25);
+    await timers.advanceAsync(1_000);
+    const warnings = logger.lines.filter(({ level }) => level === 'warn');
+    expect(warnings.filter(({ message }) => message === 'source banned')).toHaveLength(20);
+    expect(warnings.at(-1)).toEqual({ level: 'warn', fields: { further: 5 }, message: 'more sources banned' });
+    await timers.advanceAsync(1_000);
+    expect(logger.lines.filter(({ level }) => level === 'warn')).toHaveLength(21);
   });
 });
 
@@ -166,6 +207,27 @@ describe('a cluster', () => {
     broken.down = false;
     await timers.advanceAsync(2_000);
     expect(two.abuse.isBanned(STRANGER)).toBe(true);
+  });
+
+  test('drops a report that the store refuses, so that nothing counts twice', async () => {
+    const { timers, broken, sidecar } = cluster();
+    const [one, two] = [sidecar(), sidecar()];
+    broken.refuses = true;
+    offend(one.abuse, 25);
+    await timers.advanceAsync(10_000);
+    broken.refuses = false;
+    await timers.advanceAsync(2_000);
+    offend(two.abuse, 49);
+    expect(two.abuse.isBanned(STRANGER)).toBe(false);
+  });
+
+  test('stops although the store is away', async () => {
+    const { timers, broken, sidecar } = cluster();
+    const { abuse } = sidecar();
+    await timers.advanceAsync(0);
+    broken.down = true;
+    offend(abuse, 50);
+    await abuse.stop();
   });
 
   test('a sidecar that stops has reported everything, and one that starts knows the bans', async () => {

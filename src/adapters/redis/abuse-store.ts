@@ -21,25 +21,46 @@ const MAX_RETURNED = 1_000;
 /** Above every nonce-count. */
 const SPENT = 2 ** 32;
 
+/** The ban set may have members of other programs: we remove an address only if we have added it. */
+const BAN_SET = `
+local function list(source, address, banSet, listed)
+  if banSet ~= '' and redis.call('SADD', banSet, address) == 1 then redis.call('HSET', listed, source, address) end
+end
+local function unlist(source, banSet, listed)
+  local address = redis.call('HGET', listed, source)
+  if not address then return end
+  redis.call('HDEL', listed, source)
+  if banSet ~= '' then redis.call('SREM', banSet, address) end
+end
+`;
+
 /**
- * KEYS suspects, bans, wrong answers of this minute. ARGV now, threshold, ban length, longest ban, ban memory and half-life
- * in ms, prefix of the keys of bans, ban set or '', bounds of the sets and of the result, then a JSON report.
+ * KEYS suspects, bans, wrong answers of this minute, listed addresses. ARGV now, threshold, ban length, longest ban, ban
+ * memory and half-life in ms, prefix of the keys of bans, ban set or '', bounds of the sets and of the result, then a JSON
+ * report.
  *
  * A suspect's score in its sorted set is log2(points) + now / half-life, which stays the same as the points decay.
  */
-const exchange = new Script(`
+const exchange = new Script(`${BAN_SET}
 local now, threshold, length, longest, memory, halfLife = unpack(ARGV, 1, 6)
 local prefix, banSet, maxMembers, maxReturned = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local report = cjson.decode(ARGV[11])
 local age = now / halfLife
+-- Before anything is written, because a script that fails later is not undone.
+if banSet ~= '' then
+  local kind = redis.call('TYPE', banSet).ok
+  if kind ~= 'none' and kind ~= 'set' then return redis.error_reply('WRONGTYPE ' .. banSet .. ' is no set') end
+end
 local function log2(x) return math.log(x) / math.log(2) end
 
-local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)
-for _, source in ipairs(expired) do
-  local address = redis.call('HGET', prefix .. source, 'address')
-  if banSet ~= '' and address then redis.call('SREM', banSet, address) end
-  redis.call('ZREM', KEYS[2], source)
+local function lift(sources)
+  for _, source in ipairs(sources) do
+    redis.call('ZREM', KEYS[2], source)
+    unlist(source, banSet, KEYS[4])
+  end
 end
+
+lift(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now))
 
 for _, source in ipairs(report.pardoned) do redis.call('ZREM', KEYS[1], source) end
 for _, offences in ipairs(report.offences) do
@@ -54,11 +75,11 @@ for _, offences in ipairs(report.offences) do
       end
       local times = redis.call('HINCRBY', prefix .. source, 'times', 1)
       local ms = math.floor(math.min(length * 2 ^ (times - 1), longest))
-      redis.call('HSET', prefix .. source, 'address', address, 'forget', now + ms + memory)
+      redis.call('HSET', prefix .. source, 'forget', now + ms + memory)
       redis.call('PEXPIRE', prefix .. source, ms + memory)
       redis.call('ZADD', KEYS[2], now + ms, source)
       redis.call('ZREM', KEYS[1], source)
-      if banSet ~= '' then redis.call('SADD', banSet, address) end
+      list(source, address, banSet, KEYS[4])
     else
       redis.call('ZADD', KEYS[1], string.format('%.17g', age + log2(points)), source)
     end
@@ -66,7 +87,7 @@ for _, offences in ipairs(report.offences) do
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.17g', age - 1))
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -maxMembers - 1)
-redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -maxMembers - 1)
+lift(redis.call('ZRANGE', KEYS[2], 0, -maxMembers - 1))
 
 for _, wrong in ipairs(report.wrongAnswers) do redis.call('ZINCRBY', KEYS[3], wrong[2], wrong[1]) end
 redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -maxMembers - 1)
@@ -80,14 +101,13 @@ return {
 }
 `);
 
-/** KEYS suspects, bans. ARGV source or '', prefix of the keys of bans, ban set or ''. Returns the sources that were banned. */
-const clear = new Script(`
+/** KEYS suspects, bans, listed addresses. ARGV source or '', prefix of the keys of bans, ban set or ''. Returns the sources that were banned. */
+const clear = new Script(`${BAN_SET}
 local banned = redis.call('ZRANGE', KEYS[2], 0, -1)
 local lifted = {}
 for _, source in ipairs(banned) do
   if ARGV[1] == '' or ARGV[1] == source then
-    local address = redis.call('HGET', ARGV[2] .. source, 'address')
-    if ARGV[3] ~= '' and address then redis.call('SREM', ARGV[3], address) end
+    unlist(source, ARGV[3], KEYS[3])
     redis.call('DEL', ARGV[2] .. source)
     redis.call('ZREM', KEYS[2], source)
     lifted[#lifted + 1] = source
@@ -111,14 +131,14 @@ export class RedisAbuseStore implements AbuseStore {
 
   async exchange(report: AbuseReport): Promise<AbuseState> {
     const { banThreshold, banSeconds, banSet } = this.policy;
-    const { suspects, bans, banPrefix, wrongAnswers } = this.#keys;
+    const { suspects, bans, banPrefix, listed, wrongAnswers } = this.#keys;
     const now = this.clock.now();
     const minute = Math.floor(now / MINUTE_MS);
     const [banned, scored, wrong] = (await ask(async () => {
       const [reply] = await Promise.all([
         exchange.run(
           this.redis,
-          [suspects, bans, wrongAnswers(minute)],
+          [suspects, bans, wrongAnswers(minute), listed],
           [
             now,
             banThreshold,
@@ -147,8 +167,8 @@ export class RedisAbuseStore implements AbuseStore {
   }
 
   async clear(source = ''): Promise<readonly string[]> {
-    const { suspects, bans, banPrefix } = this.#keys;
-    const run = () => clear.run(this.redis, [suspects, bans], [source, banPrefix, this.policy.banSet]);
+    const { suspects, bans, banPrefix, listed } = this.#keys;
+    const run = () => clear.run(this.redis, [suspects, bans, listed], [source, banPrefix, this.policy.banSet]);
     return (await ask(run)) as string[];
   }
 }

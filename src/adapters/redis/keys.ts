@@ -38,8 +38,10 @@ export function clusterKeys(cluster: string) {
     suspects: `sidecar:${cluster}:suspects`,
     /** zset: source → end of its ban, ms. */
     bans: `sidecar:${cluster}:bans`,
-    /** Followed by a source, hash: times it was banned, an address of it, when to forget it in ms. */
+    /** Followed by a source, hash: times it was banned, when to forget that in ms. */
     banPrefix: `sidecar:${cluster}:ban:`,
+    /** hash: source → the address of it that we have put into JAMBONES_BAN_REDIS_KEY. */
+    listed: `sidecar:${cluster}:banned-addresses`,
     /** zset: `user@realm` → wrong answers in a minute since the epoch. */
     wrongAnswers: (minute: number) => `sidecar:${cluster}:wrong-answers:${minute}`,
     /** set of IPs of drained feature servers. */
