@@ -8,7 +8,7 @@ import type { Account, Directory } from '../ports/directory.ts';
 import type { Aor, Grant, LocationService, NonceUse } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import { bracketed } from '../sip/ip.ts';
-import { headerValues, type SipRequest } from '../sip/message.ts';
+import { headerValues, type SipRequest, type Source } from '../sip/message.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
 import { type RegisterRequest, requestedExpires } from './register-request.ts';
 import { Refusal, type RefusalReason } from './reject.ts';
@@ -79,8 +79,9 @@ export async function authenticate(
   if (!presented) return challenge(rules, parsed.aor, false);
   const { credentials, algorithm } = presented;
   const { aor } = parsed;
-  const refused = await guessed(rules, request, aor, presented);
-  if (refused) return refused;
+  if (presented.nonce.state === 'fresh' && rules.abuse.isSpent(presented.nonce.id)) return challenge(rules, aor, false);
+  if (!rules.abuse.mayAnswer(textOf(aor), request.source.address) && !(await hasBinding(rules, aor, request.source)))
+    return new Refusal('GuessedTooOften');
   const wrong = (reason: RefusalReason, detail: string, headers?: SipAnswer['headers']) => {
     rules.abuse.wrongAnswer(textOf(aor), presented.nonce.state === 'fresh' ? presented.nonce : undefined);
     return new Refusal(reason, headers, detail);
@@ -116,19 +117,10 @@ export async function authenticate(
   return nonce ? { grant: client.grant, nonce } : challenge(rules, aor, true);
 }
 
-/** Refuses to check an answer by which a password might be guessed. */
-async function guessed(
-  rules: AuthenticationRules,
-  { source }: SipRequest,
-  aor: Aor,
-  { nonce }: PresentedCredentials,
-): Promise<Refusal | undefined> {
-  const { abuse, location } = rules;
-  if (nonce.state === 'fresh' && abuse.isSpent(nonce.id)) return challenge(rules, aor, false);
-  if (abuse.mayAnswer(textOf(aor), source.address)) return undefined;
+/** Whether an AOR is registered from a source, by whichever sidecar. */
+async function hasBinding({ location }: AuthenticationRules, aor: Aor, { address }: Source): Promise<boolean> {
   const { bindings } = await location.lookup(aor, { several: true });
-  const isKnown = bindings.some(({ proxy }) => proxy.startsWith(`sip:${bracketed(source.address)}:`));
-  return isKnown ? undefined : new Refusal('GuessedTooOften');
+  return bindings.some(({ proxy }) => proxy.startsWith(`sip:${bracketed(address)}:`));
 }
 
 function textOf({ user, realm }: Aor): string {

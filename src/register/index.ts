@@ -56,7 +56,7 @@ export async function register(rules: RegisterRules, request: SipRequest): Promi
     return refuse(rules, request, answer);
   } catch (error) {
     if (error instanceof QueryFault) {
-      logFault(rules.logger, 'REGISTER', error, rules.clock);
+      logFault(rules.logger, 'REGISTER', error, rules.timers);
       return refuse(rules, request, new Refusal('QueryRefused', {}, error.message));
     }
     if (error instanceof Unavailable) return refuse(rules, request, new Refusal('StoreUnavailable', {}, error.message));
