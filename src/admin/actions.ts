@@ -2,7 +2,15 @@ import * as v from 'valibot';
 import { DependencyError } from '../ports/errors.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
-import { ACTIONS, type ActionName, type FeatureServerRow, type Params, type Result, type Status } from './protocol.ts';
+import {
+  ACTIONS,
+  type ActionName,
+  type BanRow,
+  type FeatureServerRow,
+  type Params,
+  type Result,
+  type Status,
+} from './protocol.ts';
 import { SettingError, type Settings } from './settings.ts';
 
 export interface AdminRules {
@@ -11,6 +19,7 @@ export interface AdminRules {
   readonly silentMs: number;
   readonly settings: Settings;
   readonly outbound: OutboundView;
+  readonly bans: BansView;
   readonly now: () => number;
   status(): Promise<Status>;
   /** Reads the provisioning file again and empties caches. @returns a message for the operator @throws Refused */
@@ -24,6 +33,13 @@ export interface OutboundView {
   /** @returns a message for the operator */
   refresh(gateway?: string): Promise<string>;
   gateways(): Promise<Result<'gateway-list'>>;
+}
+
+/** Sources that are banned. */
+export interface BansView {
+  bans(): readonly BanRow[];
+  /** Lifts the ban of an address, or all. @returns the sources that were banned @throws DependencyError */
+  clear(address?: string): Promise<readonly string[]>;
 }
 
 /** The action is not carried out; the message is for the operator. */
@@ -71,6 +87,10 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   'trunk-show': ({ outbound }, { gateway }) => outbound.trunk(gateway),
   'trunk-refresh': async ({ outbound }, { gateway }) => ({ refreshed: await outbound.refresh(gateway) }),
   'gateway-list': ({ outbound }) => outbound.gateways(),
+  'ban-list': ({ bans, now }) => ({ bans: bans.bans(), now: now() }),
+  'ban-clear': async ({ bans }, { ip }) => ({
+    lifted: await bans.clear(ip === undefined ? undefined : parseServer(ip.replace(/\/64$/, ''))),
+  }),
   reload: (rules) => ({ message: rules.reload() }),
   status: (rules) => rules.status(),
 };

@@ -113,6 +113,12 @@ const gateways = v.object({
   now: v.number(),
 });
 
+const ban = v.object({
+  /** An IPv4 address, or the /64 of an IPv6 address. */
+  source: v.string(),
+  until: v.number(),
+});
+
 const edgeStatus = v.object({
   // Gauges.
   connections: v.number(),
@@ -127,6 +133,7 @@ const edgeStatus = v.object({
   responses: v.number(),
   malformed: v.number(),
   dropped: v.number(),
+  banned: v.number(),
 });
 
 /** A server that the sidecar depends on. */
@@ -168,6 +175,8 @@ const status = v.object({
   /** null while the store does not answer, as is `rtpServers`. */
   featureServers: v.nullable(v.object({ active: v.number(), drained: v.number() })),
   rtpServers: v.nullable(v.number()),
+  /** Banned sources. */
+  bans: v.number(),
   /** Counts of this sidecar only: there are no trunks unless it leads. */
   outbound: v.object({
     ...leadership.entries,
@@ -215,6 +224,12 @@ export const ACTIONS = {
     result: v.object({ refreshed: v.string() }),
   },
   'gateway-list': { params: nothing, result: gateways },
+  'ban-list': { params: nothing, result: v.object({ bans: v.array(ban), now: v.number() }) },
+  /** Lifts the ban of an address, or all, and resets their scores. */
+  'ban-clear': {
+    params: v.object({ ip: v.exactOptional(text('ip')) }),
+    result: v.object({ lifted: v.array(v.string()) }),
+  },
   reload: { params: nothing, result: v.object({ message: v.string() }) },
   status: { params: nothing, result: status },
 } as const;
@@ -238,6 +253,7 @@ export type Trunks = Output<typeof trunks>;
 export type TrunkRow = Output<typeof trunkRow>;
 export type Gateways = Output<typeof gateways>;
 export type GatewayRow = Output<typeof gatewayRow>;
+export type BanRow = Output<typeof ban>;
 export type EdgeStatus = Output<typeof edgeStatus>;
 export type Status = Output<typeof status>;
 export type DependencyRow = Output<typeof dependency>;

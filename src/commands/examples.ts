@@ -20,6 +20,7 @@ Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060
 Cluster:          default
 Feature servers:  2 active, 1 drained
 RTP servers:      1
+Banned:           2 sources
 Lease holder:     this sidecar
 Trunks:           2 registered of 3
 Gateways:         2 up, 1 down, 0 unknown`,
@@ -75,6 +76,13 @@ Gateways:
   CARRIER  GATEWAY                    STATE  SINCE        LAST ANSWER                      LAST PING    RTT  SID
   Acme     udp/sip.acme.example       up     3 d 4 h ago  200 OK                           4 s ago    18 ms  4e5a2c6e-9d3b-4f6c-8a71-0f6d2b9c1e34
   Bell     tls/sip.bell.example:5061  down   9 min ago    no answer (408 Request Timeout)  4 s ago    31 ms  b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10`,
+  'ban list': `$ sbc-sip-sidecar ban list
+Bans:
+  SOURCE                UNTIL                     LEFT
+  203.0.113.66          2026-05-04T10:21:07.000Z  9 min
+  2001:db8:0:1::/64     2026-05-04T10:14:30.000Z  2 min`,
+  'ban clear': `$ sbc-sip-sidecar ban clear 203.0.113.66
+✓ 1 ban lifted: 203.0.113.66`,
   set: `$ sbc-sip-sidecar set logLevel debug
 ✓ logLevel = "debug"`,
   get: `$ sbc-sip-sidecar get logLevel

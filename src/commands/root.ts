@@ -14,6 +14,7 @@ export const root: CommandDef = defineCommand({
     fs: () => import('./fs/index.ts').then((m) => m.default),
     trunk: () => import('./trunk/index.ts').then((m) => m.default),
     gateway: () => import('./gateway/index.ts').then((m) => m.default),
+    ban: () => import('./ban/index.ts').then((m) => m.default),
     set: () => import('./set.ts').then((m) => m.default),
     get: () => import('./get.ts').then((m) => m.default),
     list: () => import('./list.ts').then((m) => m.default),

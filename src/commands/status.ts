@@ -28,6 +28,7 @@ const SECTIONS: readonly Section[] = [
     ['Feature servers', servers ? `${servers.active} active, ${servers.drained} drained` : UNKNOWN],
     ['RTP servers', rtpServers === null ? UNKNOWN : String(rtpServers)],
   ],
+  ({ bans, edge }) => [['Banned', banned(bans, edge)]],
   (status) => [leaseHolder(status), ...outbound(status)],
 ];
 
@@ -49,6 +50,11 @@ function messages({ retransmissions, refused, malformed, dropped, ...edge }: Edg
     ['Requests', `${edge.requests}, of them ${retransmissions} retransmissions`],
     ['Not served', `${refused} refused, ${malformed} malformed, ${dropped} dropped`],
   ];
+}
+
+function banned(bans: number, edge: EdgeStatus | null): string {
+  const sources = `${bans} ${bans === 1 ? 'source' : 'sources'}`;
+  return edge ? `${sources}, ${edge.banned} messages and connections discarded` : sources;
 }
 
 function leaseHolder({ outbound: { leading, holder }, featureServers }: Status): Field {

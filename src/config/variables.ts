@@ -333,11 +333,27 @@ export const VARIABLES = {
     deadSeconds: integer('DEAD_SBC_IN_SECOND', 'Age after which announced addresses are removed.', 3600, seconds),
   },
   abuse: {
-    banThreshold: integer('JAMBONES_BAN_THRESHOLD', 'Failures per minute that ban an address.', 50, {
+    banThreshold: integer('JAMBONES_BAN_THRESHOLD', 'Score at which an address is banned; see security.md.', 250, {
       min: 1,
-      ...PLANNED,
+      max: 1_000_000,
+      unit: 'points',
     }),
-    banSeconds: integer('JAMBONES_BAN_SECONDS', 'Length of a ban.', 300, { ...seconds, ...PLANNED }),
+    banSeconds: integer(
+      'JAMBONES_BAN_SECONDS',
+      'Length of a first ban; each repetition within an hour doubles it, up to an hour.',
+      300,
+      { min: 1, max: 3600, unit: 's' },
+    ),
+    banExempt: list(
+      'JAMBONES_BAN_EXEMPT',
+      'Networks that are never banned, besides `JAMBONES_NETWORK_CIDR`.',
+      '',
+      network,
+    ),
+    banRedisKey: text(
+      'JAMBONES_BAN_REDIS_KEY',
+      'Redis set that holds the banned addresses, for a drachtio server with `--blacklist-redis-key`.',
+    ),
     connectionLostGraceSeconds: integer(
       'JAMBONES_CONNECTION_LOST_GRACE_SECONDS',
       'How long bindings outlive their connection; 0: until they expire.',

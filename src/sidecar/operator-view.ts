@@ -1,4 +1,4 @@
-import { type OutboundView, Refused } from '../admin/actions.ts';
+import { type BansView, type OutboundView, Refused } from '../admin/actions.ts';
 import type { DependencyRow, GatewayRow, Leadership, Status, TrunkRow } from '../admin/protocol.ts';
 import type { Config } from '../config/index.ts';
 import type { Edge } from '../edge/index.ts';
@@ -123,6 +123,7 @@ export interface StatusSources {
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
+  readonly abuse: Pick<BansView, 'bans'>;
   /** Whether the SIP server answers. */
   readonly sipServer: Dependency;
   readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
@@ -130,7 +131,7 @@ export interface StatusSources {
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, now, sip, edge, outbound, stores } = sources;
+  const { config, lifetime, now, sip, edge, outbound, abuse, stores } = sources;
   const readiness = readinessOf(lifetime.phase, {
     sip: sources.sipServer.health,
     store: stores.store.health,
@@ -155,6 +156,7 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
     ...(await serverCounts(stores.pool)),
+    bans: abuse.bans().length,
     outbound: await outboundCounts(outbound, stores.lease),
   };
 }

@@ -1,4 +1,5 @@
 import { fullGC } from 'bun:jsc';
+import { Abuse } from '../abuse/index.ts';
 import { LogAlerts } from '../adapters/log/alerts.ts';
 import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
@@ -33,7 +34,7 @@ import { logLevelSetting } from './log-level.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
 import { type Reloadable, reload } from './reload.ts';
-import { openStores, type Stores } from './stores.ts';
+import { abusePolicy, openStores, type Stores } from './stores.ts';
 
 /** Minimum interval between warnings about check-ins from one address outside our networks. */
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
@@ -76,7 +77,9 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   const alerts = new LogAlerts(logger, systemClock);
   const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, logger);
   open.defer(() => bindings?.stop());
-  const registrar = registerRules(config, stores, sip, bindings, alerts, logger);
+  const abuse = createAbuse(config, stores, logger);
+  sip.screen(abuse);
+  const registrar = registerRules(config, stores, sip, bindings, abuse, alerts, logger);
   const checkIns = optionsRules(config, stores, logger);
   sip.handle('REGISTER', (request) => register(registrar, request));
   sip.handle('OPTIONS', (request) => options(checkIns, request));
@@ -90,8 +93,9 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     silentMs: config.servers.expiresMs,
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
     outbound: outboundView(outbound, stores.lease, systemClock),
+    bans: abuse,
     now: systemClock.now,
-    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, stores }),
+    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
     reload: () => reload(reloadable),
   };
   admin.serve((request) => perform(rules, request));
@@ -108,6 +112,8 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     open.defer(() => dependency.stop());
   }
   stores.start();
+  abuse.start();
+  open.defer(() => abuse.stop());
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
@@ -157,6 +163,17 @@ function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
   });
 }
 
+function createAbuse(config: Config, stores: Stores, logger: Logger): Abuse {
+  const exempt = [...config.platform.networks, ...config.abuse.banExempt];
+  return new Abuse({
+    store: stores.abuse,
+    policy: abusePolicy(config),
+    exempt: (address) => exempt.some((network) => network.contains(address)),
+    timers: systemTimers,
+    logger,
+  });
+}
+
 function sipDependency({ parts, drachtio }: Config, sip: SipServer, logger: Logger): Dependency {
   const isEdge = parts.sip === 'edge';
   const dependency = new Dependency({
@@ -203,14 +220,16 @@ function registerRules(
   stores: Stores,
   sipServer: SipServer,
   connections: ConnectionBindings | undefined,
+  abuse: Abuse,
   alerts: Alerts,
   logger: Logger,
 ): RegisterRules {
   const { userAgent, ...webhook } = config.webhook;
   return {
-    clock: systemClock,
+    timers: systemTimers,
     logger,
     alerts,
+    abuse,
     location: stores.location,
     directory: stores.directory,
     nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, systemClock),

@@ -1,6 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { CachedCarriers } from '../adapters/cached/carriers.ts';
 import { CachedDirectory } from '../adapters/cached/directory.ts';
+import { RedisAbuseStore } from '../adapters/redis/abuse-store.ts';
 import { connectRedis, redisDependency } from '../adapters/redis/connection.ts';
 import { RedisEphemeralGateways } from '../adapters/redis/ephemeral-gateways.ts';
 import { RedisGatewayBlacklist } from '../adapters/redis/gateway-blacklist.ts';
@@ -16,6 +17,7 @@ import { type MysqlServer, openMysqlServers } from '../adapters/sql/mysql.ts';
 import { classified } from '../adapters/sql/run-query.ts';
 import { MysqlSbcAddresses } from '../adapters/sql/sbc-addresses.ts';
 import { kyselyOver } from '../adapters/sql/sqlite.ts';
+import { SqliteAbuseStore } from '../adapters/sqlite/abuse-store.ts';
 import { claimDataDirectory } from '../adapters/sqlite/data-directory.ts';
 import { inDirectory } from '../adapters/sqlite/data-error.ts';
 import { decryptedCarriers, decryptedDirectory } from '../adapters/sqlite/decrypted.ts';
@@ -35,6 +37,7 @@ import { background, turn } from '../lib/background.ts';
 import type { Dependency } from '../lib/dependency.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Clock, systemTimers } from '../lib/timers.ts';
+import type { AbusePolicy, AbuseStore } from '../ports/abuse-store.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
 import type { Directory } from '../ports/directory.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
@@ -57,6 +60,7 @@ interface SharedStores {
   readonly ephemeral: EphemeralGateways;
   readonly blacklist: GatewayBlacklist;
   readonly contacts: TrunkContacts;
+  readonly abuse: AbuseStore;
 }
 
 /** The platform's database: MySQL or SQLite. */
@@ -173,6 +177,7 @@ function sharedInRedis(
     ephemeral: new RedisEphemeralGateways(redis, clock),
     blacklist: new RedisGatewayBlacklist(redis),
     contacts: new RedisTrunkContacts(redis, clusterId),
+    abuse: new RedisAbuseStore(redis, clusterId, abusePolicy(config), clock),
     start() {
       location.start();
       index.start();
@@ -200,6 +205,8 @@ function sharedInSqlite(
     blacklist: new SqliteGatewayBlacklist(sqlite, clock),
     // Saved at every refresh of every trunk.
     contacts: new SqliteTrunkContacts(unsynced),
+    // Written every second under attack.
+    abuse: new SqliteAbuseStore(unsynced, abusePolicy(config), clock),
     start: () => inDirectory(directory, () => location.sweepAll()),
     async close() {},
   };
@@ -258,6 +265,10 @@ function databaseInSqlite(
     provisioning: new SqliteProvisioning(sqlite, cipher),
     async close() {},
   };
+}
+
+export function abusePolicy({ abuse: { banThreshold, banSeconds, banRedisKey } }: Config): AbusePolicy {
+  return { banThreshold, banSeconds, banSet: banRedisKey };
 }
 
 function present(data: Data | undefined): Data {

@@ -31,6 +31,7 @@ function start(changes: Partial<AdminRules> = {}) {
     silentMs: 60_000,
     now: () => clock.now(),
     outbound: outboundView(IDLE, new SqliteLease(database, 'test'), clock),
+    bans: { bans: () => [], clear: async () => [] },
     reload: () => 'reloaded',
     status: () => Promise.reject(new Error('not part of this test')),
     ...changes,
@@ -148,6 +149,42 @@ test('trunk actions concern the named gateway; a refresh may name none', async (
   expect(await send({ action: 'trunk-show', gateway: 'g1' })).toEqual({ success: false, error: 'no trunk g1' });
   expect(await send({ action: 'trunk-refresh', gateway: 'g1' })).toEqual({ success: true, refreshed: 'g1' });
   expect(await send({ action: 'trunk-refresh' })).toEqual({ success: true, refreshed: 'all' });
+});
+
+describe('bans', () => {
+  test('are listed with the time', async () => {
+    const bans = [{ source: '198.51.100.7', until: 5000 }];
+    const { send, clock } = start({ bans: { bans: () => bans, clear: async () => [] } });
+    expect(await send({ action: 'ban-list' })).toEqual({ success: true, bans, now: clock.now() });
+  });
+
+  test.each([
+    [undefined, undefined],
+    ['198.51.100.7', '198.51.100.7'],
+    ['[2001:DB8::0:7]:5060', '2001:db8::7'],
+    ['2001:db8:0:1::/64', '2001:db8:0:1::'],
+  ])('of %p are lifted: %p', async (ip, asked) => {
+    const cleared: unknown[] = [];
+    const clear = async (address?: string) => {
+      cleared.push(address);
+      return ['198.51.100.7'];
+    };
+    const { send } = start({ bans: { bans: () => [], clear } });
+    const request = { action: 'ban-clear', ...(ip !== undefined && { ip }) };
+    expect(await send(request)).toEqual({ success: true, lifted: ['198.51.100.7'] });
+    expect(cleared).toEqual([asked]);
+  });
+
+  test.each([['nonsense'], ['10.0.0.0/8'], ['']])('%p is no address', async (ip) => {
+    const answer = await start().send({ action: 'ban-clear', ip });
+    expect(answer).toEqual({ success: false, error: ip === '' ? 'ip expected' : `Invalid IP address: ${ip}` });
+  });
+
+  test('are not lifted while the store is away', async () => {
+    const clear = () => Promise.reject(new Unavailable('Redis', 'away'));
+    const { send } = start({ bans: { bans: () => [], clear } });
+    expect(await send({ action: 'ban-clear' })).toEqual({ success: false, error: 'Redis: away' });
+  });
 });
 
 describe('settings', () => {

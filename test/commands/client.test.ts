@@ -117,6 +117,7 @@ describe('output that scripts parse', () => {
         responses: 6,
         malformed: 4,
         dropped: 1,
+        banned: 17,
       },
     });
     expect((await answered(status, 'status')).stdout.split('\n').slice(4, 9)).toEqual([

@@ -1,3 +1,5 @@
+import { Abuse } from '../../src/abuse/index.ts';
+import { RedisAbuseStore } from '../../src/adapters/redis/abuse-store.ts';
 import { connectRedis } from '../../src/adapters/redis/connection.ts';
 import { RedisEphemeralGateways } from '../../src/adapters/redis/ephemeral-gateways.ts';
 import { RedisGatewayBlacklist } from '../../src/adapters/redis/gateway-blacklist.ts';
@@ -37,6 +39,7 @@ export const SCRIPT_WORK = [
   'promotion of bindings',
   'reconciliation of realm indexes',
   'removal of bindings of a lost connection',
+  'exchange of bans',
   'removal of silent feature servers',
   'removal of silent rtp servers',
   'saving of ephemeral gateways',
@@ -70,6 +73,9 @@ export async function startRedisSidecar(address: { host: string; port: number },
   const watch = { ...common, blacklist, failureThreshold: 1, ttlSeconds: 300, alerts: { raise: () => {} } };
   const down = new WatchedGateway(gateway(1), watch);
   const up = new WatchedGateway(gateway(2), watch);
+  const policy = { banThreshold: 250, banSeconds: 300, banSet: '' };
+  const store = new RedisAbuseStore(connection, CLUSTER, policy, clock);
+  const abuse = new Abuse({ ...common, store, policy, exempt: () => false });
   let lost = false;
   const isOpen = (host: string) => !(lost && host === LOST.address);
   const connections = new ConnectionBindings({ ...common, location, isOpen, graceSeconds: 1 });
@@ -88,6 +94,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
       lease,
       clock,
     ),
+    bans: abuse,
     now: () => clock.now(),
     status: () => Promise.reject(new Error('not part of this')),
     reload: () => '',
@@ -119,6 +126,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
       await redis.hset(`sidecar:${CLUSTER}:${kind}`, '10.9.9.9', '{"at":-1}');
     }
     await redis.set('blacklist-sip-gateway:gw2', '1');
+    await redis.zadd(`sidecar:${CLUSTER}:bans`, clock.now() + DAY * SECOND, '198.51.100.7');
     await phone('bob', 'builder', LOST).register({ via: `SIP/2.0/TCP ${LOST.address}:${LOST.port};branch=z9hG4bK1` });
   };
   const start = () => {
@@ -126,6 +134,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
     silence.start();
     index.start();
     leader.start();
+    abuse.start();
     ephemeral.hold(TRUNK, ['192.0.2.9'], clock.now() + DAY * SECOND);
     down.record({ alive: false, summary: 'no answer' });
     up.record({ alive: true, summary: '200 OK' });
@@ -141,7 +150,8 @@ export async function startRedisSidecar(address: { host: string; port: number },
     (await redis.hexists('eph-gw-ip:192.0.2.9', TRUNK.carrierSid)) === 1 &&
     (await redis.exists('blacklist-sip-gateway:gw1')) === 1 &&
     (await redis.exists('blacklist-sip-gateway:gw2')) === 0 &&
-    (await redis.exists(`user:bob@${REALM}`)) === 0;
+    (await redis.exists(`user:bob@${REALM}`)) === 0 &&
+    abuse.isBanned('198.51.100.7');
 
   /** Lets a second pass, and waits for the replies to what was asked before: time must not outrun a slow machine. */
   const passSecond = async () => {
@@ -188,6 +198,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
       down.end();
       ephemeral.forget();
       await leader.stop();
+      await abuse.stop();
       connection.disconnect();
     },
   };
