@@ -78,9 +78,9 @@ Gateways:
   Bell     tls/sip.bell.example:5061  down   9 min ago    no answer (408 Request Timeout)  4 s ago    31 ms  b0c9d1f2-6a47-4f0e-9b55-3c8e7d2a4f10`,
   'ban list': `$ sbc-sip-sidecar ban list
 Bans:
-  SOURCE                UNTIL                     LEFT
-  203.0.113.66          2026-05-04T10:21:07.000Z  9 min
-  2001:db8:0:1::/64     2026-05-04T10:14:30.000Z  2 min`,
+  SOURCE             UNTIL                     LEFT
+  203.0.113.66       2026-05-04T10:21:07.000Z  9 min
+  2001:db8:0:1::/64  2026-05-04T10:14:30.000Z  2 min`,
   'ban clear': `$ sbc-sip-sidecar ban clear 203.0.113.66
 ✓ 1 ban lifted: 203.0.113.66`,
   set: `$ sbc-sip-sidecar set logLevel debug

@@ -31,6 +31,11 @@ describe('output that scripts parse', () => {
     ['get some', { key: 'some', value: null }, 'some = null'],
     ['list', { config: {} }, 'Runtime Configuration:\n  (no configuration set)'],
     ['list', { config: { a: 1, b: ['x'] } }, 'Runtime Configuration:\n  a = 1\n  b = ["x"]'],
+    ['ban list', { bans: [], now: 1 }, 'No bans'],
+    ['ban clear', { lifted: [] }, '✓ nothing is banned'],
+    ['ban clear', { lifted: ['192.0.2.1', '192.0.2.2'] }, '✓ 2 bans lifted'],
+    ['ban clear 192.0.2.1', { lifted: ['192.0.2.1'] }, '✓ 1 ban lifted: 192.0.2.1'],
+    ['ban clear 192.0.2.1', { lifted: [] }, '✓ 192.0.2.1 is not banned'],
     ['reload', { message: 'provisioning applied again' }, 'provisioning applied again'],
   ])('%s', async (line, answer, stdout) => {
     const args = line.split(' ');
@@ -67,6 +72,29 @@ describe('output that scripts parse', () => {
     );
   });
 
+  test('ban list shows the longest ban first', async () => {
+    const now = Date.UTC(2026, 4, 4, 10, 12);
+    const bans = [
+      { source: '2001:db8:0:1::/64', until: now + 150_000 },
+      { source: '203.0.113.66', until: now + 547_000 },
+    ];
+    expect((await answered({ success: true, bans, now }, 'ban', 'list')).stdout).toBe(
+      [
+        'Bans:',
+        '  SOURCE             UNTIL                     LEFT',
+        '  203.0.113.66       2026-05-04T10:21:07.000Z  9 min',
+        '  2001:db8:0:1::/64  2026-05-04T10:14:30.000Z  2 min',
+      ].join('\n'),
+    );
+  });
+
+  test('ban clear names the address, if there is one', async () => {
+    const count = peer.asked.length;
+    await answered({ success: true, lifted: [] }, 'ban', 'clear', '192.0.2.1');
+    await answered({ success: true, lifted: [] }, 'ban', 'clear');
+    expect(peer.asked.slice(count)).toEqual([{ action: 'ban-clear', ip: '192.0.2.1' }, { action: 'ban-clear' }]);
+  });
+
   test('status', async () => {
     const status = statusOf({
       readiness: 'degraded',
@@ -94,6 +122,7 @@ describe('output that scripts parse', () => {
       'Cluster:          default',
       'Feature servers:  2 active, 1 drained',
       'RTP servers:      unknown: the store does not answer',
+      'Banned:           2 sources',
       'Lease holder:     this sidecar',
       'Trunks:           0 registered of 0',
       'Gateways:         0 up, 0 down, 0 unknown',
@@ -120,7 +149,9 @@ describe('output that scripts parse', () => {
         banned: 17,
       },
     });
-    expect((await answered(status, 'status')).stdout.split('\n').slice(4, 9)).toEqual([
+    const lines = (await answered(status, 'status')).stdout.split('\n');
+    expect(lines).toContain('Banned:           2 sources, 17 messages and connections discarded');
+    expect(lines.slice(4, 9)).toEqual([
       'Addresses:        udp/192.0.2.1:5060',
       'Connections:      12',
       'Transactions:     34 server, 2 client',
