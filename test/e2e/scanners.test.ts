@@ -5,7 +5,7 @@ import { freePort } from '../support/net.ts';
 import { Phone } from '../support/phone.ts';
 import { spawnProcess } from '../support/process.ts';
 import { Prober } from './scanners-probe.ts';
-import { fileWith, startEmbedded } from './sidecar.ts';
+import { cli, fileWith, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 // sipvicious, and a closer look than it takes, against the compiled binary: what is to be learned from outside.
 
@@ -23,11 +23,17 @@ const sidecar = await startEmbedded({ args: ['--provision', accounts], env: { JA
 /** The last of the known register while others scan; no scan has them. */
 let scans = 0;
 
+type Scanner = 'svmap' | 'svwar' | 'svcrack';
+
 /** Runs a scanner to its end while a phone registers again and again; returns what the scanner has printed. */
-async function scan(command: 'svmap' | 'svwar' | 'svcrack', ...args: string[]): Promise<string> {
+async function scan(command: Scanner, ...args: string[]): Promise<string> {
+  return scanFrom('127.0.0.1', sidecar, command, ...args);
+}
+
+async function scanFrom(own: string, sidecar: RunningSidecar, command: Scanner, ...args: string[]): Promise<string> {
   // They keep notes in their home, and all of them would like to have port 5060.
-  const own = ['-b', '127.0.0.1', '-x', '127.0.0.1', '-P', String(await freePort()), '-p', String(sidecar.sip.port)];
-  const scanner = spawnProcess(command, [...own, ...args], { env: { HOME: temporaryDirectory('sipvicious') } });
+  const common = ['-b', own, '-x', own, '-P', String(await freePort()), '-p', String(sidecar.sip.port)];
+  const scanner = spawnProcess(command, [...common, ...args], { env: { HOME: temporaryDirectory('sipvicious') } });
   let going = true;
   void scanner.exited.then(() => {
     going = false;
@@ -109,6 +115,21 @@ describe('sipvicious', () => {
     TEST_DEADLINE_MS,
   );
 });
+
+test(
+  'sipvicious from outside of our networks is banned at its first request',
+  async () => {
+    const env = { JAMBONES_LOGLEVEL: 'error', JAMBONES_NETWORK_CIDR: '10.0.0.0/8' };
+    const guarded = await startEmbedded({ args: ['--provision', accounts], env });
+    const intruder = '127.0.0.66';
+    const printed = await scanFrom(intruder, guarded, 'svmap', '127.0.0.1');
+    expect(printed).toContain('found nothing');
+    const { bans } = JSON.parse((await cli(guarded, 'ban', 'list', '--json')).stdout);
+    expect(bans).toMatchObject([{ source: intruder }]);
+    await guarded.stop();
+  },
+  TEST_DEADLINE_MS,
+);
 
 describe('a closer look', () => {
   test('answers to users and to nobody are the same, header by header', async () => {

@@ -51,6 +51,8 @@ interface CredentialOptions {
 interface LineOptions {
   /** Whether a request is sent again until it is answered, as by RFC 3261 17.1.2.2 over UDP. */
   readonly retransmits?: boolean;
+  /** The phone's own, such as 127.0.0.5. */
+  readonly address?: string;
 }
 
 const RESPONSE_MS = 30_000;
@@ -185,9 +187,9 @@ export function headerOf(answer: SipAnswer, name: string): string | undefined {
 async function openLine(
   protocol: Protocol,
   server: { readonly host: string; readonly port: number },
-  { retransmits = false }: LineOptions,
+  { retransmits = false, address }: LineOptions,
 ): Promise<Line> {
-  const peer = await openPeer(protocol, server.port, server.host);
+  const peer = await openPeer(protocol, server.port, server.host, address);
   const own = `${peer.address}:${peer.port}`;
   const isBrowser = protocol === 'ws' || protocol === 'wss';
   const transport = protocol === 'udp' ? '' : `;transport=${isBrowser ? 'ws' : protocol}`;
