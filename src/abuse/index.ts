@@ -98,7 +98,9 @@ export class Abuse implements Screen {
   isBanned(address: string): boolean {
     if (this.#bans.size === 0) return false;
     const until = this.#bans.get(networkOf(address));
-    return until !== undefined && until > this.options.timers.now();
+    if (until === undefined || until <= this.options.timers.now()) return false;
+    // The network of a ban, or another sidecar that has decided on it, may not know of an exempt address.
+    return !this.options.exempt(address);
   }
 
   /** Bans the source of a scanner's request. */

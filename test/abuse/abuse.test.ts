@@ -33,7 +33,7 @@ function cluster() {
           clear: (source) => store.clear(source),
         },
         policy: POLICY,
-        exempt: (address) => address.startsWith('10.'),
+        exempt: (address) => address.startsWith('10.') || address === '2001:db8:9::5',
         timers,
         logger,
       });
@@ -87,6 +87,13 @@ describe('a source', () => {
     const { abuse } = cluster().sidecar();
     offend(abuse, 1000, 'scanner', '10.1.2.3');
     expect(abuse.isBanned('10.1.2.3')).toBe(false);
+  });
+
+  test('that is exempt is served although its /64 is banned', () => {
+    const { abuse } = cluster().sidecar();
+    offend(abuse, 1, 'scanner', '2001:db8:9::6');
+    expect(abuse.isBanned('2001:db8:9::7')).toBe(true);
+    expect(abuse.isBanned('2001:db8:9::5')).toBe(false);
   });
 
   test('is the /64 of an IPv6 address', () => {

@@ -110,9 +110,11 @@ export class StreamTransport implements Transport, ConnectionContext {
 
   /** One that we opened leads to a peer of our choice, and stays. */
   disconnect(network: string): void {
-    for (const connection of this.#all)
-      if (connection.origin !== 'opened' && networkOf(connection.address) === network)
+    for (const connection of this.#all) {
+      const { origin, address } = connection;
+      if (origin !== 'opened' && networkOf(address) === network && this.events.isBanned(address))
         connection.destroy('its source is banned');
+    }
   }
 
   flowTo(address: string, port: number, names: PeerNames): Flow {
