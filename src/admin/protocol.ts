@@ -116,7 +116,8 @@ const gateways = v.object({
 const ban = v.object({
   /** An IPv4 address, or the /64 of an IPv6 address. */
   source: v.string(),
-  until: v.number(),
+  /** Within what a Date can hold. */
+  until: v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15)),
 });
 
 const edgeStatus = v.object({

@@ -246,11 +246,15 @@ export class TransactionLayer {
 
   #onMalformed({ status, message, method, headers }: MalformedMessage, flow: Flow): void {
     this.counters.malformed++;
-    this.#screen.malformed(flow.address);
-    if (!this.#screen.admits(flow.address, headers)) return;
     const line = headerValue(headers, 'Via');
     if (method === undefined || method === 'ACK' || line === undefined) {
+      // Noise, such as the STUN keep-alives of phones.
       this.drop(flow, message);
+      return;
+    }
+    this.#screen.malformed(flow.address);
+    if (!this.#screen.admits(flow.address, headers)) {
+      this.counters.banned++;
       return;
     }
     const answer = { status, reason: status === 400 ? `Bad Request - ${message}` : message };

@@ -68,7 +68,7 @@ export interface Screen {
   isBanned(address: string): boolean;
   /** Asked with every request, whatever its method. False: its source is banned, if only because of it. */
   admits(address: string, headers: readonly Header[]): boolean;
-  /** A message from an address could not be read. */
+  /** A request from an address could not be read. */
   malformed(address: string): void;
   /** Calls `listener` with every network that is banned; see `networkOf`. */
   onBanned(listener: (network: string) => void): void;

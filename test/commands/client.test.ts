@@ -274,6 +274,8 @@ describe('the terminal', () => {
       [{ success: true, config: { [evil]: evil } }, 'list'],
       [{ success: true, message: evil }, 'reload'],
       [{ success: false, error: evil }, 'reload'],
+      [{ success: true, bans: [{ source: evil, until: 5 }], now: 1 }, 'ban', 'list'],
+      [{ success: true, lifted: [evil] }, 'ban', 'clear'],
       [trunkList({ carrier: evil, host: evil, state: evil, transport: evil }), 'trunk', 'list'],
       [trunkList({ lastReason: evil, gateway: evil }), 'trunk', 'list'],
       [{ ...trunkList(), skipped: [{ carrier: evil, carrierSid: evil, gateway: evil, why: evil }] }, 'trunk', 'list'],

@@ -5,7 +5,7 @@ import { ended, run } from './cli.ts';
 import { bashOffers, fishOffers, zshOffers } from './shells.ts';
 
 const NOWHERE = '/nowhere/admin.sock';
-const COMMANDS = ['serve', 'status', 'fs', 'trunk', 'gateway', 'set', 'get', 'list', 'reload', 'completion'];
+const COMMANDS = ['serve', 'status', 'fs', 'trunk', 'gateway', 'ban', 'set', 'get', 'list', 'reload', 'completion'];
 
 async function script(shell: string): Promise<string> {
   const { code, stdout, stderr } = await run(NOWHERE, ['completion', shell]);
@@ -44,6 +44,7 @@ test('fish completes commands, flags and files', async () => {
   expect(await words('fs drain 10.0.0.1 --timeout ')).toEqual([]);
   expect(await words('trunk ')).toEqual(['list', 'refresh', 'show']);
   expect(await words('trunk refresh x ')).toEqual([]);
+  expect(await words('ban ')).toEqual(['clear', 'list']);
   const toml = await fileWith('accounts.toml', '');
   expect(await words(`serve --provision ${toml.slice(0, -4)}`)).toEqual([toml]);
 });

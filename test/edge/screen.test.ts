@@ -8,6 +8,8 @@ import { openSocket, openStream, UdpPeer } from '../support/wire.ts';
 import { TestEdge } from './support.ts';
 
 const INTRUDER = '127.0.0.66';
+/** RFC 5389 6: a binding request without attributes, as phones behind a NAT send them (RFC 5626 3.5.2). */
+const STUN_KEEP_ALIVE = Buffer.concat([Buffer.from('000100002112a442', 'hex'), Buffer.alloc(12, 7)]);
 
 async function start() {
   const screen = new TestScreen(INTRUDER);
@@ -16,7 +18,7 @@ async function start() {
   return { screen, logger, edge, port: edge.port('tcp') };
 }
 
-test('each malformed message is reported with its source, unless that is banned', async () => {
+test('each malformed request is reported with its source, unless that is banned; noise is not', async () => {
   const { screen, edge } = await start();
   const port = edge.port('udp');
   using intruder = await UdpPeer.open(port, '127.0.0.1', INTRUDER);
@@ -29,15 +31,17 @@ test('each malformed message is reported with its source, unless that is banned'
   };
   intruder.send(malformed);
   expect(await intruder.next()).toStartWith('SIP/2.0 400 ');
+  intruder.send(STUN_KEEP_ALIVE);
   intruder.send('noise that is long enough');
+  intruder.send('SIP/2.0 200 OK\r\nVia: x\r\n\r\n');
   await ask();
-  expect(screen.malformedFrom).toEqual([INTRUDER, INTRUDER]);
+  expect(screen.malformedFrom).toEqual([INTRUDER]);
   screen.ban();
   intruder.send(malformed);
   await ask();
-  expect(screen.malformedFrom).toHaveLength(2);
+  expect(screen.malformedFrom).toHaveLength(1);
   expect(intruder.inbox.size).toBe(0);
-  expect(edge.edge.counters).toMatchObject({ malformed: 2, banned: 1 });
+  expect(edge.edge.counters).toMatchObject({ malformed: 4, banned: 1 });
 });
 
 describe('a banned source', () => {
