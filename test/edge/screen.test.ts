@@ -45,6 +45,17 @@ test('each malformed request is reported with its source, unless that is banned;
 });
 
 describe('a banned source', () => {
+  test('that is a carrier of ours is heard by its responses', async () => {
+    const { screen, edge } = await start();
+    const nextHop = (await SipPeer.start(undefined, INTRUDER)).nextHop();
+    screen.ban();
+    const { status } = await edge.edge.request(
+      { method: 'OPTIONS', uri: 'sip:carrier.test', nextHop, headers: {} },
+      5_000,
+    );
+    expect(status).toBe(200);
+  });
+
   test('loses its connections at once, others do not', async () => {
     const { screen, edge, port } = await start();
     using intruder = await openStream('tcp', port, '127.0.0.1', INTRUDER);

@@ -18,6 +18,11 @@ export async function listenUdp(
   return transport;
 }
 
+/** By the first bytes of the status line, `SIP/`: a method has no slash. */
+function isResponse(data: Buffer): boolean {
+  return data[0] === 0x53 && data[1] === 0x49 && data[2] === 0x50 && data[3] === 0x2f;
+}
+
 /** Data, port and address of each datagram, as `sendMany` takes them. */
 type Datagrams = (Wire | number | string)[];
 
@@ -49,7 +54,8 @@ class UdpTransport implements Transport {
           data: (_socket, data, fromPort, from, { truncated }) => {
             if (!this.#reading) return;
             const address = plainAddress(from);
-            if (this.events.isBanned(address)) return;
+            // A response must match a request of ours. It may come from a carrier whose address somebody has forged.
+            if (!isResponse(data) && this.events.isBanned(address)) return;
             try {
               this.#receive(data, address, fromPort, truncated);
             } catch (error) {
