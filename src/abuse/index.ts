@@ -122,6 +122,8 @@ export class Abuse implements Screen {
     const points = offence === 'scanner' ? policy.banThreshold : POINTS[offence];
     this.#report.offence(source, address, points);
     if (this.#scores.add(source, points) < policy.banThreshold || this.isBanned(address)) return;
+    // By the time of the exchange the score has decayed a little, and might not reach the threshold in the store.
+    this.#report.offence(source, address, policy.banThreshold);
     // The store knows how often it was banned before, and may extend this.
     this.#ban(source, this.options.timers.now() + policy.banSeconds * 1000, offence);
   }

@@ -111,6 +111,20 @@ describe('a source', () => {
     expect(abuse.isBanned(STRANGER)).toBe(false);
   });
 
+  test('stays banned after an exchange, by which its score has decayed', async () => {
+    const { timers, sidecar } = cluster();
+    const { abuse } = sidecar();
+    await timers.advanceAsync(0);
+    for (let i = 0; !abuse.isBanned(STRANGER); i++) {
+      expect(i).toBeLessThan(100);
+      await timers.advanceAsync(170);
+      offend(abuse, 1);
+    }
+    await timers.advanceAsync(5_000);
+    expect(abuse.isBanned(STRANGER)).toBe(true);
+    expect(abuse.bans()).toHaveLength(1);
+  });
+
   test('is forgotten slowly', () => {
     const { timers, sidecar } = cluster();
     const { abuse } = sidecar();
