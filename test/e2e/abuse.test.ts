@@ -4,7 +4,7 @@ import { openDatabase } from '../support/mariadb.ts';
 import { Phone } from '../support/phone.ts';
 import { startRedis } from '../support/redis.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
-import { cli, fileWith, outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
+import { cli, ENCRYPTION_SECRET, fileWith, outsideStores, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 // Phones and intruders have addresses of their own in 127.0.0.0/8, which is not one of the sidecar's networks here.
 
@@ -44,7 +44,9 @@ async function bansAt(sidecar: RunningSidecar): Promise<string[]> {
 
 /** Guesses until the address is banned, after which it gets no response. */
 async function guessUntilBanned(sidecar: RunningSidecar, address = INTRUDER): Promise<void> {
-  const phones = await Promise.all(Array.from({ length: GUESSES }, () => open(sidecar, address, 'alice', 'guess')));
+  const phones = await Promise.all(
+    Array.from({ length: GUESSES }, () => open(sidecar, address, 'alice', 'guess-of-it')),
+  );
   // The last ones get no response.
   for (const phone of phones) phone.register().catch(() => {});
   await eventually('the ban', async () => (await bansAt(sidecar)).includes(address) || undefined);
@@ -84,8 +86,8 @@ describe('a source that guesses passwords', () => {
       const [redis, mysql] = await Promise.all([startRedis(), openDatabase()]);
       const accountSid = await insertAccount(mysql, { realm: REALM });
       for (const username of USERS)
-        await insertClient(mysql, { accountSid, username, password: PASSWORD, secret: 's' });
-      const env = { ...outsideStores(redis, mysql, 's'), ...ENV, JAMBONES_BAN_REDIS_KEY: 'apiban:ips' };
+        await insertClient(mysql, { accountSid, username, password: PASSWORD, secret: ENCRYPTION_SECRET });
+      const env = { ...outsideStores(redis, mysql), ...ENV, JAMBONES_BAN_REDIS_KEY: 'apiban:ips' };
       await redis.client.sadd('apiban:ips', '192.0.2.99');
       const [one, two] = await Promise.all([startEmbedded({ env }), startEmbedded({ env })]);
       const listed = async () => (await redis.client.smembers('apiban:ips')).sort();
@@ -116,7 +118,7 @@ test(
     // A second time if the first has met the end of a minute, which opens the AOR again.
     await eventually('the AOR closed', async () => {
       round++;
-      await Promise.all(sources.map((source) => registerFrom(sidecar, source, 'alice', 'guess')));
+      await Promise.all(sources.map((source) => registerFrom(sidecar, source, 'alice', 'guess-of-it')));
       const stranger = await registerFrom(sidecar, `127.0.2.${round}`);
       expect((await phone.register({ contact: `<${phone.contact};round=${round}>` })).status).toBe(200);
       return stranger === 403 || undefined;

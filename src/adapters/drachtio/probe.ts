@@ -7,7 +7,7 @@ export interface ControlServer {
 }
 
 /** There is no answer of a drachtio server. */
-export class NoDrachtio extends Error {
+class NoDrachtio extends Error {
   override readonly name = 'NoDrachtio';
 }
 

@@ -5,7 +5,7 @@ import { DependencyError } from '../../ports/errors.ts';
  * - `away`: a service does not answer now; `serve` waits for it
  * - `warning`: it works, for now
  */
-export type Verdict = 'ok' | 'note' | 'warning' | 'wrong' | 'away';
+type Verdict = 'ok' | 'note' | 'warning' | 'wrong' | 'away';
 
 export interface Finding {
   readonly verdict: Verdict;
