@@ -65,7 +65,7 @@ export class Abuse implements Screen {
   readonly #wrongAnswers = new LRUCache<string, number>({ max: MAX_GUESSED });
   #minute = 0;
   readonly #wrongByNonce = new LRUCache<string, number>({ max: MAX_WRONG_NONCES });
-  /** Apart from everything that strangers cause: a stranger evicts nobody who has authenticated. */
+  /** Kept apart from what unauthenticated sources cause, so that they cannot evict an authenticated one. */
   readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN });
   #timer: Timer | undefined;
   #exchanging: Promise<void> | undefined;

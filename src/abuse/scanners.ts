@@ -1,6 +1,6 @@
 /**
- * Programs that only attackers point at a public SIP port, by the word in their User-Agent. Whoever looks for holes in
- * earnest sends another; these are the bulk of the noise. Monitoring tools with honest uses, such as sipsak and SIPp, are
+ * Programs that only attackers point at a public SIP port, by the word in their User-Agent. A determined attacker
+ * changes it; these are the bulk of the noise. Monitoring tools with honest uses, such as sipsak and SIPp, are
  * not here.
  */
 const SCANNERS = [

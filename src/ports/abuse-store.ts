@@ -45,6 +45,8 @@ export interface AbuseState {
 /** Scores halve in this time, milliseconds. */
 export const HALF_LIFE_MS = 30_000;
 export const LONGEST_BAN_MS = 3_600_000;
+/** Stored as the count of a nonce that may not be used again: above every nonce-count of RFC 7616, which has 32 bits. */
+export const SPENT_NONCE_COUNT = 2 ** 32;
 /** How long after a ban the next one is longer, milliseconds. */
 export const BAN_MEMORY_MS = 3_600_000;
 

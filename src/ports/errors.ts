@@ -14,7 +14,7 @@ export abstract class DependencyError extends Error {
 
 /**
  * An outage: the dependency could not be asked, because the connection failed, the deadline passed, or the server in its
- * present state answers no one (it loads its data, has too many clients, is a replica now).
+ * present state answers no client (it loads its data, has too many clients, is a replica now).
  */
 export class Unavailable extends DependencyError {
   override readonly name = 'Unavailable';

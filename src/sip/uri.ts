@@ -59,7 +59,7 @@ export function parseUri(text: string): SipUri {
 /**
  * Splits a SIP or SIPS URI at its separators; what stands between them may be anything: a host that no DNS has, port 0,
  * parameters without a name, letters beyond ASCII.
- * @throws SipSyntaxError when the parts cannot be told apart: no host, two `@`, a port that is no number
+ * @throws SipSyntaxError when the parts are ambiguous: no host, two `@`, a port that is no number
  */
 export function readUri(text: string): SipUri {
   const scheme = SCHEME.exec(text)?.[1]?.toLowerCase();
@@ -101,7 +101,7 @@ export function formatUri(uri: SipUri): string {
 /**
  * One text for all spellings of a URI that RFC 3261 19.1.4 calls equal: needless escapes decoded, case folded where it
  * does not count, parameters sorted. Stricter than the RFC in one point: a parameter of only one of two URIs makes them
- * differ. A URI of another scheme, or one whose parts cannot be told apart, equals only itself.
+ * differ. A URI of another scheme, or one whose parts are ambiguous, equals only itself.
  */
 export function canonicalUri(text: string): string {
   const uri = tryParse(() => readUri(text));

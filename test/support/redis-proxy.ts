@@ -1,9 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { onCleanup } from './cleanup.ts';
+import type { Socket } from 'node:net';
+import { type Address, FaultProxy } from './fault-proxy.ts';
 
-const HOST = '127.0.0.1';
 /** Commands by which a client sets up its connection. */
 const HANDSHAKE: ReadonlySet<string> = new Set(['HELLO', 'AUTH', 'CLIENT', 'SELECT', 'INFO']);
 
@@ -16,60 +14,25 @@ export interface RedisFault {
 }
 
 /** Stands between a client and a Redis, and answers in its place with faults. */
-export class RedisProxy {
+export class RedisProxy extends FaultProxy {
   fault: RedisFault | undefined;
-  /** While set, a new connection gets this answer and is closed, and open ones are closed. */
   #refusal: string | undefined;
-  readonly #clients = new Set<Socket>();
 
-  private constructor(
-    private readonly server: Server,
-    private readonly redis: { readonly host: string; readonly port: number },
-  ) {}
-
-  static async start(redis: { readonly host: string; readonly port: number }): Promise<RedisProxy> {
-    const server = createServer();
-    server.listen(0, HOST);
-    await once(server, 'listening');
-    const proxy = new RedisProxy(server, redis);
-    server.on('connection', (client) => proxy.#serve(client));
-    onCleanup(() => proxy.stop());
-    return proxy;
+  static start(redis: Address): Promise<RedisProxy> {
+    return new RedisProxy(redis).listen();
   }
 
-  get address(): { host: string; port: number } {
-    const address = this.server.address();
-    if (address === null || typeof address === 'string') throw new Error('the proxy does not listen');
-    return { host: HOST, port: address.port };
-  }
-
+  /** While `answer` is given, a new connection gets it and is closed, and open ones are closed. */
   refuseConnections(answer: string | undefined): void {
     this.#refusal = answer;
-    if (answer !== undefined) for (const client of this.#clients) client.destroy();
+    if (answer !== undefined) this.closeClients();
   }
 
-  async stop(): Promise<void> {
-    this.server.close();
-    for (const client of this.#clients) client.destroy();
+  protected refusal(): string | undefined {
+    return this.#refusal === undefined ? undefined : `${this.#refusal}\r\n`;
   }
 
-  #serve(client: Socket): void {
-    client.on('error', () => client.destroy());
-    if (this.#refusal !== undefined) {
-      client.end(`${this.#refusal}\r\n`);
-      return;
-    }
-    this.#clients.add(client);
-    const upstream = connect(this.redis);
-    const close = () => {
-      this.#clients.delete(client);
-      client.destroy();
-      upstream.destroy();
-    };
-    client.on('close', close);
-    upstream.on('close', close);
-    upstream.on('error', close);
-
+  protected relay(client: Socket, upstream: Socket): void {
     // One command at a time, so that answers of ours and of Redis keep the order of the commands.
     const commands = new Frames();
     const replies = new Frames();

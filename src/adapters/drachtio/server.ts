@@ -225,7 +225,7 @@ export class DrachtioServer implements SipServer {
   }
 }
 
-/** drachtio must be told something; a transaction without an answer stays open. */
+/** drachtio needs an answer: a transaction without one stays open. */
 const BANNED: SipAnswer = { status: 403 };
 
 /** Sends what is left, then waits up to {@link CLOSE_TIMEOUT_MS} for the server to close too. */

@@ -8,6 +8,7 @@ import {
   BAN_MEMORY_MS,
   HALF_LIFE_MS,
   LONGEST_BAN_MS,
+  SPENT_NONCE_COUNT,
 } from '../../ports/abuse-store.ts';
 import { ask } from './connection.ts';
 import { clusterKeys, keys } from './keys.ts';
@@ -18,8 +19,6 @@ const MINUTE_MS = 60_000;
 const MAX_MEMBERS = 10_000;
 /** Bound of what one exchange returns beside the bans. */
 const MAX_RETURNED = 1_000;
-/** Above every nonce-count. */
-const SPENT = 2 ** 32;
 
 /** The ban set may have members of other programs: we remove an address only if we have added it. */
 const BAN_SET = `
@@ -154,7 +153,7 @@ export class RedisAbuseStore implements AbuseStore {
           ],
         ),
         ...[...report.spentNonces].map(([id, end]) =>
-          this.redis.set(keys.nonce(id), SPENT, 'PX', Math.max(end - now, 1)),
+          this.redis.set(keys.nonce(id), SPENT_NONCE_COUNT, 'PX', Math.max(end - now, 1)),
         ),
       ]);
       return reply;

@@ -1,6 +1,6 @@
 import { type DependencyError, QueryFault, Unavailable } from '../../ports/errors.ts';
 
-/** Error replies of a server that answers no one in its present state, or not from this connection. */
+/** Error replies of a server that answers no client in its present state, or not from this connection. */
 const OUTAGES = new Set([
   'BUSY',
   'CLUSTERDOWN',

@@ -8,14 +8,13 @@ import {
   BAN_MEMORY_MS,
   HALF_LIFE_MS,
   LONGEST_BAN_MS,
+  SPENT_NONCE_COUNT,
 } from '../../ports/abuse-store.ts';
 import { guarded } from './guarded.ts';
 
 const MINUTE_MS = 60_000;
 /** Bound of each table; beyond it the lowest are forgotten. */
 const MAX_ROWS = 10_000;
-/** Above every nonce-count. */
-const SPENT = 2 ** 32;
 
 export class SqliteAbuseStore implements AbuseStore {
   constructor(
@@ -65,7 +64,9 @@ export class SqliteAbuseStore implements AbuseStore {
         )
         .run(aor, Math.floor(now / MINUTE_MS), count);
     for (const [id, end] of spentNonces)
-      database.query('INSERT OR REPLACE INTO nonces (id, count, expiry) VALUES (?, ?, ?)').run(id, SPENT, end);
+      database
+        .query('INSERT OR REPLACE INTO nonces (id, count, expiry) VALUES (?, ?, ?)')
+        .run(id, SPENT_NONCE_COUNT, end);
   }
 
   #punish(source: string, points: number, now: number): void {
