@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { DependencyError } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
 import {
@@ -20,6 +21,7 @@ export interface AdminRules {
   readonly settings: Settings;
   readonly outbound: OutboundView;
   readonly bans: BansView;
+  readonly events: Events;
   readonly now: () => number;
   status(): Promise<Status>;
   /** Reads the provisioning file again and empties caches. @returns a message for the operator @throws Refused */
@@ -50,13 +52,17 @@ export class Refused extends Error {
 type Handler<A extends ActionName> = (rules: AdminRules, params: Params<A>) => Result<A> | Promise<Result<A>>;
 
 const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
-  'fs-drain': async ({ pool }, params) => {
+  'fs-drain': async ({ pool, events }, params) => {
     const server = parseServer(params.server);
-    return { action: 'drain', server, drained: await pool.drain(server) };
+    const drained = await pool.drain(server);
+    events.emit({ type: 'drained', server });
+    return { action: 'drain', server, drained };
   },
-  'fs-undrain': async ({ pool, silentMs }, params) => {
+  'fs-undrain': async ({ pool, events, silentMs }, params) => {
     const server = parseServer(params.server);
-    return { action: 'undrain', server, drained: await pool.undrain(server, silentMs) };
+    const drained = await pool.undrain(server, silentMs);
+    events.emit({ type: 'undrained', server });
+    return { action: 'undrain', server, drained };
   },
   'fs-drained': async ({ pool }) => ({ drained: (await pool.featureServers()).drained }),
   'fs-available': async ({ pool }) => {

@@ -9,6 +9,7 @@ import { AdminSocketError } from '../admin/socket-claim.ts';
 import type { Config } from '../config/index.ts';
 import { Nonces } from '../digest/nonce.ts';
 import { CertificateError, Edge, ListenError } from '../edge/index.ts';
+import { EventBus } from '../events/bus.ts';
 import { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
@@ -21,16 +22,20 @@ import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
 import type { Alerts } from '../ports/alerts.ts';
 import { QueryFault, Unavailable } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
+import { type Metrics, NO_METRICS } from '../ports/metrics.ts';
 import type { ClientConnections, SipServer } from '../ports/sip-server.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
 import { ConnectionBindings } from '../register/connection-bindings.ts';
 import { type RegisterRules, register } from '../register/index.ts';
+import { Reporter } from '../register/report.ts';
 import { isLoopback } from '../sip/ip.ts';
 import { WebhookAuthenticator } from '../webhook/index.ts';
 import { banner } from './banner.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
+import { measuredDirectory, measuredLocation } from './measured.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
 import { type Reloadable, reload } from './reload.ts';
@@ -75,15 +80,19 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
   const alerts = new LogAlerts(logger, systemClock);
-  const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, logger);
+  const bus = new EventBus(systemClock);
+  const metrics = NO_METRICS;
+  stores.location.onExpired((aor) => bus.emit({ type: 'expired', aor, presence: 'offline' }));
+  const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, bus, logger);
   open.defer(() => bindings?.stop());
-  const abuse = createAbuse(config, stores, logger);
+  const abuse = createAbuse(config, stores, bus, logger);
   sip.screen(abuse);
-  const registrar = registerRules(config, stores, sip, bindings, abuse, alerts, logger);
+  const reports = { abuse, alerts, events: bus, metrics, logger };
+  const registrar = registerRules(config, stores, sip, bindings, reports);
   const checkIns = optionsRules(config, stores, logger);
   sip.handle('REGISTER', (request) => register(registrar, request));
   sip.handle('OPTIONS', (request) => options(checkIns, request));
-  const outbound = createOutbound(config, stores, sip, alerts, logger);
+  const outbound = createOutbound(config, stores, sip, alerts, bus, logger);
 
   const sipServer = sipDependency(config, sip, logger);
   const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
@@ -94,6 +103,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
     outbound: outboundView(outbound, stores.lease, systemClock),
     bans: abuse,
+    events: bus,
     now: systemClock.now,
     status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
     reload: () => reload(reloadable),
@@ -163,12 +173,13 @@ function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
   });
 }
 
-function createAbuse(config: Config, stores: Stores, logger: Logger): Abuse {
+function createAbuse(config: Config, stores: Stores, events: Events, logger: Logger): Abuse {
   const exempt = [...config.platform.networks, ...config.abuse.banExempt];
   return new Abuse({
     store: stores.abuse,
     policy: abusePolicy(config),
     exempt: (address) => exempt.some((network) => network.contains(address)),
+    events,
     timers: systemTimers,
     logger,
   });
@@ -201,10 +212,12 @@ function bindingsOfConnections(
   connections: ClientConnections,
   { abuse }: Config,
   { location }: Stores,
+  events: Events,
   logger: Logger,
 ): ConnectionBindings {
   const bindings = new ConnectionBindings({
     location,
+    events,
     isOpen: connections.isOpen,
     graceSeconds: abuse.connectionLostGraceSeconds,
     timers: systemTimers,
@@ -215,28 +228,38 @@ function bindingsOfConnections(
   return bindings;
 }
 
+/** What is told of a REGISTER besides its answer. */
+interface Reports {
+  readonly abuse: Abuse;
+  readonly alerts: Alerts;
+  readonly events: Events;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
 function registerRules(
   config: Config,
   stores: Stores,
   sipServer: SipServer,
   connections: ConnectionBindings | undefined,
-  abuse: Abuse,
-  alerts: Alerts,
-  logger: Logger,
+  reports: Reports,
 ): RegisterRules {
   const { userAgent, ...webhook } = config.webhook;
+  const { abuse, alerts, events, metrics, logger } = reports;
   return {
     timers: systemTimers,
     logger,
     alerts,
     abuse,
-    location: stores.location,
-    directory: stores.directory,
+    reporter: new Reporter({ events, metrics, timers: systemTimers, logger }),
+    location: measuredLocation(stores.location, metrics, systemTimers),
+    directory: measuredDirectory(stores.directory, metrics, systemTimers),
     nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, systemClock),
     webhook: new WebhookAuthenticator({
       ...webhook,
       ...(userAgent && { userAgent }),
       alerts,
+      metrics,
       timers: systemTimers,
       logger,
     }),

@@ -6,8 +6,8 @@ export const keys = {
   user: ({ user, realm }: Aor) => `user:${user}@${realm}`,
   /** zset of `user:…`, score = expiry in ms. */
   activeUsers: 'active-user',
-  /** hash: binding key → JSON, of all live bindings but the newest. */
-  others: ({ user, realm }: Aor) => `sidecar:others:${user}@${realm}`,
+  /** hash: binding key → JSON, of all live bindings of `user@realm` but the newest. */
+  others: (aor: string) => `sidecar:others:${aor}`,
   /** zset: the members of active-user in one realm, to count them without a scan. */
   realmIndex: (realm: string) => `sidecar:realm:${realm}`,
   /** set of the realms that have an index. */
