@@ -10,7 +10,7 @@ export class OncePer {
   #intervalEnd = Number.NEGATIVE_INFINITY;
   #inInterval = 0;
 
-  /** @param max in an interval, over all keys: the source of a datagram can be forged */
+  /** @param max in an interval, over all keys; default: no limit */
   constructor(
     private readonly intervalMs: number,
     private readonly clock: Clock,

@@ -38,7 +38,7 @@ import { abusePolicy, openStores, type Stores } from './stores.ts';
 
 /** Minimum interval between warnings about refused check-ins from one address, ms. */
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
-/** In that interval, from all addresses. */
+/** In that interval, about all addresses together: the source of a datagram can be forged. */
 const MAX_CHECK_IN_WARNINGS = 20;
 
 /**

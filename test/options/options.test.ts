@@ -93,7 +93,7 @@ describe('OPTIONS', () => {
     'http://10.0.0.1:3000?hunter2hunter2',
     'http://10.0.0.1:3000/#hunter2hunter2',
     `http://user:hunter2hunter2@${'a'.repeat(2000)}`,
-  ])('with the service URL %p is a check-in of nothing, and the URL is not logged', async (url) => {
+  ])('with the service URL %p changes nothing, and the URL is not logged', async (url) => {
     const { send, servers, logger } = start();
     expect(await send({ ...OPEN, 'X-FS-ServiceUrl': url })).toEqual(PLAIN_OK);
     expect(await servers()).toEqual([]);
@@ -163,7 +163,7 @@ describe('OPTIONS', () => {
     ['[fd00::5]:5070', { ...PRIVATE, address: 'fd00::5' }],
     ['udp/[FD00:0::5]', { ...PRIVATE, address: 'fd00::5' }],
     ['0.0.0.0:5070', { ...PRIVATE, address: '0.0.0.0' }],
-  ])('on the listener %s is a check-in where that alone takes them', async (name, receivedOn) => {
+  ])('is a check-in where %s alone takes them, received on %j', async (name, receivedOn) => {
     const { sendOn, servers } = start();
     expect((await sendOn(['192.0.2.9', name], receivedOn)).headers).toMatchObject({ 'X-Members': '1' });
     expect(await servers()).toHaveLength(1);
@@ -177,7 +177,7 @@ describe('OPTIONS', () => {
     ['tcp/10.0.0.5', PRIVATE],
     ['[fd00::5]', { ...PRIVATE, address: 'fd00::6' }],
     ['10.0.0.5', undefined],
-  ])('where %s alone takes check-ins is none on %p', async (name, receivedOn) => {
+  ])('is no check-in where %s alone takes them, received on %j', async (name, receivedOn) => {
     const { sendOn, servers, logger, clock } = start();
     for (const _ of [1, 2]) expect(await sendOn([name], receivedOn)).toEqual(PLAIN_OK);
     expect(await servers()).toEqual([]);
@@ -189,7 +189,7 @@ describe('OPTIONS', () => {
     expect(warnings(logger)).toHaveLength(2);
   });
 
-  test('on the listener that takes check-ins is none from outside the trusted networks', async () => {
+  test('from outside the trusted networks is no check-in on any listener', async () => {
     const { sendOn, servers } = start();
     expect(await sendOn(['10.0.0.5'], PRIVATE, { ...LOCAL, address: '192.0.2.1' })).toEqual(PLAIN_OK);
     expect(await servers()).toEqual([]);

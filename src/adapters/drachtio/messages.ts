@@ -30,7 +30,7 @@ export function readAcknowledgement(message: string): { messageId: string; ok: b
 
 /**
  * Parses `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>|<dialog>|<local ip>|<local port>|`, CRLF and
- * a SIP request. The local address is that of the listener, also behind NAT; drachtio has sent it since November 2019.
+ * a SIP request. The local address is that of the listener, also behind NAT; drachtio has sent it since v0.8.4.
  * @returns undefined for any other message, a response included
  */
 export function readReceived(message: string): Received | undefined {
