@@ -13,6 +13,7 @@ import {
   integer,
   list,
   listenAddress,
+  listenerName,
   network,
   port,
   readableFile,
@@ -182,6 +183,12 @@ export const VARIABLES = {
       'Private networks: an own address in one of them is our private address, and only check-ins from them count.',
       '192.168.0.0/16,172.16.0.0/12,10.0.0.0/8,127.0.0.0/8,::1,fc00::/7',
       network,
+    ),
+    checkInListeners: list(
+      'JAMBONES_CHECKIN_LISTENER',
+      'The listeners that alone take check-ins, as ip, ip:port, transport/ip or transport/ip:port, IPv6 in brackets; unset: all do. See security.md.',
+      '',
+      listenerName,
     ),
     shutdownGraceMs: integer(
       'JAMBONES_SHUTDOWN_GRACE_MS',

@@ -41,8 +41,10 @@ import { createOutbound } from './outbound.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
 
-/** Minimum interval between warnings about check-ins from one address outside our networks. */
+/** Minimum interval between warnings about refused check-ins from one address, ms. */
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
+/** In that interval, about all addresses together: the source of a datagram can be forged. */
+const MAX_CHECK_IN_WARNINGS = 20;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
@@ -275,8 +277,14 @@ function registerRules(
 }
 
 function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {
-  const warnings = new OncePer(CHECK_IN_WARNING_INTERVAL_MS, systemClock);
-  return { pool, networks: platform.networks, logger, mayWarn: (address) => warnings.isDue(address) };
+  const warnings = new OncePer(CHECK_IN_WARNING_INTERVAL_MS, systemClock, MAX_CHECK_IN_WARNINGS);
+  return {
+    pool,
+    networks: platform.networks,
+    listeners: platform.checkInListeners,
+    logger,
+    mayWarn: (address) => warnings.isDue(address),
+  };
 }
 
 function tryReload(reloadable: Reloadable): void {

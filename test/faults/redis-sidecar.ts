@@ -116,7 +116,9 @@ export async function startRedisSidecar(address: { host: string; port: number },
         port: 5060,
       },
     );
-    return (await options({ pool, networks: [{ contains: () => true }], logger, mayWarn: () => true }, request)).status;
+    return (
+      await options({ pool, networks: [{ contains: () => true }], listeners: [], logger, mayWarn: () => true }, request)
+    ).status;
   };
   const succeeds = async (request: object) => Reflect.get(await perform(admin, request), 'success');
 
