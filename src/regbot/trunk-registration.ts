@@ -150,8 +150,8 @@ export class TrunkRegistration implements Paced {
     this.#state = next;
     this.#run++;
     this.#clearTimer();
-    this.#announce();
     for (const action of actions) this.#do(action, outcome);
+    this.#announce();
   }
 
   #announce(): void {

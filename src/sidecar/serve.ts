@@ -52,7 +52,7 @@ const MAX_CHECK_IN_WARNINGS = 20;
  * {@link exitCodeOf}
  */
 export async function serve(config: Config): Promise<void> {
-  const { logger, output } = await createLogger(config.platform.logLevel, systemTimers);
+  const { logger, output } = await createLogger(config.platform.logLevel, config.platform.clusterId, systemTimers);
   endOnFault(logger, output);
   for (const warning of config.warnings) logger.warn({}, warning);
   try {
