@@ -320,7 +320,8 @@ describe('the keys that other services read', () => {
     [{ several: false }, ['get', 'evalsha']],
     [{ several: true }, ['get', 'hvals', 'evalsha']],
   ])('a look-up reads plainly, %j, and an update is one script', async (options, commands) => {
-    const monitor = await redis.duplicate().monitor();
+    const opener = redis.duplicate();
+    const monitor = await opener.monitor();
     const seen: string[] = [];
     const marker = Promise.withResolvers<void>();
     monitor.on('monitor', (_time: string, [command = '']: string[], source: string) => {
@@ -332,6 +333,7 @@ describe('the keys that other services read', () => {
     await redis.echo('done');
     await marker.promise;
     monitor.disconnect();
+    opener.disconnect();
     expect(seen).toEqual(commands);
   });
 });
