@@ -1,6 +1,5 @@
 import { fullGC } from 'bun:jsc';
 import { Abuse } from '../abuse/index.ts';
-import { LogAlerts } from '../adapters/log/alerts.ts';
 import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
 import { claimAdminSocket } from '../admin/server.ts';
@@ -28,11 +27,14 @@ import { ConnectionBindings } from '../register/connection-bindings.ts';
 import { type RegisterRules, register } from '../register/index.ts';
 import { isLoopback } from '../sip/ip.ts';
 import { WebhookAuthenticator } from '../webhook/index.ts';
+import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
+import { readinessOf } from './readiness.ts';
+import { ReadinessWatch } from './readiness-watch.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
 
@@ -74,7 +76,10 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
 
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
-  const alerts = new LogAlerts(logger, systemClock);
+  const alerts = await createAlerts(config, logger);
+  alerts.start();
+  // Stops after everything that raises alerts.
+  open.defer(() => alerts.stop());
   const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, logger);
   open.defer(() => bindings?.stop());
   const abuse = createAbuse(config, stores, logger);
@@ -87,6 +92,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
 
   const sipServer = sipDependency(config, sip, logger);
   const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
+  const { store, database } = stores;
+  const readiness = () =>
+    readinessOf(lifetime.phase, { sip: sipServer.health, store: store.health, database: database.health });
+  const readinessWatch = new ReadinessWatch(readiness, alerts);
+  for (const dependency of [sipServer, store, database]) dependency.onChange(() => readinessWatch.update());
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -95,13 +105,26 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     outbound: outboundView(outbound, stores.lease, systemClock),
     bans: abuse,
     now: systemClock.now,
-    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
+    status: () =>
+      statusOf({
+        config,
+        lifetime,
+        now: systemClock.now(),
+        readiness: readiness(),
+        sip,
+        sipServer,
+        edge,
+        outbound,
+        abuse,
+        alerts,
+        stores,
+      }),
     reload: () => reload(reloadable),
   };
   admin.serve((request) => perform(rules, request));
   open.defer(onHangup(() => tryReload(reloadable)));
 
-  const stored = new Set([stores.store, stores.database]);
+  const stored = new Set([store, database]);
   const answers = await Promise.all(
     [...stored].map((one) => retry(() => answer(one), { name: one.name, signal: stop, timers: systemTimers, logger })),
   );
@@ -130,11 +153,13 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   // Stops before the SIP server: it sends nothing, and another sidecar can take the lease at once.
   open.defer(() => outbound.stop());
   lifetime.phase = 'serving';
+  readinessWatch.update();
   if (edge) output.write(banner(config, edge.hostports, demo));
   logger.info({ parts: config.parts }, 'ready');
 
   await aborted(stop);
   lifetime.phase = 'stopping';
+  readinessWatch.stopping();
 }
 
 /** Resolves when a dependency answers, if only with a refusal: then phones are refused too, rather than left unanswered. */
