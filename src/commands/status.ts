@@ -67,7 +67,7 @@ function banned(bans: number, edge: EdgeStatus | null): string {
 /** Empty when every alert has been saved, or soon will be. */
 function undelivered({ waiting, dropped }: NonNullable<Status['alerts']>): readonly Field[] {
   if (waiting + dropped === 0) return [];
-  return [['Alerts not saved', `${waiting} waiting, ${dropped} dropped`, dropped > 0 ? 'yellow' : undefined]];
+  return [['Unsaved alerts', `${waiting} waiting, ${dropped} dropped`, dropped > 0 ? 'yellow' : undefined]];
 }
 
 function leaseHolder({ outbound: { leading, holder }, featureServers }: Status): Field {

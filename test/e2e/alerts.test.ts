@@ -193,7 +193,7 @@ describe('InfluxDB 2', () => {
     expect(await health(running)).toEqual({ ...UP, alerts: expect.stringMatching(/^(unknown|down)$/) });
     const { stdout } = await cli(running, 'status');
     expect(stdout).toMatch(/Alerts: .*HTTP status 401: unauthorized: Token \*{8}/);
-    expect(stdout).toMatch(/Alerts not saved: +1 waiting, 0 dropped/);
+    expect(stdout).toMatch(/Unsaved alerts: +1 waiting, 0 dropped/);
     expect(await running.stop()).toBe(0);
     expect(running.process.lines.filter((line) => line.includes('alerts lost at the stop'))).toHaveLength(1);
   });
