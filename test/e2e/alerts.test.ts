@@ -180,6 +180,7 @@ describe('InfluxDB 2', () => {
     expect(alert).toStartWith(`alerts,account_sid=${accountSid},alert_type=webhook-failure,`);
     expect(shutdown).toStartWith('system_alerts,state=SHUTDOWN_IN_PROGRESS,');
     expect(double.lines).toHaveLength(3);
+    expect(running.process.stderr).toEqual([]);
   });
 
   test('that refuses the token, and repeats it, is down with a reason that does not show it', async () => {
@@ -196,6 +197,7 @@ describe('InfluxDB 2', () => {
     expect(stdout).toMatch(/Unsaved alerts: +1 waiting, 0 dropped/);
     expect(await running.stop()).toBe(0);
     expect(running.process.lines.filter((line) => line.includes('alerts lost at the stop'))).toHaveLength(1);
+    expect(running.process.stderr).toEqual([]);
   });
 });
 

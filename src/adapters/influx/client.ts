@@ -1,4 +1,4 @@
-import { HttpError, InfluxDB, setLogger } from '@influxdata/influxdb-client';
+import { type ClientOptions, HttpError, InfluxDB, setLogger } from '@influxdata/influxdb-client';
 import type { Config } from '../../config/index.ts';
 import { withDeadline } from '../../lib/deadline.ts';
 import { isOwnFault } from '../../lib/own-fault.ts';
@@ -6,14 +6,16 @@ import { cut, printable } from '../../lib/text.ts';
 import type { Timers } from '../../lib/timers.ts';
 import { QueryFault, Unavailable } from '../../ports/errors.ts';
 import { joinHostPort } from '../../sip/ip.ts';
-import type { Database } from './points.ts';
+import { DATABASES, type Database } from './points.ts';
 
 const NAME = 'InfluxDB';
 /** The longest wait for one answer, milliseconds. */
 const TIMEOUT_MS = 5_000;
 const MAX_REASON_LENGTH = 300;
-/** Of responses that refuse these points, and would refuse them again. */
+/** Statuses that refuse these points, and would refuse them again. */
 const POINTS_REFUSED = new Set([400, 413, 422]);
+/** Statuses that refuse us, or the place to write to. */
+const WRITER_REFUSED = new Set([401, 403, 404]);
 
 // Without it, the library writes every failure to stderr.
 setLogger({ error() {}, warn() {} });
@@ -44,10 +46,25 @@ export class InfluxClient {
     try {
       await this.#post(database, lines);
     } catch (error) {
-      if (this.config.org !== '' || !(error instanceof DatabaseMissing)) throw error;
+      if (!this.#isDatabaseMissing(error)) throw error;
       await this.#create(database);
       await this.#post(database, lines);
     }
+  }
+
+  /**
+   * Asks whether points may be written, with a write of none.
+   * @throws WriterRefused when not: except for a database of InfluxDB 1.x that is missing, as it is created; or Unavailable
+   */
+  async mayWrite(): Promise<void> {
+    const options = { method: 'POST', headers: { 'content-type': 'text/plain; charset=utf-8' } };
+    for (const database of DATABASES)
+      try {
+        await this.#request(({ transport }) => transport.request(this.#writePath(database), '', options));
+      } catch (error) {
+        // InfluxDB 2 may refuse a write without points, but looks at the token and the bucket first.
+        if (!(error instanceof QueryFault) && !this.#isDatabaseMissing(error)) throw error;
+      }
   }
 
   /** Abandons the requests under way. */
@@ -56,15 +73,25 @@ export class InfluxClient {
   }
 
   async #post(database: Database, lines: readonly string[]): Promise<void> {
-    const { org, bucket } = this.config;
     await this.#request((influx) => {
       // All lines are one batch, and flush() waits for that batch alone.
       const options = { batchSize: lines.length + 1, flushInterval: 0, maxRetries: 0 };
-      const api = influx.getWriteApi(org, bucket || database, 'ns', options);
-      if (org === '') api.path = `/write?db=${database}&precision=ns`;
+      const api = influx.getWriteApi('', '', 'ns', options);
+      api.path = this.#writePath(database);
       for (const line of lines) api.writeRecord(line);
       return api.flush();
     });
+  }
+
+  #writePath(database: Database): string {
+    const { org, bucket } = this.config;
+    if (org === '') return `/write?db=${database}&precision=ns`;
+    const [organisation, name] = [org, bucket || database].map(encodeURIComponent);
+    return `/api/v2/write?org=${organisation}&bucket=${name}&precision=ns`;
+  }
+
+  #isDatabaseMissing(error: unknown): boolean {
+    return this.config.org === '' && error instanceof WriterRefused && error.status === 404;
   }
 
   async #create(database: Database): Promise<void> {
@@ -77,7 +104,7 @@ export class InfluxClient {
     const { token } = this.config;
     const request = new AbortController();
     this.#requests.add(request);
-    const influx = new InfluxDB({
+    const influx = connect({
       url: `http://${this.address}`,
       ...(token && { token }),
       // The library's own limit leaves the connection open.
@@ -102,7 +129,7 @@ export class InfluxClient {
     const reason = this.#loggable(reasonOf(error));
     const why = `HTTP status ${status}${reason === '' ? '' : `: ${reason}`}`;
     if (POINTS_REFUSED.has(status)) return new QueryFault(NAME, why, `HTTP ${status}`);
-    return status === 404 ? new DatabaseMissing(NAME, why) : new Unavailable(NAME, why);
+    return WRITER_REFUSED.has(status) ? new WriterRefused(why, status) : new Unavailable(NAME, why);
   }
 
   /** Servers have been seen to repeat the credentials that they refuse. */
@@ -113,7 +140,27 @@ export class InfluxClient {
   }
 }
 
-class DatabaseMissing extends Unavailable {}
+/** InfluxDB answers, but lets us write nothing: the token, the organisation, the bucket or the database is wrong. */
+export class WriterRefused extends Unavailable {
+  constructor(
+    why: string,
+    /** 401, 403 or 404. */
+    readonly status: number,
+  ) {
+    super(NAME, why);
+  }
+}
+
+/** Connects to nothing yet. The library calls url.parse(), of which the runtime would warn on stderr. */
+function connect(options: ClientOptions): InfluxDB {
+  const { noDeprecation } = process;
+  process.noDeprecation = true;
+  try {
+    return new InfluxDB(options);
+  } finally {
+    process.noDeprecation = noDeprecation;
+  }
+}
 
 /** What the server says: `error` in InfluxDB 1.x, `message` in 2. */
 function reasonOf({ json, body }: HttpError): string {

@@ -3,8 +3,9 @@ import { cut } from '../../lib/text.ts';
 import type { Clock } from '../../lib/timers.ts';
 import type { Alert, SystemAlert } from '../../ports/alerts.ts';
 
-/** A database of InfluxDB 1.x; also the name of the measurement in it. */
-export type Database = 'alerts' | 'system_alerts';
+/** Databases of InfluxDB 1.x; also the names of the measurements in them. */
+export const DATABASES = ['alerts', 'system_alerts'] as const;
+export type Database = (typeof DATABASES)[number];
 
 /** A point, as a line of the line protocol. */
 export interface PointLine {

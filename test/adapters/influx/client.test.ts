@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { InfluxClient } from '../../../src/adapters/influx/client.ts';
+import { InfluxClient, WriterRefused } from '../../../src/adapters/influx/client.ts';
 import { systemTimers } from '../../../src/lib/timers.ts';
 import { DependencyError, QueryFault, Unavailable } from '../../../src/ports/errors.ts';
 import { failure, InfluxDouble, noContent } from '../../support/influx-double.ts';
@@ -89,6 +89,38 @@ describe('InfluxDB 1.x', () => {
     const error = await errorOf(client.write('alerts', LINES));
     expect(error).toBeInstanceOf(Unavailable);
     expect(error.why).toBe('HTTP status 403: user "w" not authorized to execute CREATE DATABASE');
+  });
+});
+
+describe('a question whether points may be written', () => {
+  test('is a write without points to each database', async () => {
+    const { influx, client } = start();
+    await client.mayWrite();
+    expect(influx.seen).toEqual([WRITE_1, 'POST /write?db=system_alerts&precision=ns']);
+    expect(influx.requests.map(({ body }) => body)).toEqual(['', '']);
+  });
+
+  test.each([
+    ['InfluxDB 1.x, whose databases are missing', {}, 404, 'database not found: "alerts"'],
+    ['InfluxDB 2, which wants points', { token: TOKEN, org: 'o' }, 400, 'writing requires points'],
+  ] as const)('is answered by %s', async (_, config, status, error) => {
+    const { influx, client } = start(config);
+    influx.answer = failure(status, { error });
+    await client.mayWrite();
+    expect(influx.requests).toHaveLength(2);
+  });
+
+  test.each([
+    [{}, 401],
+    [{}, 403],
+    [{ token: TOKEN, org: 'o' }, 401],
+    [{ token: TOKEN, org: 'o' }, 404],
+  ] as const)('with %o is denied by %i', async (config, status) => {
+    const { influx, client } = start(config);
+    influx.answer = failure(status, { error: 'no' });
+    const error = await errorOf(client.mayWrite());
+    expect(error).toBeInstanceOf(WriterRefused);
+    expect(error).toMatchObject({ status });
   });
 });
 
