@@ -93,6 +93,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     problems.push(`${VARIABLES.abuse.banRedisKey.name} needs Redis: set ${redis.host.name}`);
   if (certs.length > 0 && keys.length > 0 && certs.length !== keys.length)
     problems.push(`${tlsKeys.name} must name a key for each certificate in ${tlsCerts.name}`);
+  if (given(alerts.org) && !given(alerts.token))
+    problems.push(`${alerts.token.name} is missing: ${alerts.org.name} needs it`);
+  if (given(alerts.bucket) && !given(alerts.org))
+    problems.push(`${alerts.org.name} is missing: ${alerts.bucket.name} needs it`);
   const { minExpires, maxExpires } = values.register;
   if (maxExpires > 0 && minExpires > maxExpires)
     problems.push('JAMBONES_REGISTER_MIN_EXPIRES is above JAMBONES_REGISTER_MAX_EXPIRES');

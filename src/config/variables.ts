@@ -208,14 +208,14 @@ export const VARIABLES = {
     ),
   },
   alerts: {
-    host: text(
-      'JAMBONES_TIME_SERIES_HOST',
-      'InfluxDB host for alerts; `none`: alerts go to the log. In this version they always do.',
+    host: text('JAMBONES_TIME_SERIES_HOST', 'Host of the InfluxDB that keeps alerts; `none`: they go to the log only.'),
+    port: port('JAMBONES_TIME_SERIES_PORT', 'InfluxDB port.', 8086),
+    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2; for 1.8 with authentication, `user:password`.'),
+    org: text('JAMBONES_TIME_SERIES_ORG', 'Organisation; with it, InfluxDB 2 is written to.'),
+    bucket: text(
+      'JAMBONES_TIME_SERIES_BUCKET',
+      'Bucket of InfluxDB 2 for all alerts. Unless given, they go to the buckets `alerts` and `system_alerts`.',
     ),
-    port: port('JAMBONES_TIME_SERIES_PORT', 'InfluxDB port.', 8086, PLANNED),
-    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2.', '', PLANNED),
-    org: text('JAMBONES_TIME_SERIES_ORG', 'Organisation for InfluxDB 2.', '', PLANNED),
-    bucket: text('JAMBONES_TIME_SERIES_BUCKET', 'Bucket for InfluxDB 2.', '', PLANNED),
   },
   embedded: {
     on: flag('SIDECAR_EMBEDDED', 'Run with our own SIP edge and SQLite (`--embedded`).'),

@@ -262,7 +262,8 @@ export class Fleet implements Duty {
         ? `Deactivating carrier ${carrierName} (sid:${carrierSid}) due to registration errors`
         : `Disabling Outbound Registration for carrier ${carrierName} (sid:${carrierSid})`;
     logger.warn({ carrier: carrierName, gateway: gatewaySid }, message);
-    alerts.raise(defined({ message, accountSid, serviceProviderSid }));
+    const targetSid = carrierSid;
+    alerts.raise(defined({ type: 'carrier-disabled', message, accountSid, serviceProviderSid, targetSid }));
   }
 }
 

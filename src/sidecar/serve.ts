@@ -1,16 +1,14 @@
 import { fullGC } from 'bun:jsc';
 import { Abuse } from '../abuse/index.ts';
-import { LogAlerts } from '../adapters/log/alerts.ts';
 import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
 import { claimAdminSocket } from '../admin/server.ts';
 import { Settings } from '../admin/settings.ts';
 import { AdminSocketError } from '../admin/socket-claim.ts';
 import type { Config } from '../config/index.ts';
-import { Nonces } from '../digest/nonce.ts';
-import { CertificateError, Edge, ListenError } from '../edge/index.ts';
+import { CertificateError, ListenError } from '../edge/index.ts';
 import { EventBus } from '../events/bus.ts';
-import { Dependency } from '../lib/dependency.ts';
+import type { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -20,25 +18,24 @@ import type { TextOutput } from '../lib/text-output.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
-import type { Alerts } from '../ports/alerts.ts';
-import { QueryFault, Unavailable } from '../ports/errors.ts';
+import { QueryFault } from '../ports/errors.ts';
 import type { Events } from '../ports/events.ts';
-import { type Metrics, NO_METRICS } from '../ports/metrics.ts';
-import type { ClientConnections, SipServer } from '../ports/sip-server.ts';
+import { NO_METRICS } from '../ports/metrics.ts';
+import type { SipServer } from '../ports/sip-server.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
-import { ConnectionBindings } from '../register/connection-bindings.ts';
-import { type RegisterRules, register } from '../register/index.ts';
-import { Reporter } from '../register/report.ts';
-import { isLoopback } from '../sip/ip.ts';
-import { WebhookAuthenticator } from '../webhook/index.ts';
+import { register } from '../register/index.ts';
+import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
-import { measuredDirectory, measuredLocation } from './measured.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
+import { readinessOf } from './readiness.ts';
+import { ReadinessWatch } from './readiness-watch.ts';
+import { bindingsOfConnections, registerRules } from './registrar.ts';
 import { type Reloadable, reload } from './reload.ts';
+import { createDrachtioServer, createEdge, sipDependency } from './sip-server.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
 
 /** Minimum interval between warnings about refused check-ins from one address, ms. */
@@ -81,7 +78,10 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
 
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
-  const alerts = new LogAlerts(logger, systemClock);
+  const alerts = await createAlerts(config, logger);
+  alerts.start();
+  // Stops after everything that raises alerts.
+  open.defer(() => alerts.stop());
   const bus = new EventBus(systemClock);
   const metrics = NO_METRICS;
   stores.location.onExpired((aor) => bus.emit({ type: 'expired', aor, presence: 'offline' }));
@@ -98,6 +98,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
 
   const sipServer = sipDependency(config, sip, logger);
   const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
+  const { store, database } = stores;
+  const readiness = () =>
+    readinessOf(lifetime.phase, { sip: sipServer.health, store: store.health, database: database.health });
+  const readinessWatch = new ReadinessWatch(readiness, alerts, bus);
+  for (const dependency of [sipServer, store, database]) dependency.onChange(() => readinessWatch.update());
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -107,13 +112,26 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     bans: abuse,
     events: bus,
     now: systemClock.now,
-    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
+    status: () =>
+      statusOf({
+        config,
+        lifetime,
+        now: systemClock.now(),
+        readiness: readiness(),
+        sip,
+        sipServer,
+        edge,
+        outbound,
+        abuse,
+        alerts,
+        stores,
+      }),
     reload: () => reload(reloadable),
   };
   admin.serve((request) => perform(rules, request));
   open.defer(onHangup(() => tryReload(reloadable)));
 
-  const stored = new Set([stores.store, stores.database]);
+  const stored = new Set([store, database]);
   const answers = await Promise.all(
     [...stored].map((one) => retry(() => answer(one), { name: one.name, signal: stop, timers: systemTimers, logger })),
   );
@@ -142,11 +160,13 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   // Stops before the SIP server: it sends nothing, and another sidecar can take the lease at once.
   open.defer(() => outbound.stop());
   lifetime.phase = 'serving';
+  readinessWatch.update();
   if (edge) output.write(banner(config, edge.hostports, demo));
   logger.info({ parts: config.parts }, 'ready');
 
   await aborted(stop);
   lifetime.phase = 'stopping';
+  readinessWatch.stopping();
 }
 
 /** Resolves when a dependency answers, if only with a refusal: then phones are refused too, rather than left unanswered. */
@@ -156,23 +176,6 @@ async function answer(dependency: Dependency): Promise<void> {
   } catch (error) {
     if (!(error instanceof QueryFault)) throw error;
   }
-}
-
-function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
-  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify, connectionsPerSource } = embedded;
-  const [first, ...others] = tlsCerts.map((certFile, i) => ({ certFile, keyFile: tlsKeys[i] ?? '' }));
-  return new Edge({
-    listen: sip,
-    logger,
-    networks: platform.networks,
-    limits: {
-      perSource: connectionsPerSource,
-      // Proxies and load balancers of the platform carry many phones.
-      exempt: (address) => isLoopback(address) || platform.networks.some((n) => n.contains(address)),
-    },
-    ...(externalIp && { externalIp }),
-    ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
-  });
 }
 
 function createAbuse(config: Config, stores: Stores, events: Events, logger: Logger): Abuse {
@@ -185,95 +188,6 @@ function createAbuse(config: Config, stores: Stores, events: Events, logger: Log
     timers: systemTimers,
     logger,
   });
-}
-
-function sipDependency({ parts, drachtio }: Config, sip: SipServer, logger: Logger): Dependency {
-  const isEdge = parts.sip === 'edge';
-  const dependency = new Dependency({
-    name: isEdge ? 'embedded edge' : 'drachtio',
-    address: isEdge ? 'in this process' : `${drachtio.host}:${drachtio.port}`,
-    affects: 'phones get no answer, registrations at carriers stop',
-    async probe() {
-      if (!sip.connected) throw new Unavailable('drachtio', 'not connected');
-    },
-    timers: systemTimers,
-    logger,
-  });
-  sip.onConnected(() => dependency.answered());
-  sip.onDisconnected(() => dependency.probeNow('connection closed'));
-  return dependency;
-}
-
-/** Loads drachtio-srf only where it is used. */
-async function createDrachtioServer({ drachtio, platform }: Config, logger: Logger): Promise<SipServer> {
-  const { DrachtioServer } = await import('../adapters/drachtio/server.ts');
-  return new DrachtioServer({ ...drachtio, networks: platform.networks, logger });
-}
-
-function bindingsOfConnections(
-  connections: ClientConnections,
-  { abuse }: Config,
-  { location }: Stores,
-  events: Events,
-  logger: Logger,
-): ConnectionBindings {
-  const bindings = new ConnectionBindings({
-    location,
-    events,
-    isOpen: connections.isOpen,
-    graceSeconds: abuse.connectionLostGraceSeconds,
-    timers: systemTimers,
-    logger,
-  });
-  connections.onEnded((peer) => bindings.closed(peer));
-  connections.keepWhile((peer) => bindings.inUse(peer));
-  return bindings;
-}
-
-/** What is told of a REGISTER besides its answer. */
-interface Reports {
-  readonly abuse: Abuse;
-  readonly alerts: Alerts;
-  readonly events: Events;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-}
-
-function registerRules(
-  config: Config,
-  stores: Stores,
-  sipServer: SipServer,
-  connections: ConnectionBindings | undefined,
-  reports: Reports,
-): RegisterRules {
-  const { userAgent, ...webhook } = config.webhook;
-  const { abuse, alerts, events, metrics, logger } = reports;
-  return {
-    timers: systemTimers,
-    logger,
-    alerts,
-    abuse,
-    reporter: new Reporter({ events, metrics, timers: systemTimers, logger }),
-    location: measuredLocation(stores.location, metrics, systemTimers),
-    directory: measuredDirectory(stores.directory, metrics, systemTimers),
-    nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, systemClock),
-    webhook: new WebhookAuthenticator({
-      ...webhook,
-      ...(userAgent && { userAgent }),
-      alerts,
-      metrics,
-      timers: systemTimers,
-      logger,
-    }),
-    sipServer,
-    ...(connections && { connections }),
-    hosting: config.platform.hosting,
-    algorithms: config.digest.algorithms,
-    allowAuthUser: config.register.allowAuthUser,
-    maxExpires: config.register.maxExpires,
-    maxContacts: config.register.maxContacts,
-    limits: config.register,
-  };
 }
 
 function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {

@@ -149,12 +149,7 @@ export class WebhookAuthenticator {
     return headers;
   }
 
-  #alert(
-    { sid, serviceProviderSid }: Account,
-    type: NonNullable<Alert['type']>,
-    message: string,
-    detail?: string,
-  ): void {
+  #alert({ sid, serviceProviderSid }: Account, type: Alert['type'], message: string, detail?: string): void {
     this.options.alerts.raise(defined({ type, accountSid: sid, serviceProviderSid, message, detail }));
   }
 }

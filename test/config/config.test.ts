@@ -35,6 +35,21 @@ describe('configuration', () => {
     expect(problems(PRODUCTION)).toEqual([]);
   });
 
+  test('an organisation of InfluxDB requires a token, and a bucket an organisation', () => {
+    const influx = { JAMBONES_TIME_SERIES_ORG: 'o', JAMBONES_TIME_SERIES_TOKEN: 't', JAMBONES_TIME_SERIES_BUCKET: 'b' };
+    const { JAMBONES_TIME_SERIES_TOKEN, ...noToken } = influx;
+    const { JAMBONES_TIME_SERIES_ORG, ...noOrg } = influx;
+    expect(problems({ ...PRODUCTION, ...influx })).toEqual([]);
+    expect(problems({ ...PRODUCTION, ...noToken })).toEqual([
+      'JAMBONES_TIME_SERIES_TOKEN is missing: JAMBONES_TIME_SERIES_ORG needs it',
+    ]);
+    expect(problems({ ...PRODUCTION, ...noOrg })).toEqual([
+      'JAMBONES_TIME_SERIES_ORG is missing: JAMBONES_TIME_SERIES_BUCKET needs it',
+    ]);
+    // A token alone is that of InfluxDB 1.8.
+    expect(problems({ ...PRODUCTION, JAMBONES_TIME_SERIES_TOKEN })).toEqual([]);
+  });
+
   test('embedded mode requires no variables', () => {
     const config = readConfig({ SIDECAR_EMBEDDED: '1' });
     expect(config.parts).toEqual({ sip: 'edge', store: 'sqlite', directory: 'sqlite' });

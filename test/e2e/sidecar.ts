@@ -111,3 +111,8 @@ export function outsideStores(redis: RedisServer, mysql: Mariadb, secret = ENCRY
     ENCRYPTION_SECRET: secret,
   };
 }
+
+/** Variables that have alerts saved in InfluxDB. */
+export function influxVariables({ host, port }: Address): Record<string, string> {
+  return { JAMBONES_TIME_SERIES_HOST: host, JAMBONES_TIME_SERIES_PORT: String(port) };
+}
