@@ -79,8 +79,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     if (missing(tlsCerts, certs)) problems.push(`${tlsCerts.name} ${needs}`);
     if (missing(tlsKeys, keys)) problems.push(`${tlsKeys.name} ${needs}`);
   }
-  if (parts.store !== 'redis' && given(VARIABLES.abuse.banRedisKey))
-    problems.push(`${VARIABLES.abuse.banRedisKey.name} needs Redis: set ${redis.host.name}`);
+  if (parts.store !== 'redis')
+    for (const variable of [VARIABLES.abuse.banRedisKey, VARIABLES.events.stream])
+      if (given(variable)) problems.push(`${variable.name} needs Redis: set ${redis.host.name}`);
   if (certs.length > 0 && keys.length > 0 && certs.length !== keys.length)
     problems.push(`${tlsKeys.name} must name a key for each certificate in ${tlsCerts.name}`);
   const { minExpires, maxExpires } = values.register;

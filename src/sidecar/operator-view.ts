@@ -126,7 +126,7 @@ export interface StatusSources {
   readonly abuse: Pick<BansView, 'bans'>;
   /** Whether the SIP server answers. */
   readonly sipServer: Dependency;
-  readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
+  readonly stores: Pick<Stores, 'pool' | 'lease' | 'registrations' | 'store' | 'database' | 'databaseWriter'>;
 }
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
@@ -156,6 +156,7 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
     ...(await serverCounts(stores.pool)),
+    registeredAors: await registeredAors(stores.registrations),
     bans: abuse.bans().length,
     outbound: await outboundCounts(outbound, stores.lease),
   };
@@ -173,6 +174,15 @@ function dependencyRows({ sipServer, stores }: StatusSources): DependencyRow[] {
     row('database', stores.database),
     ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
   ];
+}
+
+async function registeredAors(registrations: Stores['registrations']): Promise<number | null> {
+  try {
+    return await registrations.countAors();
+  } catch (error) {
+    if (!(error instanceof DependencyError)) throw error;
+    return null;
+  }
 }
 
 async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {

@@ -9,6 +9,9 @@ import { AdminSocketError } from '../admin/socket-claim.ts';
 import type { Config } from '../config/index.ts';
 import { Nonces } from '../digest/nonce.ts';
 import { CertificateError, Edge, ListenError } from '../edge/index.ts';
+import { EventBus } from '../events/bus.ts';
+import { EventWriter } from '../events/event-writer.ts';
+import { LastRefusals } from '../events/last-refusals.ts';
 import { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
@@ -29,10 +32,12 @@ import { type RegisterRules, register } from '../register/index.ts';
 import { isLoopback } from '../sip/ip.ts';
 import { WebhookAuthenticator } from '../webhook/index.ts';
 import { banner } from './banner.ts';
+import { eventsView } from './events-view.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
+import { registrationsView } from './registrations-view.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
 
@@ -72,6 +77,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   open.defer(() => stores.close());
   const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
 
+  const bus = new EventBus(systemClock);
+  const lastRefusals = new LastRefusals();
+  bus.follow((event) => lastRefusals.follow(event));
+  const eventWriter = stores.events && new EventWriter(bus, stores.events, systemTimers, logger);
+  open.defer(() => eventWriter?.stop());
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
   const alerts = new LogAlerts(logger, systemClock);
@@ -94,11 +104,22 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
     outbound: outboundView(outbound, stores.lease, systemClock),
     bans: abuse,
+    registrations: registrationsView({
+      registrations: stores.registrations,
+      location: stores.location,
+      directory: stores.directory,
+      lastRefusals,
+      bans: abuse,
+      events: bus,
+      timers: systemTimers,
+      logger,
+    }),
+    events: eventsView(bus),
     now: systemClock.now,
     status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
     reload: () => reload(reloadable),
   };
-  admin.serve((request) => perform(rules, request));
+  admin.serve((request, signal) => perform(rules, request, signal));
   open.defer(onHangup(() => tryReload(reloadable)));
 
   const stored = new Set([stores.store, stores.database]);
@@ -112,6 +133,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     open.defer(() => dependency.stop());
   }
   stores.start();
+  eventWriter?.start();
   abuse.start();
   open.defer(() => abuse.stop());
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });

@@ -120,6 +120,7 @@ describe('output that scripts parse', () => {
       'Writer:           MySQL db:3307, up for 3 h 12 min',
       'Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060',
       'Cluster:          default',
+      'Registered:       1234 AORs',
       'Feature servers:  2 active, 1 drained',
       'RTP servers:      unknown: the store does not answer',
       'Banned:           2 sources',
