@@ -30,7 +30,8 @@ const SECTIONS: readonly Section[] = [
   ({ sip }) => [['Addresses', sip.hostports.split(',').join('  ')]],
   ({ edge }) => (edge ? messages(edge) : []),
   ({ clusterId }) => [['Cluster', clusterId]],
-  ({ featureServers: servers, rtpServers }) => [
+  ({ registeredAors, featureServers: servers, rtpServers }) => [
+    ['Registered', registeredAors === null ? UNKNOWN : `${registeredAors} AORs`],
     ['Feature servers', servers ? `${servers.active} active, ${servers.drained} drained` : UNKNOWN],
     ['RTP servers', rtpServers === null ? UNKNOWN : String(rtpServers)],
   ],

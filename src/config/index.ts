@@ -89,8 +89,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       if (!listeners.some(matches))
         problems.push(`${checkInListeners.name} names ${text}, which is none of the addresses in SIDECAR_SIP`);
   }
-  if (parts.store !== 'redis' && given(VARIABLES.abuse.banRedisKey))
-    problems.push(`${VARIABLES.abuse.banRedisKey.name} needs Redis: set ${redis.host.name}`);
+  if (parts.store !== 'redis')
+    for (const variable of [VARIABLES.abuse.banRedisKey, VARIABLES.events.stream])
+      if (given(variable)) problems.push(`${variable.name} needs Redis: set ${redis.host.name}`);
   if (certs.length > 0 && keys.length > 0 && certs.length !== keys.length)
     problems.push(`${tlsKeys.name} must name a key for each certificate in ${tlsCerts.name}`);
   if (given(alerts.org) && !given(alerts.token))

@@ -368,6 +368,12 @@ export const VARIABLES = {
       seconds,
     ),
   },
+  events: {
+    stream: text(
+      'JAMBONES_EVENTS_STREAM',
+      'Redis stream that every event is written to, for other services; see events.md. Needs Redis.',
+    ),
+  },
   http: {
     port: port('HTTP_PORT', 'Port for health, metrics and the status page.', 0, PLANNED),
     host: text('HTTP_HOST', 'Listen address for HTTP.', '127.0.0.1', PLANNED),

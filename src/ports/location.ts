@@ -7,11 +7,6 @@ export interface Aor {
   readonly realm: string;
 }
 
-/** `user@realm`. */
-export function nameOf({ user, realm }: Aor): string {
-  return `${user}@${realm}`;
-}
-
 /** Call hooks and permissions granted by authentication. */
 export interface Grant {
   /** URL, or any JSON from the webhook; passed on to call routing as it is. */

@@ -5,8 +5,9 @@ import { type Credentials, credentialsFor, MalformedCredentials, parseAuthHeader
 import type { NonceState, Nonces } from '../digest/nonce.ts';
 import { defined } from '../lib/defined.ts';
 import type { Account, Directory } from '../ports/directory.ts';
-import { type Aor, type Grant, type LocationService, type NonceUse, nameOf } from '../ports/location.ts';
+import type { Aor, Grant, LocationService, NonceUse } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
+import { aorName } from '../sip/aor.ts';
 import { bracketed } from '../sip/ip.ts';
 import { headerValues, type SipRequest, type Source } from '../sip/message.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
@@ -80,10 +81,10 @@ export async function authenticate(
   const { credentials, algorithm } = presented;
   const { aor } = parsed;
   if (presented.nonce.state === 'fresh' && rules.abuse.isSpent(presented.nonce.id)) return challenge(rules, aor, false);
-  if (!rules.abuse.mayAnswer(nameOf(aor), request.source.address) && !(await hasBinding(rules, aor, request.source)))
+  if (!rules.abuse.mayAnswer(aorName(aor), request.source.address) && !(await hasBinding(rules, aor, request.source)))
     return new Refusal('GuessedTooOften');
   const wrong = (reason: RefusalReason, detail: string, headers?: SipAnswer['headers']) => {
-    rules.abuse.wrongAnswer(nameOf(aor), presented.nonce.state === 'fresh' ? presented.nonce : undefined);
+    rules.abuse.wrongAnswer(aorName(aor), presented.nonce.state === 'fresh' ? presented.nonce : undefined);
     return new Refusal(reason, headers, detail);
   };
   const mayDiffer = allowsOtherUsers(rules, account);
@@ -97,7 +98,7 @@ export async function authenticate(
     const asked = defined({
       credentials,
       expires: requestedExpires(parsed),
-      aor: mayDiffer ? nameOf(aor) : undefined,
+      aor: mayDiffer ? aorName(aor) : undefined,
     });
     const verdict = await rules.webhook.authenticate(account.webhook, account, request, asked);
     if (verdict.kind === 'granted') return defined({ grant: verdict.grant, maxExpires: verdict.maxExpires, nonce });

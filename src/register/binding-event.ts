@@ -1,7 +1,7 @@
 import { defined } from '../lib/defined.ts';
 import type { BindingEvent, Presence } from '../ports/events.ts';
 import type { Aor, Binding } from '../ports/location.ts';
-import { nameOf } from '../ports/location.ts';
+import { aorName } from '../sip/aor.ts';
 
 /** An event about one binding. @param presence of the AOR after it */
 export function bindingEvent(
@@ -14,14 +14,15 @@ export function bindingEvent(
   const { contact, proxy, protocol, userAgent, callId, expiryTime } = binding;
   return defined({
     type,
-    aor: nameOf(aor),
+    aor: aorName(aor),
     presence,
     cause,
     contact,
-    source: proxy.replace(/^sip:/, ''),
-    transport: protocol,
+    // A binding of an earlier jambonz sidecar may lack them.
+    source: proxy.replace(/^sips?:/i, '') || undefined,
+    transport: protocol || undefined,
     userAgent,
-    callId,
+    callId: callId || undefined,
     expiresAt: type === 'registered' || type === 'refreshed-elsewhere' ? expiryTime : undefined,
   });
 }

@@ -4,7 +4,8 @@ import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { DependencyError } from '../ports/errors.ts';
 import type { Events } from '../ports/events.ts';
-import { type Aor, type Binding, type BindingSource, type LocationService, nameOf } from '../ports/location.ts';
+import type { Aor, Binding, BindingSource, LocationService } from '../ports/location.ts';
+import { aorName } from '../sip/aor.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { bindingEvent } from './binding-event.ts';
 import { type RegisterRequest, sourceUri } from './register-request.ts';
@@ -70,7 +71,7 @@ export class ConnectionBindings {
   registered({ source }: SipRequest, parsed: RegisterRequest, bindings: readonly Binding[]): void {
     if (source.transport === 'udp') return;
     const { protocol, proxy, aor } = parsed;
-    const key = nameOf(aor);
+    const key = aorName(aor);
     const registrations: Registrations = this.#open.get(proxy) ?? new Map();
     const own = bindings.filter((binding) => binding.proxy === proxy);
     if (own.length === 0) {
@@ -142,7 +143,7 @@ export class ConnectionBindings {
       for (const binding of removed) events.emit(bindingEvent('connection-lost', aor, binding, presence));
       if (removed.length > 0)
         logger.info(
-          { aor: nameOf(aor), source: source.proxy, bindings: removed.length },
+          { aor: aorName(aor), source: source.proxy, bindings: removed.length },
           'connection lost, bindings removed',
         );
     } catch (error) {

@@ -3,8 +3,9 @@ import type { Logger } from '../lib/logger.ts';
 import { sleep, type Timers } from '../lib/timers.ts';
 import type { Account } from '../ports/directory.ts';
 import { DependencyError, QueryFault, Unavailable } from '../ports/errors.ts';
-import { type Aor, type AorState, type Binding, nameOf, type UpdateRefusal } from '../ports/location.ts';
+import type { Aor, AorState, Binding, UpdateRefusal } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
+import { aorName } from '../sip/aor.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { accept } from './accept.ts';
 import { type AccountRules, alertDeviceLimit, deviceLimit, findAccount } from './account.ts';
@@ -126,7 +127,7 @@ async function processRegister(
   }
 
   rules.nonces.use(user.nonce);
-  rules.abuse.succeeded(nameOf(aor), request.source.address);
+  rules.abuse.succeeded(aorName(aor), request.source.address);
 
   // Step 8: 200 with the current bindings.
   return { ...grant(rules, request, parsed, outcome.bindings, savedAt), updated: outcome };

@@ -3,9 +3,10 @@ import { LineLimit } from '../lib/line-limit.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timers } from '../lib/timers.ts';
 import type { BindingEvent, Events } from '../ports/events.ts';
-import { type Binding, nameOf, type Updated } from '../ports/location.ts';
+import type { Binding, Updated } from '../ports/location.ts';
 import type { Metrics, RegisterResult } from '../ports/metrics.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
+import { aorName } from '../sip/aor.ts';
 import { isSameBinding } from '../sip/binding-identity.ts';
 import { joinHostPort } from '../sip/ip.ts';
 import type { SipRequest } from '../sip/message.ts';
@@ -81,7 +82,7 @@ export class Reporter {
     const changes = updated !== undefined && (updated.ended.length > 0 || result === 'registered');
     this.options.logger[changes ? 'info' : 'debug'](
       {
-        aor: nameOf(parsed.aor),
+        aor: aorName(parsed.aor),
         result,
         contact: contact?.contact,
         source: joinHostPort(request.source.address, request.source.port),
@@ -107,7 +108,7 @@ function resultOf(parsed: RegisterRequest | undefined, outcome: Granted | Refusa
 function refusalFields({ request, parsed }: Decision, { reason, detail }: Refusal) {
   const { source, callId } = request;
   return defined({
-    aor: parsed && nameOf(parsed.aor),
+    aor: parsed && aorName(parsed.aor),
     reason,
     detail,
     source: joinHostPort(source.address, source.port),

@@ -129,7 +129,7 @@ export interface StatusSources {
   readonly alerts: Pick<AlertSinks, 'dependency' | 'points'>;
   /** Whether the SIP server answers. */
   readonly sipServer: Dependency;
-  readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
+  readonly stores: Pick<Stores, 'pool' | 'lease' | 'registrations' | 'store' | 'database' | 'databaseWriter'>;
 }
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
@@ -154,6 +154,7 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
     ...(await serverCounts(stores.pool)),
+    registeredAors: await registeredAors(stores.registrations),
     bans: abuse.bans().length,
     alerts: alerts.points ? { waiting: alerts.points.waiting, dropped: alerts.points.dropped } : null,
     outbound: await outboundCounts(outbound, stores.lease),
@@ -173,6 +174,15 @@ function dependencyRows({ sipServer, stores, alerts }: StatusSources): Dependenc
     ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
     ...(alerts.dependency ? [row('alerts', alerts.dependency)] : []),
   ];
+}
+
+async function registeredAors(registrations: Stores['registrations']): Promise<number | null> {
+  try {
+    return await registrations.countAors();
+  } catch (error) {
+    if (!(error instanceof DependencyError)) throw error;
+    return null;
+  }
 }
 
 async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {

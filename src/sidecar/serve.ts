@@ -8,6 +8,8 @@ import { AdminSocketError } from '../admin/socket-claim.ts';
 import type { Config } from '../config/index.ts';
 import { CertificateError, ListenError } from '../edge/index.ts';
 import { EventBus } from '../events/bus.ts';
+import { EventWriter } from '../events/event-writer.ts';
+import { LastRefusals } from '../events/last-refusals.ts';
 import type { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
@@ -27,6 +29,7 @@ import { provision } from '../provision/index.ts';
 import { register } from '../register/index.ts';
 import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
+import { eventsView } from './events-view.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
@@ -34,6 +37,7 @@ import { createOutbound } from './outbound.ts';
 import { readinessOf } from './readiness.ts';
 import { ReadinessWatch } from './readiness-watch.ts';
 import { bindingsOfConnections, registerRules } from './registrar.ts';
+import { registrationsView } from './registrations-view.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { createDrachtioServer, createEdge, sipDependency } from './sip-server.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
@@ -76,13 +80,17 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   open.defer(() => stores.close());
   const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
 
+  const bus = new EventBus(systemClock);
+  const lastRefusals = new LastRefusals();
+  bus.follow((event) => lastRefusals.follow(event));
+  const eventWriter = stores.events && new EventWriter(bus, stores.events, systemTimers, logger);
+  open.defer(() => eventWriter?.stop());
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
   const alerts = await createAlerts(config, logger);
   alerts.start();
   // Stops after everything that raises alerts.
   open.defer(() => alerts.stop());
-  const bus = new EventBus(systemClock);
   const metrics = NO_METRICS;
   stores.location.onExpired((aor) => bus.emit({ type: 'expired', aor, presence: 'offline' }));
   const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, bus, logger);
@@ -110,7 +118,18 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
     outbound: outboundView(outbound, stores.lease, systemClock),
     bans: abuse,
-    events: bus,
+    bus,
+    registrations: registrationsView({
+      registrations: stores.registrations,
+      location: stores.location,
+      directory: stores.directory,
+      lastRefusals,
+      bans: abuse,
+      events: bus,
+      timers: systemTimers,
+      logger,
+    }),
+    events: eventsView(bus),
     now: systemClock.now,
     status: () =>
       statusOf({
@@ -128,7 +147,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
       }),
     reload: () => reload(reloadable),
   };
-  admin.serve((request) => perform(rules, request));
+  admin.serve((request, signal) => perform(rules, request, signal));
   open.defer(onHangup(() => tryReload(reloadable)));
 
   const stored = new Set([store, database]);
@@ -142,6 +161,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     open.defer(() => dependency.stop());
   }
   stores.start();
+  eventWriter?.start();
   abuse.start();
   open.defer(() => abuse.stop());
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });

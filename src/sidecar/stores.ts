@@ -1,13 +1,16 @@
 import type { Database } from 'bun:sqlite';
+import { hostname } from 'node:os';
 import { CachedCarriers } from '../adapters/cached/carriers.ts';
 import { CachedDirectory } from '../adapters/cached/directory.ts';
 import { RedisAbuseStore } from '../adapters/redis/abuse-store.ts';
 import { connectRedis, redisDependency } from '../adapters/redis/connection.ts';
 import { RedisEphemeralGateways } from '../adapters/redis/ephemeral-gateways.ts';
+import { RedisEventsStream } from '../adapters/redis/events-stream.ts';
 import { RedisGatewayBlacklist } from '../adapters/redis/gateway-blacklist.ts';
 import { RedisLease } from '../adapters/redis/lease.ts';
 import { RedisLocationService } from '../adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../adapters/redis/realm-index.ts';
+import { RedisRegistrations } from '../adapters/redis/registrations.ts';
 import { RedisServerPool } from '../adapters/redis/server-pool.ts';
 import { RedisTrunkContacts } from '../adapters/redis/trunk-contacts.ts';
 import { SqlCarriers } from '../adapters/sql/carriers.ts';
@@ -28,6 +31,7 @@ import { SqliteLease } from '../adapters/sqlite/lease.ts';
 import { SqliteLocationService } from '../adapters/sqlite/location.ts';
 import { openSqlite } from '../adapters/sqlite/open.ts';
 import { SqliteProvisioning } from '../adapters/sqlite/provisioning.ts';
+import { SqliteRegistrations } from '../adapters/sqlite/registrations.ts';
 import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret, recordStart, unlockSecrets } from '../adapters/sqlite/settings.ts';
@@ -41,10 +45,12 @@ import type { AbusePolicy, AbuseStore } from '../ports/abuse-store.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
 import type { Directory } from '../ports/directory.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
+import type { EventSink } from '../ports/events.ts';
 import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { LocationService } from '../ports/location.ts';
 import type { ProvisioningStore } from '../ports/provisioning.ts';
+import type { Registrations } from '../ports/registrations.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { TrunkContacts } from '../ports/trunk-contacts.ts';
@@ -55,12 +61,15 @@ const END_TIMEOUT_MS = 1_000;
 interface SharedStores {
   readonly store: Dependency;
   readonly location: LocationService;
+  readonly registrations: Registrations;
   readonly pool: ServerPool;
   readonly lease: Lease;
   readonly ephemeral: EphemeralGateways;
   readonly blacklist: GatewayBlacklist;
   readonly contacts: TrunkContacts;
   readonly abuse: AbuseStore;
+  /** Where events go for other programs, if anywhere. */
+  readonly events?: EventSink;
 }
 
 /** The platform's database: MySQL or SQLite. */
@@ -172,12 +181,16 @@ function sharedInRedis(
   return {
     store,
     location,
+    registrations: new RedisRegistrations(redis, clock),
     pool: new RedisServerPool(redis, clusterId, clock, logger),
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
     blacklist: new RedisGatewayBlacklist(redis),
     contacts: new RedisTrunkContacts(redis, clusterId),
     abuse: new RedisAbuseStore(redis, clusterId, abusePolicy(config), clock),
+    ...(config.events.stream && {
+      events: new RedisEventsStream(redis, config.events.stream, `${hostname()}/${process.pid}`),
+    }),
     start() {
       location.start();
       index.start();
@@ -200,6 +213,7 @@ function sharedInSqlite(
   return {
     store: dependency,
     location,
+    registrations: new SqliteRegistrations(sqlite, clock),
     pool: new SqliteServerPool(sqlite, clock),
     lease: new SqliteLease(sqlite, config.platform.clusterId),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),

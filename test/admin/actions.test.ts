@@ -3,13 +3,27 @@ import { describe, expect, test } from 'bun:test';
 import { SqliteLease } from '../../src/adapters/sqlite/lease.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
-import { type AdminRules, type OutboundView, perform, Refused } from '../../src/admin/actions.ts';
+import {
+  type AdminRules,
+  type OutboundView,
+  perform,
+  Refused,
+  type RegistrationsView,
+} from '../../src/admin/actions.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { SidecarEvent } from '../../src/ports/events.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
 import { ManualTimers } from '../support/timers.ts';
+
+const NEVER = new AbortController().signal;
+const unasked = () => Promise.reject(new Error('not part of this test'));
+const NO_REGISTRATIONS: RegistrationsView = { list: () => of(), show: unasked, remove: unasked };
+
+async function* of<T>(...parts: readonly T[]) {
+  yield* parts;
+}
 
 function start(changes: Partial<AdminRules> = {}) {
   const clock = new ManualTimers();
@@ -33,13 +47,15 @@ function start(changes: Partial<AdminRules> = {}) {
     silentMs: 60_000,
     now: () => clock.now(),
     outbound: outboundView(IDLE, new SqliteLease(database, 'test'), clock),
-    events: { emit: (event) => events.push(event) },
+    bus: { emit: (event) => events.push(event) },
     bans: { bans: () => [], clear: async () => [] },
+    registrations: NO_REGISTRATIONS,
+    events: { follow: () => of() },
     reload: () => 'reloaded',
     status: () => Promise.reject(new Error('not part of this test')),
     ...changes,
   };
-  const send = (request: unknown) => perform(rules, request);
+  const send = (request: unknown) => perform(rules, request, NEVER);
   const checkIn = (member: string, calls: number) => pool.checkIn({ kind: 'feature', member, open: true, calls });
   return { send, checkIn, events, clock, pool, level: () => level };
 }

@@ -130,6 +130,7 @@ describe('output that scripts parse', () => {
       'Alerts:           InfluxDB influx:8086, down for 2 min: HTTP status 401',
       'Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060',
       'Cluster:          default',
+      'Registered:       1234 AORs',
       'Feature servers:  2 active, 1 drained',
       'RTP servers:      unknown: the store does not answer',
       'Banned:           2 sources',

@@ -6,19 +6,24 @@ import { RedisGatewayBlacklist } from '../../src/adapters/redis/gateway-blacklis
 import { RedisLease } from '../../src/adapters/redis/lease.ts';
 import { RedisLocationService } from '../../src/adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../../src/adapters/redis/realm-index.ts';
+import { RedisRegistrations } from '../../src/adapters/redis/registrations.ts';
 import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
 import { perform } from '../../src/admin/actions.ts';
 import { Settings } from '../../src/admin/settings.ts';
 import { readConfig } from '../../src/config/index.ts';
+import { EventBus } from '../../src/events/bus.ts';
 import { WatchedGateway } from '../../src/gateways/watched-gateway.ts';
 import { backgroundFailures } from '../../src/lib/background.ts';
+import { systemTimers } from '../../src/lib/timers.ts';
 import { options } from '../../src/options/index.ts';
 import { SilenceWatch } from '../../src/options/silence.ts';
 import { NO_EVENTS } from '../../src/ports/events.ts';
 import { EphemeralAddresses } from '../../src/regbot/ephemeral.ts';
 import { Leader } from '../../src/regbot/leader.ts';
 import { ConnectionBindings } from '../../src/register/connection-bindings.ts';
+import { eventsView } from '../../src/sidecar/events-view.ts';
 import { outboundView } from '../../src/sidecar/operator-view.ts';
+import { registrationsView } from '../../src/sidecar/registrations-view.ts';
 import { gateway } from '../gateways/support.ts';
 import { TRUNK } from '../regbot/support.ts';
 import { openCore } from '../support/core.ts';
@@ -97,7 +102,18 @@ export async function startRedisSidecar(address: { host: string; port: number },
       clock,
     ),
     bans: abuse,
-    events: NO_EVENTS,
+    bus: NO_EVENTS,
+    registrations: registrationsView({
+      registrations: new RedisRegistrations(connection, clock),
+      location,
+      directory: rules.directory,
+      lastRefusals: { of: () => undefined },
+      bans: abuse,
+      events: NO_EVENTS,
+      timers: systemTimers,
+      logger,
+    }),
+    events: eventsView(new EventBus(clock)),
     now: () => clock.now(),
     status: () => Promise.reject(new Error('not part of this')),
     reload: () => '',
@@ -120,7 +136,11 @@ export async function startRedisSidecar(address: { host: string; port: number },
       await options({ pool, networks: [{ contains: () => true }], listeners: [], logger, mayWarn: () => true }, request)
     ).status;
   };
-  const succeeds = async (request: object) => Reflect.get(await perform(admin, request), 'success');
+  const succeeds = async (request: object) => {
+    let last = await perform(admin, request, new AbortController().signal);
+    if (Symbol.asyncIterator in last) for await (const line of last) last = line;
+    return Reflect.get(last, 'success');
+  };
 
   /** What is to be done by each kind of work. */
   const prepare = async () => {

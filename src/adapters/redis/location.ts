@@ -4,19 +4,19 @@ import type { Logger } from '../../lib/logger.ts';
 import { OncePer } from '../../lib/once-per.ts';
 import type { Timer, Timers } from '../../lib/timers.ts';
 import { QueryFault } from '../../ports/errors.ts';
-import {
-  type Aor,
-  type AorState,
-  type Binding,
-  type BindingSource,
-  type LocationService,
-  type LookupOptions,
-  nameOf,
-  type Removal,
-  type Update,
-  type Updated,
-  type UpdateOutcome,
+import type {
+  Aor,
+  AorState,
+  Binding,
+  BindingSource,
+  LocationService,
+  LookupOptions,
+  Removal,
+  Update,
+  Updated,
+  UpdateOutcome,
 } from '../../ports/location.ts';
+import { aorName } from '../../sip/aor.ts';
 import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
@@ -54,7 +54,7 @@ export class RedisLocationService implements LocationService {
     const [newest, others, used] = await ask(() =>
       Promise.all([
         this.redis.get(keys.user(aor)),
-        several ? this.redis.hvals(keys.others(nameOf(aor))) : [],
+        several ? this.redis.hvals(keys.others(aor)) : [],
         nonceId === undefined ? null : this.redis.get(keys.nonce(nonceId)),
       ]),
     );
@@ -77,7 +77,7 @@ export class RedisLocationService implements LocationService {
         [
           now,
           change.accountRealm,
-          nameOf(aor),
+          aorName(aor),
           change.callId,
           change.cseq,
           change.maxContacts,
@@ -107,7 +107,7 @@ export class RedisLocationService implements LocationService {
 
   async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<Removal> {
     const now = this.timers.now();
-    const args = [now, aor.realm, nameOf(aor), keys.realmIndex(''), proxy, protocol, savedUntil];
+    const args = [now, aor.realm, aorName(aor), keys.realmIndex(''), proxy, protocol, savedUntil];
     const reply = textsOf(await ask(() => removeFrom.run(this.redis, bindingKeys(aor, aor.realm), args)));
     const [remaining, ...removed] = reply;
     return { removed: this.#live(removed, aor, now), remaining: Number(remaining) };
@@ -131,7 +131,7 @@ export class RedisLocationService implements LocationService {
 
   #live(jsons: Iterable<string>, aor: Aor, now: number): Binding[] {
     const live = liveBindings(jsons, now, () => {
-      if (this.#malformed.isDue(nameOf(aor))) this.logger.warn({ aor }, 'a stored binding is malformed, skipped');
+      if (this.#malformed.isDue(aorName(aor))) this.logger.warn({ aor }, 'a stored binding is malformed, skipped');
     });
     return live.map(({ binding }) => binding);
   }
@@ -163,7 +163,7 @@ export class RedisLocationService implements LocationService {
 
   /** Takes all expired AORs out of active-user. @throws DependencyError */
   async removeExpired(): Promise<void> {
-    const args = [this.timers.now(), SWEEP_BATCH, keys.others('')];
+    const args = [this.timers.now(), SWEEP_BATCH, keys.othersPrefix];
     for (let expired = SWEEP_BATCH; expired === SWEEP_BATCH; ) {
       const names = textsOf(await ask(() => expire.run(this.redis, [keys.activeUsers], args)));
       for (const name of names) for (const listener of this.#onExpired) listener(name);
@@ -181,7 +181,7 @@ export class RedisLocationService implements LocationService {
 function bindingKeys(aor: Aor, accountRealm: string): string[] {
   return [
     keys.user(aor),
-    keys.others(nameOf(aor)),
+    keys.others(aor),
     keys.activeUsers,
     keys.realmIndex(accountRealm),
     keys.realms,

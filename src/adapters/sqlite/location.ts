@@ -3,18 +3,18 @@ import { background } from '../../lib/background.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Timer, Timers } from '../../lib/timers.ts';
 import { Unavailable } from '../../ports/errors.ts';
-import {
-  type Aor,
-  type AorState,
-  type Binding,
-  type BindingSource,
-  type LocationService,
-  type LookupOptions,
-  nameOf,
-  type Removal,
-  type Update,
-  type UpdateOutcome,
+import type {
+  Aor,
+  AorState,
+  Binding,
+  BindingSource,
+  LocationService,
+  LookupOptions,
+  Removal,
+  Update,
+  UpdateOutcome,
 } from '../../ports/location.ts';
+import { aorName } from '../../sip/aor.ts';
 import { isSameBinding } from '../../sip/binding-identity.ts';
 import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
@@ -90,7 +90,7 @@ export class SqliteLocationService implements LocationService {
 
   lookup(aor: Aor, { several, nonceId }: LookupOptions): Promise<AorState> {
     const read = (now: number): AorState => ({
-      bindings: this.#live(nameOf(aor), now)
+      bindings: this.#live(aorName(aor), now)
         .slice(0, several ? undefined : 1)
         .map(({ binding }) => binding),
       lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
@@ -119,12 +119,12 @@ export class SqliteLocationService implements LocationService {
 
   removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<Removal> {
     return this.#durably((now) => {
-      const before = this.#live(nameOf(aor), now);
+      const before = this.#live(aorName(aor), now);
       const after = before.filter(
         ({ binding: b }) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil,
       );
       const removed = before.filter((stored) => !after.includes(stored));
-      if (removed.length > 0) this.#store(nameOf(aor), undefined, before, after);
+      if (removed.length > 0) this.#store(aorName(aor), undefined, before, after);
       return { removed: removed.map(({ binding }) => binding), remaining: after.length };
     });
   }
@@ -161,7 +161,7 @@ export class SqliteLocationService implements LocationService {
 
   #apply(update: Update, now: number): UpdateOutcome {
     const { aor, accountRealm, callId, cseq, save, remove, maxContacts, maxAors, nonce } = update;
-    const name = nameOf(aor);
+    const name = aorName(aor);
     const before = this.#live(name, now);
     if (nonce && nonce.count <= (this.#sql.nonce.get(nonce.id)?.count ?? 0))
       return { ok: false, refusal: 'replay', bindings: before.map(({ binding }) => binding) };
