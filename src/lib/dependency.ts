@@ -54,6 +54,7 @@ export class Dependency {
   #suspected = false;
   #timer: Timer | undefined;
   #started = false;
+  readonly #onAsked: ((ms: number) => void)[] = [];
 
   constructor(private readonly options: DependencyOptions) {
     this.#since = options.timers.now();
@@ -69,6 +70,11 @@ export class Dependency {
     return this.#why === undefined ? health : { ...health, why: this.#why };
   }
 
+  /** Calls `listener` with the time of every question and probe, answered or failed, in milliseconds. */
+  onAsked(listener: (ms: number) => void): void {
+    this.#onAsked.push(listener);
+  }
+
   /**
    * Asks a question.
    * @throws Unavailable at once while the dependency is known or suspected to be down, and any error of `question`
@@ -76,7 +82,7 @@ export class Dependency {
   async ask<T>(question: () => Promise<T>): Promise<T> {
     if (this.#logged || this.#suspected) throw new Unavailable(this.options.name, 'does not answer');
     try {
-      const result = await question();
+      const result = await this.#timed(question);
       this.answered();
       return result;
     } catch (error) {
@@ -104,7 +110,7 @@ export class Dependency {
     this.#probing = true;
     this.#due = false;
     try {
-      await this.options.probe();
+      await this.#timed(this.options.probe);
       this.answered();
     } catch (error) {
       if (error instanceof DependencyError) this.#failed(error);
@@ -112,6 +118,16 @@ export class Dependency {
     } finally {
       this.#probing = false;
       this.#suspected = false;
+    }
+  }
+
+  async #timed<T>(question: () => Promise<T>): Promise<T> {
+    const { timers } = this.options;
+    const askedAt = timers.monotonic();
+    try {
+      return await question();
+    } finally {
+      for (const listener of this.#onAsked) listener(timers.monotonic() - askedAt);
     }
   }
 

@@ -129,23 +129,33 @@ export interface StatusSources {
   readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
 }
 
-/** The answer to `status`. Never throws: what a store cannot tell now is null. */
-export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, now, sip, edge, outbound, abuse, stores } = sources;
+/** What `status` and probes say of readiness. Waits for nothing. */
+export function readinessView(
+  sources: Pick<StatusSources, 'lifetime' | 'sipServer' | 'stores' | 'now'>,
+): Pick<Status, 'ready' | 'readiness' | 'notReadyBecause' | 'dependencies' | 'now'> {
+  const { lifetime, sipServer, stores, now } = sources;
   const readiness = readinessOf(lifetime.phase, {
-    sip: sources.sipServer.health,
+    sip: sipServer.health,
     store: stores.store.health,
     database: stores.database.health,
   });
   return {
-    version: VERSION,
-    pid: process.pid,
-    startedAt: lifetime.startedAt,
-    now,
     ready: readiness.state !== 'not ready',
     readiness: readiness.state,
     notReadyBecause: readiness.why ?? null,
-    dependencies: dependencyRows(sources),
+    dependencies: dependenciesOf(stores, sipServer).map(({ role, dependency }) => dependencyRow(role, dependency)),
+    now,
+  };
+}
+
+/** The answer to `status`. Never throws: what a store cannot tell now is null. */
+export async function statusOf(sources: StatusSources): Promise<Status> {
+  const { config, lifetime, sip, edge, outbound, abuse, stores } = sources;
+  return {
+    version: VERSION,
+    pid: process.pid,
+    startedAt: lifetime.startedAt,
+    ...readinessView(sources),
     sip: {
       server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
       connected: sip.connected,
@@ -161,18 +171,21 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
   };
 }
 
-function dependencyRows({ sipServer, stores }: StatusSources): DependencyRow[] {
-  const row = (role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow => ({
-    role,
-    ...health,
-    why: why ?? null,
-  });
+/** Every dependency with its role, in the order in which they are shown. */
+export function dependenciesOf(
+  { store, database, databaseWriter }: Pick<Stores, 'store' | 'database' | 'databaseWriter'>,
+  sipServer: Dependency,
+): { readonly role: DependencyRow['role']; readonly dependency: Dependency }[] {
   return [
-    row('sip', sipServer),
-    row('store', stores.store),
-    row('database', stores.database),
-    ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
+    { role: 'sip', dependency: sipServer },
+    { role: 'store', dependency: store },
+    { role: 'database', dependency: database },
+    ...(databaseWriter ? [{ role: 'database writer' as const, dependency: databaseWriter }] : []),
   ];
+}
+
+function dependencyRow(role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow {
+  return { role, ...health, why: why ?? null };
 }
 
 async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {

@@ -17,6 +17,7 @@ import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
 import type { TextOutput } from '../lib/text-output.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
+import { HttpListenError } from '../ops/listen-error.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
 import type { Alerts } from '../ports/alerts.ts';
@@ -30,7 +31,10 @@ import { isLoopback } from '../sip/ip.ts';
 import { WebhookAuthenticator } from '../webhook/index.ts';
 import { banner } from './banner.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
+import { openHttp } from './http.ts';
 import { logLevelSetting } from './log-level.ts';
+import { type Measuring, openMeasuring } from './measuring.ts';
+import { Monitoring } from './monitoring.ts';
 import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
 import { type Reloadable, reload } from './reload.ts';
@@ -41,7 +45,8 @@ const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
- * @throws DataError, ProvisionError, CertificateError, ListenError, AdminSocketError when it cannot start; see
+ * @throws DataError, ProvisionError, CertificateError, ListenError, HttpListenError, AdminSocketError when it cannot
+ * start; see
  * {@link exitCodeOf}
  */
 export async function serve(config: Config): Promise<void> {
@@ -60,7 +65,8 @@ export async function serve(config: Config): Promise<void> {
 export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof ProvisionError || error instanceof CertificateError) return 2;
   if (error instanceof DataError) return error.isTransient ? 1 : 2;
-  return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
+  const cannotListen = [ListenError, HttpListenError, AdminSocketError].some((kind) => error instanceof kind);
+  return cannotListen ? 1 : undefined;
 }
 
 async function run(config: Config, logger: Log, output: TextOutput, stop: AbortSignal): Promise<void> {
@@ -68,6 +74,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   await using open = new AsyncDisposableStack();
   const admin = await claimAdminSocket(config.platform.socketPath, logger, systemTimers);
   open.defer(() => admin.stop());
+  const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
+  const http = openHttp(config, logger);
+  open.defer(() => http?.stop());
+  const measuring = await openMeasuring(config, lifetime.startedAt, logger);
+  open.defer(() => measuring.stop());
   const stores = openStores(config, logger, systemClock);
   open.defer(() => stores.close());
   const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
@@ -79,14 +90,14 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   open.defer(() => bindings?.stop());
   const abuse = createAbuse(config, stores, logger);
   sip.screen(abuse);
-  const registrar = registerRules(config, stores, sip, bindings, abuse, alerts, logger);
+  const registrar = registerRules(config, stores, sip, bindings, abuse, alerts, measuring, logger);
   const checkIns = optionsRules(config, stores, logger);
   sip.handle('REGISTER', (request) => register(registrar, request));
   sip.handle('OPTIONS', (request) => options(checkIns, request));
   const outbound = createOutbound(config, stores, sip, alerts, logger);
 
   const sipServer = sipDependency(config, sip, logger);
-  const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
+  const view = { config, lifetime, sip, sipServer, edge, outbound, abuse, stores };
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -95,10 +106,12 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     outbound: outboundView(outbound, stores.lease, systemClock),
     bans: abuse,
     now: systemClock.now,
-    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
+    status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
   };
   admin.serve((request) => perform(rules, request));
+  const monitoring = new Monitoring(measuring, { ...view, webhook: registrar.webhook, logger });
+  http?.serve(monitoring.routes());
   open.defer(onHangup(() => tryReload(reloadable)));
 
   const stored = new Set([stores.store, stores.database]);
@@ -114,6 +127,8 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   stores.start();
   abuse.start();
   open.defer(() => abuse.stop());
+  monitoring.start();
+  open.defer(() => monitoring.stop());
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
@@ -222,10 +237,13 @@ function registerRules(
   connections: ConnectionBindings | undefined,
   abuse: Abuse,
   alerts: Alerts,
+  { metrics }: Measuring,
   logger: Logger,
 ): RegisterRules {
+  const measured = { metrics };
   const { userAgent, ...webhook } = config.webhook;
   return {
+    ...measured,
     timers: systemTimers,
     logger,
     alerts,
@@ -235,6 +253,7 @@ function registerRules(
     nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, systemClock),
     webhook: new WebhookAuthenticator({
       ...webhook,
+      ...measured,
       ...(userAgent && { userAgent }),
       alerts,
       timers: systemTimers,

@@ -8,6 +8,7 @@ import { RedisGatewayBlacklist } from '../adapters/redis/gateway-blacklist.ts';
 import { RedisLease } from '../adapters/redis/lease.ts';
 import { RedisLocationService } from '../adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../adapters/redis/realm-index.ts';
+import { RedisRegistrationCounts } from '../adapters/redis/registration-counts.ts';
 import { RedisServerPool } from '../adapters/redis/server-pool.ts';
 import { RedisTrunkContacts } from '../adapters/redis/trunk-contacts.ts';
 import { SqlCarriers } from '../adapters/sql/carriers.ts';
@@ -28,6 +29,7 @@ import { SqliteLease } from '../adapters/sqlite/lease.ts';
 import { SqliteLocationService } from '../adapters/sqlite/location.ts';
 import { openSqlite } from '../adapters/sqlite/open.ts';
 import { SqliteProvisioning } from '../adapters/sqlite/provisioning.ts';
+import { SqliteRegistrationCounts } from '../adapters/sqlite/registration-counts.ts';
 import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret, recordStart, unlockSecrets } from '../adapters/sqlite/settings.ts';
@@ -45,6 +47,7 @@ import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { LocationService } from '../ports/location.ts';
 import type { ProvisioningStore } from '../ports/provisioning.ts';
+import type { RegistrationCounts } from '../ports/registration-counts.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { TrunkContacts } from '../ports/trunk-contacts.ts';
@@ -55,6 +58,7 @@ const END_TIMEOUT_MS = 1_000;
 interface SharedStores {
   readonly store: Dependency;
   readonly location: LocationService;
+  readonly registrations: RegistrationCounts;
   readonly pool: ServerPool;
   readonly lease: Lease;
   readonly ephemeral: EphemeralGateways;
@@ -172,6 +176,7 @@ function sharedInRedis(
   return {
     store,
     location,
+    registrations: new RedisRegistrationCounts(redis, clock),
     pool: new RedisServerPool(redis, clusterId, clock, logger),
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
@@ -199,6 +204,7 @@ function sharedInSqlite(
   return {
     store: dependency,
     location,
+    registrations: new SqliteRegistrationCounts(sqlite, clock),
     pool: new SqliteServerPool(sqlite, clock),
     lease: new SqliteLease(sqlite, config.platform.clusterId),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),
