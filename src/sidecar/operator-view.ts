@@ -121,7 +121,7 @@ export interface StatusSources {
   readonly lifetime: Lifetime;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  readonly readiness: Readiness;
+  readonly readiness: () => Readiness;
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
@@ -132,18 +132,31 @@ export interface StatusSources {
   readonly stores: Pick<Stores, 'pool' | 'lease' | 'registrations' | 'store' | 'database' | 'databaseWriter'>;
 }
 
+/** What `status` and probes say of readiness. Waits for nothing. */
+export function readinessView(
+  sources: Pick<StatusSources, 'readiness' | 'sipServer' | 'alerts' | 'stores' | 'now'>,
+): Pick<Status, 'ready' | 'readiness' | 'notReadyBecause' | 'dependencies' | 'now'> {
+  const { sipServer, alerts, stores, now } = sources;
+  const readiness = sources.readiness();
+  return {
+    ready: readiness.state !== 'not ready',
+    readiness: readiness.state,
+    notReadyBecause: readiness.why ?? null,
+    dependencies: dependenciesOf(stores, sipServer, alerts).map(({ role, dependency }) =>
+      dependencyRow(role, dependency),
+    ),
+    now,
+  };
+}
+
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, now, readiness, sip, edge, outbound, abuse, alerts, stores } = sources;
+  const { config, lifetime, sip, edge, outbound, abuse, alerts, stores } = sources;
   return {
     version: VERSION,
     pid: process.pid,
     startedAt: lifetime.startedAt,
-    now,
-    ready: readiness.state !== 'not ready',
-    readiness: readiness.state,
-    notReadyBecause: readiness.why ?? null,
-    dependencies: dependencyRows(sources),
+    ...readinessView(sources),
     sip: {
       server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
       connected: sip.connected,
@@ -161,19 +174,23 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
   };
 }
 
-function dependencyRows({ sipServer, stores, alerts }: StatusSources): DependencyRow[] {
-  const row = (role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow => ({
-    role,
-    ...health,
-    why: why ?? null,
-  });
+/** Every dependency with its role, in the order in which they are shown. */
+export function dependenciesOf(
+  { store, database, databaseWriter }: Pick<Stores, 'store' | 'database' | 'databaseWriter'>,
+  sipServer: Dependency,
+  alerts: Pick<AlertSinks, 'dependency'>,
+): { readonly role: DependencyRow['role']; readonly dependency: Dependency }[] {
   return [
-    row('sip', sipServer),
-    row('store', stores.store),
-    row('database', stores.database),
-    ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
-    ...(alerts.dependency ? [row('alerts', alerts.dependency)] : []),
+    { role: 'sip', dependency: sipServer },
+    { role: 'store', dependency: store },
+    { role: 'database', dependency: database },
+    ...(databaseWriter ? [{ role: 'database writer' as const, dependency: databaseWriter }] : []),
+    ...(alerts.dependency ? [{ role: 'alerts' as const, dependency: alerts.dependency }] : []),
   ];
+}
+
+function dependencyRow(role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow {
+  return { role, ...health, why: why ?? null };
 }
 
 async function registeredAors(registrations: Stores['registrations']): Promise<number | null> {
