@@ -91,6 +91,12 @@ logLevel = "debug"`,
 Runtime Configuration:
   logLevel = "debug"`,
   reload: '$ sbc-sip-sidecar reload',
+  version: `$ sbc-sip-sidecar version
+Version:  0.1.0
+Commit:   4f1c2d9be07a
+Built:    2026-05-04
+Bun:      1.4.5`,
+  help: '$ sbc-sip-sidecar help fs drain',
   'completion bash': '$ sbc-sip-sidecar completion bash > /etc/bash_completion.d/sbc-sip-sidecar',
   'completion zsh': '$ sbc-sip-sidecar completion zsh > ~/.zfunc/_sbc-sip-sidecar',
   'completion fish': '$ sbc-sip-sidecar completion fish > ~/.config/fish/completions/sbc-sip-sidecar.fish',

@@ -19,6 +19,8 @@ export const root: CommandDef = defineCommand({
     get: () => import('./get.ts').then((m) => m.default),
     list: () => import('./list.ts').then((m) => m.default),
     reload: () => import('./reload.ts').then((m) => m.default),
+    version: () => import('./version.ts').then((m) => m.default),
+    help: () => import('./help.ts').then((m) => m.default),
     completion: () => import('./completion/index.ts').then((m) => m.default),
   },
 });

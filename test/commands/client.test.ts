@@ -220,11 +220,22 @@ describe('errors', () => {
     ['fs drain 10.0.0.1 --timeout 10m', '--timeout means something with --wait only'],
     ['set logLevel', 'set requires a value, taken as text'],
     ['completion tcsh', 'Unknown command: tcsh'],
-  ])('%s: exit 2 and the usage', async (line, message) => {
+    ['bogus --help', 'Unknown command: bogus'],
+    ['fs drian 10.0.0.1', 'Unknown command: drian. Did you mean drain?'],
+    ['drain 10.0.0.1', 'Unknown command: drain. Did you mean fs drain?'],
+    ['fs list --jsn', 'Unknown option: --jsn. Did you mean --json?'],
+    ['help trnk', 'Unknown command: trnk. Did you mean trunk?'],
+  ])('%s: exit 2, the usage and after it the error; with --json also a document', async (line, message) => {
     const count = peer.asked.length;
     const { code, stdout, stderr } = await run(peer.path, line.split(' '));
-    expect({ code, stdout, message: stderr.split('\n')[0] }).toEqual({ code: 2, stdout: '', message });
-    expect(stderr).toContain('USAGE');
+    expect({ code, stdout, message: stderr.split('\n').at(-1) }).toEqual({ code: 2, stdout: '', message });
+    expect(stderr).toMatch(/\nUSAGE .*\n\n.+$/s);
+    const json = await run(peer.path, [...line.split(' '), '--json']);
+    expect({ ...json, stdout: JSON.parse(json.stdout) }).toEqual({
+      code: 2,
+      stdout: { success: false, error: message },
+      stderr,
+    });
     expect(peer.asked.length).toBe(count);
   });
 
