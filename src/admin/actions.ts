@@ -1,7 +1,10 @@
 import * as v from 'valibot';
+import type { Logger } from '../lib/logger.ts';
 import { DependencyError } from '../ports/errors.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
+import { audit, type Operator } from './audit.ts';
+import { drainObjection, kubernetesHint } from './drain-objection.ts';
 import {
   ACTIONS,
   type ActionName,
@@ -24,14 +27,18 @@ export interface AdminRules {
   status(): Promise<Status>;
   /** Reads the provisioning file again and empties caches. @returns a message for the operator @throws Refused */
   reload(): string;
+  config(): Result<'config'>;
+  /** Takes the acts of operators, at info. */
+  readonly audit: Logger;
 }
 
 /** Registrations at carriers and gateway pings. The methods throw {@link Refused} when there is no such trunk. */
 export interface OutboundView {
   trunks(): Promise<Result<'trunk-list'>>;
-  trunk(gateway: string): Promise<Result<'trunk-show'>>;
-  /** @returns a message for the operator */
-  refresh(gateway?: string): Promise<string>;
+  /** @param name SID of a gateway, its beginning, or the name of a carrier */
+  trunk(name: string): Promise<Result<'trunk-show'>>;
+  /** @param name as in {@link trunk}; without one all carriers are read again @returns a message for the operator */
+  refresh(name?: string): Promise<string>;
   gateways(): Promise<Result<'gateway-list'>>;
 }
 
@@ -52,7 +59,9 @@ type Handler<A extends ActionName> = (rules: AdminRules, params: Params<A>) => R
 const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   'fs-drain': async ({ pool }, params) => {
     const server = parseServer(params.server);
-    return { action: 'drain', server, drained: await pool.drain(server) };
+    const objection = params.force === false ? await drainObjection(pool, server) : undefined;
+    if (objection !== undefined) throw new Refused(objection);
+    return { action: 'drain', server, drained: await pool.drain(server), ...(await kubernetesHint(pool)) };
   },
   'fs-undrain': async ({ pool, silentMs }, params) => {
     const server = parseServer(params.server);
@@ -76,7 +85,8 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
       }),
     );
     const orphans = drained.filter((ip) => !checkedIn.has(ip)).map(orphanRow);
-    return { servers: [...rows, ...orphans], drained, now: now() };
+    const hint = rows.length === 0 ? await kubernetesHint(pool) : {};
+    return { servers: [...rows, ...orphans], drained, now: now(), ...hint };
   },
   set: ({ settings }, { key, value }) => ({ key, value, effect: settings.set(key, value) }),
   get: ({ settings }, { key }) => ({ key, value: settings.get(key) }),
@@ -93,22 +103,38 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   }),
   reload: (rules) => ({ message: rules.reload() }),
   status: (rules) => rules.status(),
+  config: (rules) => rules.config(),
 };
 
 /**
- * Carries out one request, which may be any JSON value.
+ * Carries out one request, which may be any JSON value. What changes something is logged, with the operator.
  * @returns the answer: a refusal when the request is not valid, or cannot be carried out now
  */
-export async function perform(rules: AdminRules, request: unknown): Promise<object> {
+export async function perform(rules: AdminRules, request: unknown, operator: Operator = {}): Promise<object> {
+  const asked = typeof request === 'object' && request !== null ? request : {};
+  const action = actionOf(asked);
+  if (action === undefined) return refusal('Unknown action');
+  let answer = refusal('internal error');
   try {
-    const action = actionOf(request);
-    if (action === undefined) throw new Refused('Unknown action');
+    answer = await answerTo(action, rules, asked);
+    return answer;
+  } finally {
+    audit(rules.audit, action, asked, answer, operator);
+  }
+}
+
+async function answerTo(action: ActionName, rules: AdminRules, request: object): Promise<object> {
+  try {
     return { success: true, ...(await handle(action, rules, request)) };
   } catch (error) {
     if (error instanceof Refused || error instanceof SettingError || error instanceof DependencyError)
-      return { success: false, error: error.message };
+      return refusal(error.message);
     throw error;
   }
+}
+
+function refusal(error: string): object {
+  return { success: false, error };
 }
 
 async function handle<A extends ActionName>(action: A, rules: AdminRules, request: unknown): Promise<Result<A>> {
@@ -117,9 +143,8 @@ async function handle<A extends ActionName>(action: A, rules: AdminRules, reques
   return HANDLERS[action](rules, params.output);
 }
 
-function actionOf(request: unknown): ActionName | undefined {
-  if (typeof request !== 'object' || request === null || !('action' in request)) return undefined;
-  const { action } = request;
+function actionOf(request: object): ActionName | undefined {
+  const action: unknown = Reflect.get(request, 'action');
   return typeof action === 'string' && isActionName(action) ? action : undefined;
 }
 

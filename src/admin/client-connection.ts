@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import { parseJson } from '../lib/json.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
+import type { Operator } from './audit.ts';
+import { peerCredentials } from './peer-credentials.ts';
 import { MAX_LINE_BYTES } from './protocol.ts';
 import { refuse } from './refused-client.ts';
 
@@ -9,12 +11,13 @@ const IDLE_TIMEOUT_MS = 60_000;
 /** Longest answer, bytes; as much as our client reads. There is one at a time for each client. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-export type Perform = (request: unknown) => Promise<object>;
+export type Perform = (request: unknown, operator: Operator) => Promise<object>;
 
 /** The server's end of one connection: requests are carried out one after the other. */
 export class ClientConnection {
   #received = Buffer.alloc(0);
   #idle: Timer | undefined;
+  readonly #operator: Operator;
 
   constructor(
     private readonly socket: Socket,
@@ -23,6 +26,7 @@ export class ClientConnection {
     onError: (error: Error) => void,
     onClose: () => void,
   ) {
+    this.#operator = peerCredentials(socket) ?? {};
     this.#isActive();
     socket.on('data', (chunk: Buffer) => {
       this.#isActive();
@@ -74,7 +78,7 @@ export class ClientConnection {
     }
     // No data comes while a request is carried out: requests cannot overlap, nor fill our memory.
     this.socket.pause();
-    this.#send(await this.perform(request));
+    this.#send(await this.perform(request, this.#operator));
     if (this.socket.writableNeedDrain) await writable(this.socket);
     if (!this.socket.destroyed) this.#isActive();
   }

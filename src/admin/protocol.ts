@@ -9,6 +9,9 @@ export const DEFAULT_SOCKET_PATH = '/tmp/sbc-sip-sidecar.sock';
 /** Longest accepted request line, bytes without the line break. */
 export const MAX_LINE_BYTES = 65_536;
 
+/** From the lowest to the highest; `silent` logs nothing. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
 const MAX_NAME_LENGTH = 256;
 
 const text = (field: string) =>
@@ -38,11 +41,15 @@ const featureServerRow = v.object({
   serviceUrl: v.nullable(v.string()),
 });
 
+/** How many feature servers run in Kubernetes and do not check in; absent when one checks in. */
+const kubernetes = v.exactOptional(v.number());
+
 const featureServers = v.object({
   servers: v.array(featureServerRow),
   /** Every drained ip, orphaned ones included. */
   drained: v.array(v.string()),
   now: v.number(),
+  kubernetes,
 });
 
 /** One sidecar of a cluster, the leader, registers at carriers. */
@@ -120,6 +127,16 @@ const ban = v.object({
   until: v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15)),
 });
 
+/** A variable of the configuration. */
+const variable = v.object({
+  name: v.string(),
+  /** As in the environment; `[hidden]` for a secret that is set, '' for what is not set and has no default. */
+  value: v.string(),
+  /** `file`: kept in the data directory. `set`: changed since the start. */
+  from: v.picklist(['flag', 'environment', 'default', 'file', 'set']),
+  secret: v.boolean(),
+});
+
 const edgeStatus = v.object({
   // Gauges.
   connections: v.number(),
@@ -188,9 +205,10 @@ const status = v.object({
 
 /** Every action: its parameters, sent beside `action`, and its result, sent beside `success`. */
 export const ACTIONS = {
+  /** With `force` false it is refused for the last active server, and for one that has not checked in. */
   'fs-drain': {
-    params: server,
-    result: v.object({ action: v.literal('drain'), server: v.string(), drained: v.array(v.string()) }),
+    params: v.object({ ...server.entries, force: v.exactOptional(v.boolean('force must be true or false')) }),
+    result: v.object({ action: v.literal('drain'), server: v.string(), drained: v.array(v.string()), kubernetes }),
   },
   'fs-undrain': {
     params: server,
@@ -214,6 +232,7 @@ export const ACTIONS = {
     params: keyAndItem,
     result: v.object({ key: v.string(), item: v.unknown(), array: v.array(v.unknown()), removed: v.boolean() }),
   },
+  /** In `trunk-show` and `trunk-refresh`, `gateway` may be a SID, the beginning of one, or the name of a carrier. */
   'trunk-list': { params: nothing, result: trunks },
   'trunk-show': {
     params: v.object({ gateway: required('gateway') }),
@@ -233,6 +252,7 @@ export const ACTIONS = {
   },
   reload: { params: nothing, result: v.object({ message: v.string() }) },
   status: { params: nothing, result: status },
+  config: { params: nothing, result: v.object({ variables: v.array(variable) }) },
 } as const;
 
 export const SUCCESS = v.object({ success: v.literal(true) });
@@ -255,6 +275,7 @@ export type TrunkRow = Output<typeof trunkRow>;
 export type Gateways = Output<typeof gateways>;
 export type GatewayRow = Output<typeof gatewayRow>;
 export type BanRow = Output<typeof ban>;
+export type VariableRow = Output<typeof variable>;
 export type EdgeStatus = Output<typeof edgeStatus>;
 export type Status = Output<typeof status>;
 export type DependencyRow = Output<typeof dependency>;

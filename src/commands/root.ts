@@ -15,6 +15,8 @@ export const root: CommandDef = defineCommand({
     trunk: () => import('./trunk/index.ts').then((m) => m.default),
     gateway: () => import('./gateway/index.ts').then((m) => m.default),
     ban: () => import('./ban/index.ts').then((m) => m.default),
+    log: () => import('./log/index.ts').then((m) => m.default),
+    config: () => import('./config.ts').then((m) => m.default),
     set: () => import('./set.ts').then((m) => m.default),
     get: () => import('./get.ts').then((m) => m.default),
     list: () => import('./list.ts').then((m) => m.default),

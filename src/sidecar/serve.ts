@@ -31,7 +31,7 @@ import { WebhookAuthenticator } from '../webhook/index.ts';
 import { banner } from './banner.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
-import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
+import { type Lifetime, outboundView, statusOf, variablesOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
@@ -97,8 +97,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     now: systemClock.now,
     status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
     reload: () => reload(reloadable),
+    // Acts are logged whatever the level, which is itself changed by one.
+    audit: logger.child({}, { level: 'info' }),
+    config: () => ({ variables: variablesOf(config, logger.level) }),
   };
-  admin.serve((request) => perform(rules, request));
+  admin.serve((request, operator) => perform(rules, request, operator));
   open.defer(onHangup(() => tryReload(reloadable)));
 
   const stored = new Set([stores.store, stores.database]);
