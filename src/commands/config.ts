@@ -16,7 +16,7 @@ const FROM: Readonly<Record<VariableRow['from'], string>> = {
 const COLUMNS: readonly Column<VariableRow>[] = [
   { head: 'VARIABLE', cell: ({ name }) => name },
   { head: 'FROM', cell: ({ from }) => FROM[from] },
-  { head: 'VALUE', cell: ({ value }) => (value === '' ? NOTHING : value) },
+  { head: 'VALUE', cell: ({ value }) => (value === '' ? NOTHING : value), min: 20 },
 ];
 
 export default defineCommand({

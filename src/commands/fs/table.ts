@@ -23,6 +23,6 @@ function columns(now: number): readonly Column<FeatureServerRow>[] {
     { head: 'STATE', cell: ({ status }) => status, styled: true },
     { head: 'CALLS', cell: ({ calls }) => (calls === null ? '?' : String(calls)), alignRight: true },
     { head: 'CHECK-IN', cell: ({ lastCheckIn }) => ago(lastCheckIn, now, 'never') },
-    { head: 'SERVICE URL', cell: ({ serviceUrl }) => serviceUrl ?? '' },
+    { head: 'SERVICE URL', cell: ({ serviceUrl }) => serviceUrl ?? '', min: 16 },
   ];
 }
