@@ -23,6 +23,7 @@ export const root: CommandDef = defineCommand({
     reload: () => import('./reload.ts').then((m) => m.default),
     version: () => import('./version.ts').then((m) => m.default),
     help: () => import('./help.ts').then((m) => m.default),
+    __complete: () => import('./completion/values.ts').then((m) => m.default),
     completion: () => import('./completion/index.ts').then((m) => m.default),
   },
 });

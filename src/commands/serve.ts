@@ -28,8 +28,8 @@ export default defineCommand({
     data: { type: 'string', valueHint: 'dir', description: 'Directory of the SQLite database' },
     provision: { type: 'string', valueHint: 'file', description: 'TOML file with accounts and clients' },
     'external-ip': { type: 'string', valueHint: 'ip', description: 'Address to announce when behind NAT' },
-    'tls-cert': { type: 'string', valueHint: 'list', description: 'Certificates for tls and wss, PEM files' },
-    'tls-key': { type: 'string', valueHint: 'list', description: 'Keys of the certificates, PEM files' },
+    'tls-cert': { type: 'string', valueHint: 'files', description: 'Certificates for tls and wss, PEM files' },
+    'tls-key': { type: 'string', valueHint: 'files', description: 'Keys of the certificates, PEM files' },
   },
   async run({ args }) {
     // With DEBUG the drivers print the commands that they send, and so passwords.
