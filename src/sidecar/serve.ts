@@ -35,7 +35,7 @@ import { openHttp } from './http.ts';
 import { logLevelSetting } from './log-level.ts';
 import { openMeasuring } from './measuring.ts';
 import { Monitoring } from './monitoring.ts';
-import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
+import { type Lifetime, outboundView, statusOf, variablesOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
 import { readinessOf } from './readiness.ts';
 import { ReadinessWatch } from './readiness-watch.ts';
@@ -143,8 +143,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     now: systemClock.now,
     status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
+    // Acts are logged whatever the level, which is itself changed by one.
+    audit: logger.child({}, { level: 'info' }),
+    config: () => ({ variables: variablesOf(config, logger.level) }),
   };
-  admin.serve((request, signal) => perform(rules, request, signal));
+  admin.serve((request, signal, operator) => perform(rules, request, signal, operator));
   const monitoring = new Monitoring(measuring, { ...view, webhook: registrar.webhook, logger });
   http?.serve(monitoring.routes());
   open.defer(onHangup(() => tryReload(reloadable)));
