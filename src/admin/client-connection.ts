@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { parseJson } from '../lib/json.ts';
+import { nestsDeeperThan, parseJson } from '../lib/json.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { MAX_LINE_BYTES } from './protocol.ts';
 import { refuse } from './refused-client.ts';
@@ -8,6 +8,8 @@ import { refuse } from './refused-client.ts';
 const IDLE_TIMEOUT_MS = 60_000;
 /** Longest answer, bytes; as much as our client reads. There is one at a time for each client. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+/** Lists and objects in one another in a request. */
+const MAX_LEVELS = 32;
 
 export type Perform = (request: unknown) => Promise<object>;
 
@@ -68,7 +70,7 @@ export class ClientConnection {
 
   async #answer(line: string): Promise<void> {
     const request = parseJson(line);
-    if (request === undefined) {
+    if (request === undefined || nestsDeeperThan(request, MAX_LEVELS)) {
       this.#refuseAndClose('Invalid command');
       return;
     }

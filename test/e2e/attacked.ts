@@ -6,7 +6,7 @@ import { DATABASE_FILE } from '../../src/adapters/sqlite/open.ts';
 import type { SipAnswer } from '../../src/ports/sip-server.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { type Mariadb, openDatabase } from '../support/mariadb.ts';
-import { Phone, registerOnce, type User } from '../support/phone.ts';
+import { Phone, type User } from '../support/phone.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { insertAccount, insertClient } from '../support/schema.ts';
 import type { Protocol } from '../support/wire.ts';
@@ -40,16 +40,27 @@ interface Contents {
   read(): Promise<Readonly<Record<string, unknown>>>;
 }
 
+interface Webhook {
+  /** Of an account that has no users but those whom the webhook knows. */
+  readonly realm: string;
+  readonly url: string;
+}
+
+interface More {
+  /** Beside Alice, Bob, Mallory and the other Alice. */
+  readonly users?: readonly User[];
+  readonly webhook?: Webhook;
+}
+
 /** Sidecars under attack, and what they have stored. */
 export class Attacked {
   /** Alice's registered phone, and the credentials that it has registered with. */
   readonly #alice: { readonly phone: Phone; readonly captured: string };
 
-  /** @param users beside Alice, Bob, Mallory and the other Alice */
-  static async start(stores: Stores, users: readonly User[] = [], env: Record<string, string> = {}): Promise<Attacked> {
-    const all = [ALICE, BOB, MALLORY, OTHER_ALICE, ...users];
-    const contents = stores === 'SQLite' ? await sqlite(all) : await servers(all);
-    const start = () => startEmbedded({ env: { ...contents.env, ENCRYPTION_SECRET: NONCE_SECRET, ...env } });
+  static async start(stores: Stores, more: More = {}): Promise<Attacked> {
+    const users = [ALICE, BOB, MALLORY, OTHER_ALICE, ...(more.users ?? [])];
+    const contents = await (stores === 'SQLite' ? sqlite : servers)(users, more.webhook);
+    const start = () => startEmbedded({ env: { ...contents.env, ENCRYPTION_SECRET: NONCE_SECRET } });
     const sidecar = await start();
     // One sidecar at a time has a data directory.
     const another = stores === 'SQLite' ? sidecar : await start();
@@ -94,8 +105,9 @@ export class Attacked {
     const before = await this.stored();
     const outcome = await attack();
     expect(await this.stored()).toEqual(before);
-    expect((await registerOnce(this.sidecar.sip, BOB)).status).toBe(200);
-    expect((await registerOnce(this.sidecar.sip, BOB, { expires: 0 })).status).toBe(200);
+    using bob = await Phone.open(this.sidecar.sip, BOB);
+    expect((await bob.register()).status).toBe(200);
+    expect((await bob.register({ expires: 0 })).status).toBe(200);
     return outcome;
   }
 
@@ -116,7 +128,7 @@ export function smuggled({ headers = {} }: SipAnswer): string[] {
   return Object.keys(headers).filter((name) => /evil/i.test(name));
 }
 
-async function sqlite(users: readonly User[]): Promise<Contents> {
+async function sqlite(users: readonly User[], webhook?: Webhook): Promise<Contents> {
   const accounts = Map.groupBy(users, ({ realm }) => realm);
   const lines = [...accounts].flatMap(([realm, clients]) => [
     `[[account]]\nrealm = "${realm}"`,
@@ -126,6 +138,7 @@ async function sqlite(users: readonly User[]): Promise<Contents> {
         `[[account.client]]\nusername = ${JSON.stringify(user)}\npassword = ${JSON.stringify(password)}`,
     ),
   ]);
+  if (webhook) lines.push(`[[account]]\nrealm = "${webhook.realm}"\n[account.webhook]\nurl = "${webhook.url}"`);
   const data = temporaryDirectory('attacked');
   const provision = await fileWith('accounts.toml', lines.join('\n'));
   return {
@@ -140,30 +153,46 @@ function rowsOf(file: string): Record<string, unknown> {
     .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     .all()
     .filter(({ name }) => !FLEETING_TABLES.includes(name));
-  return Object.fromEntries(tables.map(({ name }) => [name, database.query(`SELECT * FROM ${name}`).all()]));
+  const rows = tables.map(({ name }) => [name, database.query(`SELECT * FROM ${name}`).all()]);
+  const settings = database.query("SELECT * FROM settings WHERE name <> 'probe'").all();
+  return { ...Object.fromEntries(rows), settings };
 }
 
-async function servers(users: readonly User[]): Promise<Contents> {
+async function servers(users: readonly User[], webhook?: Webhook): Promise<Contents> {
   const [redis, mysql] = await Promise.all([startRedis(), openDatabase()]);
   for (const [realm, clients] of Map.groupBy(users, (user) => user.realm)) {
     const accountSid = await insertAccount(mysql, { realm });
     for (const { user: username, password } of clients)
       await insertClient(mysql, { accountSid, username, password, secret: NONCE_SECRET });
   }
+  if (webhook) await insertAccount(mysql, { realm: webhook.realm, webhook });
   return {
     env: outsideStores(redis, mysql, NONCE_SECRET),
     read: async () => ({ ...(await keysOf(redis)), ...(await checksumsOf(mysql)) }),
   };
 }
 
-/** Each key with its value, as DUMP encodes it, and its expiry. */
-async function keysOf({ client }: RedisServer): Promise<Record<string, unknown>> {
-  const names = (await client.keys('*')).filter((name) => !FLEETING.test(name)).sort();
-  const entries = names.map(async (name) => {
-    const [value, expiry] = await Promise.all([client.dumpBuffer(name), client.pexpiretime(name)]);
-    return [name, { value: value?.toString('base64'), expiry }];
-  });
+/** Each key with its value and its expiry. */
+async function keysOf(redis: RedisServer): Promise<Record<string, unknown>> {
+  const names = (await redis.client.keys('*')).filter((name) => !FLEETING.test(name)).sort();
+  const entries = names.map(async (name) => [name, [await valueAt(redis, name), await redis.client.pexpiretime(name)]]);
   return Object.fromEntries(await Promise.all(entries));
+}
+
+async function valueAt({ client }: RedisServer, name: string): Promise<unknown> {
+  const type = await client.type(name);
+  switch (type) {
+    case 'string':
+      return client.get(name);
+    case 'set':
+      return (await client.smembers(name)).sort();
+    case 'zset':
+      return client.zrange(name, '0', '-1', 'WITHSCORES');
+    case 'hash':
+      return client.hgetall(name);
+    default:
+      throw new Error(`${name} is of the unexpected type ${type}`);
+  }
 }
 
 async function checksumsOf({ pool }: Mariadb): Promise<Record<string, unknown>> {

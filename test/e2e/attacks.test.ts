@@ -51,6 +51,7 @@ function withNonce(nonce: () => string): Attack {
 
 const replay = sent(ALICE, ({ captured }) => ({ authorization: captured }));
 
+// A nonce is good for three wrong answers, so that at most three of these can be answered 403.
 const replays: [string, number, Attack][] = [
   ['at the same sidecar', 401, replay],
   [
