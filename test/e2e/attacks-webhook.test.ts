@@ -31,12 +31,12 @@ const BREAKS = ['\r\n', '\n', '\r', '\r\n ', '\0', '\u0085'];
 
 const replies: [string, number, () => Response][] = [
   ...BREAKS.map((end): (typeof replies)[number] => [
-    `${JSON.stringify(end)} in the value of a header`,
+    `${encodeURIComponent(end)} in the value of a header`,
     403,
     denied({ 'X-Reason': `no${end}X-Evil: 1`, 'X-Hint': `${end}X-Evil: 1` }),
   ]),
   ...BREAKS.map((end): (typeof replies)[number] => [
-    `${JSON.stringify(end)} in the name of a header`,
+    `${encodeURIComponent(end)} in the name of a header`,
     403,
     denied({ [`X-Hint${end}X-Evil`]: '1', [`X-Hint: 1${end}X-Evil`]: '1' }),
   ]),

@@ -143,7 +143,8 @@ describe.concurrent('sipvicious from outside of our networks', () => {
       const { edge } = JSON.parse((await cli(target, 'status', '--json')).stdout);
       // The first request, too, has got no response.
       expect(edge.banned).toBeGreaterThan(0);
-      expect(target.process.lines.filter((line) => line.includes('"source banned"'))).toHaveLength(1);
+      const lines = target.process.lines.filter((line) => line.includes('"source banned"'));
+      expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ why: 'scanner' }]);
       await target.stop();
     },
     TEST_DEADLINE_MS,
