@@ -1,6 +1,7 @@
 import { type BansView, Refused, type RegistrationsView } from '../admin/actions.ts';
 import type { BindingDetails, BindingRow, RegistrationDetails, StreamParams } from '../admin/protocol.ts';
 import type { LastRefusals } from '../events/last-refusals.ts';
+import { defined } from '../lib/defined.ts';
 import { loggableUrl } from '../lib/loggable-url.ts';
 import type { Logger } from '../lib/logger.ts';
 import { sleep, type Timers } from '../lib/timers.ts';
@@ -44,7 +45,8 @@ async function* list({ registrations, timers }: RegistrationSources, filter: Str
   if (filter.source !== undefined && source === undefined) throw new Refused(`Invalid IP address: ${filter.source}`);
   const isWanted = (b: Binding) =>
     (source === undefined || ipOf(sourceOf(b) ?? '') === source) && (filter.transport ?? b.protocol) === b.protocol;
-  for await (const batch of registrations.batches(filter.realm?.toLowerCase())) {
+  const names = defined({ realm: filter.realm?.toLowerCase(), text: filter.aor });
+  for await (const batch of registrations.batches(names)) {
     const bindings = batch.flatMap(({ aor, bindings: all }) => all.filter(isWanted).map((b) => bindingRow(aor, b)));
     if (bindings.length > 0) yield { bindings, now: timers.now() };
     await sleep(PAUSE_MS, timers);
