@@ -19,11 +19,11 @@ import {
   readableFile,
   sipCode,
   text,
+  token,
   type Variable,
   word,
 } from './variable.ts';
 
-const PLANNED = { planned: true } as const;
 const seconds = { min: 0, max: 2 ** 32 - 1, unit: 's' } as const;
 const milliseconds = { min: 1, unit: 'ms' } as const;
 
@@ -377,7 +377,10 @@ export const VARIABLES = {
   http: {
     port: port('HTTP_PORT', 'Port for health checks, Prometheus metrics and the status page; off when not set.'),
     host: text('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
-    adminToken: text('HTTP_ADMIN_TOKEN', 'Token required for admin requests.', '', PLANNED),
+    adminToken: token(
+      'HTTP_ADMIN_TOKEN',
+      'Lets its holder act on the status page, and read it when HTTP_HOST is not loopback; at least 16 characters.',
+    ),
   },
   statsd: {
     on: flag('ENABLE_METRICS', 'Send metrics to statsd.'),
