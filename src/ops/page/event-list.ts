@@ -14,6 +14,8 @@ export class EventList {
   #lost = 0;
 
   constructor() {
+    // So that the keyboard scrolls it.
+    byId('events-region', HTMLElement).tabIndex = 0;
     this.#pause.onclick = () => {
       this.#isPaused = !this.#isPaused;
       this.#pause.setAttribute('aria-pressed', String(this.#isPaused));
