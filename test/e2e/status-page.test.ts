@@ -135,8 +135,7 @@ describe('acts', () => {
 
   test('drain and undrain a feature server with the token, and are logged with the source', async () => {
     const page = await StatusPage.open(browser, sidecar.url);
-    await page.enterToken(TOKEN);
-    await page.shows('#access', 'you may act');
+    await page.unlock(TOKEN);
     const server = page.row('servers', '127.0.0.11');
     await page.button('Drain', server).click();
     await page.button('Drain', page.page.locator('#question')).click();
@@ -151,7 +150,7 @@ describe('acts', () => {
 
   test('a drain of the last server asks again, and does nothing when the operator declines', async () => {
     const page = await StatusPage.open(browser, sidecar.url);
-    await page.enterToken(TOKEN);
+    await page.unlock(TOKEN);
     const drain = async (ip: string) => {
       await page.button('Drain', page.row('servers', ip)).click();
       await page.button('Drain', page.page.locator('#question')).click();
@@ -171,7 +170,7 @@ describe('acts', () => {
   test('remove a binding', async () => {
     expect(await register('dave')).toBe(200);
     const page = await StatusPage.open(browser, sidecar.url);
-    await page.enterToken(TOKEN);
+    await page.unlock(TOKEN);
     await page.page.getByLabel('Part of an AOR').fill('dave');
     await page.button('Remove', page.row('found', 'dave')).click();
     await page.button('Remove', page.page.locator('#question')).click();
@@ -185,7 +184,7 @@ describe('acts', () => {
     scanner.send(request('OPTIONS', `UDP ${INTRUDER}:${scanner.port}`, { extra: 'User-Agent: friendly-scanner\r\n' }));
     const page = await StatusPage.open(browser, sidecar.url);
     await page.row('bans', INTRUDER).waitFor();
-    await page.enterToken(TOKEN);
+    await page.unlock(TOKEN);
     await page.button('Lift', page.row('bans', INTRUDER)).click();
     await page.button('Lift', page.page.locator('#question')).click();
     await page.isGone('#bans tbody tr', INTRUDER);
@@ -283,7 +282,7 @@ describe('the look', () => {
     ['phone-dark', { colorScheme: 'dark', viewport: PHONE }],
   ] as const)('%s is accessible', async (name, look) => {
     const page = await StatusPage.open(browser, sidecar.url, look);
-    await page.enterToken(TOKEN);
+    await page.unlock(TOKEN);
     await page.row('trunks', 'Upstream').getByText('registered').waitFor();
     await page.row('bans', '127.0.9.67').waitFor();
     await page.row('realms', REALM).waitFor();

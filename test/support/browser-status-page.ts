@@ -61,6 +61,13 @@ export class StatusPage {
     await this.button('Use it').click();
   }
 
+  /** Enters the right token, and waits until the operator may act. */
+  async unlock(token: string): Promise<void> {
+    await this.enterToken(token);
+    await this.shows('#access', 'you may act');
+    await this.page.locator('#token-dialog').waitFor({ state: 'hidden' });
+  }
+
   /** Fails for what axe-core finds serious or critical. */
   async isAccessible(): Promise<void> {
     // Evaluated by the debugger, which the policy of the page does not hinder.

@@ -34,9 +34,9 @@ export class Lists {
       columns: [
         { title: 'Role', cell: ({ role }) => ({ text: role }) },
         { title: 'Service', cell: ({ name }) => ({ text: name }) },
-        { title: 'Address', cell: ({ address }) => ({ text: address }), isMinor: true },
+        { title: 'Address', cell: ({ address }) => ({ text: address }), isMinor: true, isLong: true },
         { title: 'State', cell: ({ state, since, now }) => stateCell(state, `${state} for ${duration(now - since)}`) },
-        { title: 'Why', cell: ({ why }) => ({ text: why ?? '' }) },
+        { title: 'Why', cell: ({ why }) => ({ text: why ?? '' }), isLong: true },
       ],
     });
     this.#servers = new Table(parent('servers'), {
@@ -56,7 +56,7 @@ export class Lists {
       empty: 'No trunk registers here.',
       key: (row) => `${row.carrierSid} ${row.gateway}`,
       columns: [
-        { title: 'Carrier', cell: ({ carrier }) => ({ text: carrier }) },
+        { title: 'Carrier', cell: ({ carrier }) => ({ text: carrier }), isLong: true },
         {
           title: 'Registrar',
           cell: (row) => ({ text: 'state' in row ? hostPort(row.host, row.port) : '–' }),
@@ -67,7 +67,11 @@ export class Lists {
           cell: (row) =>
             'state' in row ? stateCell(row.state, `${row.state} for ${duration(row.now - row.since)}`) : SKIPPED,
         },
-        { title: 'Last reason', cell: (row) => ({ text: ('state' in row ? row.lastReason : row.why) ?? '' }) },
+        {
+          title: 'Last reason',
+          cell: (row) => ({ text: ('state' in row ? row.lastReason : row.why) ?? '' }),
+          isLong: true,
+        },
         {
           title: 'Next try',
           cell: (row) => ({ text: 'state' in row ? until(row.nextTryAt, row.now) : '–' }),
@@ -80,11 +84,11 @@ export class Lists {
       empty: 'No gateway is pinged here.',
       key: ({ gateway }) => gateway,
       columns: [
-        { title: 'Carrier', cell: ({ carrier }) => ({ text: carrier }) },
+        { title: 'Carrier', cell: ({ carrier }) => ({ text: carrier }), isLong: true },
         { title: 'Gateway', cell: ({ host, port }) => ({ text: hostPort(host, port) }) },
         { title: 'State', cell: ({ state }) => stateCell(state) },
         { title: 'Round trip', cell: ({ rttMs }) => ({ text: latency(rttMs) }), isNumber: true },
-        { title: 'Last answer', cell: ({ lastAnswer }) => ({ text: lastAnswer ?? '–' }), isMinor: true },
+        { title: 'Last answer', cell: ({ lastAnswer }) => ({ text: lastAnswer ?? '–' }), isMinor: true, isLong: true },
       ],
     });
     this.#bans = new Table(parent('bans'), {
@@ -163,11 +167,11 @@ const TONES: Readonly<Record<string, Tone>> = {
   registered: 'good',
   refreshing: 'good',
   down: 'bad',
-  failed: 'bad',
+  failing: 'bad',
+  disabled: 'bad',
   drained: 'warn',
   orphaned: 'warn',
   unknown: 'warn',
-  registering: 'warn',
 };
 
 function stateCell(state: string, text = state): Cell {

@@ -3,6 +3,8 @@ import { make, setText } from './dom.ts';
 const SVG = 'http://www.w3.org/2000/svg' as const;
 /** Seconds from the left edge to the right one. */
 const SPAN_SECONDS = 300;
+/** Values that are no further apart are connected, seconds. */
+const MAX_GAP = 10;
 /** Units of the drawing; it is stretched to its place on the page. */
 const WIDTH = 600;
 const HEIGHT = 100;
@@ -62,10 +64,10 @@ export class Plot {
   }
 }
 
-/** The smallest of 1, 2, 5, 10, 20 … that is not below a value. */
+/** The smallest of 1, 2, 3, 4, 6, 8, 10, 20 … that is not below a value. */
 function niceAbove(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  const factor = [1, 2, 5, 10].find((each) => each * power >= value * 0.999) ?? 10;
+  const factor = [1, 2, 3, 4, 6, 8, 10].find((each) => each * power >= value * 0.999) ?? 10;
   return factor * power;
 }
 
@@ -80,37 +82,44 @@ function entry(line: Line, end: number, format: (value: number) => string): HTML
   return item;
 }
 
-/** The line, over its area when it is the first. */
+/** The line, over its area when it is the first. A value without neighbours is a dot. */
 function shapes({ values, style }: Line, end: number, top: number): SVGElement[] {
   const runs = runsOf(values, end).map((seconds) =>
-    seconds.map((second) => {
+    seconds.map((second): Point => {
       const x = WIDTH * (1 - (end - second) / SPAN_SECONDS);
       const y = HEIGHT * (1 - (values.get(second) ?? 0) / top);
-      return [x.toFixed(1), y.toFixed(1)] as const;
+      return [x.toFixed(1), y.toFixed(1)];
     }),
   );
-  const d = runs.map((points) => `M${points.map((point) => point.join(' ')).join('L')}h0.1`).join('');
-  const line = path(d, `line ${style}`);
-  if (style !== 'first') return [line];
-  const area = runs.map((points) => {
-    const [from, to] = [points[0]?.[0] ?? '0', points.at(-1)?.[0] ?? '0'];
-    return `M${from} ${HEIGHT}L${points.map((point) => point.join(' ')).join('L')}L${to} ${HEIGHT}Z`;
-  });
-  return [path(area.join(''), 'area first'), line];
+  const lines = runs.filter((points) => points.length > 1);
+  const dots = runs.filter((points) => points.length === 1);
+  return [
+    ...(style === 'first' ? [path(lines.map(areaOf).join(''), 'area first')] : []),
+    path(lines.map((points) => `M${polyline(points)}`).join(''), `line ${style}`),
+    path(dots.map((points) => `M${polyline(points)}h0.1`).join(''), `dot ${style}`),
+  ];
 }
 
-/** The seconds that have a value, in runs without a gap. */
+type Point = readonly [x: string, y: string];
+
+function polyline(points: readonly Point[]): string {
+  return points.map((point) => point.join(' ')).join('L');
+}
+
+function areaOf(points: readonly Point[]): string {
+  return `M${points[0]?.[0]} ${HEIGHT}L${polyline(points)}L${points.at(-1)?.[0]} ${HEIGHT}Z`;
+}
+
+/** The seconds that have a value, in runs that are drawn as one line. */
 function runsOf(values: ReadonlyMap<number, number>, end: number): number[][] {
   const runs: number[][] = [];
-  let run: number[] = [];
-  for (let second = end - SPAN_SECONDS; second <= end; second++) {
-    if (values.has(second)) run.push(second);
-    else if (run.length > 0) {
-      runs.push(run);
-      run = [];
-    }
+  const seconds = [...values.keys()].filter((second) => second >= end - SPAN_SECONDS && second <= end);
+  for (const second of seconds.sort((a, b) => a - b)) {
+    const run = runs.at(-1);
+    if (run && second - (run.at(-1) ?? 0) <= MAX_GAP) run.push(second);
+    else runs.push([second]);
   }
-  return run.length > 0 ? [...runs, run] : runs;
+  return runs;
 }
 
 function gridLine(y: number): SVGElement {

@@ -33,11 +33,15 @@ export class Search {
       empty: '',
       key: ({ aor, contact, source }) => JSON.stringify([aor, contact, source]),
       columns: [
-        { title: 'AOR', cell: ({ aor }) => ({ text: aor, tone: 'link', onClick: () => void this.#details(aor) }) },
-        { title: 'Contact', cell: ({ contact }) => ({ text: contact }), isMinor: true },
+        {
+          title: 'AOR',
+          cell: ({ aor }) => ({ text: aor, tone: 'link', onClick: () => void this.#details(aor) }),
+          isLong: true,
+        },
+        { title: 'Contact', cell: ({ contact }) => ({ text: contact }), isMinor: true, isLong: true },
         { title: 'Source', cell: ({ source }) => ({ text: source ?? '–' }) },
         { title: 'Transport', cell: ({ transport }) => ({ text: transport ?? '–' }), isMinor: true },
-        { title: 'User agent', cell: ({ userAgent }) => ({ text: userAgent ?? '–' }), isMinor: true },
+        { title: 'User agent', cell: ({ userAgent }) => ({ text: userAgent ?? '–' }), isMinor: true, isLong: true },
         { title: 'Expires', cell: ({ expiresAt, now }) => ({ text: until(expiresAt, now) }) },
         { title: 'Act', cell: (binding) => acts.remove(binding) },
       ],
@@ -47,7 +51,7 @@ export class Search {
       empty: 'No AOR is registered.',
       key: ([realm]) => realm,
       columns: [
-        { title: 'Realm', cell: ([realm]) => this.#realmCell(realm) },
+        { title: 'Realm', cell: ([realm]) => this.#realmCell(realm), isLong: true },
         { title: 'AORs', cell: ([, aors]) => ({ text: count(aors) }), isNumber: true },
       ],
     });

@@ -15,6 +15,8 @@ export interface Column<Row> {
   /** Hidden where the page is narrow. */
   readonly isMinor?: boolean;
   readonly isNumber?: boolean;
+  /** Long texts, which may be broken anywhere. */
+  readonly isLong?: boolean;
 }
 
 export interface TableOptions<Row> {
@@ -76,8 +78,8 @@ export class Table<Row> {
 
   #head(): HTMLElement {
     const row = make('tr');
-    for (const { title, isMinor, isNumber } of this.options.columns) {
-      const cell = make('th', title, classOf(isMinor, isNumber));
+    for (const column of this.options.columns) {
+      const cell = make('th', column.title, classOf(column));
       cell.scope = 'col';
       row.append(cell);
     }
@@ -88,8 +90,8 @@ export class Table<Row> {
 
   #newRow(): HTMLTableRowElement {
     const row = make('tr');
-    for (const { isMinor, isNumber } of this.options.columns) {
-      const cell = make('td', '', classOf(isMinor, isNumber));
+    for (const column of this.options.columns) {
+      const cell = make('td', '', classOf(column));
       cell.append(make('span'));
       row.append(cell);
     }
@@ -104,8 +106,8 @@ export class Table<Row> {
   }
 }
 
-function classOf(isMinor = false, isNumber = false): string {
-  return [isMinor && 'minor', isNumber && 'number'].filter(Boolean).join(' ');
+function classOf({ isMinor, isNumber, isLong }: Pick<Column<never>, 'isMinor' | 'isNumber' | 'isLong'>): string {
+  return [isMinor && 'minor', isNumber && 'number', isLong && 'long'].filter(Boolean).join(' ');
 }
 
 /** A button stays the same element while its label does. */
