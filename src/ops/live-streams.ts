@@ -61,7 +61,8 @@ export class LiveStreams {
   async *#body(queue: EventQueue, peer: Peer, release: () => void): AsyncGenerator<Uint8Array> {
     const { signal } = this.#stopping;
     try {
-      let shownUntil = this.timers.now();
+      // The present second is the first that is shown.
+      let shownUntil = this.timers.now() - 1000;
       while (!signal.aborted) {
         const { dropped, events } = queue.take();
         const seconds = this.figures.seconds(shownUntil);

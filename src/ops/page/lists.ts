@@ -87,7 +87,7 @@ export class Lists {
         { title: 'Carrier', cell: ({ carrier }) => ({ text: carrier }), isLong: true },
         { title: 'Gateway', cell: ({ host, port }) => ({ text: hostPort(host, port) }) },
         { title: 'State', cell: ({ state }) => stateCell(state) },
-        { title: 'Round trip', cell: ({ rttMs }) => ({ text: latency(rttMs) }), isNumber: true },
+        { title: 'Round trip', cell: ({ rttMs }) => ({ text: latency(rttMs) }), isNumber: true, isMinor: true },
         { title: 'Last answer', cell: ({ lastAnswer }) => ({ text: lastAnswer ?? '–' }), isMinor: true, isLong: true },
       ],
     });

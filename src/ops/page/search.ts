@@ -39,7 +39,7 @@ export class Search {
           isLong: true,
         },
         { title: 'Contact', cell: ({ contact }) => ({ text: contact }), isMinor: true, isLong: true },
-        { title: 'Source', cell: ({ source }) => ({ text: source ?? '–' }) },
+        { title: 'Source', cell: ({ source }) => ({ text: source ?? '–' }), isMinor: true },
         { title: 'Transport', cell: ({ transport }) => ({ text: transport ?? '–' }), isMinor: true },
         { title: 'User agent', cell: ({ userAgent }) => ({ text: userAgent ?? '–' }), isMinor: true, isLong: true },
         { title: 'Expires', cell: ({ expiresAt, now }) => ({ text: until(expiresAt, now) }) },
