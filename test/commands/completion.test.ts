@@ -5,7 +5,21 @@ import { ended, run } from './cli.ts';
 import { bashOffers, fishOffers, zshOffers } from './shells.ts';
 
 const NOWHERE = '/nowhere/admin.sock';
-const COMMANDS = ['serve', 'status', 'fs', 'trunk', 'gateway', 'ban', 'set', 'get', 'list', 'reload', 'completion'];
+const COMMANDS = [
+  'serve',
+  'status',
+  'reg',
+  'events',
+  'fs',
+  'trunk',
+  'gateway',
+  'ban',
+  'set',
+  'get',
+  'list',
+  'reload',
+  'completion',
+];
 
 async function script(shell: string): Promise<string> {
   const { code, stdout, stderr } = await run(NOWHERE, ['completion', shell]);
