@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { DependencyError } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
 import type { Answer } from './client-connection.ts';
@@ -25,6 +26,7 @@ export interface AdminRules {
   readonly settings: Settings;
   readonly outbound: OutboundView;
   readonly bans: BansView;
+  readonly bus: Events;
   readonly registrations: RegistrationsView;
   readonly events: EventsView;
   readonly now: () => number;
@@ -72,13 +74,17 @@ export class Refused extends Error {
 type Handler<A extends ActionName> = (rules: AdminRules, params: Params<A>) => Result<A> | Promise<Result<A>>;
 
 const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
-  'fs-drain': async ({ pool }, params) => {
+  'fs-drain': async ({ pool, bus }, params) => {
     const server = parseServer(params.server);
-    return { action: 'drain', server, drained: await pool.drain(server) };
+    const drained = await pool.drain(server);
+    bus.emit({ type: 'drained', server });
+    return { action: 'drain', server, drained };
   },
-  'fs-undrain': async ({ pool, silentMs }, params) => {
+  'fs-undrain': async ({ pool, bus, silentMs }, params) => {
     const server = parseServer(params.server);
-    return { action: 'undrain', server, drained: await pool.undrain(server, silentMs) };
+    const drained = await pool.undrain(server, silentMs);
+    bus.emit({ type: 'undrained', server });
+    return { action: 'undrain', server, drained };
   },
   'fs-drained': async ({ pool }) => ({ drained: (await pool.featureServers()).drained }),
   'fs-available': async ({ pool }) => {

@@ -149,7 +149,7 @@ const edgeStatus = v.object({
 
 /** A server that the sidecar depends on. */
 const dependency = v.object({
-  role: v.picklist(['sip', 'store', 'database', 'database writer']),
+  role: v.picklist(['sip', 'store', 'database', 'database writer', 'alerts']),
   name: v.string(),
   address: v.string(),
   /** `unknown`: it has not answered since the start. */
@@ -190,6 +190,8 @@ const status = v.object({
   registeredAors: v.nullable(v.number()),
   /** Banned sources. */
   bans: v.number(),
+  /** Alerts that wait for InfluxDB, and those dropped since the start; null when they go to the log only. */
+  alerts: v.nullable(v.object({ waiting: v.number(), dropped: v.number() })),
   /** Counts of this sidecar only: there are no trunks unless it leads. */
   outbound: v.object({
     ...leadership.entries,

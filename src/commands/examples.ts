@@ -16,6 +16,7 @@ Ready:            yes
 SIP server:       drachtio 127.0.0.1:9022, up for 3 h 12 min
 Store:            Redis 10.0.0.4:6379, up for 3 h 12 min
 Accounts:         MySQL 10.0.0.5:3306, up for 3 h 12 min
+Alerts:           InfluxDB 10.0.0.6:8086, up for 3 h 12 min
 Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060
 Cluster:          default
 Registered:       1234 AORs

@@ -11,8 +11,9 @@ import type { Lease } from '../ports/lease.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import type { TrunkRegistrationView } from '../regbot/registration-context.ts';
+import type { AlertSinks } from './alerts.ts';
 import type { Outbound } from './outbound.ts';
-import { type Phase, readinessOf } from './readiness.ts';
+import type { Phase, Readiness } from './readiness.ts';
 import type { Stores } from './stores.ts';
 
 export interface OutboundState {
@@ -120,10 +121,12 @@ export interface StatusSources {
   readonly lifetime: Lifetime;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  readonly readiness: Readiness;
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
   readonly abuse: Pick<BansView, 'bans'>;
+  readonly alerts: Pick<AlertSinks, 'dependency' | 'points'>;
   /** Whether the SIP server answers. */
   readonly sipServer: Dependency;
   readonly stores: Pick<Stores, 'pool' | 'lease' | 'registrations' | 'store' | 'database' | 'databaseWriter'>;
@@ -131,12 +134,7 @@ export interface StatusSources {
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, now, sip, edge, outbound, abuse, stores } = sources;
-  const readiness = readinessOf(lifetime.phase, {
-    sip: sources.sipServer.health,
-    store: stores.store.health,
-    database: stores.database.health,
-  });
+  const { config, lifetime, now, readiness, sip, edge, outbound, abuse, alerts, stores } = sources;
   return {
     version: VERSION,
     pid: process.pid,
@@ -158,11 +156,12 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     ...(await serverCounts(stores.pool)),
     registeredAors: await registeredAors(stores.registrations),
     bans: abuse.bans().length,
+    alerts: alerts.points ? { waiting: alerts.points.waiting, dropped: alerts.points.dropped } : null,
     outbound: await outboundCounts(outbound, stores.lease),
   };
 }
 
-function dependencyRows({ sipServer, stores }: StatusSources): DependencyRow[] {
+function dependencyRows({ sipServer, stores, alerts }: StatusSources): DependencyRow[] {
   const row = (role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow => ({
     role,
     ...health,
@@ -173,6 +172,7 @@ function dependencyRows({ sipServer, stores }: StatusSources): DependencyRow[] {
     row('store', stores.store),
     row('database', stores.database),
     ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
+    ...(alerts.dependency ? [row('alerts', alerts.dependency)] : []),
   ];
 }
 

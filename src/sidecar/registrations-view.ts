@@ -9,6 +9,7 @@ import { DependencyError } from '../ports/errors.ts';
 import type { Events } from '../ports/events.ts';
 import type { Aor, Binding, LocationService } from '../ports/location.ts';
 import type { Registrations } from '../ports/registrations.ts';
+import { bindingEvent } from '../register/binding-event.ts';
 import { aorName, readAorName } from '../sip/aor.ts';
 import { ipOf, networkOf } from '../sip/ip.ts';
 import { canonicalUri } from '../sip/uri.ts';
@@ -122,18 +123,11 @@ async function remove(sources: RegistrationSources, text: string, contact: strin
     maxContacts: bindings.length,
   });
   if (!outcome.ok) throw new Refused(`not removed: ${outcome.refusal}`);
-  const contacts = removed.map((b) => b.contact);
+  const contacts = outcome.ended.map((b) => b.contact);
   const remaining = outcome.bindings.length;
   logger.info({ aor: aorName(aor), contacts }, 'registration removed by the operator');
-  for (const b of removed)
-    events.emit({
-      type: 'unregistered',
-      aor: aorName(aor),
-      presence: remaining > 0 ? 'online' : 'offline',
-      contact: b.contact,
-      ...bindingOrigin(b),
-      cause: 'operator',
-    });
+  const presence = remaining > 0 ? 'online' : 'offline';
+  for (const binding of outcome.ended) events.emit(bindingEvent('unregistered', aor, binding, presence, 'operator'));
   return { aor: aorName(aor), removed: contacts, remaining };
 }
 
@@ -186,16 +180,6 @@ function bindingDetails(aor: Aor, binding: Binding): BindingDetails {
     directAppCalling: Boolean(grant.allowDirectAppCalling),
     directQueueCalling: Boolean(grant.allowDirectQueueCalling),
     directUserCalling: Boolean(grant.allowDirectUserCalling),
-  };
-}
-
-function bindingOrigin({ protocol, userAgent, callId, ...binding }: Binding) {
-  const source = sourceOf(binding);
-  return {
-    ...(source !== undefined && { source }),
-    ...(protocol !== '' && { transport: protocol }),
-    ...(userAgent !== undefined && { userAgent }),
-    ...(callId !== '' && { callId }),
   };
 }
 

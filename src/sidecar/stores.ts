@@ -112,7 +112,7 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
   const shared =
     parts.store === 'redis'
       ? sharedInRedis(config, directory, logger, clock)
-      : sharedInSqlite(present(data), config, clock);
+      : sharedInSqlite(present(data), config, logger, clock);
 
   return {
     ...shared,
@@ -206,9 +206,10 @@ function sharedInRedis(
 function sharedInSqlite(
   { directory, sqlite, unsynced, dependency }: Data,
   config: Config,
+  logger: Logger,
   clock: Clock,
 ): SharedStores & Opened & Pick<Stores, 'start'> {
-  const location = new SqliteLocationService(sqlite, clock);
+  const location = new SqliteLocationService(sqlite, systemTimers, logger);
   return {
     store: dependency,
     location,
@@ -221,8 +222,8 @@ function sharedInSqlite(
     contacts: new SqliteTrunkContacts(unsynced),
     // Written every second under attack.
     abuse: new SqliteAbuseStore(unsynced, abusePolicy(config), clock),
-    start: () => inDirectory(directory, () => location.sweepAll()),
-    async close() {},
+    start: () => inDirectory(directory, () => location.start()),
+    close: async () => location.stop(),
   };
 }
 

@@ -14,6 +14,7 @@ import {
 import type { Answer } from '../../src/admin/client-connection.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
+import type { SidecarEvent } from '../../src/ports/events.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -41,12 +42,14 @@ function start(changes: Partial<AdminRules> = {}) {
       },
     },
   });
+  const events: SidecarEvent[] = [];
   const rules: AdminRules = {
     pool,
     settings,
     silentMs: 60_000,
     now: () => clock.now(),
     outbound: outboundView(IDLE, new SqliteLease(database, 'test'), clock),
+    bus: { emit: (event) => events.push(event) },
     bans: { bans: () => [], clear: async () => [] },
     registrations: NO_REGISTRATIONS,
     events: { follow: () => of() },
@@ -56,12 +59,12 @@ function start(changes: Partial<AdminRules> = {}) {
   };
   const send = (request: unknown) => perform(rules, request, NEVER);
   const checkIn = (member: string, calls: number) => pool.checkIn({ kind: 'feature', member, open: true, calls });
-  return { send, checkIn, clock, pool, level: () => level };
+  return { send, checkIn, events, clock, pool, level: () => level };
 }
 
 describe('feature servers', () => {
   test('drain and undrain answer with all drained servers', async () => {
-    const { send, checkIn } = start();
+    const { send, checkIn, events } = start();
     await checkIn('10.0.0.1:5060', 3);
     expect(await send({ action: 'fs-drain', server: '10.0.0.1:5060' })).toEqual({
       success: true,
@@ -73,6 +76,10 @@ describe('feature servers', () => {
     expect(await send({ action: 'fs-drained' })).toEqual({ success: true, drained: ['10.0.0.1'] });
     expect(await send({ action: 'fs-undrain', server: '10.0.0.1' })).toMatchObject({ action: 'undrain', drained: [] });
     expect(await send({ action: 'fs-available' })).toEqual({ success: true, available: ['10.0.0.1:5060'] });
+    expect(events).toEqual([
+      { type: 'drained', server: '10.0.0.1' },
+      { type: 'undrained', server: '10.0.0.1' },
+    ]);
   });
 
   test('the list contains active, drained and orphaned servers', async () => {

@@ -43,6 +43,7 @@ const LOST = { address: '192.0.2.50', port: 5061 };
 export const SCRIPT_WORK = [
   'call of the lease store',
   'promotion of bindings',
+  'removal of expired AORs',
   'reconciliation of realm indexes',
   'removal of bindings of a lost connection',
   'exchange of bans',
@@ -81,10 +82,10 @@ export async function startRedisSidecar(address: { host: string; port: number },
   const up = new WatchedGateway(gateway(2), watch);
   const policy = { banThreshold: 250, banSeconds: 300, banSet: '' };
   const store = new RedisAbuseStore(connection, CLUSTER, policy, clock);
-  const abuse = new Abuse({ ...common, store, policy, exempt: () => false });
+  const abuse = new Abuse({ ...common, events: NO_EVENTS, store, policy, exempt: () => false });
   let lost = false;
   const isOpen = (host: string) => !(lost && host === LOST.address);
-  const connections = new ConnectionBindings({ ...common, location, isOpen, graceSeconds: 1 });
+  const connections = new ConnectionBindings({ ...common, location, isOpen, graceSeconds: 1, events: NO_EVENTS });
   const rules = { ...core.rules, location, connections };
   const admin = {
     pool,
@@ -101,6 +102,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
       clock,
     ),
     bans: abuse,
+    bus: NO_EVENTS,
     registrations: registrationsView({
       registrations: new RedisRegistrations(connection, clock),
       location,
@@ -130,7 +132,9 @@ export async function startRedisSidecar(address: { host: string; port: number },
         port: 5060,
       },
     );
-    return (await options({ pool, networks: [{ contains: () => true }], logger, mayWarn: () => true }, request)).status;
+    return (
+      await options({ pool, networks: [{ contains: () => true }], listeners: [], logger, mayWarn: () => true }, request)
+    ).status;
   };
   const succeeds = async (request: object) => {
     let last = await perform(admin, request, new AbortController().signal);
@@ -142,6 +146,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
   const prepare = async () => {
     await redis.zadd('sidecar:promotions', clock.now() - 1, `zoe@${REALM}`);
     await redis.zadd('active-user', clock.now() + DAY * SECOND, 'user:zoe@other.example.com');
+    await redis.zadd('active-user', clock.now() - 1, `user:expired@${REALM}`);
     for (const kind of ['fs', 'rtp']) {
       await redis.sadd(`${CLUSTER}:active-${kind}`, '10.9.9.9');
       await redis.hset(`sidecar:${CLUSTER}:${kind}`, '10.9.9.9', '{"at":-1}');
@@ -165,6 +170,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
   const isDone = async () =>
     leader.mayAct() &&
     (await redis.zscore('sidecar:promotions', `zoe@${REALM}`)) === null &&
+    (await redis.zscore('active-user', `user:expired@${REALM}`)) === null &&
     (await redis.zscore('sidecar:realm:other.example.com', 'user:zoe@other.example.com')) !== null &&
     (await redis.sismember(`${CLUSTER}:active-fs`, '10.9.9.9')) === 0 &&
     (await redis.sismember(`${CLUSTER}:active-rtp`, '10.9.9.9')) === 0 &&

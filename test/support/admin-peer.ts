@@ -154,6 +154,7 @@ export function statusOf(status: Partial<Status> = {}) {
     rtpServers: 1,
     registeredAors: 1234,
     bans: 2,
+    alerts: null,
     outbound: { ...LEADING, trunks: { total: 0, registered: 0 }, gateways: { up: 0, down: 0, unknown: 0 } },
     ...status,
   };
