@@ -27,7 +27,7 @@ function start(directory: Partial<Directory> = {}, bans: { source: string; until
   const logger = new RecordingLogger();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
-  const location = new SqliteLocationService(database, timers);
+  const location = new SqliteLocationService(database, timers, logger);
   const bus = new EventBus(timers);
   const lastRefusals = new LastRefusals();
   bus.follow((event) => lastRefusals.follow(event));
