@@ -55,7 +55,8 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
   const { lastRefusals, bans, timers } = sources;
   const { aor, bindings } = await find(sources, text);
   const now = timers.now();
-  const refusal = lastRefusals.of(aorName(aor));
+  const canonical = { ...aor, realm: aor.realm.toLowerCase() };
+  const refusal = lastRefusals.of(aorName(canonical));
   const bannedUntil = (source: string) => {
     const network = networkOf(ipOf(source) ?? source);
     return bans.bans().find((ban) => ban.source === network && ban.until > now)?.until ?? null;
@@ -63,7 +64,7 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
   return {
     aor: aorName(aor),
     bindings: bindings.map((binding) => bindingDetails(aor, binding)),
-    ...(await accountOf(sources, aor)),
+    ...(await accountOf(sources, canonical)),
     lastRefusal: refusal
       ? {
           at: refusal.at,

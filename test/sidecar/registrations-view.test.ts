@@ -225,11 +225,15 @@ describe('what is shown of an AOR', () => {
   });
 
   test('is that of the realm as it is written, when an earlier jambonz sidecar has stored it so', async () => {
-    const { view, save, binding } = start();
+    const accountByRealm = async (realm: string) => (realm === 'example.com' ? ACCOUNT : undefined);
+    const { view, save, binding, bus } = start({ accountByRealm });
     await save({ user: 'john', realm: 'Example.COM' }, binding('sip:old@a'));
+    bus.emit(refused('john@example.com', 'InvalidCredentials'));
     expect(await view.show('john@Example.COM')).toMatchObject({
       aor: 'john@Example.COM',
       bindings: [{ contact: 'sip:old@a' }],
+      account: { realm: 'example.com' },
+      lastRefusal: { reason: 'InvalidCredentials' },
     });
     await save(JOHN, binding('sip:new@a'));
     expect(await view.show('john@EXAMPLE.com')).toMatchObject({
