@@ -53,6 +53,16 @@ const MAX_GUESSED = 20_000;
 const MAX_WRONG_NONCES = 20_000;
 const MAX_WRONG_PER_NONCE = 3;
 
+export interface AbuseFigures {
+  /** Sources that are banned now. */
+  readonly bans: number;
+  /** Sources with a score of at least 1; a ban resets the score. */
+  readonly scoredSources: number;
+  readonly highestScore: number;
+  /** AORs with so many wrong answers in this minute that only sources known to them may answer. */
+  readonly closedAors: number;
+}
+
 /**
  * Keeps intruders out: scores sources by what they do wrong, bans those that reach the threshold, and protects AORs that
  * are guessed at from many sources. All sidecars of a cluster share this through the store; each decides at once by what
@@ -163,6 +173,14 @@ export class Abuse implements Screen {
     const source = networkOf(address);
     if (!this.#scores.clear(source)) return;
     this.#report.pardon(source);
+  }
+
+  get figures(): AbuseFigures {
+    this.#turnMinute();
+    const { sources, highest } = this.#scores.summary();
+    let closedAors = 0;
+    for (const count of this.#wrongAnswers.values()) if (count >= MAX_WRONG_ANSWERS) closedAors++;
+    return { bans: this.bans().length, scoredSources: sources, highestScore: highest, closedAors };
   }
 
   bans(): Ban[] {

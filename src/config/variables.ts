@@ -359,7 +359,7 @@ export const VARIABLES = {
     ),
     banRedisKey: text(
       'JAMBONES_BAN_REDIS_KEY',
-      'Redis set that holds the banned addresses, for a drachtio server with `--blacklist-redis-key`.',
+      'Redis set that holds the banned addresses, for a drachtio server with `--blacklist-redis-key`; of no use with drachtio 0.8.24 to 0.9.10, see security.md.',
     ),
     connectionLostGraceSeconds: integer(
       'JAMBONES_CONNECTION_LOST_GRACE_SECONDS',
@@ -375,19 +375,19 @@ export const VARIABLES = {
     ),
   },
   http: {
-    port: port('HTTP_PORT', 'Port for health, metrics and the status page.', 0, PLANNED),
-    host: text('HTTP_HOST', 'Listen address for HTTP.', '127.0.0.1', PLANNED),
+    port: port('HTTP_PORT', 'Port for health checks, Prometheus metrics and the status page; off when not set.'),
+    host: text('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
     adminToken: text('HTTP_ADMIN_TOKEN', 'Token required for admin requests.', '', PLANNED),
   },
   statsd: {
-    on: flag('ENABLE_METRICS', 'Send metrics to statsd.', false, PLANNED),
-    host: text('STATS_HOST', 'Host of statsd.', '', PLANNED),
-    port: port('STATS_PORT', 'Port of statsd.', 8125, PLANNED),
-    protocol: choice('STATS_PROTOCOL', 'Transport to statsd.', ['udp', 'tcp'], 'udp', PLANNED),
-    prefix: text('STATS_PREFIX', 'Prefix of all metric names.', '', PLANNED),
-    telegraf: flag('STATS_TELEGRAF', 'Use Telegraf’s tag format.', false, PLANNED),
-    sampleRate: fraction('STATS_SAMPLE_RATE', 'Fraction of events that are sent.', 1, PLANNED),
-    tags: text('STATS_TAGS', 'Tags on every metric.', '', PLANNED),
+    on: flag('ENABLE_METRICS', 'Send metrics to statsd.'),
+    host: text('STATS_HOST', 'Host of statsd.', '127.0.0.1'),
+    port: port('STATS_PORT', 'Port of statsd.', 8125),
+    protocol: choice('STATS_PROTOCOL', 'Transport to statsd.', ['udp', 'tcp'], 'udp'),
+    prefix: text('STATS_PREFIX', 'Prefix of all metric names; a dot follows it.'),
+    telegraf: flag('STATS_TELEGRAF', 'Use Telegraf’s tag format in place of Datadog’s.'),
+    sampleRate: fraction('STATS_SAMPLE_RATE', 'Fraction of time measurements that are sent; gauges always are.', 1),
+    tags: list('STATS_TAGS', 'Tags on every metric, as name:value.', '', (tag) => tag),
   },
 } as const;
 

@@ -58,6 +58,7 @@ export class Dependency {
   #started = false;
   #recheckMs = RECHECK_MS;
   readonly #listeners: (() => void)[] = [];
+  readonly #onAsked: ((ms: number) => void)[] = [];
 
   constructor(private readonly options: DependencyOptions) {
     this.#since = options.timers.now();
@@ -78,6 +79,11 @@ export class Dependency {
     this.#listeners.push(listener);
   }
 
+  /** Calls `listener` with the time of every question and probe, answered or failed, in milliseconds. */
+  onAsked(listener: (ms: number) => void): void {
+    this.#onAsked.push(listener);
+  }
+
   /**
    * Asks a question.
    * @throws Unavailable at once while the dependency is known or suspected to be down, and any error of `question`
@@ -85,7 +91,7 @@ export class Dependency {
   async ask<T>(question: () => Promise<T>): Promise<T> {
     if (this.#logged || this.#suspected) throw new Unavailable(this.options.name, 'does not answer');
     try {
-      const result = await question();
+      const result = await this.#timed(question);
       this.answered();
       return result;
     } catch (error) {
@@ -113,7 +119,7 @@ export class Dependency {
     this.#probing = true;
     this.#due = false;
     try {
-      await this.options.probe();
+      await this.#timed(this.options.probe);
       this.answered();
     } catch (error) {
       if (error instanceof DependencyError) this.#failed(error);
@@ -121,6 +127,16 @@ export class Dependency {
     } finally {
       this.#probing = false;
       this.#suspected = false;
+    }
+  }
+
+  async #timed<T>(question: () => Promise<T>): Promise<T> {
+    const { timers } = this.options;
+    const askedAt = timers.monotonic();
+    try {
+      return await question();
+    } finally {
+      for (const listener of this.#onAsked) listener(timers.monotonic() - askedAt);
     }
   }
 

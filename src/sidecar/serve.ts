@@ -18,11 +18,11 @@ import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
 import type { TextOutput } from '../lib/text-output.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
+import { HttpListenError } from '../ops/listen-error.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
 import { QueryFault } from '../ports/errors.ts';
 import type { Events } from '../ports/events.ts';
-import { NO_METRICS } from '../ports/metrics.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
@@ -31,8 +31,11 @@ import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
 import { eventsView } from './events-view.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
+import { openHttp } from './http.ts';
 import { logLevelSetting } from './log-level.ts';
-import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
+import { openMeasuring } from './measuring.ts';
+import { Monitoring } from './monitoring.ts';
+import { type Lifetime, outboundView, statusOf, variablesOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
 import { readinessOf } from './readiness.ts';
 import { ReadinessWatch } from './readiness-watch.ts';
@@ -49,7 +52,8 @@ const MAX_CHECK_IN_WARNINGS = 20;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
- * @throws DataError, ProvisionError, CertificateError, ListenError, AdminSocketError when it cannot start; see
+ * @throws DataError, ProvisionError, CertificateError, ListenError, HttpListenError, AdminSocketError when it cannot
+ * start; see
  * {@link exitCodeOf}
  */
 export async function serve(config: Config): Promise<void> {
@@ -68,7 +72,8 @@ export async function serve(config: Config): Promise<void> {
 export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof ProvisionError || error instanceof CertificateError) return 2;
   if (error instanceof DataError) return error.isTransient ? 1 : 2;
-  return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
+  const cannotListen = [ListenError, HttpListenError, AdminSocketError].some((kind) => error instanceof kind);
+  return cannotListen ? 1 : undefined;
 }
 
 async function run(config: Config, logger: Log, output: TextOutput, stop: AbortSignal): Promise<void> {
@@ -76,6 +81,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   await using open = new AsyncDisposableStack();
   const admin = await claimAdminSocket(config.platform.socketPath, logger, systemTimers);
   open.defer(() => admin.stop());
+  const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
+  const http = openHttp(config, logger);
+  open.defer(() => http?.stop());
+  const measuring = await openMeasuring(config, lifetime.startedAt, logger);
+  open.defer(() => measuring.stop());
   const stores = openStores(config, logger, systemClock);
   open.defer(() => stores.close());
   const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
@@ -91,7 +101,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   alerts.start();
   // Stops after everything that raises alerts.
   open.defer(() => alerts.stop());
-  const metrics = NO_METRICS;
+  const { metrics } = measuring;
   stores.location.onExpired((aor) => bus.emit({ type: 'expired', aor, presence: 'offline' }));
   const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, bus, logger);
   open.defer(() => bindings?.stop());
@@ -105,12 +115,12 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   const outbound = createOutbound(config, stores, sip, alerts, bus, logger);
 
   const sipServer = sipDependency(config, sip, logger);
-  const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
   const { store, database } = stores;
   const readiness = () =>
     readinessOf(lifetime.phase, { sip: sipServer.health, store: store.health, database: database.health });
   const readinessWatch = new ReadinessWatch(readiness, alerts, bus);
   for (const dependency of [sipServer, store, database]) dependency.onChange(() => readinessWatch.update());
+  const view = { config, lifetime, readiness, sip, sipServer, edge, outbound, abuse, alerts, stores };
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -131,23 +141,15 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     }),
     events: eventsView(bus),
     now: systemClock.now,
-    status: () =>
-      statusOf({
-        config,
-        lifetime,
-        now: systemClock.now(),
-        readiness: readiness(),
-        sip,
-        sipServer,
-        edge,
-        outbound,
-        abuse,
-        alerts,
-        stores,
-      }),
+    status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
+    // Acts are logged whatever the level, which is itself changed by one.
+    audit: logger.child({}, { level: 'info' }),
+    config: () => ({ variables: variablesOf(config, logger.level) }),
   };
-  admin.serve((request, signal) => perform(rules, request, signal));
+  admin.serve((request, signal, operator) => perform(rules, request, signal, operator));
+  const monitoring = new Monitoring(measuring, { ...view, webhook: registrar.webhook, logger });
+  http?.serve(monitoring.routes());
   open.defer(onHangup(() => tryReload(reloadable)));
 
   const stored = new Set([store, database]);
@@ -164,6 +166,8 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   eventWriter?.start();
   abuse.start();
   open.defer(() => abuse.stop());
+  monitoring.start();
+  open.defer(() => monitoring.stop());
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());

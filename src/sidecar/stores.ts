@@ -10,6 +10,7 @@ import { RedisGatewayBlacklist } from '../adapters/redis/gateway-blacklist.ts';
 import { RedisLease } from '../adapters/redis/lease.ts';
 import { RedisLocationService } from '../adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../adapters/redis/realm-index.ts';
+import { RedisRegistrationCounts } from '../adapters/redis/registration-counts.ts';
 import { RedisRegistrations } from '../adapters/redis/registrations.ts';
 import { RedisServerPool } from '../adapters/redis/server-pool.ts';
 import { RedisTrunkContacts } from '../adapters/redis/trunk-contacts.ts';
@@ -31,6 +32,7 @@ import { SqliteLease } from '../adapters/sqlite/lease.ts';
 import { SqliteLocationService } from '../adapters/sqlite/location.ts';
 import { openSqlite } from '../adapters/sqlite/open.ts';
 import { SqliteProvisioning } from '../adapters/sqlite/provisioning.ts';
+import { SqliteRegistrationCounts } from '../adapters/sqlite/registration-counts.ts';
 import { SqliteRegistrations } from '../adapters/sqlite/registrations.ts';
 import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
@@ -50,6 +52,7 @@ import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { LocationService } from '../ports/location.ts';
 import type { ProvisioningStore } from '../ports/provisioning.ts';
+import type { RegistrationCounts } from '../ports/registration-counts.ts';
 import type { Registrations } from '../ports/registrations.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
@@ -62,6 +65,7 @@ interface SharedStores {
   readonly store: Dependency;
   readonly location: LocationService;
   readonly registrations: Registrations;
+  readonly registrationCounts: RegistrationCounts;
   readonly pool: ServerPool;
   readonly lease: Lease;
   readonly ephemeral: EphemeralGateways;
@@ -182,6 +186,7 @@ function sharedInRedis(
     store,
     location,
     registrations: new RedisRegistrations(redis, clock),
+    registrationCounts: new RedisRegistrationCounts(redis, clock),
     pool: new RedisServerPool(redis, clusterId, clock, logger),
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
@@ -214,6 +219,7 @@ function sharedInSqlite(
     store: dependency,
     location,
     registrations: new SqliteRegistrations(sqlite, clock),
+    registrationCounts: new SqliteRegistrationCounts(sqlite, clock),
     pool: new SqliteServerPool(sqlite, clock),
     lease: new SqliteLease(sqlite, config.platform.clusterId),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),
