@@ -2,7 +2,6 @@ import { type BansView, Refused, type RegistrationsView } from '../admin/actions
 import type { BindingDetails, BindingRow, RegistrationDetails, StreamParams } from '../admin/protocol.ts';
 import type { LastRefusals } from '../events/last-refusals.ts';
 import { loggableUrl } from '../lib/loggable-url.ts';
-import type { Logger } from '../lib/logger.ts';
 import { sleep, type Timers } from '../lib/timers.ts';
 import type { Directory } from '../ports/directory.ts';
 import { DependencyError } from '../ports/errors.ts';
@@ -27,7 +26,6 @@ export interface RegistrationSources {
   readonly bans: Pick<BansView, 'bans'>;
   readonly events: Events;
   readonly timers: Timers;
-  readonly logger: Logger;
 }
 
 /** The bindings of phones as an operator sees them. */

@@ -39,7 +39,6 @@ function start(directory: Partial<Directory> = {}, bans: { source: string; until
     bans: { bans: () => bans },
     events: bus,
     timers: impatient(timers),
-    logger,
   });
   const save = (aor: Aor, ...bindings: Binding[]) =>
     location.update({
@@ -60,7 +59,7 @@ function start(directory: Partial<Directory> = {}, bans: { source: string; until
   const list = async (filter: StreamParams<'reg-list'> = {}) =>
     (await Array.fromAsync(view.list(filter))).flatMap(({ bindings }) => bindings);
   const counted = () => database.query('SELECT realm, aors FROM realms').all();
-  return { timers, logger, bus, view, save, binding, contacts, list, counted };
+  return { timers, bus, view, save, binding, contacts, list, counted };
 }
 
 describe('the list', () => {
@@ -244,8 +243,8 @@ describe('what is shown of an AOR', () => {
 });
 
 describe('a removal', () => {
-  test('of an AOR removes all its bindings, which is an event each and a line in the log', async () => {
-    const { view, save, binding, contacts, bus, logger } = start();
+  test('of an AOR removes all its bindings, which is an event each', async () => {
+    const { view, save, binding, contacts, bus } = start();
     await save(JOHN, binding('sip:john@a', { callId: 'call-1' }), binding('sip:john@b', { callId: 'call-2' }));
     expect(await view.remove('sip:john@EXAMPLE.com')).toEqual({
       aor: 'john@example.com',
@@ -266,13 +265,6 @@ describe('a removal', () => {
         cause: 'operator',
       })),
     );
-    expect(logger.lines).toEqual([
-      {
-        level: 'info',
-        fields: { aor: 'john@example.com', contacts: ['sip:john@a', 'sip:john@b'] },
-        message: 'registration removed by the operator',
-      },
-    ]);
   });
 
   test.each([
