@@ -69,7 +69,10 @@ function aorOf(member: string): Aor | undefined {
   return member.startsWith(USER_PREFIX) ? readAorName(member.slice(USER_PREFIX.length)) : undefined;
 }
 
-/** A glob for the members of a realm, of its sub-domains, and of some other realms: earlier jambonz sidecars keep the case. */
+/**
+ * A glob for the members of a realm, of its sub-domains, and of some other realms: earlier jambonz sidecars keep the case.
+ * It has no `*` of the operator's, since many of them would keep Redis busy.
+ */
 function patternOf(realm: string): string {
   const inAnyCase = (letter: string) => `[${letter}${letter.toUpperCase()}]`;
   return `${USER_PREFIX}*${realm.replace(/[*?[\]\\^]/g, '?').replace(/[a-z]/g, inAnyCase)}`;
