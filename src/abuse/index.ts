@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { AbusePolicy, AbuseStore, Ban } from '../ports/abuse-store.ts';
 import { Unavailable } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
 import type { Screen } from '../ports/sip-server.ts';
 import { networkOf } from '../sip/ip.ts';
 import { type Header, headerValue } from '../sip/message.ts';
@@ -16,6 +17,7 @@ export interface AbuseOptions {
   readonly policy: AbusePolicy;
   /** Addresses that are never banned. */
   readonly exempt: (address: string) => boolean;
+  readonly events: Events;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -200,6 +202,7 @@ export class Abuse implements Screen {
     else this.#scores.clear(source);
     this.#report.forget(source);
     const lifted = [...new Set([...stored, ...mine.map((ban) => ban.source)])];
+    for (const source of lifted) this.options.events.emit({ type: 'unbanned', source });
     this.options.logger.info({ lifted: lifted.length, source: source ?? 'all' }, 'bans lifted');
     return lifted;
   }
@@ -248,7 +251,7 @@ export class Abuse implements Screen {
   }
 
   #ban(source: string, until: number, why: string): void {
-    const { timers, logger } = this.options;
+    const { events, timers, logger } = this.options;
     const wasBanned = (this.#bans.get(source) ?? 0) > timers.now();
     this.#bans.set(source, until);
     this.#scores.clear(source);
@@ -257,6 +260,7 @@ export class Abuse implements Screen {
     if (this.#bans.size > MAX_BANS && oldest !== undefined) this.#bans.delete(oldest);
     const seconds = Math.round((until - timers.now()) / 1000);
     logger[++this.#newBans > MAX_LINES ? 'debug' : 'warn']({ source, seconds, why }, 'source banned');
+    events.emit({ type: 'banned', source, until });
     for (const listener of this.#onBanned) listener(source);
   }
 

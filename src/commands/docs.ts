@@ -10,7 +10,7 @@ const CODES: { readonly [K in keyof typeof EXIT]: string } = {
     'the sidecar refused, or sent an invalid answer; `fs drain --wait`: the server was undrained in the meantime; `serve`: an address, the admin socket or the data directory is in use, or the disk is full',
   usage: 'the command line is not valid; `serve`: the configuration, or a file that it names, is not valid',
   timedOut: 'the sidecar did not answer within 5 s; `fs drain --wait`: calls were left at the time-out',
-  noSidecar: 'no sidecar at the socket',
+  noSidecar: 'no sidecar at the socket; `events`: the sidecar has stopped',
   notReady: '`status`: the sidecar is not ready',
   noDependency: '`serve --check`: the configuration is valid, but a service does not answer',
   denied:
@@ -39,7 +39,8 @@ The sidecar keeps at most 1000 settings of 4096 bytes, key and value together.
 |---|---|
 ${contents.join('\n')}
 
-With \`--json\` a command prints exactly one JSON document to stdout: the answer, or \`{"success":false,"error":"…"}\`. Colours
+With \`--json\` a command prints exactly one JSON document to stdout: the answer, or \`{"success":false,"error":"…"}\`. \`events\` and
+\`fs watch\` print one per line. \`reg list\` prints while it reads, so \`success\` comes last. Colours
 and symbols appear only on terminals; \`NO_COLOR=1\` disables them. Error messages go to stderr.
 
 | exit code | |

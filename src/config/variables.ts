@@ -13,6 +13,7 @@ import {
   integer,
   list,
   listenAddress,
+  listenerName,
   network,
   port,
   readableFile,
@@ -183,6 +184,12 @@ export const VARIABLES = {
       '192.168.0.0/16,172.16.0.0/12,10.0.0.0/8,127.0.0.0/8,::1,fc00::/7',
       network,
     ),
+    checkInListeners: list(
+      'JAMBONES_CHECKIN_LISTENER',
+      'The listeners that alone take check-ins, as ip, ip:port, transport/ip or transport/ip:port, IPv6 in brackets; unset: all do. See security.md.',
+      '',
+      listenerName,
+    ),
     shutdownGraceMs: integer(
       'JAMBONES_SHUTDOWN_GRACE_MS',
       'How long a stopping sidecar waits for requests in flight.',
@@ -201,14 +208,14 @@ export const VARIABLES = {
     ),
   },
   alerts: {
-    host: text(
-      'JAMBONES_TIME_SERIES_HOST',
-      'InfluxDB host for alerts; `none`: alerts go to the log. In this version they always do.',
+    host: text('JAMBONES_TIME_SERIES_HOST', 'Host of the InfluxDB that keeps alerts; `none`: they go to the log only.'),
+    port: port('JAMBONES_TIME_SERIES_PORT', 'InfluxDB port.', 8086),
+    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2; for 1.8 with authentication, `user:password`.'),
+    org: text('JAMBONES_TIME_SERIES_ORG', 'Organisation; with it, InfluxDB 2 is written to.'),
+    bucket: text(
+      'JAMBONES_TIME_SERIES_BUCKET',
+      'Bucket of InfluxDB 2 for all alerts. Unless given, they go to the buckets `alerts` and `system_alerts`.',
     ),
-    port: port('JAMBONES_TIME_SERIES_PORT', 'InfluxDB port.', 8086, PLANNED),
-    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2.', '', PLANNED),
-    org: text('JAMBONES_TIME_SERIES_ORG', 'Organisation for InfluxDB 2.', '', PLANNED),
-    bucket: text('JAMBONES_TIME_SERIES_BUCKET', 'Bucket for InfluxDB 2.', '', PLANNED),
   },
   embedded: {
     on: flag('SIDECAR_EMBEDDED', 'Run with our own SIP edge and SQLite (`--embedded`).'),
@@ -359,6 +366,12 @@ export const VARIABLES = {
       'How long bindings outlive their connection; 0: until they expire.',
       10,
       seconds,
+    ),
+  },
+  events: {
+    stream: text(
+      'JAMBONES_EVENTS_STREAM',
+      'Redis stream that every event is written to, for other services; see events.md. Needs Redis.',
     ),
   },
   http: {

@@ -3,7 +3,7 @@ import { background } from './background.ts';
 import type { Logger } from './logger.ts';
 import type { Timer, Timers } from './timers.ts';
 
-/** Interval between probes of a dependency that is down. */
+/** Interval between probes of a dependency that is down, at first. */
 const RECHECK_MS = 1_000;
 /** A dependency that has not answered anything for this long is probed, so that an outage shows without traffic. */
 const HEARTBEAT_MS = 5_000;
@@ -19,6 +19,8 @@ export interface DependencyOptions {
   readonly probe: () => Promise<unknown>;
   /** Called when an outage begins. */
   readonly onDown?: () => void;
+  /** The interval between probes of an outage doubles up to this, milliseconds. Default: it does not grow. */
+  readonly maxRecheckMs?: number;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -55,6 +57,8 @@ export class Dependency {
   #timer: Timer | undefined;
   #started = false;
   readonly #onAsked: ((ms: number) => void)[] = [];
+  #recheckMs = RECHECK_MS;
+  readonly #listeners: (() => void)[] = [];
 
   constructor(private readonly options: DependencyOptions) {
     this.#since = options.timers.now();
@@ -73,6 +77,11 @@ export class Dependency {
   /** Calls `listener` with the time of every question and probe, answered or failed, in milliseconds. */
   onAsked(listener: (ms: number) => void): void {
     this.#onAsked.push(listener);
+  }
+
+  /** Calls `listener` after each change of the state. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /**
@@ -159,8 +168,14 @@ export class Dependency {
     } catch (error) {
       if (!(error instanceof DependencyError)) throw error;
     } finally {
-      if (this.#started) this.#schedule(this.#state === 'up' ? HEARTBEAT_MS : RECHECK_MS);
+      if (this.#started) this.#schedule(this.#state === 'up' ? HEARTBEAT_MS : this.#nextRecheckMs());
     }
+  }
+
+  #nextRecheckMs(): number {
+    const ms = this.#recheckMs;
+    this.#recheckMs = Math.min(ms * 2, this.options.maxRecheckMs ?? RECHECK_MS);
+    return ms;
   }
 
   /** Records that it has answered something. */
@@ -171,6 +186,7 @@ export class Dependency {
     const seconds = Math.round((timers.now() - this.#since) / 1000);
     if (this.#logged) logger.info({ service: name, address, seconds }, `${name} answers again`);
     this.#logged = false;
+    this.#recheckMs = RECHECK_MS;
     this.#enter('up', undefined);
   }
 
@@ -189,5 +205,6 @@ export class Dependency {
     this.#state = state;
     this.#since = this.options.timers.now();
     this.#why = why;
+    for (const listener of this.#listeners) listener();
   }
 }

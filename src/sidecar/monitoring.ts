@@ -13,9 +13,11 @@ import type { Measuring } from './measuring.ts';
 import { dependenciesOf, readinessView, type StatusSources } from './operator-view.ts';
 import type { Stores } from './stores.ts';
 
-export interface MonitoringSources extends Omit<StatusSources, 'now' | 'stores'> {
-  readonly stores: Stores;
-  readonly abuse: Abuse;
+export interface MonitoringSources {
+  /** The present state. */
+  view(): StatusSources;
+  readonly stores: Pick<Stores, 'store' | 'aorCounts' | 'pool'>;
+  readonly abuse: Pick<Abuse, 'figures' | 'onBanned'>;
   readonly webhook: Pick<WebhookAuthenticator, 'down'>;
   readonly logger: Logger;
 }
@@ -30,10 +32,10 @@ export class Monitoring {
     private readonly sources: MonitoringSources,
   ) {
     const { prometheus, statsd } = measuring;
-    const { stores, sipServer, abuse, logger } = sources;
+    const { stores, abuse, logger } = sources;
     this.#counts = new ClusterCounts({
       store: stores.store,
-      registrations: stores.registrations,
+      registrations: stores.aorCounts,
       pool: stores.pool,
       timers: systemTimers,
       logger,
@@ -43,7 +45,7 @@ export class Monitoring {
     if (!prometheus) return;
     this.#loop = new EventLoopDelay(systemTimers, (ms) => prometheus.eventLoopDelayed(ms));
     abuse.onBanned(() => prometheus.sourceBanned());
-    for (const { role, dependency } of dependenciesOf(stores, sipServer))
+    for (const { role, dependency } of dependenciesOf(sources.view()))
       dependency.onAsked((ms) => prometheus.dependencyAnswered(role, ms));
   }
 
@@ -51,7 +53,7 @@ export class Monitoring {
     const { prometheus } = this.measuring;
     const { sources } = this;
     return [
-      ...healthRoutes(() => readinessView({ ...sources, now: systemTimers.now() })),
+      ...healthRoutes(() => readinessView(sources.view())),
       ...(prometheus ? [metricsRoute(() => prometheus.scrape(() => this.#snapshot()))] : []),
     ];
   }
@@ -69,8 +71,10 @@ export class Monitoring {
   }
 
   #snapshot(): Snapshot {
-    const { sip, edge, outbound, abuse, webhook, logger } = this.sources;
-    const { readiness, dependencies } = readinessView({ ...this.sources, now: systemTimers.now() });
+    const { abuse, webhook, logger } = this.sources;
+    const view = this.sources.view();
+    const { sip, edge, outbound, alerts } = view;
+    const { readiness, dependencies } = readinessView(view);
     const counts = this.#counts.latest;
     return {
       readiness,
@@ -86,6 +90,7 @@ export class Monitoring {
       gateways: outbound.pinger.snapshot(),
       webhooksDown: webhook.down.length,
       abuse: abuse.figures,
+      alerts: alerts.points && { waiting: alerts.points.waiting, dropped: alerts.points.dropped },
       backgroundFailures: backgroundFailures(logger),
     };
   }

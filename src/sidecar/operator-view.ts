@@ -11,8 +11,9 @@ import type { Lease } from '../ports/lease.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import type { TrunkRegistrationView } from '../regbot/registration-context.ts';
+import type { AlertSinks } from './alerts.ts';
 import type { Outbound } from './outbound.ts';
-import { type Phase, readinessOf } from './readiness.ts';
+import type { Phase, Readiness } from './readiness.ts';
 import type { Stores } from './stores.ts';
 
 export interface OutboundState {
@@ -120,37 +121,34 @@ export interface StatusSources {
   readonly lifetime: Lifetime;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  readonly readiness: Readiness;
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
   readonly abuse: Pick<BansView, 'bans'>;
+  readonly alerts: Pick<AlertSinks, 'dependency' | 'points'>;
   /** Whether the SIP server answers. */
   readonly sipServer: Dependency;
-  readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
+  readonly stores: Pick<Stores, 'pool' | 'lease' | 'registrations' | 'store' | 'database' | 'databaseWriter'>;
 }
 
 /** What `status` and probes say of readiness. Waits for nothing. */
 export function readinessView(
-  sources: Pick<StatusSources, 'lifetime' | 'sipServer' | 'stores' | 'now'>,
+  sources: Pick<StatusSources, 'readiness' | 'sipServer' | 'stores' | 'alerts' | 'now'>,
 ): Pick<Status, 'ready' | 'readiness' | 'notReadyBecause' | 'dependencies' | 'now'> {
-  const { lifetime, sipServer, stores, now } = sources;
-  const readiness = readinessOf(lifetime.phase, {
-    sip: sipServer.health,
-    store: stores.store.health,
-    database: stores.database.health,
-  });
+  const { readiness, now } = sources;
   return {
     ready: readiness.state !== 'not ready',
     readiness: readiness.state,
     notReadyBecause: readiness.why ?? null,
-    dependencies: dependenciesOf(stores, sipServer).map(({ role, dependency }) => dependencyRow(role, dependency)),
+    dependencies: dependenciesOf(sources).map(({ role, dependency }) => dependencyRow(role, dependency)),
     now,
   };
 }
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, sip, edge, outbound, abuse, stores } = sources;
+  const { config, lifetime, sip, edge, outbound, abuse, alerts, stores } = sources;
   return {
     version: VERSION,
     pid: process.pid,
@@ -166,26 +164,42 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
     ...(await serverCounts(stores.pool)),
+    registeredAors: await registeredAors(stores.registrations),
     bans: abuse.bans().length,
+    alerts: alerts.points ? { waiting: alerts.points.waiting, dropped: alerts.points.dropped } : null,
     outbound: await outboundCounts(outbound, stores.lease),
   };
 }
 
 /** Every dependency with its role, in the order in which they are shown. */
-export function dependenciesOf(
-  { store, database, databaseWriter }: Pick<Stores, 'store' | 'database' | 'databaseWriter'>,
-  sipServer: Dependency,
-): { readonly role: DependencyRow['role']; readonly dependency: Dependency }[] {
+export function dependenciesOf({
+  sipServer,
+  stores,
+  alerts,
+}: Pick<StatusSources, 'sipServer' | 'stores' | 'alerts'>): Dependencies {
+  const { store, database, databaseWriter } = stores;
   return [
     { role: 'sip', dependency: sipServer },
     { role: 'store', dependency: store },
     { role: 'database', dependency: database },
     ...(databaseWriter ? [{ role: 'database writer' as const, dependency: databaseWriter }] : []),
+    ...(alerts.dependency ? [{ role: 'alerts' as const, dependency: alerts.dependency }] : []),
   ];
 }
 
+type Dependencies = readonly { readonly role: DependencyRow['role']; readonly dependency: Dependency }[];
+
 function dependencyRow(role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow {
   return { role, ...health, why: why ?? null };
+}
+
+async function registeredAors(registrations: Stores['registrations']): Promise<number | null> {
+  try {
+    return await registrations.countAors();
+  } catch (error) {
+    if (!(error instanceof DependencyError)) throw error;
+    return null;
+  }
 }
 
 async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {

@@ -251,3 +251,14 @@ test('the time of every question and probe is reported, answered or failed', asy
   expect(times).toEqual([3, 20, 0]);
   dependency.stop();
 });
+
+test('its listeners are called after each change of the state', async () => {
+  const world = await World.up();
+  const states: string[] = [];
+  world.dependency.onChange(() => states.push(world.state));
+  world.fails();
+  await world.timers.advanceAsync(20_000);
+  world.answers();
+  await world.timers.advanceAsync(20_000);
+  expect(states).toEqual(['down', 'up']);
+});

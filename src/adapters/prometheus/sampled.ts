@@ -86,6 +86,8 @@ export const SAMPLED: readonly SampledMetric<Snapshot>[] = [
     'AORs under attack, which answers from unknown sources are refused for',
     ({ abuse }) => abuse.closedAors,
   ),
+  gauge('alerts_waiting', 'Alerts that wait for InfluxDB', ({ alerts }) => alerts?.waiting),
+  counter('alerts_dropped_total', 'Alerts dropped because too many waited', ({ alerts }) => alerts?.dropped),
   counterBy(
     ['work'],
     'background_failures_total',
