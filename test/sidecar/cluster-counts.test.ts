@@ -82,13 +82,13 @@ const FIGURES = {
 };
 
 describe('the counts of a cluster', () => {
-  test('are read at the start and every 15 s', async () => {
+  test('are read at the start and every 10 s', async () => {
     const { timers, store, counts, counted, asked } = start();
     await store.check();
     counts.start();
     await timers.advanceAsync(0);
     expect(counts.latest).toEqual(FIGURES);
-    await timers.advanceAsync(14_999);
+    await timers.advanceAsync(9_999);
     expect(asked()).toBe(1);
     await timers.advanceAsync(1);
     expect(counted).toEqual([FIGURES, FIGURES]);
@@ -110,7 +110,7 @@ describe('the counts of a cluster', () => {
     await timers.advanceAsync(60_000);
     expect(asked()).toBe(before);
     fail(false);
-    await timers.advanceAsync(16_000);
+    await timers.advanceAsync(11_000);
     expect(counts.latest).toEqual(FIGURES);
     expect(logger.lines.map(({ message }) => message)).toEqual(['Redis does not answer', 'Redis answers again']);
     counts.stop();
@@ -125,10 +125,10 @@ describe('the counts of a cluster', () => {
     answer(async () => {
       throw new Unavailable('Redis', 'not connected');
     });
-    await timers.advanceAsync(15_000);
+    await timers.advanceAsync(10_000);
     expect([counts.latest, counted.length]).toEqual([undefined, 1]);
     answer(async () => AORS);
-    await timers.advanceAsync(15_000);
+    await timers.advanceAsync(10_000);
     expect(counted).toHaveLength(2);
     counts.stop();
   });
