@@ -36,6 +36,8 @@ const TOOLS = {
   // Shells that read the completion scripts.
   zsh: 'zsh',
   fish: 'fish',
+  // Shows the man page.
+  man: 'man-db',
 };
 
 ensurePackages();

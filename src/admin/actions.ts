@@ -1,9 +1,12 @@
 import * as v from 'valibot';
+import type { Logger } from '../lib/logger.ts';
 import { DependencyError } from '../ports/errors.ts';
 import type { Events } from '../ports/events.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
+import { audit, type Operator } from './audit.ts';
 import type { Answer } from './client-connection.ts';
+import { drainObjection, kubernetesHint } from './drain-objection.ts';
 import {
   ACTIONS,
   type ActionName,
@@ -33,14 +36,18 @@ export interface AdminRules {
   status(): Promise<Status>;
   /** Reads the provisioning file again and empties caches. @returns a message for the operator @throws Refused */
   reload(): string;
+  config(): Result<'config'>;
+  /** Takes the acts of operators, at info. */
+  readonly audit: Logger;
 }
 
 /** Registrations at carriers and gateway pings. The methods throw {@link Refused} when there is no such trunk. */
 export interface OutboundView {
   trunks(): Promise<Result<'trunk-list'>>;
-  trunk(gateway: string): Promise<Result<'trunk-show'>>;
-  /** @returns a message for the operator */
-  refresh(gateway?: string): Promise<string>;
+  /** @param name SID of a gateway, its beginning, or the name of a carrier */
+  trunk(name: string): Promise<Result<'trunk-show'>>;
+  /** @param name as in {@link trunk}; without one all carriers are read again @returns a message for the operator */
+  refresh(name?: string): Promise<string>;
   gateways(): Promise<Result<'gateway-list'>>;
 }
 
@@ -76,9 +83,11 @@ type Handler<A extends ActionName> = (rules: AdminRules, params: Params<A>) => R
 const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   'fs-drain': async ({ pool, bus }, params) => {
     const server = parseServer(params.server);
+    const objection = params.force === false ? await drainObjection(pool, server) : undefined;
+    if (objection !== undefined) throw new Refused(objection);
     const drained = await pool.drain(server);
     bus.emit({ type: 'drained', server });
-    return { action: 'drain', server, drained };
+    return { action: 'drain', server, drained, ...(await kubernetesHint(pool)) };
   },
   'fs-undrain': async ({ pool, bus, silentMs }, params) => {
     const server = parseServer(params.server);
@@ -104,7 +113,8 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
       }),
     );
     const orphans = drained.filter((ip) => !checkedIn.has(ip)).map(orphanRow);
-    return { servers: [...rows, ...orphans], drained, now: now() };
+    const hint = rows.length === 0 ? await kubernetesHint(pool) : {};
+    return { servers: [...rows, ...orphans], drained, now: now(), ...hint };
   },
   set: ({ settings }, { key, value }) => ({ key, value, effect: settings.set(key, value) }),
   get: ({ settings }, { key }) => ({ key, value: settings.get(key) }),
@@ -123,6 +133,7 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   'reg-remove': ({ registrations }, { aor, contact }) => registrations.remove(aor, contact),
   reload: (rules) => ({ message: rules.reload() }),
   status: (rules) => rules.status(),
+  config: (rules) => rules.config(),
 };
 
 type Source<A extends StreamName> = (
@@ -137,55 +148,69 @@ const SOURCES: { readonly [A in StreamName]: Source<A> } = {
 };
 
 /**
- * Carries out one request, which may be any JSON value.
+ * Carries out one request, which may be any JSON value. What changes something is logged, with the operator.
  * @param signal is aborted when the client has gone
  * @returns the answer, or the lines of a stream; a refusal when the request is not valid, or cannot be carried out now
  */
-export async function perform(rules: AdminRules, request: unknown, signal: AbortSignal): Promise<Answer> {
+export async function perform(
+  rules: AdminRules,
+  request: unknown,
+  signal: AbortSignal,
+  operator: Operator = {},
+): Promise<Answer> {
+  const asked = typeof request === 'object' && request !== null ? request : {};
+  const action: unknown = Reflect.get(asked, 'action');
+  if (typeof action !== 'string') return refusal('Unknown action');
+  if (isStreamName(action)) return stream(action, rules, asked, signal);
+  if (!isActionName(action)) return refusal('Unknown action');
+  let answer = refusal('internal error');
   try {
-    const name = nameOf(request);
-    if (isStreamName(name)) return lines(stream(name, rules, request, signal));
-    if (!isActionName(name)) throw new Refused('Unknown action');
-    return { success: true, ...(await handle(name, rules, request)) };
-  } catch (error) {
-    return refusal(error);
+    answer = await answerTo(action, rules, asked);
+    return answer;
+  } finally {
+    audit(rules.audit, action, asked, answer, operator);
   }
 }
 
-async function* lines(parts: AsyncIterable<object>): AsyncGenerator<object> {
+async function answerTo<A extends ActionName>(action: A, rules: AdminRules, request: object): Promise<object> {
   try {
+    return { success: true, ...(await HANDLERS[action](rules, parse(ACTIONS[action].params, request))) };
+  } catch (error) {
+    return refusal(messageOf(error));
+  }
+}
+
+async function* stream<A extends StreamName>(
+  name: A,
+  rules: AdminRules,
+  request: object,
+  signal: AbortSignal,
+): AsyncGenerator<object> {
+  try {
+    const parts: AsyncIterable<object> = SOURCES[name](rules, parse(STREAMS[name].params, request), signal);
     for await (const part of parts) yield { success: true, more: true, ...part };
     yield { success: true, more: false };
   } catch (error) {
-    yield refusal(error);
+    yield refusal(messageOf(error));
   }
 }
 
+function refusal(error: string): object {
+  return { success: false, error };
+}
+
 /** @throws the error unless it is one for the operator */
-function refusal(error: unknown): object {
+function messageOf(error: unknown): string {
   if (error instanceof Refused || error instanceof SettingError || error instanceof DependencyError)
-    return { success: false, error: error.message };
+    return error.message;
   throw error;
 }
 
-async function handle<A extends ActionName>(action: A, rules: AdminRules, request: unknown): Promise<Result<A>> {
-  return HANDLERS[action](rules, parse(ACTIONS[action].params, request));
-}
-
-function stream<A extends StreamName>(name: A, rules: AdminRules, request: unknown, signal: AbortSignal) {
-  return SOURCES[name](rules, parse(STREAMS[name].params, request), signal);
-}
-
 /** @throws Refused */
-function parse<S extends v.GenericSchema>(schema: S, request: unknown): v.InferOutput<S> {
+function parse<S extends v.GenericSchema>(schema: S, request: object): v.InferOutput<S> {
   const params = v.safeParse(schema, request, { abortEarly: true });
   if (!params.success) throw new Refused(params.issues[0].message);
   return params.output;
-}
-
-function nameOf(request: unknown): string {
-  if (typeof request !== 'object' || request === null || !('action' in request)) return '';
-  return typeof request.action === 'string' ? request.action : '';
 }
 
 function isActionName(name: string): name is ActionName {

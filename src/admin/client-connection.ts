@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
-import { parseJson } from '../lib/json.ts';
+import { nestsDeeperThan, parseJson } from '../lib/json.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
+import type { Operator } from './audit.ts';
+import { peerCredentials } from './peer-credentials.ts';
 import { KEEP_ALIVE_MS, MAX_LINE_BYTES } from './protocol.ts';
 import { refuse } from './refused-client.ts';
 
@@ -8,11 +10,13 @@ import { refuse } from './refused-client.ts';
 const IDLE_TIMEOUT_MS = 60_000;
 /** Longest line, bytes; as much as our client reads. There is one at a time for each client. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+/** Lists and objects in one another in a request. */
+const MAX_LEVELS = 32;
 
 /** One line, or several. */
 export type Answer = object | AsyncIterable<object>;
 /** @param signal is aborted when the client has gone */
-export type Perform = (request: unknown, signal: AbortSignal) => Promise<Answer>;
+export type Perform = (request: unknown, signal: AbortSignal, operator: Operator) => Promise<Answer>;
 
 const KEEP_ALIVE = { success: true, more: true };
 const STOPPING = { success: false, error: 'the sidecar stops', stopping: true };
@@ -23,6 +27,7 @@ export class ClientConnection {
   #idle: Timer | undefined;
   #isStreaming = false;
   readonly #gone = new AbortController();
+  readonly #operator: Operator;
 
   constructor(
     private readonly socket: Socket,
@@ -31,6 +36,7 @@ export class ClientConnection {
     onError: (error: Error) => void,
     onClose: () => void,
   ) {
+    this.#operator = peerCredentials(socket) ?? {};
     this.#isActive();
     socket.on('data', (chunk: Buffer) => {
       this.#isActive();
@@ -79,13 +85,13 @@ export class ClientConnection {
 
   async #answer(line: string): Promise<void> {
     const request = parseJson(line);
-    if (request === undefined) {
+    if (request === undefined || nestsDeeperThan(request, MAX_LEVELS)) {
       this.#refuseAndClose('Invalid command');
       return;
     }
     // No data comes while a request is carried out: requests cannot overlap, nor fill our memory.
     this.socket.pause();
-    const answer = await this.perform(request, this.#gone.signal);
+    const answer = await this.perform(request, this.#gone.signal, this.#operator);
     if (Symbol.asyncIterator in answer) await this.#stream(answer);
     else await this.#deliver(answer);
   }

@@ -14,6 +14,9 @@ export const DEFAULT_SOCKET_PATH = '/tmp/sbc-sip-sidecar.sock';
 /** Longest accepted request line, bytes without the line break. */
 export const MAX_LINE_BYTES = 65_536;
 
+/** From the lowest to the highest; `silent` logs nothing. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
 const MAX_NAME_LENGTH = 256;
 const MAX_CONTACT_LENGTH = 4096;
 const TRANSPORTS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
@@ -45,11 +48,15 @@ const featureServerRow = v.object({
   serviceUrl: v.nullable(v.string()),
 });
 
+/** How many feature servers run in Kubernetes and do not check in; absent when one checks in. */
+const kubernetes = v.exactOptional(v.number());
+
 const featureServers = v.object({
   servers: v.array(featureServerRow),
   /** Every drained ip, orphaned ones included. */
   drained: v.array(v.string()),
   now: v.number(),
+  kubernetes,
 });
 
 /** One sidecar of a cluster, the leader, registers at carriers. */
@@ -129,6 +136,15 @@ const ban = v.object({
 
 /** An event as docs/events.md describes it. */
 const event = v.objectWithRest({ id: v.number(), at: v.number(), type: v.string() }, v.unknown());
+/** A variable of the configuration. */
+const variable = v.object({
+  name: v.string(),
+  /** As in the environment; `[hidden]` for a secret that is set, '' for what is not set and has no default. */
+  value: v.string(),
+  /** `file`: kept in the data directory. `set`: changed since the start. */
+  from: v.picklist(['flag', 'environment', 'default', 'file', 'set']),
+  secret: v.boolean(),
+});
 
 const edgeStatus = v.object({
   // Gauges.
@@ -202,9 +218,10 @@ const status = v.object({
 
 /** Every action: its parameters, sent beside `action`, and its result, sent beside `success`. */
 export const ACTIONS = {
+  /** With `force` false it is refused for the last active server, and for one that has not checked in. */
   'fs-drain': {
-    params: server,
-    result: v.object({ action: v.literal('drain'), server: v.string(), drained: v.array(v.string()) }),
+    params: v.object({ ...server.entries, force: v.exactOptional(v.boolean('force must be true or false')) }),
+    result: v.object({ action: v.literal('drain'), server: v.string(), drained: v.array(v.string()), kubernetes }),
   },
   'fs-undrain': {
     params: server,
@@ -228,6 +245,7 @@ export const ACTIONS = {
     params: keyAndItem,
     result: v.object({ key: v.string(), item: v.unknown(), array: v.array(v.unknown()), removed: v.boolean() }),
   },
+  /** In `trunk-show` and `trunk-refresh`, `gateway` may be a SID, the beginning of one, or the name of a carrier. */
   'trunk-list': { params: nothing, result: trunks },
   'trunk-show': {
     params: v.object({ gateway: required('gateway') }),
@@ -259,6 +277,7 @@ export const ACTIONS = {
   },
   reload: { params: nothing, result: v.object({ message: v.string() }) },
   status: { params: nothing, result: status },
+  config: { params: nothing, result: v.object({ variables: v.array(variable) }) },
 } as const;
 
 /** Actions with an answer of several lines: their parameters, and the part of the result in each line. */
@@ -335,6 +354,7 @@ export type BindingDetails = Output<typeof bindingDetails>;
 export type RefusedRegister = Output<typeof refusedRegister>;
 export type RegistrationDetails = Output<typeof registrationDetails>;
 export type EventRow = Output<typeof event>;
+export type VariableRow = Output<typeof variable>;
 export type EdgeStatus = Output<typeof edgeStatus>;
 export type Status = Output<typeof status>;
 export type DependencyRow = Output<typeof dependency>;

@@ -33,7 +33,7 @@ export async function claimAdminSocket(path: string, logger: Logger, timers: Tim
     }
     const client = new ClientConnection(
       socket,
-      async (request, signal) => (await performer.promise)(request, signal),
+      async (request, signal, operator) => (await performer.promise)(request, signal, operator),
       timers,
       (error) => logger.error({ why: error.stack }, 'admin request failed'),
       () => clients.delete(client),

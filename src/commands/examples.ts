@@ -136,6 +136,15 @@ Bans:
   2001:db8:0:1::/64  2026-05-04T10:14:30.000Z  2 min`,
   'ban clear': `$ sbc-sip-sidecar ban clear 203.0.113.66
 ✓ 1 ban lifted: 203.0.113.66`,
+  'log level': `$ sbc-sip-sidecar log level debug
+✓ debug`,
+  config: `$ sbc-sip-sidecar config --changed
+  VARIABLE                   FROM         VALUE
+  DRACHTIO_HOST              environment  127.0.0.1
+  DRACHTIO_PORT              environment  9022
+  DRACHTIO_SECRET            environment  [hidden]
+  JAMBONES_REDIS_HOST        environment  10.0.0.4
+  JAMBONES_LOGLEVEL          log level    debug`,
   set: `$ sbc-sip-sidecar set logLevel debug
 ✓ logLevel = "debug"`,
   get: `$ sbc-sip-sidecar get logLevel
@@ -144,6 +153,12 @@ logLevel = "debug"`,
 Runtime Configuration:
   logLevel = "debug"`,
   reload: '$ sbc-sip-sidecar reload',
+  version: `$ sbc-sip-sidecar version
+Version:  0.1.0
+Commit:   4f1c2d9be07a
+Built:    2026-05-04
+Bun:      1.4.5`,
+  help: '$ sbc-sip-sidecar help fs drain',
   'completion bash': '$ sbc-sip-sidecar completion bash > /etc/bash_completion.d/sbc-sip-sidecar',
   'completion zsh': '$ sbc-sip-sidecar completion zsh > ~/.zfunc/_sbc-sip-sidecar',
   'completion fish': '$ sbc-sip-sidecar completion fish > ~/.config/fish/completions/sbc-sip-sidecar.fish',

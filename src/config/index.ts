@@ -1,3 +1,4 @@
+import { type EffectiveVariable, effectiveVariables } from './effective.ts';
 import { misspeltIn } from './misspelt.ts';
 import { BadValue, endpointOf, type Variable } from './variable.ts';
 import { isVariable, VARIABLES, type ValuesOf, type VariableTree } from './variables.ts';
@@ -17,6 +18,8 @@ export interface Config extends Values {
   readonly encryptionSecret: string | undefined;
   /** Deprecated settings in use and variables that look misspelt, for the log. */
   readonly warnings: readonly string[];
+  /** Every variable, for the operator. */
+  readonly variables: readonly EffectiveVariable[];
 }
 
 /** One line per problem, with the variable's name. */
@@ -33,9 +36,13 @@ export class ConfigError extends Error {
 
 /**
  * @param env the environment, with command-line flags already applied
+ * @param flags the names of variables that came from flags
  * @throws ConfigError with all problems
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  flags: ReadonlySet<string> = new Set(),
+): Config {
   const problems: string[] = [];
   const values = readTree(VARIABLES, env, problems) as Values;
   const given = (...variables: Variable<unknown>[]) => variables.some(({ name }) => Boolean(env[name]));
@@ -47,9 +54,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     directory: !embedded || given(mysql.reader.host) ? 'mysql' : 'sqlite',
   } as const;
 
+  const variables = allVariables().map(([, variable]) => variable);
   const misspelt = misspeltIn(
     env,
-    allVariables().map(([, { name }]) => name),
+    variables.map(({ name }) => name),
   );
   const requireSet = (...variables: Variable<unknown>[]) => {
     for (const { name } of variables) if (!env[name]) problems.push(`${name} is missing`);
@@ -115,6 +123,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     warnings: usesJwt
       ? [...misspelt, 'JWT_SECRET is deprecated for encryption: set ENCRYPTION_SECRET to the same value']
       : misspelt,
+    variables: effectiveVariables(variables, env, flags),
   });
 }
 

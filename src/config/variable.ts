@@ -13,6 +13,8 @@ export interface Variable<T> {
   readonly meaning: string;
   /** Checked, but without effect yet. */
   readonly planned: boolean;
+  /** Its value is shown to no operator. */
+  readonly secret: boolean;
   /** @throws BadValue */
   parse(text: string): T;
   /** The fallback as written in the environment; '' for none. */
@@ -27,6 +29,9 @@ export class BadValue extends Error {
 interface Options {
   readonly planned?: true;
 }
+
+/** Ends of the names of secrets. */
+const SECRET = /(PASSWORD|SECRET|TOKEN)$/;
 
 type Range = { readonly min: number; readonly max?: number; readonly unit?: string } & Options;
 
@@ -258,7 +263,7 @@ function variable<T>(
   { planned = false }: { readonly planned?: boolean },
   parse: (text: string) => T,
 ): Variable<T> {
-  return { name, kind, fallback, fallbackText, meaning, planned, parse };
+  return { name, kind, fallback, fallbackText, meaning, planned, secret: SECRET.test(name), parse };
 }
 
 /** Without the userinfo of a URL. */

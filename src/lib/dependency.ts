@@ -56,9 +56,9 @@ export class Dependency {
   #suspected = false;
   #timer: Timer | undefined;
   #started = false;
-  readonly #onAsked: ((ms: number) => void)[] = [];
   #recheckMs = RECHECK_MS;
   readonly #listeners: (() => void)[] = [];
+  readonly #onAsked: ((ms: number) => void)[] = [];
 
   constructor(private readonly options: DependencyOptions) {
     this.#since = options.timers.now();
@@ -74,14 +74,14 @@ export class Dependency {
     return this.#why === undefined ? health : { ...health, why: this.#why };
   }
 
-  /** Calls `listener` with the time of every question and probe, answered or failed, in milliseconds. */
-  onAsked(listener: (ms: number) => void): void {
-    this.#onAsked.push(listener);
-  }
-
   /** Calls `listener` after each change of the state. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Calls `listener` with the time of every question and probe, answered or failed, in milliseconds. */
+  onAsked(listener: (ms: number) => void): void {
+    this.#onAsked.push(listener);
   }
 
   /**

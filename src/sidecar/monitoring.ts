@@ -13,11 +13,9 @@ import type { Measuring } from './measuring.ts';
 import { dependenciesOf, readinessView, type StatusSources } from './operator-view.ts';
 import type { Stores } from './stores.ts';
 
-export interface MonitoringSources {
-  /** The present state. */
-  view(): StatusSources;
-  readonly stores: Pick<Stores, 'store' | 'aorCounts' | 'pool'>;
-  readonly abuse: Pick<Abuse, 'figures' | 'onBanned'>;
+export interface MonitoringSources extends Omit<StatusSources, 'now' | 'stores'> {
+  readonly stores: Stores;
+  readonly abuse: Abuse;
   readonly webhook: Pick<WebhookAuthenticator, 'down'>;
   readonly logger: Logger;
 }
@@ -32,10 +30,10 @@ export class Monitoring {
     private readonly sources: MonitoringSources,
   ) {
     const { prometheus, statsd } = measuring;
-    const { stores, abuse, logger } = sources;
+    const { stores, sipServer, abuse, logger } = sources;
     this.#counts = new ClusterCounts({
       store: stores.store,
-      registrations: stores.aorCounts,
+      registrations: stores.registrationCounts,
       pool: stores.pool,
       timers: systemTimers,
       logger,
@@ -45,7 +43,7 @@ export class Monitoring {
     if (!prometheus) return;
     this.#loop = new EventLoopDelay(systemTimers, (ms) => prometheus.eventLoopDelayed(ms));
     abuse.onBanned(() => prometheus.sourceBanned());
-    for (const { role, dependency } of dependenciesOf(sources.view()))
+    for (const { role, dependency } of dependenciesOf(stores, sipServer, sources.alerts))
       dependency.onAsked((ms) => prometheus.dependencyAnswered(role, ms));
   }
 
@@ -53,7 +51,7 @@ export class Monitoring {
     const { prometheus } = this.measuring;
     const { sources } = this;
     return [
-      ...healthRoutes(() => readinessView(sources.view())),
+      ...healthRoutes(() => readinessView({ ...sources, now: systemTimers.now() })),
       ...(prometheus ? [metricsRoute(() => prometheus.scrape(() => this.#snapshot()))] : []),
     ];
   }
@@ -71,10 +69,8 @@ export class Monitoring {
   }
 
   #snapshot(): Snapshot {
-    const { abuse, webhook, logger } = this.sources;
-    const view = this.sources.view();
-    const { sip, edge, outbound, alerts } = view;
-    const { readiness, dependencies } = readinessView(view);
+    const { sip, edge, outbound, alerts, abuse, webhook, logger } = this.sources;
+    const { readiness, dependencies } = readinessView({ ...this.sources, now: systemTimers.now() });
     const counts = this.#counts.latest;
     return {
       readiness,

@@ -35,7 +35,7 @@ import { openHttp } from './http.ts';
 import { logLevelSetting } from './log-level.ts';
 import { openMeasuring } from './measuring.ts';
 import { Monitoring } from './monitoring.ts';
-import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
+import { type Lifetime, outboundView, statusOf, variablesOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
 import { readinessOf } from './readiness.ts';
 import { ReadinessWatch } from './readiness-watch.ts';
@@ -120,10 +120,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     readinessOf(lifetime.phase, { sip: sipServer.health, store: store.health, database: database.health });
   const readinessWatch = new ReadinessWatch(readiness, alerts, bus);
   for (const dependency of [sipServer, store, database]) dependency.onChange(() => readinessWatch.update());
-  const view = () => {
-    const parts = { config, lifetime, sip, sipServer, edge, outbound, abuse, alerts, stores };
-    return { ...parts, readiness: readiness(), now: systemClock.now() };
-  };
+  const view = { config, lifetime, readiness, sip, sipServer, edge, outbound, abuse, alerts, stores };
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -144,11 +141,14 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     }),
     events: eventsView(bus),
     now: systemClock.now,
-    status: () => statusOf(view()),
+    status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
+    // Acts are logged whatever the level, which is itself changed by one.
+    audit: logger.child({}, { level: 'info' }),
+    config: () => ({ variables: variablesOf(config, logger.level) }),
   };
-  admin.serve((request, signal) => perform(rules, request, signal));
-  const monitoring = new Monitoring(measuring, { view, stores, abuse, webhook: registrar.webhook, logger });
+  admin.serve((request, signal, operator) => perform(rules, request, signal, operator));
+  const monitoring = new Monitoring(measuring, { ...view, webhook: registrar.webhook, logger });
   http?.serve(monitoring.routes());
   open.defer(onHangup(() => tryReload(reloadable)));
 

@@ -65,7 +65,7 @@ interface SharedStores {
   readonly store: Dependency;
   readonly location: LocationService;
   readonly registrations: Registrations;
-  readonly aorCounts: RegistrationCounts;
+  readonly registrationCounts: RegistrationCounts;
   readonly pool: ServerPool;
   readonly lease: Lease;
   readonly ephemeral: EphemeralGateways;
@@ -186,7 +186,7 @@ function sharedInRedis(
     store,
     location,
     registrations: new RedisRegistrations(redis, clock),
-    aorCounts: new RedisRegistrationCounts(redis, clock),
+    registrationCounts: new RedisRegistrationCounts(redis, clock),
     pool: new RedisServerPool(redis, clusterId, clock, logger),
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
@@ -219,7 +219,7 @@ function sharedInSqlite(
     store: dependency,
     location,
     registrations: new SqliteRegistrations(sqlite, clock),
-    aorCounts: new SqliteRegistrationCounts(sqlite, clock),
+    registrationCounts: new SqliteRegistrationCounts(sqlite, clock),
     pool: new SqliteServerPool(sqlite, clock),
     lease: new SqliteLease(sqlite, config.platform.clusterId),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),

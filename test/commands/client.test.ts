@@ -51,8 +51,10 @@ describe('output that scripts parse', () => {
     await answered({ success: true, action: 'drain', server: 'x', drained: [] }, 'fs', 'drain', 'x');
     expect(peer.asked.slice(count)).toEqual([
       { action: 'set', key: 'k', value: '5' },
-      { action: 'fs-drain', server: 'x' },
+      { action: 'fs-drain', server: 'x', force: false },
     ]);
+    await answered({ success: true, action: 'drain', server: 'x', drained: [] }, 'fs', 'drain', 'x', '--force');
+    expect(peer.asked.at(-1)).toEqual({ action: 'fs-drain', server: 'x', force: true });
   });
 
   test('fs list is a table with aligned columns', async () => {
@@ -70,6 +72,21 @@ describe('output that scripts parse', () => {
         '  10.0.0.9            orphaned      ?  never',
       ].join('\n'),
     );
+  });
+
+  test('fs list and fs drain say where the feature servers are when they run in Kubernetes', async () => {
+    const line = 'No feature server checks in: 3 run in Kubernetes (fsUUIDs), which drains them itself';
+    const empty = { ...serverList(), kubernetes: 3 };
+    expect(await answered(empty, 'fs', 'list')).toEqual({ code: 0, stdout: line, stderr: '' });
+    const orphan = serverList({ server: '10.0.0.9', status: 'orphaned', calls: null, lastCheckIn: null });
+    const { stdout } = await answered({ ...orphan, kubernetes: 3 }, 'fs', 'list');
+    expect(stdout).toMatch(/ 10\.0\.0\.9 .*\nNo feature server checks in: 3 /);
+    const drained = { success: true, action: 'drain', server: '10.0.0.9', drained: ['10.0.0.9'], kubernetes: 3 };
+    expect(await answered(drained, 'fs', 'drain', '10.0.0.9', '--force')).toEqual({
+      code: 0,
+      stdout: '✓ Drained 10.0.0.9\nDrained servers: [10.0.0.9]',
+      stderr: `note: ${line}`,
+    });
   });
 
   test('ban list shows the longest ban first', async () => {
@@ -219,7 +236,7 @@ describe('errors', () => {
   test.each([
     ['fs drain', 'drain requires server IP address'],
     ['fs undrain', 'undrain requires server IP address'],
-    ['trunk show', 'show requires gateway SID, as `trunk list` shows it'],
+    ['trunk show', 'show requires gateway SID or the beginning of one, or the name of a carrier'],
     ['trunk refresh a b', 'Unexpected argument: b'],
     ['bogus', 'Unknown command: bogus'],
     ['fs bogus', 'Unknown command: bogus'],
@@ -232,11 +249,22 @@ describe('errors', () => {
     ['fs drain 10.0.0.1 --timeout 10m', '--timeout means something with --wait only'],
     ['set logLevel', 'set requires a value, taken as text'],
     ['completion tcsh', 'Unknown command: tcsh'],
-  ])('%s: exit 2 and the usage', async (line, message) => {
+    ['bogus --help', 'Unknown command: bogus'],
+    ['fs drian 10.0.0.1', 'Unknown command: drian. Did you mean drain?'],
+    ['drain 10.0.0.1', 'Unknown command: drain. Did you mean fs drain?'],
+    ['fs list --jsn', 'Unknown option: --jsn. Did you mean --json?'],
+    ['help trnk', 'Unknown command: trnk. Did you mean trunk?'],
+  ])('%s: exit 2, the usage and after it the error; with --json also a document', async (line, message) => {
     const count = peer.asked.length;
     const { code, stdout, stderr } = await run(peer.path, line.split(' '));
-    expect({ code, stdout, message: stderr.split('\n')[0] }).toEqual({ code: 2, stdout: '', message });
-    expect(stderr).toContain('USAGE');
+    expect({ code, stdout, message: stderr.split('\n').at(-1) }).toEqual({ code: 2, stdout: '', message });
+    expect(stderr).toMatch(/\nUSAGE .*\n\n.+$/s);
+    const json = await run(peer.path, [...line.split(' '), '--json']);
+    expect({ ...json, stdout: JSON.parse(json.stdout) }).toEqual({
+      code: 2,
+      stdout: { success: false, error: message },
+      stderr,
+    });
     expect(peer.asked.length).toBe(count);
   });
 

@@ -154,7 +154,7 @@ describe.each([
     const sidecar = await start();
     const server = await featureServer('127.0.0.51');
     await server.checkIn(sidecar, 'open', 2);
-    const waiting = cli(sidecar, 'fs', 'drain', server.ip, '--wait', '--timeout', '30s');
+    const waiting = cli(sidecar, 'fs', 'drain', server.ip, '--force', '--wait', '--timeout', '30s');
     while ((await states(sidecar))[server.member] !== 'drained');
     await server.checkIn(sidecar, 'open', 1);
     await server.checkIn(sidecar, 'open', 0);

@@ -117,6 +117,8 @@ export async function startRedisSidecar(address: { host: string; port: number },
     now: () => clock.now(),
     status: () => Promise.reject(new Error('not part of this')),
     reload: () => '',
+    config: () => ({ variables: [] }),
+    audit: logger,
   };
 
   const phone = (user: string, password: string, source?: { address: string; port: number }) =>

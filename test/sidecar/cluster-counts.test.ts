@@ -26,6 +26,7 @@ const POOL: ServerPool = {
     drained: ['10.0.0.2'],
   }),
   rtpServers: async () => 4,
+  inKubernetes: refuse,
 };
 
 function start() {

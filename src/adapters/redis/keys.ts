@@ -26,6 +26,8 @@ export const keys = {
   lease: (clusterId: string) => `${clusterId}:regbot-token`,
   /** hash: voip_carrier_sid → expiry in seconds since the epoch. */
   ephemeralGateway: (ip: string) => `eph-gw-ip:${ip}`,
+  /** set of the UUIDs of feature servers in Kubernetes. */
+  kubernetesFeatureServers: 'fsUUIDs',
   /** Exists while call routing is to skip the gateway. */
   blacklistedGateway: (sid: string) => `blacklist-sip-gateway:${sid}`,
 } as const;
