@@ -7,7 +7,22 @@ import { bashOffers, fishOffers, onPath, zshOffers } from './shells.ts';
 
 const NOWHERE = '/nowhere/admin.sock';
 const COMMANDS = [
-  ...['serve', 'status', 'fs', 'trunk', 'gateway', 'ban', 'log', 'config', 'events', 'set', 'get', 'list', 'reload'],
+  ...[
+    'serve',
+    'status',
+    'reg',
+    'events',
+    'fs',
+    'trunk',
+    'gateway',
+    'ban',
+    'log',
+    'config',
+    'set',
+    'get',
+    'list',
+    'reload',
+  ],
   ...['version', 'help', 'completion'],
 ];
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
