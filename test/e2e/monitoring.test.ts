@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { tcpServer } from '../adapters/statsd/support.ts';
 import { sidecarBinary } from '../support/binary.ts';
+import { CARRIER_PASSWORD } from '../support/carriers.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,7 +12,12 @@ import { freePort } from '../support/net.ts';
 import { Phone, registerOnce } from '../support/phone.ts';
 import { spawnProcess } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
+import { SipPeer } from '../support/sip-peer.ts';
+import { Registrar } from '../support/sip-registrar.ts';
+import { request } from '../support/sip-request.ts';
+import { UdpPeer } from '../support/wire.ts';
 import { newUser } from './health.ts';
+import { QUICK } from './outbound.ts';
 import { openProduction } from './production.ts';
 import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
 
@@ -173,6 +179,54 @@ test('metrics of the binary after registrations', async () => {
 
   const checked = spawnSync('promtool', ['check', 'metrics'], { input: await http.scrape(), encoding: 'utf8' });
   expect(checked).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  expect(await stop()).toBe(0);
+});
+
+test('metrics of trunks, gateways, webhooks and bans are those of the binary', async () => {
+  const registrar = new Registrar({ password: () => CARRIER_PASSWORD });
+  const carrier = await SipPeer.start(registrar.script);
+  const webhook = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(null, { status: 500 }) });
+  onCleanup(() => webhook.stop(true));
+  const provision = await fileWith(
+    'p.toml',
+    `
+[[account]]
+realm = "office.test"
+[[account]]
+realm = "hook.test"
+webhook = { url = "http://127.0.0.1:${webhook.port}/auth" }
+[[carrier]]
+name = "Example \\"quoted\\""
+account = "office.test"
+register = { username = "line", password = "${CARRIER_PASSWORD}", realm = "registrar.test" }
+[[carrier.gateway]]
+host = "${carrier.host}"
+port = ${carrier.port}
+options_ping = true
+`,
+  );
+  const port = await freePort();
+  const { sip, stop } = await startEmbedded({
+    args: ['--provision', provision],
+    // Otherwise loopback is exempt from bans.
+    env: { ...QUICK, HTTP_PORT: String(port), SEND_OPTIONS_PING_INTERVAL: '1', JAMBONES_NETWORK_CIDR: '10.0.0.0/8' },
+  });
+  const http = new Http(port);
+  await http.metric('sbc_sidecar_trunks{carrier="Example \\"quoted\\"",state="registered"}', 1);
+  await http.metric('sbc_sidecar_gateways{state="up"}', 1);
+
+  for (let i = 0; i < 5; i++) expect((await registerOnce(sip, { ...ALICE, realm: 'hook.test' })).status).toBe(503);
+  const after = await http.metrics();
+  expect(after.get('sbc_sidecar_webhooks_down')).toBe(1);
+  expect(after.get('sbc_sidecar_webhook_requests_total{result="failed",status="5xx"}')).toBe(5);
+
+  using scanner = await UdpPeer.open();
+  const extra = 'User-Agent: friendly-scanner\r\n';
+  scanner.send(request('OPTIONS', `UDP 127.0.0.1:${scanner.port}`, { extra }), sip.port);
+  await http.metric('sbc_sidecar_banned_sources', 1);
+  const banned = await http.metrics();
+  expect(banned.get('sbc_sidecar_bans_total')).toBe(1);
+  expect(banned.get('sbc_sidecar_edge_dropped_total{cause="banned source"}')).toBeGreaterThan(0);
   expect(await stop()).toBe(0);
 });
 
