@@ -76,7 +76,7 @@ export class Monitoring {
       readiness,
       dependencies,
       sipConnected: sip.connected,
-      edge: edge && { ...edge.holding, ...edge.counters },
+      edge: edge && { ...edge.holding, ...edge.counters, drops: edge.drops },
       aors: counts && withOthers(counts.aors),
       realms: counts?.aors.realms,
       featureServers: counts?.featureServers,

@@ -120,12 +120,7 @@ export const SAMPLED: readonly SampledMetric<Snapshot>[] = [
     ({ edge }) => edge?.refused,
   ),
   counterBy(['cause'], 'edge_dropped_total', 'Messages and connections discarded without a response', ({ edge }) =>
-    edge
-      ? [
-          [edge.banned, 'banned source'],
-          [edge.dropped, 'other'],
-        ]
-      : [],
+    edge ? [[edge.banned, 'banned source'], ...Array.from(edge.drops, ([cause, count]): Sample => [count, cause])] : [],
   ),
 ];
 

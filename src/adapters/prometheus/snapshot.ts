@@ -47,8 +47,9 @@ export interface EdgeFigures {
   readonly refused: number;
   readonly responses: number;
   readonly malformed: number;
-  readonly dropped: number;
   readonly banned: number;
+  /** Cause → messages and connections discarded without a response. */
+  readonly drops: ReadonlyMap<string, number>;
 }
 
 /** The label of what has no series of its own. */

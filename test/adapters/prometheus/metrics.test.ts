@@ -13,8 +13,8 @@ const EDGE = {
   refused: 5,
   responses: 8,
   malformed: 4,
-  dropped: 6,
   banned: 9,
+  drops: new Map([['handshake', 6]]),
 };
 
 const SNAPSHOT: Snapshot = {
@@ -119,7 +119,7 @@ describe('what is read at a scrape', () => {
       'sbc_sidecar_edge_transactions{side="client"} 2',
       'sbc_sidecar_edge_requests_total 100',
       'sbc_sidecar_edge_dropped_total{cause="banned source"} 9',
-      'sbc_sidecar_edge_dropped_total{cause="other"} 6',
+      'sbc_sidecar_edge_dropped_total{cause="handshake"} 6',
     ])
       expect(lines).toContain(line);
     const names = lines.map((line) => line.split(/[{ ]/)[0]);
