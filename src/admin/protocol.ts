@@ -9,6 +9,8 @@ export const DEFAULT_SOCKET_PATH = '/tmp/sbc-sip-sidecar.sock';
 /** Longest accepted request line, bytes without the line break. */
 export const MAX_LINE_BYTES = 65_536;
 
+/** The keys of settings that have an effect. */
+export const SETTINGS = ['logLevel'] as const;
 /** From the lowest to the highest; `silent` logs nothing. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 

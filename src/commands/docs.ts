@@ -7,7 +7,7 @@ import { EXIT } from './run.ts';
 const CODES: { readonly [K in keyof typeof EXIT]: string } = {
   ok: 'done',
   failed:
-    'the sidecar refused, or sent an invalid answer; `fs drain`: it needs `--force`; `fs drain --wait`: the server was undrained in the meantime; `serve`: an address, the admin socket or the data directory is in use, or the disk is full',
+    'the sidecar refused, or sent an invalid answer; stdout cannot be written; `fs drain`: it needs `--force`; `fs drain --wait`: the server was undrained in the meantime; `serve`: an address, the admin socket or the data directory is in use, or the disk is full',
   usage: 'the command line is not valid; `serve`: the configuration, or a file that it names, is not valid',
   timedOut: 'the sidecar did not answer within 5 s; `fs drain --wait`: calls were left at the time-out',
   noSidecar: 'no sidecar at the socket; `fs watch`: it has gone',

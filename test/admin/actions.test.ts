@@ -212,6 +212,7 @@ describe('the trunks of the leader', () => {
       fleet: {
         ...IDLE.fleet,
         snapshot: () => [...trunks],
+        skipped: () => [{ carrier: 'Cable', carrierSid: 'c-2', gateway: 'ffff-1', why: 'it has no password' }],
         refreshNow: async (gateway) => {
           trunks = [...trunks, ...added];
           refreshed.push(gateway);
@@ -240,6 +241,15 @@ describe('the trunks of the leader', () => {
     const { send, refreshed } = leading([view('New', 'd00d-1')]);
     expect(await send({ action: 'trunk-refresh', gateway: 'new' })).toMatchObject({ success: true });
     expect(refreshed).toEqual([undefined, 'd00d-1']);
+  });
+
+  test('one that cannot be registered is refused with the reason', async () => {
+    const { send } = leading();
+    const error = 'Cable is not registered: it has no password';
+    for (const gateway of ['ffff', 'cable']) {
+      expect(await send({ action: 'trunk-show', gateway })).toEqual({ success: false, error });
+      expect(await send({ action: 'trunk-refresh', gateway })).toEqual({ success: false, error });
+    }
   });
 
   test('an unknown one is refused, with the name that is meant', async () => {
