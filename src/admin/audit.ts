@@ -39,7 +39,11 @@ export function audit(logger: Logger, action: ActionName, request: object, answe
   const done = Reflect.get(answer, 'success') === true;
   const why = done ? undefined : shown(Reflect.get(answer, 'error'));
   const result = done ? 'done' : 'refused';
-  logger.info({ act: action, ...parameters, value, uid, user, pid, source, result, why }, 'act of an operator');
+  // `pid` is in every line, and our own.
+  logger.info(
+    { act: action, ...parameters, value, uid, user, peerPid: pid, source, result, why },
+    'act of an operator',
+  );
 }
 
 function shown(parameter: unknown): string | boolean | undefined {

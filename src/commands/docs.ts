@@ -58,7 +58,7 @@ what \`<command> --help\` prints. Completion scripts also complete what the runn
 
 Every act of an operator (\`fs drain\`, \`fs undrain\`, \`set\`, \`log level\`, \`trunk refresh\`, \`ban clear\`, \`reload\`) is a line in the
 sidecar's log, at info whatever the log level: \`act\` (the action and its parameters; the value of a setting only if it has an effect),
-\`uid\`, \`user\` and \`pid\` of the process that asked, as the kernel knows them, \`result\` (done or refused) and \`why\`.
+\`uid\`, \`user\` and \`peerPid\` of the process that asked, as the kernel knows them, \`result\` (done or refused) and \`why\`.
 
 | exit code | |
 |---|---|

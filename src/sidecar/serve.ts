@@ -11,7 +11,7 @@ import { Nonces } from '../digest/nonce.ts';
 import { CertificateError, Edge, ListenError } from '../edge/index.ts';
 import { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
-import { createLogger, type Log } from '../lib/log.ts';
+import { createLogger, type Log, withLevel } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
 import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
@@ -98,7 +98,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
     reload: () => reload(reloadable),
     // Acts are logged whatever the level, which is itself changed by one.
-    audit: logger.child({}, { level: 'info' }),
+    audit: withLevel(logger, 'info'),
     config: () => ({ variables: variablesOf(config, logger.level) }),
   };
   admin.serve((request, operator) => perform(rules, request, operator));

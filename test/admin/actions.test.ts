@@ -123,14 +123,14 @@ describe('feature servers', () => {
     expect(await drain('10.0.0.9', false)).toEqual({
       success: false,
       error:
-        'no feature server at 10.0.0.9 has checked in. To drain it all the same: sbc-sip-sidecar fs drain 10.0.0.9 --force',
+        'no feature server at 10.0.0.9 has checked in. To drain 10.0.0.9 all the same: sbc-sip-sidecar fs drain 10.0.0.9 --force',
     });
     expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
     expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
     expect(await drain('[2001:DB8::1]', false)).toEqual({
       success: false,
       error:
-        '2001:db8::1 is the last active feature server: new calls would fail. To drain it all the same: sbc-sip-sidecar fs drain 2001:db8::1 --force',
+        '2001:db8::1 is the last active feature server: new calls would fail. To drain 2001:db8::1 all the same: sbc-sip-sidecar fs drain 2001:db8::1 --force',
     });
     expect((await pool.featureServers()).drained).toEqual(['10.0.0.1']);
     expect(await drain('2001:db8::1', true)).toMatchObject({ success: true });
@@ -471,7 +471,7 @@ describe('an act of an operator', () => {
     await send({ action: 'fs-undrain', server: 'fs1' }, { source: '192.0.2.7' });
     await send({ action: 'set', key: 'logLevel', value: 'debug' }, { uid: 54_321 });
     expect(acts(logger)).toEqual([
-      { level: 'info', act: 'fs-drain', server: '10.0.0.1', uid: 0, user: 'root', pid: 4711, result: 'done' },
+      { level: 'info', act: 'fs-drain', server: '10.0.0.1', uid: 0, user: 'root', peerPid: 4711, result: 'done' },
       {
         level: 'info',
         act: 'fs-undrain',
