@@ -29,6 +29,8 @@ const TOOLS = {
   // Phones that register at us: those in a browser, and a softphone.
   chromium: 'chromium',
   baresip: 'baresip-core',
+  // Keeps the alerts.
+  influxd: 'influxdb',
   // Shells that read the completion scripts.
   zsh: 'zsh',
   fish: 'fish',

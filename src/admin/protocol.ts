@@ -1,8 +1,13 @@
 /**
- * The protocol of the admin socket: one JSON object per line, answered in order, one line each. Scripts rely on the names
- * of actions and fields. All times are milliseconds since the epoch.
+ * The protocol of the admin socket: one JSON object per line, answered in order. Scripts rely on the names of actions and
+ * fields. All times are milliseconds since the epoch.
+ *
+ * The answer is one line: `"success":true` and the result, or `"success":false` and an `error`. That of a {@link STREAMS}
+ * action is several: each but the last has `"more":true` and a part of the result, or no part, to show that the sidecar
+ * lives; the last has `"more":false`, or is an error. A client ends a stream by closing its connection.
  */
 import * as v from 'valibot';
+import { type bindingDetails, bindingRow, type refusedRegister, registrationDetails } from './registration-rows.ts';
 
 /** The socket's path unless SBC_SOCKET_PATH is set. */
 export const DEFAULT_SOCKET_PATH = '/tmp/sbc-sip-sidecar.sock';
@@ -15,12 +20,15 @@ export const SETTINGS = ['logLevel'] as const;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const MAX_NAME_LENGTH = 256;
+const MAX_CONTACT_LENGTH = 4096;
+/** Of phones. */
+export const TRANSPORTS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
 
-const text = (field: string) =>
+const text = (field: string, max = MAX_NAME_LENGTH) =>
   v.pipe(
     v.string(`${field} expected`),
     v.nonEmpty(`${field} expected`),
-    v.maxLength(MAX_NAME_LENGTH, `${field} is longer than ${MAX_NAME_LENGTH} characters`),
+    v.maxLength(max, `${field} is longer than ${max} characters`),
   );
 /** The default gives a missing field the same message as an empty one. */
 const required = (field: string) => v.optional(text(field), '');
@@ -139,6 +147,9 @@ const variable = v.object({
   secret: v.boolean(),
 });
 
+/** An event as docs/events.md describes it. */
+const event = v.objectWithRest({ id: v.number(), at: v.number(), type: v.string() }, v.unknown());
+
 const edgeStatus = v.object({
   // Gauges.
   connections: v.number(),
@@ -158,7 +169,7 @@ const edgeStatus = v.object({
 
 /** A server that the sidecar depends on. */
 const dependency = v.object({
-  role: v.picklist(['sip', 'store', 'database', 'database writer']),
+  role: v.picklist(['sip', 'store', 'database', 'database writer', 'alerts']),
   name: v.string(),
   address: v.string(),
   /** `unknown`: it has not answered since the start. */
@@ -195,8 +206,12 @@ const status = v.object({
   /** null while the store does not answer, as is `rtpServers`. */
   featureServers: v.nullable(v.object({ active: v.number(), drained: v.number() })),
   rtpServers: v.nullable(v.number()),
+  /** AORs with a live binding, of the whole cluster; null while the store does not answer. */
+  registeredAors: v.nullable(v.number()),
   /** Banned sources. */
   bans: v.number(),
+  /** Alerts that wait for InfluxDB, and those dropped since the start; null when they go to the log only. */
+  alerts: v.nullable(v.object({ waiting: v.number(), dropped: v.number() })),
   /** Counts of this sidecar only: there are no trunks unless it leads. */
   outbound: v.object({
     ...leadership.entries,
@@ -252,13 +267,68 @@ export const ACTIONS = {
     params: v.object({ ip: v.exactOptional(text('ip')) }),
     result: v.object({ lifted: v.array(v.string()) }),
   },
+  'reg-show': { params: v.object({ aor: required('aor') }), result: registrationDetails },
+  /** Removes one binding of an AOR, or all; the phone is not informed. */
+  'reg-remove': {
+    params: v.object({ aor: required('aor'), contact: v.exactOptional(text('contact', MAX_CONTACT_LENGTH)) }),
+    result: v.object({
+      aor: v.string(),
+      /** Contact URIs. */
+      removed: v.array(v.string()),
+      /** Bindings that the AOR still has. */
+      remaining: v.number(),
+    }),
+  },
   reload: { params: nothing, result: v.object({ message: v.string() }) },
   status: { params: nothing, result: status },
   config: { params: nothing, result: v.object({ variables: v.array(variable) }) },
 } as const;
 
+/** Actions with an answer of several lines: their parameters, and the part of the result in each line. */
+export const STREAMS = {
+  /** Live bindings in no order, those of one AOR together. */
+  'reg-list': {
+    params: v.object({
+      /** Its sub-domains too. */
+      realm: v.exactOptional(text('realm')),
+      /** IP address of the phone, or of the NAT in front of it. */
+      source: v.exactOptional(text('source')),
+      transport: v.exactOptional(
+        v.pipe(
+          v.string(),
+          v.toLowerCase(),
+          v.picklist(TRANSPORTS, `transport must be one of ${TRANSPORTS.join(', ')}`),
+        ),
+      ),
+    }),
+    part: v.object({ bindings: v.array(bindingRow), now: v.number() }),
+  },
+  /** Events from now on, and before them the last ones if `recent` says so. Without an end. */
+  events: {
+    params: v.object({
+      aor: v.exactOptional(text('aor')),
+      types: v.exactOptional(v.array(text('type'))),
+      recent: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    }),
+    part: v.object({
+      /** Events lost before these, because the client read too slowly. */
+      dropped: v.number(),
+      events: v.array(event),
+    }),
+  },
+} as const;
+
+/** A line without a part is sent this often while a stream has nothing to say, milliseconds. */
+export const KEEP_ALIVE_MS = 2000;
+
 export const SUCCESS = v.object({ success: v.literal(true) });
-export const REFUSAL = v.object({ success: v.literal(false), error: v.string() });
+export const STREAM_LINE = v.looseObject({ success: v.literal(true), more: v.boolean() });
+/** `stopping`: of a stream, because the sidecar stops. */
+export const REFUSAL = v.object({
+  success: v.literal(false),
+  error: v.string(),
+  stopping: v.exactOptional(v.literal(true)),
+});
 
 type Immutable<T> = unknown extends T ? T : { readonly [K in keyof T]: Immutable<T[K]> };
 type Output<S extends v.GenericSchema> = Immutable<v.InferOutput<S>>;
@@ -269,6 +339,12 @@ export type Result<A extends ActionName> = Output<(typeof ACTIONS)[A]['result']>
 /** The whole answer when the action succeeded. */
 export type Success<A extends ActionName = ActionName> = { readonly success: true } & Result<A>;
 
+export type StreamName = keyof typeof STREAMS;
+export type StreamParams<A extends StreamName> = v.InferOutput<(typeof STREAMS)[A]['params']>;
+/** {@link StreamParams} before they are parsed. */
+export type StreamRequest<A extends StreamName> = v.InferInput<(typeof STREAMS)[A]['params']>;
+export type StreamPart<A extends StreamName> = Output<(typeof STREAMS)[A]['part']>;
+
 export type FeatureServers = Output<typeof featureServers>;
 export type FeatureServerRow = Output<typeof featureServerRow>;
 export type Leadership = Output<typeof leadership>;
@@ -278,6 +354,11 @@ export type Gateways = Output<typeof gateways>;
 export type GatewayRow = Output<typeof gatewayRow>;
 export type BanRow = Output<typeof ban>;
 export type VariableRow = Output<typeof variable>;
+export type BindingRow = Output<typeof bindingRow>;
+export type BindingDetails = Output<typeof bindingDetails>;
+export type RefusedRegister = Output<typeof refusedRegister>;
+export type RegistrationDetails = Output<typeof registrationDetails>;
+export type EventRow = Output<typeof event>;
 export type EdgeStatus = Output<typeof edgeStatus>;
 export type Status = Output<typeof status>;
 export type DependencyRow = Output<typeof dependency>;

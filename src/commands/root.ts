@@ -11,6 +11,8 @@ export const root: CommandDef = defineCommand({
   subCommands: {
     serve: () => import('./serve.ts').then((m) => m.default),
     status: () => import('./status.ts').then((m) => m.default),
+    reg: () => import('./reg/index.ts').then((m) => m.default),
+    events: () => import('./events.ts').then((m) => m.default),
     fs: () => import('./fs/index.ts').then((m) => m.default),
     trunk: () => import('./trunk/index.ts').then((m) => m.default),
     gateway: () => import('./gateway/index.ts').then((m) => m.default),

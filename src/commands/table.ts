@@ -24,8 +24,8 @@ export interface Look {
   readonly style: Style;
 }
 
-const INDENT = '  ';
-const GAP = '  ';
+export const INDENT = '  ';
+export const GAP = '  ';
 
 /** Aligned, indented columns under a header row, without a final line break. They fit the terminal as far as they can. */
 export function table<Row>(
@@ -81,13 +81,13 @@ function sizedBy<Row>(column: Column<Row>, cells: readonly string[]): SizedColum
   return { column, cells, width };
 }
 
-/** Counts screen columns, not characters: carrier names may be in any script. */
-function aligned(text: string, width: number, right = false): string {
-  const padding = ' '.repeat(width - Bun.stringWidth(text));
+/** Counts screen columns, not characters: carrier names may be in any script. A longer text stays as it is. */
+export function aligned(text: string, width: number, right = false): string {
+  const padding = ' '.repeat(Math.max(0, width - Bun.stringWidth(text)));
   return right ? padding + text : text + padding;
 }
 
-function cut(text: string, max = Number.POSITIVE_INFINITY): string {
+export function cut(text: string, max = Number.POSITIVE_INFINITY): string {
   const characters = [...text];
   return characters.length > max ? `${characters.slice(0, max - 1).join('')}…` : text;
 }

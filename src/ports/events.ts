@@ -75,10 +75,24 @@ export interface ReadinessEvent {
 
 export type SidecarEvent = BindingEvent | RefusedEvent | BanEvent | DrainEvent | TrunkEvent | ReadinessEvent;
 
+/** An event as followers get it. */
+export type PublishedEvent = SidecarEvent & {
+  /** Counts up by one within a process. */
+  readonly id: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+};
+
 /** Takes what happened, for those that follow it. */
 export interface Events {
   /** Never throws and never waits. */
   emit(event: SidecarEvent): void;
+}
+
+/** Keeps events for other programs. */
+export interface EventSink {
+  /** Appends them in order. @throws DependencyError; some may have been appended then */
+  append(events: readonly PublishedEvent[]): Promise<void>;
 }
 
 /** For callers that nothing follows. */

@@ -14,9 +14,10 @@ import type { Lease } from '../ports/lease.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import type { TrunkRegistrationView } from '../regbot/registration-context.ts';
+import type { AlertSinks } from './alerts.ts';
 import { findTrunk } from './find-trunk.ts';
 import type { Outbound } from './outbound.ts';
-import { type Phase, readinessOf } from './readiness.ts';
+import type { Phase, Readiness } from './readiness.ts';
 import type { Stores } from './stores.ts';
 
 export interface OutboundState {
@@ -147,32 +148,42 @@ export interface StatusSources {
   readonly lifetime: Lifetime;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  readonly readiness: () => Readiness;
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
   readonly abuse: Pick<BansView, 'bans'>;
+  readonly alerts: Pick<AlertSinks, 'dependency' | 'points'>;
   /** Whether the SIP server answers. */
   readonly sipServer: Dependency;
-  readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
+  readonly stores: Pick<Stores, 'pool' | 'lease' | 'registrations' | 'store' | 'database' | 'databaseWriter'>;
+}
+
+/** What `status` and probes say of readiness. Waits for nothing. */
+export function readinessView(
+  sources: Pick<StatusSources, 'readiness' | 'sipServer' | 'alerts' | 'stores' | 'now'>,
+): Pick<Status, 'ready' | 'readiness' | 'notReadyBecause' | 'dependencies' | 'now'> {
+  const { sipServer, alerts, stores, now } = sources;
+  const readiness = sources.readiness();
+  return {
+    ready: readiness.state !== 'not ready',
+    readiness: readiness.state,
+    notReadyBecause: readiness.why ?? null,
+    dependencies: dependenciesOf(stores, sipServer, alerts).map(({ role, dependency }) =>
+      dependencyRow(role, dependency),
+    ),
+    now,
+  };
 }
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, now, sip, edge, outbound, abuse, stores } = sources;
-  const readiness = readinessOf(lifetime.phase, {
-    sip: sources.sipServer.health,
-    store: stores.store.health,
-    database: stores.database.health,
-  });
+  const { config, lifetime, sip, edge, outbound, abuse, alerts, stores } = sources;
   return {
     version: VERSION,
     pid: process.pid,
     startedAt: lifetime.startedAt,
-    now,
-    ready: readiness.state !== 'not ready',
-    readiness: readiness.state,
-    notReadyBecause: readiness.why ?? null,
-    dependencies: dependencyRows(sources),
+    ...readinessView(sources),
     sip: {
       server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
       connected: sip.connected,
@@ -183,23 +194,39 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
     ...(await serverCounts(stores.pool)),
+    registeredAors: await registeredAors(stores.registrations),
     bans: abuse.bans().length,
+    alerts: alerts.points ? { waiting: alerts.points.waiting, dropped: alerts.points.dropped } : null,
     outbound: await outboundCounts(outbound, stores.lease),
   };
 }
 
-function dependencyRows({ sipServer, stores }: StatusSources): DependencyRow[] {
-  const row = (role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow => ({
-    role,
-    ...health,
-    why: why ?? null,
-  });
+/** Every dependency with its role, in the order in which they are shown. */
+export function dependenciesOf(
+  { store, database, databaseWriter }: Pick<Stores, 'store' | 'database' | 'databaseWriter'>,
+  sipServer: Dependency,
+  alerts: Pick<AlertSinks, 'dependency'>,
+): { readonly role: DependencyRow['role']; readonly dependency: Dependency }[] {
   return [
-    row('sip', sipServer),
-    row('store', stores.store),
-    row('database', stores.database),
-    ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
+    { role: 'sip', dependency: sipServer },
+    { role: 'store', dependency: store },
+    { role: 'database', dependency: database },
+    ...(databaseWriter ? [{ role: 'database writer' as const, dependency: databaseWriter }] : []),
+    ...(alerts.dependency ? [{ role: 'alerts' as const, dependency: alerts.dependency }] : []),
   ];
+}
+
+function dependencyRow(role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow {
+  return { role, ...health, why: why ?? null };
+}
+
+async function registeredAors(registrations: Stores['registrations']): Promise<number | null> {
+  try {
+    return await registrations.countAors();
+  } catch (error) {
+    if (!(error instanceof DependencyError)) throw error;
+    return null;
+  }
 }
 
 async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {

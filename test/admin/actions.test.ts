@@ -3,16 +3,31 @@ import { describe, expect, test } from 'bun:test';
 import { SqliteLease } from '../../src/adapters/sqlite/lease.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
-import { type AdminRules, type OutboundView, perform, Refused } from '../../src/admin/actions.ts';
+import {
+  type AdminRules,
+  type OutboundView,
+  perform,
+  Refused,
+  type RegistrationsView,
+} from '../../src/admin/actions.ts';
 import type { Operator } from '../../src/admin/audit.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
+import type { SidecarEvent } from '../../src/ports/events.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import type { TrunkRegistrationView } from '../../src/regbot/registration-context.ts';
 import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { secret } from '../support/secrets.ts';
 import { ManualTimers } from '../support/timers.ts';
+
+const NEVER = new AbortController().signal;
+const unasked = () => Promise.reject(new Error('not part of this test'));
+const NO_REGISTRATIONS: RegistrationsView = { list: () => of(), show: unasked, remove: unasked };
+
+async function* of<T>(...parts: readonly T[]) {
+  yield* parts;
+}
 
 function start(changes: Partial<AdminRules> = {}) {
   const clock = new ManualTimers();
@@ -30,27 +45,31 @@ function start(changes: Partial<AdminRules> = {}) {
       },
     },
   });
+  const events: SidecarEvent[] = [];
   const rules: AdminRules = {
     pool,
     settings,
     silentMs: 60_000,
     now: () => clock.now(),
     outbound: outboundView(IDLE, new SqliteLease(database, 'test'), clock),
+    bus: { emit: (event) => events.push(event) },
     bans: { bans: () => [], clear: async () => [] },
+    registrations: NO_REGISTRATIONS,
+    events: { follow: () => of() },
     reload: () => 'reloaded',
     config: () => ({ variables: [] }),
     audit: logger,
     status: () => Promise.reject(new Error('not part of this test')),
     ...changes,
   };
-  const send = (request: unknown, operator?: Operator) => perform(rules, request, operator);
+  const send = (request: unknown, operator?: Operator) => perform(rules, request, NEVER, operator);
   const checkIn = (member: string, calls: number) => pool.checkIn({ kind: 'feature', member, open: true, calls });
-  return { send, checkIn, clock, pool, logger, level: () => level };
+  return { send, checkIn, events, clock, pool, logger, level: () => level };
 }
 
 describe('feature servers', () => {
   test('drain and undrain answer with all drained servers', async () => {
-    const { send, checkIn } = start();
+    const { send, checkIn, events } = start();
     await checkIn('10.0.0.1:5060', 3);
     expect(await send({ action: 'fs-drain', server: '10.0.0.1:5060' })).toEqual({
       success: true,
@@ -62,6 +81,10 @@ describe('feature servers', () => {
     expect(await send({ action: 'fs-drained' })).toEqual({ success: true, drained: ['10.0.0.1'] });
     expect(await send({ action: 'fs-undrain', server: '10.0.0.1' })).toMatchObject({ action: 'undrain', drained: [] });
     expect(await send({ action: 'fs-available' })).toEqual({ success: true, available: ['10.0.0.1:5060'] });
+    expect(events).toEqual([
+      { type: 'drained', server: '10.0.0.1' },
+      { type: 'undrained', server: '10.0.0.1' },
+    ]);
   });
 
   test('the list contains active, drained and orphaned servers', async () => {

@@ -68,7 +68,7 @@ describe('the admin socket', () => {
 
   test('says which user and process asks, by what the kernel knows', async () => {
     const operators: Operator[] = [];
-    const { path } = await start(async (_, operator) => {
+    const { path } = await start(async (_, __, operator) => {
       operators.push(operator);
       return {};
     });

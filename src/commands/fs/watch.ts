@@ -2,6 +2,7 @@ import { defineCommand } from 'citty';
 import { AdminClient } from '../../admin/client.ts';
 import { printable } from '../../lib/text.ts';
 import { sleep, systemTimers } from '../../lib/timers.ts';
+import { interruptSignal } from '../interrupt.ts';
 import { json, print } from '../output.ts';
 import { EXIT, Failure } from '../run.ts';
 import { askSidecar, JSON_FLAG, socketPath } from '../sidecar.ts';
@@ -62,10 +63,4 @@ async function orMessage(render: () => Promise<string>, renderError: (message: s
     if (!(error instanceof Failure) || error.exitCode === EXIT.noSidecar || error.exitCode === EXIT.denied) throw error;
     return renderError(error.message);
   }
-}
-
-function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
 }
