@@ -130,7 +130,7 @@ function schemaOf(shape: Shape): JsonSchema {
   switch (type) {
     case 'object':
     case 'object_with_rest':
-      return { type, ...objectOf(shape) };
+      return { type: 'object', ...objectOf(shape) };
     case 'array':
       return { type, items: item ? schemaOf(item) : {} };
     case 'record':
