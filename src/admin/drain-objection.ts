@@ -9,7 +9,7 @@ import type { ServerPool } from '../ports/server-pool.ts';
 export async function drainObjection(pool: ServerPool, ip: string): Promise<string | undefined> {
   const { servers, drained } = await pool.featureServers();
   if (drained.includes(ip)) return undefined;
-  const force = `To drain it all the same: sbc-sip-sidecar fs drain ${ip} --force`;
+  const force = `To drain ${ip} all the same: sbc-sip-sidecar fs drain ${ip} --force`;
   const isActive = servers.some((server) => server.active && server.ip === ip);
   const othersActive = servers.some((server) => server.active && server.ip !== ip);
   if (isActive && !othersActive) return `${ip} is the last active feature server: new calls would fail. ${force}`;
