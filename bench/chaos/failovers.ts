@@ -23,9 +23,8 @@ interface Watched {
   downAt: number;
 }
 
-interface OpenInterval {
+interface Lossy extends Interval {
   readonly watched: Watched;
-  readonly from: number;
   until: number;
 }
 
@@ -37,9 +36,9 @@ interface OpenInterval {
  * or became a replica, may be lost.
  */
 export class Failovers {
-  failovers = 0;
+  count = 0;
   readonly #watched: readonly Watched[];
-  readonly #intervals: OpenInterval[] = [];
+  readonly #intervals: Lossy[] = [];
   #primary: Watched | undefined;
   #stopped = false;
   readonly #loops: Promise<unknown>;
@@ -139,7 +138,7 @@ export class Failovers {
     const former = this.#primary;
     if (former === undefined) this.#primary = watched;
     else if (watched.state === 'replica') {
-      this.failovers++;
+      this.count++;
       const until = former.state === 'down' ? former.downAt : Number.POSITIVE_INFINITY;
       this.#intervals.push({ watched: former, from: Number(beat ?? 0), until });
       this.#primary = watched;

@@ -68,7 +68,8 @@ async function chaos(settings: Settings): Promise<void> {
   const outcome: Outcome = {
     counts: load.counts,
     audit,
-    failovers: failovers.failovers,
+    failovers: failovers.count,
+    lossy: failovers.lossy.map(({ from, until }) => ({ from: from - load.startedAt, until: until - load.startedAt })),
     injected,
     complaints: sidecars.map((sidecar) => sidecar.complaints()),
     faults,

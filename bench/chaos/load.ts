@@ -55,7 +55,8 @@ export class Load {
   /** Those without a request in flight, the longest idle first. */
   #idle: ChaosPhone[] = [];
   #sources: UdpSource[] = [];
-  #startedAt = 0;
+  /** When the run began, performance.now(). */
+  startedAt = 0;
   #running = false;
   #lastGrantAt = 0;
   #onIdle: () => void = () => {};
@@ -79,8 +80,8 @@ export class Load {
   /** Begins `rate` REGISTERs a second, then waits until each has ended: at most 32 s. */
   async run(rate: number, seconds: number, random: Random): Promise<void> {
     const ticker = setInterval(() => this.#tick(), TICK_MS);
-    this.#startedAt = performance.now();
-    this.#lastGrantAt = this.#startedAt;
+    this.startedAt = performance.now();
+    this.#lastGrantAt = this.startedAt;
     this.#running = true;
     try {
       await evenly(rate, seconds, () => this.#begin(random));
@@ -158,7 +159,7 @@ export class Load {
 
   #count(status: number, now: number): void {
     const { counts } = this;
-    const second = Math.floor((now - this.#startedAt) / 1000);
+    const second = Math.floor((now - this.startedAt) / 1000);
     counts.perSecond[second] ??= { granted: 0, unavailable: 0 };
     if (status === 200) counts.perSecond[second].granted++;
     if (status === 503) {
@@ -174,7 +175,7 @@ export class Load {
   #measureGap(now: number): void {
     if (!this.#running) return;
     const ms = now - this.#lastGrantAt;
-    if (ms > this.counts.longestGap.ms) this.counts.longestGap = { ms, at: this.#lastGrantAt - this.#startedAt };
+    if (ms > this.counts.longestGap.ms) this.counts.longestGap = { ms, at: this.#lastGrantAt - this.startedAt };
     this.#lastGrantAt = now;
   }
 

@@ -1,5 +1,6 @@
 import { machine } from '../lib/proc.ts';
 import type { Audit } from './audit.ts';
+import type { Interval } from './history.ts';
 import type { Settings } from './index.ts';
 import type { Injected } from './inject.ts';
 import type { Counts } from './load.ts';
@@ -8,6 +9,8 @@ export interface Outcome {
   readonly counts: Counts;
   readonly audit: Audit;
   readonly failovers: number;
+  /** When a Redis server acknowledged writes that its successor did not get, from the start, ms. */
+  readonly lossy: readonly Interval[];
   readonly injected: readonly Injected[];
   /** Of each sidecar: warnings and worse by their message. */
   readonly complaints: readonly ReadonlyMap<string, number>[];
@@ -16,13 +19,17 @@ export interface Outcome {
 
 export function print(settings: Settings, outcome: Outcome): string {
   const { rate, seconds, seed, users, drachtio } = settings;
-  const { injected, complaints, faults } = outcome;
+  const { injected, complaints, faults, lossy } = outcome;
   const front = drachtio === undefined ? 'the double of drachtio' : drachtio;
   return [
     machine(),
     `seed ${seed}: ${seconds} s, ${rate} REGISTER/s, ${users} phones, behind ${front}`,
     '',
     ...injected.map(lineOf),
+    '',
+    ...lossy.map(
+      ({ from, until }) => `${tenths(from)} s to ${tenths(until)} s: Redis may lose what it acknowledged then`,
+    ),
     '',
     ...complaints.flatMap((messages, i) => [
       `logged by sidecar ${i + 1}:`,
@@ -36,12 +43,13 @@ export function print(settings: Settings, outcome: Outcome): string {
 }
 
 export function toJson(settings: Settings, outcome: Outcome) {
-  const { injected, complaints, faults } = outcome;
+  const { injected, complaints, faults, lossy } = outcome;
   return {
     machine: machine(),
     settings,
     figures: figures(outcome),
     schedule: injected,
+    lossy,
     perSecond: outcome.counts.perSecond,
     complaints: complaints.map((messages) => Object.fromEntries(messages)),
     faults,
@@ -63,7 +71,7 @@ function figures({ counts, audit, failovers }: Outcome) {
     lost: audit.lost,
     failovers,
     'lost by Redis in failovers': audit.lostByRedis,
-    'longest gap': `${(longestGap.ms / 1000).toFixed(1)} s, from ${(longestGap.at / 1000).toFixed(1)} s`,
+    'longest gap': `${tenths(longestGap.ms)} s, from ${tenths(longestGap.at)} s`,
   };
 }
 
@@ -74,4 +82,9 @@ function lineOf({ at, role, number, server, kind, seconds, endedAt, skipped }: I
     kind === 'pause' ? `paused for ${seconds} s` : `${kind === 'kill' ? 'killed' : 'stopped'}, down for ${seconds} s`;
   const end = skipped ? 'left out: Redis had not recovered' : `runs again at ${endedAt.toFixed(1)} s`;
   return `${at.toFixed(1).padStart(6)} s  ${name.padEnd(26)} ${what.padEnd(24)} ${end}`;
+}
+
+/** Milliseconds as seconds. */
+function tenths(ms: number): string {
+  return (ms / 1000).toFixed(1);
 }

@@ -8,6 +8,8 @@ import { type Restartable, startRestartable } from './restartable.ts';
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 30_000;
 const SENTINELS = 3;
+/** Otherwise a master waits 5 s for further replicas before it sends its data. */
+const AT_ONCE = ['--repl-diskless-sync-delay', '0'];
 
 export interface SentinelCluster {
   /** The first one is the master. */
@@ -33,9 +35,8 @@ export async function startSentinels({
   downAfterMs = 1000,
 }: SentinelOptions = {}): Promise<SentinelCluster> {
   const masterName = 'jambonz';
-  const master = await startRedis();
-  const replicaOf = ['--replicaof', HOST, String(master.port)];
-  const startReplica = () => startRedis({ args: replicaOf });
+  const master = await startRedis({ args: AT_ONCE });
+  const startReplica = () => startRedis({ args: [...AT_ONCE, '--replicaof', HOST, String(master.port)] });
   const [first, ...others] = await Promise.all([startReplica(), ...Array.from({ length: replicas - 1 }, startReplica)]);
   const sentinels = await Promise.all(
     Array.from({ length: SENTINELS }, async () => {
