@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import { type Interval, judge } from './history.ts';
+import type { Failovers } from './failovers.ts';
+import { judge } from './history.ts';
 import type { ChaosPhone } from './phone.ts';
 
 const BATCH = 1000;
@@ -14,24 +15,34 @@ export class Audit {
   compared = 0;
   readonly examples: string[] = [];
 
+  constructor(
+    private readonly phones: readonly ChaosPhone[],
+    private readonly failovers: Failovers,
+  ) {}
+
   /**
-   * Compares every AOR whose phone has no request in flight meanwhile. A loss is counted once: what is stored becomes the
-   * state that the phone is taken to expect.
+   * Compares every AOR whose phone has no request in flight meanwhile, while Redis is whole. A loss is counted once: what is
+   * stored becomes the state that the phone is taken to expect.
    */
-  async compare(redis: Redis, phones: readonly ChaosPhone[], lossy: readonly Interval[]): Promise<void> {
+  async compare(): Promise<void> {
+    const { phones, failovers } = this;
+    const primary = failovers.whole?.primary;
+    if (!primary) return;
     for (let i = 0; i < phones.length; i += BATCH) {
       const batch = phones.slice(i, i + BATCH).filter(({ isIdle }) => isIdle);
       const before = batch.map(({ history }) => history.length);
       if (batch.length === 0) continue;
-      const jsons = await redis.mget(batch.map(({ aor }) => `user:${aor}`));
+      const jsons = await primary.client.mget(batch.map(({ aor }) => `user:${aor}`));
+      // A server that has been replaced meanwhile may have answered after its restart, empty.
+      if (failovers.whole?.primary !== primary) return;
       for (const [n, phone] of batch.entries())
-        if (phone.isIdle && phone.history.length === before[n]) this.#judge(phone, jsons[n] ?? null, lossy);
+        if (phone.isIdle && phone.history.length === before[n]) this.#judge(phone, jsons[n] ?? null);
     }
   }
 
-  #judge(phone: ChaosPhone, json: string | null, lossy: readonly Interval[]): void {
+  #judge(phone: ChaosPhone, json: string | null): void {
     const stored = json === null ? undefined : contactOf(json);
-    const verdict = judge(phone.history, stored, lossy);
+    const verdict = judge(phone.history, stored, this.failovers.lossy);
     this.compared++;
     if (verdict === 'kept') return;
     if (verdict === 'lost') {

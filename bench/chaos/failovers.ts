@@ -65,12 +65,6 @@ export class Failovers {
     return { primary: primary.server, replicas: replicas.map(({ server }) => server) };
   }
 
-  /** The one server that may be taken for the primary; undefined during a failover. */
-  get primary(): RedisServer | undefined {
-    const primaries = this.#watched.filter(({ state }) => state === 'primary');
-    return primaries.length === 1 && primaries[0] === this.#primary ? this.#primary?.server : undefined;
-  }
-
   untilWhole(deadlineMs: number): Promise<unknown> {
     const describe = () => this.#watched.map(({ server, state, linked }) => ({ port: server.port, state, linked }));
     return eventually('one primary with its replicas', () => this.whole, { deadlineMs, describe });

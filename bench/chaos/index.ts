@@ -7,7 +7,7 @@ import { inject } from './inject.ts';
 import { Load } from './load.ts';
 import { type Outcome, print, toJson } from './report.ts';
 import { scheduleOf } from './schedule.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld } from './world.ts';
 
 const AUDIT_MS = 5_000;
 const WHOLE_MS = 60_000;
@@ -33,6 +33,7 @@ function settings(flags: Flags) {
       value: 'path',
       help: 'a drachtio server; without it, the double of the tests',
     }),
+    logs: flags.optionalText('logs', { value: 'directory', help: 'where the logs of the sidecars are kept' }),
     json: jsonFlag(flags),
     smoke: flags.toggle('smoke', '60 s'),
   };
@@ -45,24 +46,26 @@ async function chaos(settings: Settings): Promise<void> {
   const world = await startWorld(settings);
   const { sidecars, failovers, drachtio, users } = world;
   const load = await Load.open({ target: drachtio.sip, realm: REALM, users });
-  const audit = new Audit();
+  const audit = new Audit(load.phones, failovers);
   const [injected] = await Promise.all([
     inject(world, scheduleOf(seed, seconds)),
     load.run(rate, seconds, new Random(seed)),
-    auditMeanwhile(audit, world, load, seconds),
+    auditMeanwhile(audit, seconds),
   ]);
 
   await failovers.untilWhole(WHOLE_MS);
   await Promise.all(sidecars.map((sidecar) => sidecar.ready()));
   const faults: string[] = [];
-  const { primary } = failovers;
-  if (primary) {
-    await audit.compare(primary.client, load.phones, failovers.lossy);
-    faults.push(...(await contradictions(primary.client, load.phones, REALM)));
-  } else faults.push('Redis has no primary');
+  await audit.compare();
+  const primary = failovers.whole?.primary;
+  if (primary) faults.push(...(await contradictions(primary.client, load.phones, REALM)));
+  else faults.push('Redis is not whole at the end');
   await failovers.stop();
   load.close();
-  for (const sidecar of sidecars) await sidecar.kill('SIGTERM');
+  for (const sidecar of sidecars) {
+    await sidecar.kill('SIGTERM');
+    if (settings.logs !== undefined) await Bun.write(`${settings.logs}/${sidecar.name}.log`, sidecar.log());
+  }
 
   faults.push(...load.counts.flaws, ...audit.examples, ...sidecars.flatMap((sidecar) => sidecar.faults()));
   const outcome: Outcome = {
@@ -79,11 +82,9 @@ async function chaos(settings: Settings): Promise<void> {
 }
 
 /** A loss would be hidden by the phone's next registration, so phones are compared all the time. */
-async function auditMeanwhile(audit: Audit, { failovers }: World, { phones }: Load, seconds: number): Promise<void> {
+async function auditMeanwhile(audit: Audit, seconds: number): Promise<void> {
   for (let at = AUDIT_MS; at < seconds * 1000; at += AUDIT_MS) {
     await Bun.sleep(AUDIT_MS);
-    // Before and after it, because the answer of a server that has just been replaced is no verdict.
-    const primary = failovers.whole?.primary;
-    if (primary) await audit.compare(primary.client, phones, failovers.lossy);
+    await audit.compare();
   }
 }

@@ -71,6 +71,10 @@ export class Sidecar implements Restartable {
     await eventually(`${this.name} ready`, ask, { deadlineMs: READY_MS, describe: () => last });
   }
 
+  log(): string {
+    return this.#lives.map(({ lines }) => `${lines.join('\n')}\n`).join('');
+  }
+
   /** What its log has that no fault of another process explains. */
   faults(): string[] {
     const lines = this.#lives.flatMap((life) => life.lines);
