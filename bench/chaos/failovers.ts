@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { within } from '../../test/support/deadline.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import type { RedisServer } from '../../test/support/redis.ts';
+import type { SentinelCluster } from '../../test/support/sentinels.ts';
 import type { Interval } from './history.ts';
 
 const BEAT = 'chaos:beat';
@@ -16,9 +17,8 @@ interface Watched {
   readonly server: RedisServer;
   readonly client: Redis;
   state: State | undefined;
-  /** A replica whose link to `primaryPort` is up. */
-  linked: boolean;
-  primaryPort: number;
+  /** Of a replica whose link is up: its primary. */
+  primaryPort: number | undefined;
   /** When it last refused a connection. */
   downAt: number;
 }
@@ -28,6 +28,13 @@ interface Lossy extends Interval {
   until: number;
 }
 
+/** A change that was seen, performance.now(). */
+export interface Change {
+  readonly at: number;
+  readonly port: number;
+  readonly state: State;
+}
+
 /**
  * Watches which Redis server is the primary, and when one acknowledged writes that its successor did not get.
  *
@@ -35,52 +42,61 @@ interface Lossy extends Interval {
  * everything that was acknowledged before the time found in it. What was acknowledged later, until the former primary ended
  * or became a replica, may be lost.
  */
-export class Failovers {
+export class Failovers implements AsyncDisposable {
   count = 0;
+  readonly changes: Change[] = [];
   readonly #watched: readonly Watched[];
-  readonly #intervals: Lossy[] = [];
+  readonly #lossy: Lossy[] = [];
+  /** The one that was promoted last. */
   #primary: Watched | undefined;
   #stopped = false;
   readonly #loops: Promise<unknown>;
 
-  constructor(servers: readonly RedisServer[]) {
-    this.#watched = servers.map((server) => this.#watch(server));
+  constructor(private readonly cluster: SentinelCluster) {
+    this.#watched = cluster.servers.map((server) => this.#watch(server));
     this.#loops = Promise.all(this.#watched.map((watched) => this.#loop(watched)));
-    // `stop` throws the error.
+    // Disposal throws the error.
     this.#loops.catch(() => {});
   }
 
   get lossy(): readonly Interval[] {
-    return this.#intervals;
+    return this.#lossy;
   }
 
   /** The primary and its replicas; undefined unless there is one primary to which all others are linked. */
   get whole(): { readonly primary: RedisServer; readonly replicas: readonly RedisServer[] } | undefined {
-    const primary = this.#primary;
+    const [primary, ...others] = this.#watched.toSorted((a, b) => rank(a) - rank(b));
     if (primary?.state !== 'primary') return undefined;
-    const replicas = this.#watched.filter((watched) => watched !== primary);
-    const linked = ({ state, linked, primaryPort }: Watched) =>
-      state === 'replica' && linked && primaryPort === primary.server.port;
-    if (!replicas.every(linked)) return undefined;
-    return { primary: primary.server, replicas: replicas.map(({ server }) => server) };
+    const linked = ({ state, primaryPort }: Watched) => state === 'replica' && primaryPort === primary.server.port;
+    if (!others.every(linked)) return undefined;
+    return { primary: primary.server, replicas: others.map(({ server }) => server) };
   }
 
-  untilWhole(deadlineMs: number): Promise<unknown> {
-    const describe = () => this.#watched.map(({ server, state, linked }) => ({ port: server.port, state, linked }));
-    return eventually('one primary with its replicas', () => this.whole, { deadlineMs, describe });
+  /** As `whole`, once the sentinels agree; undefined when that takes longer than `deadlineMs`. */
+  async untilWhole(deadlineMs: number): Promise<Failovers['whole']> {
+    const agreed = async () => {
+      const { whole } = this;
+      return whole && (await this.#agree((port) => port === whole.primary.port)) ? whole : undefined;
+    };
+    return eventually('one primary', agreed, { deadlineMs }).catch(() => undefined);
   }
 
-  /** Resolves when another server than this one is the primary. */
-  async untilPromoted(former: object, deadlineMs: number): Promise<void> {
-    const promoted = () => this.#primary?.server !== former || undefined;
-    await eventually('a failover', promoted, { deadlineMs });
+  /** Resolves when most sentinels name another primary. Started before, the former one would be their primary, empty. */
+  async untilReplaced(former: RedisServer, deadlineMs: number): Promise<void> {
+    const replaced = async () => (await this.#agree((port) => port !== former.port)) || undefined;
+    await eventually('a failover', replaced, { deadlineMs });
   }
 
   /** @throws when something went wrong with the watch */
-  async stop(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    await this.#loops;
     for (const { client } of this.#watched) client.disconnect();
+    await this.#loops;
+  }
+
+  async #agree(accepts: (port: number) => boolean): Promise<boolean> {
+    const named = await this.cluster.mastersNamed();
+    return named.filter(accepts).length > this.cluster.members.length / 2;
   }
 
   async #loop(watched: Watched): Promise<void> {
@@ -94,11 +110,10 @@ export class Failovers {
     const { host, port } = server;
     const retryStrategy = () => RECONNECT_MS;
     const client = new Redis({ host, port, retryStrategy, enableOfflineQueue: false, maxRetriesPerRequest: 0 });
-    const watched: Watched = { server, client, state: undefined, linked: false, primaryPort: 0, downAt: 0 };
+    const watched: Watched = { server, client, state: undefined, primaryPort: undefined, downAt: 0 };
     client.on('error', (error) => {
       if (!('code' in error && error.code === 'ECONNREFUSED')) return;
-      this.#noLongerPrimary(watched);
-      watched.state = 'down';
+      this.#noLongerPrimary(watched, 'down');
       watched.downAt = performance.now();
     });
     return watched;
@@ -117,14 +132,12 @@ export class Failovers {
     const [kind, , port, link] = role;
     if (kind === 'master') {
       if (watched.state !== 'primary') this.#nowPrimary(watched, beat);
-      watched.state = 'primary';
+      if (watched !== this.#primary && this.whole?.primary === watched.server) this.#keptAsPrimary(watched);
       // A failure shows at the next look.
       if (watched === this.#primary) client.set(BEAT, performance.now()).catch(() => {});
     } else {
-      this.#noLongerPrimary(watched);
-      watched.state = 'replica';
-      watched.linked = link === 'connected';
-      watched.primaryPort = Number(port);
+      this.#noLongerPrimary(watched, 'replica');
+      watched.primaryPort = link === 'connected' ? Number(port) : undefined;
     }
   }
 
@@ -133,18 +146,38 @@ export class Failovers {
     if (former === undefined) this.#primary = watched;
     else if (watched.state === 'replica') {
       this.count++;
-      const until = former.state === 'down' ? former.downAt : Number.POSITIVE_INFINITY;
-      this.#intervals.push({ watched: former, from: Number(beat ?? 0), until });
+      const until = former.state === 'primary' ? Number.POSITIVE_INFINITY : former.downAt;
+      this.#lossy.push({ watched: former, from: Number(beat ?? 0), until });
       this.#primary = watched;
     } else {
       // Restarted, it is a primary until a sentinel makes it a replica.
-      this.#intervals.push({ watched, from: watched.downAt, until: Number.POSITIVE_INFINITY });
+      this.#lossy.push({ watched, from: watched.downAt, until: Number.POSITIVE_INFINITY });
     }
+    this.#change(watched, 'primary');
   }
 
-  #noLongerPrimary(watched: Watched): void {
-    const now = performance.now();
-    for (const interval of this.#intervals)
-      if (interval.watched === watched && interval.until > now) interval.until = now;
+  /** The sentinels kept a primary that was restarted. */
+  #keptAsPrimary(watched: Watched): void {
+    this.#noLongerLossy(watched);
+    this.#primary = watched;
   }
+
+  #noLongerPrimary(watched: Watched, state: 'replica' | 'down'): void {
+    this.#noLongerLossy(watched);
+    if (watched.state !== state) this.#change(watched, state);
+  }
+
+  #noLongerLossy(watched: Watched): void {
+    const now = performance.now();
+    for (const interval of this.#lossy) if (interval.watched === watched && interval.until > now) interval.until = now;
+  }
+
+  #change(watched: Watched, state: State): void {
+    watched.state = state;
+    this.changes.push({ at: performance.now(), port: watched.server.port, state });
+  }
+}
+
+function rank({ state }: Watched): number {
+  return state === 'primary' ? 0 : 1;
 }

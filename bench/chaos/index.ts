@@ -43,9 +43,12 @@ export type Settings = ReturnType<typeof settings>;
 
 async function chaos(settings: Settings): Promise<void> {
   const { rate, seconds, seed } = settings;
+  await using open = new AsyncDisposableStack();
   const world = await startWorld(settings);
   const { sidecars, failovers, drachtio, users } = world;
+  open.use(failovers);
   const load = await Load.open({ target: drachtio.sip, realm: REALM, users });
+  open.defer(() => load.close());
   const audit = new Audit(load.phones, failovers);
   const [injected] = await Promise.all([
     inject(world, scheduleOf(seed, seconds)),
@@ -53,26 +56,26 @@ async function chaos(settings: Settings): Promise<void> {
     auditMeanwhile(audit, seconds),
   ]);
 
-  await failovers.untilWhole(WHOLE_MS);
-  await Promise.all(sidecars.map((sidecar) => sidecar.ready()));
   const faults: string[] = [];
-  await audit.compare();
-  const primary = failovers.whole?.primary;
-  if (primary) faults.push(...(await contradictions(primary.client, load.phones, REALM)));
-  else faults.push('Redis is not whole at the end');
-  await failovers.stop();
-  load.close();
+  await Promise.all(sidecars.map((sidecar) => sidecar.ready()));
+  const whole = await failovers.untilWhole(WHOLE_MS);
+  if (whole) {
+    await audit.compare();
+    faults.push(...(await contradictions(whole.primary.client, load.phones, REALM)));
+  } else faults.push('Redis is not whole at the end');
   for (const sidecar of sidecars) {
     await sidecar.kill('SIGTERM');
     if (settings.logs !== undefined) await Bun.write(`${settings.logs}/${sidecar.name}.log`, sidecar.log());
   }
 
   faults.push(...load.counts.flaws, ...audit.examples, ...sidecars.flatMap((sidecar) => sidecar.faults()));
+  const sinceStart = (at: number) => at - load.startedAt;
   const outcome: Outcome = {
     counts: load.counts,
     audit,
     failovers: failovers.count,
-    lossy: failovers.lossy.map(({ from, until }) => ({ from: from - load.startedAt, until: until - load.startedAt })),
+    changes: failovers.changes.map(({ at, ...change }) => ({ ...change, at: sinceStart(at) })),
+    lossy: failovers.lossy.map(({ from, until }) => ({ from: sinceStart(from), until: sinceStart(until) })),
     injected,
     complaints: sidecars.map((sidecar) => sidecar.complaints()),
     faults,

@@ -1,12 +1,18 @@
 import type { Fault } from './schedule.ts';
 import type { World } from './world.ts';
 
-const PROMOTED_MS = 60_000;
+const REPLACED_MS = 60_000;
+/** How long a Redis fault waits when it comes before the last one is over. */
+const WHOLE_MS = 5_000;
 
 /** What can be killed, paused and started again. */
 interface Victim {
+  /** Of a Redis server. */
+  readonly port?: number;
   kill(signal: NodeJS.Signals): Promise<void>;
   start(): Promise<void>;
+  /** Resolves when it may be started again. */
+  replaced?(): Promise<void>;
 }
 
 /** A fault as it went. */
@@ -22,27 +28,31 @@ export interface Injected extends Fault {
 /** Injects each fault at its time; resolves when all processes run again. */
 export async function inject(world: World, faults: readonly Fault[]): Promise<Injected[]> {
   const began = performance.now();
-  const servers: readonly Victim[] = world.cluster.servers;
   return Promise.all(
     faults.map(async (fault) => {
       await Bun.sleep(fault.at * 1000);
-      const victim = victimOf(world, fault);
-      const server = victim ? servers.indexOf(victim) + 1 : 0;
-      if (victim) await disturb(world, fault, victim);
+      const victim = await victimOf(world, fault);
+      if (victim) await disturb(victim, fault);
+      const server = world.cluster.servers.findIndex(({ port }) => port === victim?.port) + 1;
       const endedAt = (performance.now() - began) / 1000;
       return { ...fault, server, endedAt, skipped: victim === undefined };
     }),
   );
 }
 
-function victimOf(world: World, { role, number }: Fault): Victim | undefined {
+async function victimOf(world: World, { role, number }: Fault): Promise<Victim | undefined> {
+  const { failovers } = world;
   switch (role) {
     case 'sidecar':
       return world.sidecars[number - 1];
-    case 'Redis primary':
-      return world.failovers.whole?.primary;
+    case 'Redis primary': {
+      const primary = (await failovers.untilWhole(WHOLE_MS))?.primary;
+      if (!primary) return undefined;
+      const { port, kill, start } = primary;
+      return { port, kill, start, replaced: () => failovers.untilReplaced(primary, REPLACED_MS) };
+    }
     case 'Redis replica':
-      return world.failovers.whole?.replicas[number - 1];
+      return (await failovers.untilWhole(WHOLE_MS))?.replicas[number - 1];
     case 'sentinel':
       return world.cluster.members[number - 1];
     case 'MariaDB':
@@ -52,7 +62,7 @@ function victimOf(world: World, { role, number }: Fault): Victim | undefined {
   }
 }
 
-async function disturb({ failovers }: World, { role, kind, seconds }: Fault, victim: Victim): Promise<void> {
+async function disturb(victim: Victim, { kind, seconds }: Fault): Promise<void> {
   if (kind === 'pause') {
     await victim.kill('SIGSTOP');
     await Bun.sleep(seconds * 1000);
@@ -61,6 +71,6 @@ async function disturb({ failovers }: World, { role, kind, seconds }: Fault, vic
   }
   await victim.kill(kind === 'kill' ? 'SIGKILL' : 'SIGTERM');
   await Bun.sleep(seconds * 1000);
-  if (role === 'Redis primary') await failovers.untilPromoted(victim, PROMOTED_MS);
+  await victim.replaced?.();
   await victim.start();
 }

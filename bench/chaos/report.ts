@@ -1,5 +1,6 @@
 import { machine } from '../lib/proc.ts';
 import type { Audit } from './audit.ts';
+import type { Change } from './failovers.ts';
 import type { Interval } from './history.ts';
 import type { Settings } from './index.ts';
 import type { Injected } from './inject.ts';
@@ -9,6 +10,8 @@ export interface Outcome {
   readonly counts: Counts;
   readonly audit: Audit;
   readonly failovers: number;
+  /** Of Redis servers, with the time from the start, ms. */
+  readonly changes: readonly Change[];
   /** When a Redis server acknowledged writes that its successor did not get, from the start, ms. */
   readonly lossy: readonly Interval[];
   readonly injected: readonly Injected[];
@@ -49,6 +52,7 @@ export function toJson(settings: Settings, outcome: Outcome) {
     settings,
     figures: figures(outcome),
     schedule: injected,
+    changes: outcome.changes,
     lossy,
     perSecond: outcome.counts.perSecond,
     complaints: complaints.map((messages) => Object.fromEntries(messages)),

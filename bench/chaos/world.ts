@@ -51,5 +51,5 @@ export async function startWorld(options: {
   const names = Array.from({ length: SIDECARS }, (_, i) => `sidecar ${i + 1}`);
   const sidecars = await Promise.all(names.map((name) => Sidecar.start(name, options.binary, env)));
   await Promise.all(sidecars.map((sidecar) => sidecar.ready()));
-  return { sidecars, cluster, failovers: new Failovers(cluster.servers), mariadb, drachtio, users };
+  return { sidecars, cluster, failovers: new Failovers(cluster), mariadb, drachtio, users };
 }

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { onCleanup, temporaryDirectory } from './cleanup.ts';
+import { within } from './deadline.ts';
 import { freePort } from './net.ts';
 import { spawnProcess } from './process.ts';
 import { type RedisServer, startRedis } from './redis.ts';
@@ -7,6 +9,8 @@ import { type Restartable, startRestartable } from './restartable.ts';
 
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 30_000;
+const ANSWER_DEADLINE_MS = 300;
+const RECONNECT_MS = 20;
 const SENTINELS = 3;
 /** Otherwise a master waits 5 s for further replicas before it sends its data. */
 const AT_ONCE = ['--repl-diskless-sync-delay', '0'];
@@ -18,6 +22,8 @@ export interface SentinelCluster {
   readonly masterName: string;
   /** `host:port,host:port,…` */
   readonly sentinels: string;
+  /** The port of the master that each sentinel names; NaN for one that does not answer. */
+  mastersNamed(): Promise<number[]>;
   /** Resolves when a sentinel has named this server the master. */
   promoted(server: RedisServer): Promise<void>;
 }
@@ -67,11 +73,29 @@ export async function startSentinels({
     for (const other of sentinels)
       if (other.port !== port)
         await member.process.line(new RegExp(`\\+sentinel sentinel .* ${other.port} @`), START_DEADLINE_MS);
+  const clients = sentinels.map(({ port }) => {
+    const client = new Redis({ host: HOST, port, retryStrategy: () => RECONNECT_MS, enableOfflineQueue: false });
+    client.on('error', () => {});
+    onCleanup(() => client.disconnect());
+    return client;
+  });
   return {
     servers: [master, first, ...others],
     members: sentinels.map(({ member }) => member),
     masterName,
     sentinels: sentinels.map(({ port }) => `${HOST}:${port}`).join(),
+    mastersNamed: () =>
+      Promise.all(
+        clients.map(async (client) => {
+          try {
+            const named = client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName);
+            const [, port] = (await within(named, ANSWER_DEADLINE_MS, 'a master')) as string[];
+            return Number(port);
+          } catch {
+            return Number.NaN;
+          }
+        }),
+      ),
     async promoted({ port }) {
       const named = new RegExp(`\\+switch-master ${masterName} \\S+ \\d+ \\S+ ${port}$`);
       await Promise.any(sentinels.map(({ member }) => member.process.line(named, START_DEADLINE_MS)));
