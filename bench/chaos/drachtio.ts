@@ -6,6 +6,7 @@ import { type Restartable, startRestartable } from '../../test/support/restartab
 
 const HOST = '127.0.0.1';
 const START_MS = 20_000;
+const STOP_MS = 5_000;
 const SECRET = 'chaos-drachtio-secret';
 
 export interface Drachtio extends Restartable {
@@ -24,7 +25,15 @@ export async function startDrachtio(program: string | undefined): Promise<Dracht
     get process() {
       return server.process;
     },
-    kill: server.kill,
+    async kill(signal) {
+      // drachtio may hang on SIGTERM; a service manager kills it then, too.
+      const timer = setTimeout(() => server.process.kill('SIGKILL'), STOP_MS);
+      try {
+        await server.kill(signal);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
     start: server.start,
     sip: { host: HOST, port },
     env: { DRACHTIO_HOST: HOST, DRACHTIO_PORT: String(controlPort), DRACHTIO_SECRET: SECRET },
