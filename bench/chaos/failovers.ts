@@ -19,8 +19,9 @@ interface Watched {
   state: State | undefined;
   /** Of a replica whose link is up: its primary. */
   primaryPort: number | undefined;
-  /** When it last refused a connection. */
-  downAt: number;
+  /** When it first and last refused a connection while it was down. */
+  downFrom: number;
+  downUntil: number;
 }
 
 interface Lossy extends Interval {
@@ -110,11 +111,19 @@ export class Failovers implements AsyncDisposable {
     const { host, port } = server;
     const retryStrategy = () => RECONNECT_MS;
     const client = new Redis({ host, port, retryStrategy, enableOfflineQueue: false, maxRetriesPerRequest: 0 });
-    const watched: Watched = { server, client, state: undefined, primaryPort: undefined, downAt: 0 };
+    const watched: Watched = {
+      server,
+      client,
+      state: undefined,
+      primaryPort: undefined,
+      downFrom: 0,
+      downUntil: 0,
+    };
     client.on('error', (error) => {
       if (!('code' in error && error.code === 'ECONNREFUSED')) return;
+      watched.downUntil = performance.now();
+      if (watched.state !== 'down') watched.downFrom = watched.downUntil;
       this.#noLongerPrimary(watched, 'down');
-      watched.downAt = performance.now();
     });
     return watched;
   }
@@ -123,8 +132,10 @@ export class Failovers implements AsyncDisposable {
     const { client } = watched;
     let role: unknown[];
     let beat: string | null;
+    let keys: number;
     try {
-      [role, beat] = await within(Promise.all([client.role(), client.get(BEAT)]), ANSWER_MS, 'an answer');
+      const asked = Promise.all([client.role(), client.get(BEAT), client.dbsize()]);
+      [role, beat, keys] = await within(asked, ANSWER_MS, 'an answer');
     } catch {
       // It hangs or is not connected. When it is down, the next connection is refused.
       return;
@@ -132,6 +143,7 @@ export class Failovers implements AsyncDisposable {
     const [kind, , port, link] = role;
     if (kind === 'master') {
       if (watched.state !== 'primary') this.#nowPrimary(watched, beat);
+      if (watched !== this.#primary && keys > 0) this.#written(watched);
       if (watched !== this.#primary && this.whole?.primary === watched.server) this.#keptAsPrimary(watched);
       // A failure shows at the next look.
       if (watched === this.#primary) client.set(BEAT, performance.now()).catch(() => {});
@@ -146,14 +158,17 @@ export class Failovers implements AsyncDisposable {
     if (former === undefined) this.#primary = watched;
     else if (watched.state === 'replica') {
       this.count++;
-      const until = former.state === 'primary' ? Number.POSITIVE_INFINITY : former.downAt;
+      const until = former.state === 'primary' ? Number.POSITIVE_INFINITY : former.downFrom;
       this.#lossy.push({ watched: former, from: Number(beat ?? 0), until });
       this.#primary = watched;
-    } else {
-      // Restarted, it is a primary until a sentinel makes it a replica.
-      this.#lossy.push({ watched, from: watched.downAt, until: Number.POSITIVE_INFINITY });
     }
     this.#change(watched, 'primary');
+  }
+
+  /** A restarted server is a primary, empty, until a sentinel makes it a replica. What it is told meanwhile is lost. */
+  #written(watched: Watched): void {
+    if (this.#lossy.some((interval) => interval.watched === watched && interval.until > performance.now())) return;
+    this.#lossy.push({ watched, from: watched.downUntil, until: Number.POSITIVE_INFINITY });
   }
 
   /** The sentinels kept a primary that was restarted. */

@@ -31,19 +31,40 @@ interface Rule {
   readonly recovery: number;
   readonly down: readonly [number, number];
   readonly paused: readonly [number, number];
+  /** Roles that must have recovered. */
+  readonly without: readonly Role[];
 }
+
+/** A failover needs replicas and the votes of the sentinels: one that they delay takes 10 s longer. */
+const FAILOVER: readonly Role[] = ['Redis primary', 'Redis replica', 'sentinel'];
 
 /**
  * A primary that is back within the time in which the sentinels notice would return empty, and its replicas would empty
  * themselves: it stays away until another one is promoted. Two failovers have 2 x failover-timeout = 10 s between them.
  */
 const RULES: readonly Rule[] = [
-  { role: 'sidecar', count: SIDECARS, atOnce: 2, recovery: 2, down: [0.2, 4], paused: [0.5, 10] },
-  { role: 'Redis primary', count: 1, atOnce: 1, recovery: 14, down: [3, 6], paused: [0.3, 8] },
-  { role: 'Redis replica', count: REPLICAS, atOnce: 1, recovery: 4, down: [0.2, 4], paused: [0.5, 6] },
-  { role: 'sentinel', count: SENTINELS, atOnce: 1, recovery: 2, down: [0.2, 8], paused: [0.5, 8] },
-  { role: 'MariaDB', count: 1, atOnce: 1, recovery: 4, down: [0.2, 5], paused: [0.5, 8] },
-  { role: 'drachtio', count: 1, atOnce: 1, recovery: 3, down: [0.2, 3], paused: [0.3, 5] },
+  { role: 'sidecar', count: SIDECARS, atOnce: 2, recovery: 2, down: [0.2, 4], paused: [0.5, 10], without: [] },
+  { role: 'Redis primary', count: 1, atOnce: 1, recovery: 14, down: [3, 6], paused: [0.3, 8], without: FAILOVER },
+  {
+    role: 'Redis replica',
+    count: REPLICAS,
+    atOnce: 1,
+    recovery: 4,
+    down: [0.2, 4],
+    paused: [0.5, 6],
+    without: ['Redis primary'],
+  },
+  {
+    role: 'sentinel',
+    count: SENTINELS,
+    atOnce: 1,
+    recovery: 2,
+    down: [0.2, 8],
+    paused: [0.5, 8],
+    without: ['Redis primary'],
+  },
+  { role: 'MariaDB', count: 1, atOnce: 1, recovery: 4, down: [0.2, 5], paused: [0.5, 8], without: [] },
+  { role: 'drachtio', count: 1, atOnce: 1, recovery: 3, down: [0.2, 3], paused: [0.3, 5], without: [] },
 ];
 
 const FIRST_AT = 4;
@@ -83,12 +104,10 @@ function fits(fault: Fault, faults: readonly Fault[], seconds: number): boolean 
   if (fault.at + fault.seconds > seconds - CALM_SECONDS) return false;
   const open = faults.filter((other) => fault.at < other.at + other.seconds + ruleOf(other).recovery);
   const ofRole = open.filter(({ role }) => role === fault.role);
-  const isRedis = ({ role }: Fault) => role === 'Redis primary' || role === 'Redis replica';
   return (
     ofRole.length < ruleOf(fault).atOnce &&
     !ofRole.some(({ number }) => number === fault.number) &&
-    // A failover needs both replicas, and a replica that returns needs its primary.
-    !(isRedis(fault) && open.some(isRedis))
+    !open.some(({ role }) => ruleOf(fault).without.includes(role))
   );
 }
 
