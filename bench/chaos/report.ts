@@ -31,7 +31,7 @@ export function print(settings: Settings, outcome: Outcome): string {
     ...injected.map(lineOf),
     '',
     ...lossy.map(
-      ({ from, until }) => `${tenths(from)} s to ${tenths(until)} s: Redis may lose what it acknowledged then`,
+      ({ from, until }) => `${hundredths(from)} s to ${hundredths(until)} s: Redis may lose what it acknowledged then`,
     ),
     '',
     ...complaints.flatMap((messages, i) => [
@@ -75,7 +75,7 @@ function figures({ counts, audit, failovers }: Outcome) {
     lost: audit.lost,
     failovers,
     'lost by Redis in failovers': audit.lostByRedis,
-    'longest gap': `${tenths(longestGap.ms)} s, from ${tenths(longestGap.at)} s`,
+    'longest gap': `${(longestGap.ms / 1000).toFixed(1)} s, from ${(longestGap.at / 1000).toFixed(1)} s`,
   };
 }
 
@@ -89,6 +89,6 @@ function lineOf({ at, role, number, server, kind, seconds, endedAt, skipped }: I
 }
 
 /** Milliseconds as seconds. */
-function tenths(ms: number): string {
-  return (ms / 1000).toFixed(1);
+function hundredths(ms: number): string {
+  return (ms / 1000).toFixed(2);
 }
