@@ -47,8 +47,8 @@ const KNOWN_MS = 86_400_000;
 /** Pairs of AOR and source, some 150 bytes each. */
 const MAX_KNOWN = 100_000;
 /** AORs whose wrong answers are counted; the one guessed at last longest ago is forgotten first. */
-const MAX_GUESSED = 20_000;
-const MAX_WRONG_NONCES = 20_000;
+const MAX_GUESSED = 10_000;
+const MAX_WRONG_NONCES = 10_000;
 const MAX_WRONG_PER_NONCE = 3;
 
 /**
