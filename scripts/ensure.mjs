@@ -29,9 +29,13 @@ const TOOLS = {
   // Phones that register at us: those in a browser, and a softphone.
   chromium: 'chromium',
   baresip: 'baresip-core',
+  // Keeps the alerts.
+  influxd: 'influxdb',
   // Shells that read the completion scripts.
   zsh: 'zsh',
   fish: 'fish',
+  // Shows the man page.
+  man: 'man-db',
 };
 
 ensurePackages();

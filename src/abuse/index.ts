@@ -4,6 +4,7 @@ import { LruCache } from '../lib/lru-cache.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { AbusePolicy, AbuseStore, Ban } from '../ports/abuse-store.ts';
 import { Unavailable } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
 import type { Screen } from '../ports/sip-server.ts';
 import { networkOf } from '../sip/ip.ts';
 import { type Header, headerValue } from '../sip/message.ts';
@@ -16,6 +17,7 @@ export interface AbuseOptions {
   readonly policy: AbusePolicy;
   /** Addresses that are never banned. */
   readonly exempt: (address: string) => boolean;
+  readonly events: Events;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -50,6 +52,16 @@ const MAX_KNOWN = 100_000;
 const MAX_GUESSED = 10_000;
 const MAX_WRONG_NONCES = 10_000;
 const MAX_WRONG_PER_NONCE = 3;
+
+export interface AbuseFigures {
+  /** Sources that are banned now. */
+  readonly bans: number;
+  /** Sources with a score of at least 1; a ban resets the score. */
+  readonly scoredSources: number;
+  readonly highestScore: number;
+  /** AORs with so many wrong answers in this minute that only sources known to them may answer. */
+  readonly closedAors: number;
+}
 
 /**
  * Keeps intruders out: scores sources by what they do wrong, bans those that reach the threshold, and protects AORs that
@@ -163,6 +175,14 @@ export class Abuse implements Screen {
     this.#report.pardon(source);
   }
 
+  get figures(): AbuseFigures {
+    this.#turnMinute();
+    const { sources, highest } = this.#scores.summary();
+    let closedAors = 0;
+    for (const count of this.#wrongAnswers.values()) if (count >= MAX_WRONG_ANSWERS) closedAors++;
+    return { bans: this.bans().length, scoredSources: sources, highestScore: highest, closedAors };
+  }
+
   bans(): Ban[] {
     const now = this.options.timers.now();
     return [...this.#bans].flatMap(([source, until]) => (until > now ? [{ source, until }] : []));
@@ -182,6 +202,7 @@ export class Abuse implements Screen {
     else this.#scores.clear(source);
     this.#report.forget(source);
     const lifted = [...new Set([...stored, ...mine.map((ban) => ban.source)])];
+    for (const source of lifted) this.options.events.emit({ type: 'unbanned', source });
     this.options.logger.info({ lifted: lifted.length, source: source ?? 'all' }, 'bans lifted');
     return lifted;
   }
@@ -230,7 +251,7 @@ export class Abuse implements Screen {
   }
 
   #ban(source: string, until: number, why: string): void {
-    const { timers, logger } = this.options;
+    const { events, timers, logger } = this.options;
     const wasBanned = (this.#bans.get(source) ?? 0) > timers.now();
     this.#bans.set(source, until);
     this.#scores.clear(source);
@@ -239,6 +260,7 @@ export class Abuse implements Screen {
     if (this.#bans.size > MAX_BANS && oldest !== undefined) this.#bans.delete(oldest);
     const seconds = Math.round((until - timers.now()) / 1000);
     logger[++this.#newBans > MAX_LINES ? 'debug' : 'warn']({ source, seconds, why }, 'source banned');
+    events.emit({ type: 'banned', source, until });
     for (const listener of this.#onBanned) listener(source);
   }
 

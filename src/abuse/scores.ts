@@ -19,7 +19,19 @@ export class Scores {
 
   get(source: string): number {
     const score = this.#scores.get(source);
-    return score ? score.points * 2 ** ((score.at - this.clock.now()) / HALF_LIFE_MS) : 0;
+    return score ? this.#present(score) : 0;
+  }
+
+  /** Sources with a score of at least 1, and the highest score. */
+  summary(): { readonly sources: number; readonly highest: number } {
+    let sources = 0;
+    let highest = 0;
+    for (const stored of this.#scores.values()) {
+      const score = this.#present(stored);
+      if (score >= 1) sources++;
+      highest = Math.max(highest, score);
+    }
+    return { sources, highest };
   }
 
   /** @returns the score afterwards */
@@ -42,5 +54,9 @@ export class Scores {
 
   clearAll(): void {
     this.#scores.clear();
+  }
+
+  #present({ points, at }: Score): number {
+    return points * 2 ** ((at - this.clock.now()) / HALF_LIFE_MS);
   }
 }

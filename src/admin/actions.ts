@@ -1,7 +1,12 @@
 import * as v from 'valibot';
+import type { Logger } from '../lib/logger.ts';
 import { DependencyError } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import { ipOf } from '../sip/ip.ts';
+import { audit, type Operator } from './audit.ts';
+import type { Answer } from './client-connection.ts';
+import { drainObjection, kubernetesHint } from './drain-objection.ts';
 import {
   ACTIONS,
   type ActionName,
@@ -9,7 +14,11 @@ import {
   type FeatureServerRow,
   type Params,
   type Result,
+  STREAMS,
   type Status,
+  type StreamName,
+  type StreamParams,
+  type StreamPart,
 } from './protocol.ts';
 import { SettingError, type Settings } from './settings.ts';
 
@@ -20,18 +29,25 @@ export interface AdminRules {
   readonly settings: Settings;
   readonly outbound: OutboundView;
   readonly bans: BansView;
+  readonly bus: Events;
+  readonly registrations: RegistrationsView;
+  readonly events: EventsView;
   readonly now: () => number;
   status(): Promise<Status>;
   /** Reads the provisioning file again and empties caches. @returns a message for the operator @throws Refused */
   reload(): string;
+  config(): Result<'config'>;
+  /** Takes the acts of operators, at info. */
+  readonly audit: Logger;
 }
 
 /** Registrations at carriers and gateway pings. The methods throw {@link Refused} when there is no such trunk. */
 export interface OutboundView {
   trunks(): Promise<Result<'trunk-list'>>;
-  trunk(gateway: string): Promise<Result<'trunk-show'>>;
-  /** @returns a message for the operator */
-  refresh(gateway?: string): Promise<string>;
+  /** @param name SID of a gateway, its beginning, or the name of a carrier */
+  trunk(name: string): Promise<Result<'trunk-show'>>;
+  /** @param name as in {@link trunk}; without one all carriers are read again @returns a message for the operator */
+  refresh(name?: string): Promise<string>;
   gateways(): Promise<Result<'gateway-list'>>;
 }
 
@@ -42,6 +58,21 @@ export interface BansView {
   clear(address?: string): Promise<readonly string[]>;
 }
 
+/** Bindings of phones. */
+export interface RegistrationsView {
+  /** Parts with at most some hundred AORs, which may be empty. @throws DependencyError */
+  list(filter: StreamParams<'reg-list'>): AsyncIterable<StreamPart<'reg-list'>>;
+  /** @throws Refused when the text names no AOR @throws DependencyError */
+  show(aor: string): Promise<Result<'reg-show'>>;
+  /** Removes one binding, or all. @throws Refused when there is none @throws DependencyError */
+  remove(aor: string, contact?: string): Promise<Result<'reg-remove'>>;
+}
+
+export interface EventsView {
+  /** Events from now on, until `signal` is aborted. @throws Refused when there is no event of a type */
+  follow(filter: StreamParams<'events'>, signal: AbortSignal): AsyncIterable<StreamPart<'events'>>;
+}
+
 /** The action is not carried out; the message is for the operator. */
 export class Refused extends Error {
   override readonly name = 'Refused';
@@ -50,13 +81,19 @@ export class Refused extends Error {
 type Handler<A extends ActionName> = (rules: AdminRules, params: Params<A>) => Result<A> | Promise<Result<A>>;
 
 const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
-  'fs-drain': async ({ pool }, params) => {
+  'fs-drain': async ({ pool, bus }, params) => {
     const server = parseServer(params.server);
-    return { action: 'drain', server, drained: await pool.drain(server) };
+    const objection = params.force === false ? await drainObjection(pool, server) : undefined;
+    if (objection !== undefined) throw new Refused(objection);
+    const drained = await pool.drain(server);
+    bus.emit({ type: 'drained', server });
+    return { action: 'drain', server, drained, ...(await kubernetesHint(pool)) };
   },
-  'fs-undrain': async ({ pool, silentMs }, params) => {
+  'fs-undrain': async ({ pool, bus, silentMs }, params) => {
     const server = parseServer(params.server);
-    return { action: 'undrain', server, drained: await pool.undrain(server, silentMs) };
+    const drained = await pool.undrain(server, silentMs);
+    bus.emit({ type: 'undrained', server });
+    return { action: 'undrain', server, drained };
   },
   'fs-drained': async ({ pool }) => ({ drained: (await pool.featureServers()).drained }),
   'fs-available': async ({ pool }) => {
@@ -76,7 +113,8 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
       }),
     );
     const orphans = drained.filter((ip) => !checkedIn.has(ip)).map(orphanRow);
-    return { servers: [...rows, ...orphans], drained, now: now() };
+    const hint = rows.length === 0 ? await kubernetesHint(pool) : {};
+    return { servers: [...rows, ...orphans], drained, now: now(), ...hint };
   },
   set: ({ settings }, { key, value }) => ({ key, value, effect: settings.set(key, value) }),
   get: ({ settings }, { key }) => ({ key, value: settings.get(key) }),
@@ -91,40 +129,96 @@ const HANDLERS: { readonly [A in ActionName]: Handler<A> } = {
   'ban-clear': async ({ bans }, { ip }) => ({
     lifted: await bans.clear(ip === undefined ? undefined : parseServer(ip.replace(/\/64$/, ''))),
   }),
+  'reg-show': ({ registrations }, { aor }) => registrations.show(aor),
+  'reg-remove': ({ registrations }, { aor, contact }) => registrations.remove(aor, contact),
   reload: (rules) => ({ message: rules.reload() }),
   status: (rules) => rules.status(),
+  config: (rules) => rules.config(),
+};
+
+type Source<A extends StreamName> = (
+  rules: AdminRules,
+  params: StreamParams<A>,
+  signal: AbortSignal,
+) => AsyncIterable<StreamPart<A>>;
+
+const SOURCES: { readonly [A in StreamName]: Source<A> } = {
+  'reg-list': ({ registrations }, filter) => registrations.list(filter),
+  events: ({ events }, filter, signal) => events.follow(filter, signal),
 };
 
 /**
- * Carries out one request, which may be any JSON value.
- * @returns the answer: a refusal when the request is not valid, or cannot be carried out now
+ * Carries out one request, which may be any JSON value. What changes something is logged, with the operator.
+ * @param signal is aborted when the client has gone
+ * @returns the answer, or the lines of a stream; a refusal when the request is not valid, or cannot be carried out now
  */
-export async function perform(rules: AdminRules, request: unknown): Promise<object> {
+export async function perform(
+  rules: AdminRules,
+  request: unknown,
+  signal: AbortSignal,
+  operator: Operator = {},
+): Promise<Answer> {
+  const asked = typeof request === 'object' && request !== null ? request : {};
+  const action: unknown = Reflect.get(asked, 'action');
+  if (typeof action !== 'string') return refusal('Unknown action');
+  if (isStreamName(action)) return stream(action, rules, asked, signal);
+  if (!isActionName(action)) return refusal('Unknown action');
+  let answer = refusal('internal error');
   try {
-    const action = actionOf(request);
-    if (action === undefined) throw new Refused('Unknown action');
-    return { success: true, ...(await handle(action, rules, request)) };
-  } catch (error) {
-    if (error instanceof Refused || error instanceof SettingError || error instanceof DependencyError)
-      return { success: false, error: error.message };
-    throw error;
+    answer = await answerTo(action, rules, asked);
+    return answer;
+  } finally {
+    audit(rules.audit, action, asked, answer, operator);
   }
 }
 
-async function handle<A extends ActionName>(action: A, rules: AdminRules, request: unknown): Promise<Result<A>> {
-  const params = v.safeParse(ACTIONS[action].params, request, { abortEarly: true });
-  if (!params.success) throw new Refused(params.issues[0].message);
-  return HANDLERS[action](rules, params.output);
+async function answerTo<A extends ActionName>(action: A, rules: AdminRules, request: object): Promise<object> {
+  try {
+    return { success: true, ...(await HANDLERS[action](rules, parse(ACTIONS[action].params, request))) };
+  } catch (error) {
+    return refusal(messageOf(error));
+  }
 }
 
-function actionOf(request: unknown): ActionName | undefined {
-  if (typeof request !== 'object' || request === null || !('action' in request)) return undefined;
-  const { action } = request;
-  return typeof action === 'string' && isActionName(action) ? action : undefined;
+async function* stream<A extends StreamName>(
+  name: A,
+  rules: AdminRules,
+  request: object,
+  signal: AbortSignal,
+): AsyncGenerator<object> {
+  try {
+    const parts: AsyncIterable<object> = SOURCES[name](rules, parse(STREAMS[name].params, request), signal);
+    for await (const part of parts) yield { success: true, more: true, ...part };
+    yield { success: true, more: false };
+  } catch (error) {
+    yield refusal(messageOf(error));
+  }
+}
+
+function refusal(error: string): object {
+  return { success: false, error };
+}
+
+/** @throws the error unless it is one for the operator */
+function messageOf(error: unknown): string {
+  if (error instanceof Refused || error instanceof SettingError || error instanceof DependencyError)
+    return error.message;
+  throw error;
+}
+
+/** @throws Refused */
+function parse<S extends v.GenericSchema>(schema: S, request: object): v.InferOutput<S> {
+  const params = v.safeParse(schema, request, { abortEarly: true });
+  if (!params.success) throw new Refused(params.issues[0].message);
+  return params.output;
 }
 
 function isActionName(name: string): name is ActionName {
   return Object.hasOwn(ACTIONS, name);
+}
+
+function isStreamName(name: string): name is StreamName {
+  return Object.hasOwn(STREAMS, name);
 }
 
 function parseServer(server: string): string {

@@ -1,7 +1,20 @@
 import * as v from 'valibot';
-import { BrokenAnswerError, RefusedError } from './errors.ts';
+import { BrokenAnswerError, RefusedError, StoppedError } from './errors.ts';
 import { ConnectError, LineConnection } from './line-connection.ts';
-import { ACTIONS, type ActionName, MAX_LINE_BYTES, type Params, REFUSAL, SUCCESS, type Success } from './protocol.ts';
+import {
+  ACTIONS,
+  type ActionName,
+  MAX_LINE_BYTES,
+  type Params,
+  REFUSAL,
+  STREAM_LINE,
+  STREAMS,
+  type StreamName,
+  type StreamPart,
+  type StreamRequest,
+  SUCCESS,
+  type Success,
+} from './protocol.ts';
 import { trustedOwner, whyNot } from './trust.ts';
 
 /** The sidecar itself takes up to 3 s to report a store that is down. */
@@ -27,6 +40,38 @@ export async function requestOnce<A extends ActionName>(
     return await client.request(action, params);
   } finally {
     client.close();
+  }
+}
+
+/**
+ * Opens a connection of its own and yields the parts of a stream, the last of which ends it. The connection is closed when
+ * the caller stops, or when `signal` is aborted, which ends the stream.
+ * @throws AdminError: as {@link requestOnce}, and StoppedError; TimedOutError when the next part takes too long
+ */
+export async function* streamOf<A extends StreamName>(
+  name: A,
+  params: StreamRequest<A>,
+  { socketPath, timeoutMs = ANSWER_TIMEOUT_MS, signal }: AdminClientOptions & { readonly signal?: AbortSignal },
+): AsyncGenerator<StreamPart<A>, void> {
+  const connection = await openTrusted(socketPath);
+  const close = () => connection.close(new BrokenAnswerError('the connection to the sidecar was closed'));
+  signal?.addEventListener('abort', close);
+  try {
+    if (signal?.aborted) return;
+    for await (const line of connection.stream(JSON.stringify({ action: name, ...params }), timeoutMs)) {
+      const answer = parseAnswer(line);
+      if (v.is(REFUSAL, answer)) throw new (answer.stopping ? StoppedError : RefusedError)(answer.error);
+      if (!v.is(STREAM_LINE, answer)) throw notUnderstood(name);
+      const { success: _, more, ...part } = answer;
+      if (isPart(name, part)) yield part;
+      else if (Object.keys(part).length > 0) throw notUnderstood(name);
+      if (!more) return;
+    }
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+  } finally {
+    signal?.removeEventListener('abort', close);
+    close();
   }
 }
 
@@ -56,7 +101,7 @@ export class AdminClient {
     const answer = parseAnswer(await connection.exchange(line, timeoutMs));
     if (v.is(REFUSAL, answer)) throw new RefusedError(answer.error);
     if (isSuccess(action, answer)) return answer;
-    throw new BrokenAnswerError(`the sidecar's answer to ${action} is not understood: is it of another version?`);
+    throw notUnderstood(action);
   }
 
   async #connected(): Promise<LineConnection> {
@@ -100,9 +145,17 @@ async function openTrusted(path: string): Promise<LineConnection> {
   }
 }
 
+function notUnderstood(action: string): BrokenAnswerError {
+  return new BrokenAnswerError(`the sidecar's answer to ${action} is not understood: is it of another version?`);
+}
+
 /** Fields of a newer version are kept, so that `--json` prints them. */
 function isSuccess<A extends ActionName>(action: A, answer: unknown): answer is Success<A> {
   return v.is(SUCCESS, answer) && v.is(ACTIONS[action].result, answer);
+}
+
+function isPart<A extends StreamName>(name: A, part: unknown): part is StreamPart<A> {
+  return v.is(STREAMS[name].part, part);
 }
 
 function parseAnswer(line: string): unknown {

@@ -23,3 +23,8 @@ export class TimedOutError extends AdminError {
 export class BrokenAnswerError extends AdminError {
   override readonly name = 'BrokenAnswerError';
 }
+
+/** The sidecar stops, and with it a stream. */
+export class StoppedError extends AdminError {
+  override readonly name = 'StoppedError';
+}

@@ -24,7 +24,9 @@ export class LineConnection {
   readonly #received: Uint8Array[] = [];
   #receivedBytes = 0;
   #unsent: Uint8Array = new Uint8Array();
-  #socket: { write(data: Uint8Array): number; terminate(): void } | undefined;
+  #socket: Pick<Bun.Socket, 'write' | 'terminate' | 'pause' | 'resume'> | undefined;
+  /** Lines of a stream that wait to be taken; undefined outside a stream. */
+  #lines: string[] | undefined;
   #closed: Error | undefined;
 
   /** @throws ConnectError, with ETIMEDOUT after a second */
@@ -66,18 +68,44 @@ export class LineConnection {
    */
   async exchange(line: string, timeoutMs: number): Promise<string> {
     if (this.#closed) throw this.#closed;
-    const answer = Promise.withResolvers<string>();
-    this.#waiting.push(answer);
+    const answer = this.#next(timeoutMs);
+    this.#unsent = joined([this.#unsent, new TextEncoder().encode(`${line}\n`)]);
+    this.#send();
+    return answer;
+  }
+
+  async #next(timeoutMs: number): Promise<string> {
+    if (this.#closed) throw this.#closed;
+    const line = Promise.withResolvers<string>();
+    this.#waiting.push(line);
     const timer = setTimeout(
       () => this.close(new TimedOutError(`timed out: the sidecar did not answer within ${timeoutMs / 1000} s`)),
       timeoutMs,
     );
-    this.#unsent = joined([this.#unsent, new TextEncoder().encode(`${line}\n`)]);
-    this.#send();
     try {
-      return await answer.promise;
+      return await line.promise;
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Sends a line and yields the lines that answer it, until the caller stops; the connection serves for nothing else then.
+   * Reading pauses while the caller is busy, so that the peer waits.
+   * @throws TimedOutError when the next line takes longer than `timeoutMs`
+   * @throws BrokenAnswerError when the connection ends, or a line is too long
+   */
+  async *stream(line: string, timeoutMs: number): AsyncGenerator<string, never> {
+    const lines: string[] = [];
+    this.#lines = lines;
+    yield await this.exchange(line, timeoutMs);
+    for (;;) {
+      const next = lines.shift();
+      if (next !== undefined) yield next;
+      else {
+        this.#socket?.resume();
+        yield await this.#next(timeoutMs);
+      }
     }
   }
 
@@ -103,8 +131,10 @@ export class LineConnection {
       rest = rest.subarray(end + 1);
       const next = this.#waiting.shift();
       if (next) next.resolve(line);
+      else if (this.#lines) this.#lines.push(line);
       else this.close(new BrokenAnswerError('the sidecar answered what nobody had asked'));
     }
+    if (this.#lines && this.#lines.length > 0) this.#socket?.pause();
     this.#received.push(rest);
     this.#receivedBytes += rest.length;
     if (this.#receivedBytes > MAX_ANSWER_BYTES)

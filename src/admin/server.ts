@@ -33,7 +33,7 @@ export async function claimAdminSocket(path: string, logger: Logger, timers: Tim
     }
     const client = new ClientConnection(
       socket,
-      async (request) => (await performer.promise)(request),
+      async (request, signal, operator) => (await performer.promise)(request, signal, operator),
       timers,
       (error) => logger.error({ why: error.stack }, 'admin request failed'),
       () => clients.delete(client),
@@ -57,7 +57,8 @@ export async function claimAdminSocket(path: string, logger: Logger, timers: Tim
     async stop() {
       const closed = once(server, 'close');
       server.close();
-      for (const connection of [...clients, ...refused]) connection.destroy();
+      for (const client of clients) client.stop();
+      for (const socket of refused) socket.destroy();
       await closed;
       try {
         claim.release();

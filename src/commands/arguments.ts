@@ -1,4 +1,8 @@
 import type { ArgDef, ArgsDef, ParsedArgs } from 'citty';
+import { didYouMean } from '../lib/nearest.ts';
+
+/** Flags that every command has. */
+export const COMMON_FLAGS = ['--help', '--version'];
 
 /** The command line is not valid: message and usage go to stderr, the exit code is 2. */
 export class UsageError extends Error {
@@ -26,7 +30,7 @@ export function readArguments(name: string, definitions: ArgsDef, argv: readonly
     }
     const [flag = '', ...assigned] = word.split('=');
     const type = typeOf(definitions, flag);
-    if (type === undefined) throw new UsageError(`Unknown option: ${flag}`);
+    if (type === undefined) throw new UsageError(unknownOption(definitions, flag));
     if (type === 'boolean') {
       if (assigned.length > 0) throw new UsageError(`${flag} takes no value`);
       values[flag.slice(2)] = true;
@@ -35,6 +39,7 @@ export function readArguments(name: string, definitions: ArgsDef, argv: readonly
     const value = assigned.length > 0 ? assigned.join('=') : argv[++i];
     if (value === undefined || (assigned.length === 0 && value.startsWith('-') && value !== '-'))
       throw new UsageError(`${flag} requires a value`);
+    refuseUnlessOption(definitions, flag, value);
     values[flag.slice(2)] = value;
   }
   return Object.assign(values, positionals(name, definitions, words), { _: words }) as ParsedArgs;
@@ -44,6 +49,19 @@ function typeOf(definitions: ArgsDef, flag: string): ArgDef['type'] {
   const name = flag.startsWith('--') ? flag.slice(2) : '';
   const type = Object.hasOwn(definitions, name) ? definitions[name]?.type : undefined;
   return type === 'positional' ? undefined : type;
+}
+
+function unknownOption(definitions: ArgsDef, flag: string): string {
+  const known = Object.keys(definitions).filter((name) => typeOf(definitions, `--${name}`) !== undefined);
+  return `Unknown option: ${flag}${didYouMean(flag, [...known.map((name) => `--${name}`), ...COMMON_FLAGS])}`;
+}
+
+/** A flag of type `enum` takes one of its options. */
+function refuseUnlessOption(definitions: ArgsDef, flag: string, value: string): void {
+  const definition = definitions[flag.slice(2)];
+  if (definition?.type !== 'enum' || !definition.options || definition.options.includes(value)) return;
+  const { options } = definition;
+  throw new UsageError(`${flag} takes ${options.join(', ')}, not ${value}${didYouMean(value, options)}`);
 }
 
 function positionals(name: string, definitions: ArgsDef, words: readonly string[]): Record<string, string> {

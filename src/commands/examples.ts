@@ -16,14 +16,67 @@ Ready:            yes
 SIP server:       drachtio 127.0.0.1:9022, up for 3 h 12 min
 Store:            Redis 10.0.0.4:6379, up for 3 h 12 min
 Accounts:         MySQL 10.0.0.5:3306, up for 3 h 12 min
+Alerts:           InfluxDB 10.0.0.6:8086, up for 3 h 12 min
 Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060
 Cluster:          default
+Registered:       1234 AORs
 Feature servers:  2 active, 1 drained
 RTP servers:      1
 Banned:           2 sources
 Lease holder:     this sidecar
 Trunks:           2 registered of 3
 Gateways:         2 up, 1 down, 0 unknown`,
+  'reg list': `$ sbc-sip-sidecar reg list --realm example.com
+Registrations:
+  AOR                CONTACT                         TRANSPORT  SOURCE               EXPIRES    USER AGENT
+  john@example.com   sip:john@192.168.1.20:5060      udp        203.0.113.7:5060     in 48 min  Acme Phone 4.2
+  alice@example.com  sip:k7@x.invalid;transport=wss  wss        198.51.100.23:49812  in 9 min   JsSIP 3.13.8
+
+$ sbc-sip-sidecar reg list --source 203.0.113.7 --json
+{"bindings":[
+{"aor":"john@example.com","contact":"sip:john@192.168.1.20:5060","transport":"udp","source":"203.0.113.7:5060","userAgent":"Acme Phone 4.2","expiresAt":1777889227000}
+],"success":true}`,
+  'reg show': `$ sbc-sip-sidecar reg show john@example.com
+AOR:         john@example.com
+Account:     9351f46a-678c-43f5-b8a6-d4eb58d131af (example.com), active
+Client:      john, active
+Registered:  yes, 1 binding
+
+Contact:          <sip:john@192.168.1.20:5060>
+Identity:         sip:john@192.168.1.20:5060
+Transport:        udp
+Source:           203.0.113.7:5060
+User agent:       Acme Phone 4.2
+Registered:       12 min ago
+Expires:          in 48 min
+Call-ID:          a84b4c76e66710
+CSeq:             314
+SBC address:      udp/192.0.2.1:5060,tcp/192.0.2.1:5060
+Private address:  10.0.0.5:5060
+Call hook:        -
+Status hook:      -
+May call:         applications, queues, users
+
+Last refusal:  3 min ago
+Reason:        InvalidCredentials: user john
+Response:      403
+Source:        203.0.113.7:5062
+Transport:     udp
+User agent:    Acme Phone 4.2
+Call-ID:       0a1b2c3d4e
+Banned:        for 4 min`,
+  'reg count': `$ sbc-sip-sidecar reg count --by transport
+3 bindings of 2 AORs
+  TRANSPORT  BINDINGS
+  udp               2
+  wss               1`,
+  'reg remove': `$ sbc-sip-sidecar reg remove john@example.com sip:john@192.168.1.20:5060
+✓ Removed from john@example.com, it is offline now:
+  sip:john@192.168.1.20:5060`,
+  events: `$ sbc-sip-sidecar events --type registered,refused --recent 2
+2026-05-04T10:21:07.012Z  registered           john@example.com  presence=online  contact=sip:john@192.168.1.20:5060  source=203.0.113.7:5060  transport=udp  userAgent="Acme Phone 4.2"
+2026-05-04T10:21:09.482Z  refused              alice@example.com  reason=UnknownUser  status=403  source=198.51.100.66:5060  transport=udp  callId=99a1
+^C`,
   'fs list': `$ sbc-sip-sidecar fs list
 Feature servers:
   SERVER          STATE    CALLS  CHECK-IN  SERVICE URL
@@ -83,6 +136,15 @@ Bans:
   2001:db8:0:1::/64  2026-05-04T10:14:30.000Z  2 min`,
   'ban clear': `$ sbc-sip-sidecar ban clear 203.0.113.66
 ✓ 1 ban lifted: 203.0.113.66`,
+  'log level': `$ sbc-sip-sidecar log level debug
+✓ debug`,
+  config: `$ sbc-sip-sidecar config --changed
+  VARIABLE                   FROM         VALUE
+  DRACHTIO_HOST              environment  127.0.0.1
+  DRACHTIO_PORT              environment  9022
+  DRACHTIO_SECRET            environment  [hidden]
+  JAMBONES_REDIS_HOST        environment  10.0.0.4
+  JAMBONES_LOGLEVEL          log level    debug`,
   set: `$ sbc-sip-sidecar set logLevel debug
 ✓ logLevel = "debug"`,
   get: `$ sbc-sip-sidecar get logLevel
@@ -91,6 +153,12 @@ logLevel = "debug"`,
 Runtime Configuration:
   logLevel = "debug"`,
   reload: '$ sbc-sip-sidecar reload',
+  version: `$ sbc-sip-sidecar version
+Version:  0.1.0
+Commit:   4f1c2d9be07a
+Built:    2026-05-04
+Bun:      1.4.5`,
+  help: '$ sbc-sip-sidecar help fs drain',
   'completion bash': '$ sbc-sip-sidecar completion bash > /etc/bash_completion.d/sbc-sip-sidecar',
   'completion zsh': '$ sbc-sip-sidecar completion zsh > ~/.zfunc/_sbc-sip-sidecar',
   'completion fish': '$ sbc-sip-sidecar completion fish > ~/.config/fish/completions/sbc-sip-sidecar.fish',

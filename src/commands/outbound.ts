@@ -1,5 +1,6 @@
 import type { GatewayRow, Leadership } from '../admin/protocol.ts';
 import { printable } from '../lib/text.ts';
+import { beginnings } from './fit.ts';
 import type { Column } from './table.ts';
 
 type Target = Pick<GatewayRow, 'carrier' | 'gateway' | 'host' | 'port' | 'transport'>;
@@ -9,11 +10,15 @@ export const NOTHING = '-';
 /** Longest answer in a table, characters; `trunk show` prints all of it. */
 export const MAX_ANSWER = 48;
 
-export const CARRIER: Column<Pick<Target, 'carrier'>> = { head: 'CARRIER', cell: ({ carrier }) => carrier };
-/** Never cut, and last in the row: operators paste it into other commands. */
+/** Characters of a SID on a narrow terminal, unless more are needed to tell it from the others. */
+const MIN_SID = 8;
+
+export const CARRIER: Column<Pick<Target, 'carrier'>> = { head: 'CARRIER', cell: ({ carrier }) => carrier, min: 10 };
+/** Whole, or as much of it as other commands need: operators paste it. Last in the row. */
 export const SID: Column<{ readonly gateway: string | null }> = {
   head: 'SID',
   cell: ({ gateway }) => gateway ?? NOTHING,
+  short: (cells) => beginnings(cells, MIN_SID),
 };
 
 /** `udp/192.0.2.1:5060`, `tls/[2001:db8::1]`; without a port when it comes from DNS. */

@@ -1,4 +1,5 @@
-import type { CommandDef, ParsedArgs } from 'citty';
+import type { CommandDef } from 'citty';
+import { didYouMean } from '../lib/nearest.ts';
 import { printable } from '../lib/text.ts';
 import { readArguments, UsageError } from './arguments.ts';
 import { json, print, printError } from './output.ts';
@@ -14,7 +15,7 @@ export const EXIT = {
   denied: 7,
 } as const;
 
-/** The command failed: the message goes to stderr, and with `--json` also to stdout as JSON. */
+/** The command failed; the message is for the operator. */
 export class Failure extends Error {
   override readonly name = 'Failure';
 
@@ -26,28 +27,47 @@ export class Failure extends Error {
   }
 }
 
-/** Runs a command and sets the exit code. citty only defines commands and renders their usage. */
+/**
+ * Runs a command and sets the exit code. citty only defines commands and renders their usage. With `--json` stdout gets one
+ * document whatever happens; messages, and the usage before them, go to stderr.
+ */
 export async function runCommandLine(root: CommandDef, argv: readonly string[]): Promise<void> {
-  const { command, path, rest } = await findCommand(root, argv, []);
+  const found = await findCommand(root, argv, []);
+  const { rest } = found;
   const flags = rest.slice(0, rest.includes('--') ? rest.indexOf('--') : rest.length);
-  if (flags.some((a) => a === '--help' || a === '-h')) return void (await print(await usage(command, path, 1)));
-  if (flags.some((a) => a === '--version' || a === '-v'))
-    return void (await print(`${(await resolved(root.meta))?.version}`));
-  let args: ParsedArgs | undefined;
+  const asJson = flags.some((flag) => flag === '--json' || flag.startsWith('--json='));
   try {
-    if (!command.run) throw new UsageError(rest[0] === undefined ? 'Command expected' : unknownMessage(rest[0]));
-    args = readArguments((await resolved(command.meta))?.name ?? '', (await resolved(command.args)) ?? {}, rest);
-    await command.run({ args, rawArgs: [...rest], cmd: command });
+    await runFound(root, found, flags, asJson);
   } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (asJson) await print(json({ success: false, error: message }));
     if (error instanceof UsageError) {
-      await printError(`${printable(error.message)}\n\n${await usage(command, path, 2)}`);
+      await printError(`${await usage(found, 2)}\n\n${printable(message)}`);
       process.exitCode = EXIT.usage;
     } else if (error instanceof Failure) {
-      await printError(printable(error.message));
-      if (args?.json) await print(json({ success: false, error: error.message }));
+      await printError(printable(message));
       process.exitCode = error.exitCode;
     } else throw error;
   }
+}
+
+async function runFound(root: CommandDef, found: Found, flags: readonly string[], asJson: boolean): Promise<void> {
+  const { command, rest } = found;
+  if (!command.run && rest[0] !== undefined && !rest[0].startsWith('-'))
+    throw new UsageError(await unknownCommand(root, found, rest[0]));
+  if (flags.some((flag) => flag === '--help' || flag === '-h')) {
+    const text = await usage(found, 1);
+    return void (await print(asJson ? json({ success: true, usage: text }) : text));
+  }
+  if (flags.some((flag) => flag === '--version' || flag === '-v')) {
+    const version = (await resolved(root.meta))?.version ?? '';
+    return void (await print(asJson ? json({ success: true, version }) : version));
+  }
+  const { name = '' } = (await resolved(command.meta)) ?? {};
+  const words = command.run ? rest : rest.filter((word) => word !== '--json');
+  const args = readArguments(name, (await resolved(command.args)) ?? {}, words);
+  if (!command.run) throw new UsageError('Command expected');
+  await command.run({ args, rawArgs: [...rest], cmd: command });
 }
 
 interface Found {
@@ -65,13 +85,21 @@ async function findCommand(command: CommandDef, argv: readonly string[], path: r
   return findCommand(next, argv.slice(1), [...path, (await resolved(command.meta))?.name ?? '']);
 }
 
-async function usage(command: CommandDef, path: readonly string[], fd: 1 | 2): Promise<string> {
+async function usage({ command, path }: Found, fd: 1 | 2): Promise<string> {
   const { usageOf } = await import('./usage.ts');
   return usageOf(command, path, fd);
 }
 
-function unknownMessage(argument: string): string {
-  return argument.startsWith('-') ? `Unknown option: ${argument}` : `Unknown command: ${argument}`;
+/** Names the command that is meant: of this group, or of another, as `fs drain` for `drain`. */
+async function unknownCommand(root: CommandDef, { command, path }: Found, word: string): Promise<string> {
+  const here = Object.keys((await resolved(command.subCommands)) ?? {});
+  let hint = didYouMean(word, here);
+  if (hint === '' && path.length === 0) {
+    const { commandTree, everyNode, lastName } = await import('./completion/tree.ts');
+    const found = [...everyNode(await commandTree(root))].find((node) => lastName(node) === word);
+    if (found) hint = `. Did you mean ${found.path.slice(1).join(' ')}?`;
+  }
+  return `Unknown command: ${word}${hint}`;
 }
 
 /** A citty definition, which may be a value, a promise, or a function that returns either. */

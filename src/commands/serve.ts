@@ -28,13 +28,13 @@ export default defineCommand({
     data: { type: 'string', valueHint: 'dir', description: 'Directory of the SQLite database' },
     provision: { type: 'string', valueHint: 'file', description: 'TOML file with accounts and clients' },
     'external-ip': { type: 'string', valueHint: 'ip', description: 'Address to announce when behind NAT' },
-    'tls-cert': { type: 'string', valueHint: 'list', description: 'Certificates for tls and wss, PEM files' },
-    'tls-key': { type: 'string', valueHint: 'list', description: 'Keys of the certificates, PEM files' },
+    'tls-cert': { type: 'string', valueHint: 'files', description: 'Certificates for tls and wss, PEM files' },
+    'tls-key': { type: 'string', valueHint: 'files', description: 'Keys of the certificates, PEM files' },
   },
   async run({ args }) {
     // With DEBUG the drivers print the commands that they send, and so passwords.
     delete process.env.DEBUG;
-    const config = await readConfigOrPrintProblems({ ...process.env, ...flagsAsVariables(args) });
+    const config = await readConfigOrPrintProblems(flagsAsVariables(args));
     if (!config) process.exitCode = EXIT.usage;
     else if (args.check) process.exitCode = await check(config);
     // Not left to the event loop: a connection that does not close, or a reader of stdout that reads nothing, would keep it.
@@ -66,11 +66,9 @@ function flagsAsVariables(args: Readonly<Record<string, unknown>>): Record<strin
   return variables;
 }
 
-async function readConfigOrPrintProblems(
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Config | undefined> {
+async function readConfigOrPrintProblems(flags: Readonly<Record<string, string>>): Promise<Config | undefined> {
   try {
-    return readConfig(env);
+    return readConfig({ ...process.env, ...flags }, new Set(Object.keys(flags)));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     await printError(printableLines([...error.problems, ...error.hints].join('\n')));

@@ -1,6 +1,14 @@
-import { type AdminClient, requestOnce } from '../admin/client.ts';
-import { AdminError, DeniedError, NoSidecarError, TimedOutError } from '../admin/errors.ts';
-import { type ActionName, DEFAULT_SOCKET_PATH, type Params, type Success } from '../admin/protocol.ts';
+import { type AdminClient, requestOnce, streamOf } from '../admin/client.ts';
+import { AdminError, DeniedError, NoSidecarError, StoppedError, TimedOutError } from '../admin/errors.ts';
+import {
+  type ActionName,
+  DEFAULT_SOCKET_PATH,
+  type Params,
+  type StreamName,
+  type StreamPart,
+  type StreamRequest,
+  type Success,
+} from '../admin/protocol.ts';
 import { json, print } from './output.ts';
 import { EXIT, Failure } from './run.ts';
 
@@ -29,6 +37,22 @@ export async function askSidecar<A extends ActionName>(
   }
 }
 
+/**
+ * The parts of a stream, which ends when `signal` is aborted.
+ * @throws Failure with the message and exit code
+ */
+export async function* streamFromSidecar<A extends StreamName>(
+  name: A,
+  params: StreamRequest<A>,
+  signal?: AbortSignal,
+): AsyncGenerator<StreamPart<A>, void> {
+  try {
+    yield* streamOf(name, params, { socketPath: socketPath(), ...(signal && { signal }) });
+  } catch (error) {
+    throw failureOf(error);
+  }
+}
+
 export async function show(
   args: { readonly json?: boolean | undefined },
   answer: Success,
@@ -41,6 +65,7 @@ function failureOf(error: unknown): unknown {
   if (!(error instanceof AdminError)) return error;
   if (error instanceof NoSidecarError)
     return new Failure(`${error.message}. To start one: sbc-sip-sidecar serve`, EXIT.noSidecar);
+  if (error instanceof StoppedError) return new Failure(error.message, EXIT.noSidecar);
   if (error instanceof DeniedError) return new Failure(error.message, EXIT.denied);
   return new Failure(error.message, error instanceof TimedOutError ? EXIT.timedOut : EXIT.failed);
 }

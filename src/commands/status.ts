@@ -9,7 +9,13 @@ import { painter } from './terminal.ts';
 
 type Section = (status: Status) => readonly Field[];
 
-const ROLES = { sip: 'SIP server', store: 'Store', database: 'Accounts', 'database writer': 'Writer' };
+const ROLES = {
+  sip: 'SIP server',
+  store: 'Store',
+  database: 'Accounts',
+  'database writer': 'Writer',
+  alerts: 'Alerts',
+};
 const READINESS = { ready: ['yes', 'green'], degraded: ['degraded', 'yellow'], 'not ready': ['no', 'red'] } as const;
 const UNKNOWN = 'unknown: the store does not answer';
 
@@ -24,11 +30,13 @@ const SECTIONS: readonly Section[] = [
   ({ sip }) => [['Addresses', sip.hostports.split(',').join('  ')]],
   ({ edge }) => (edge ? messages(edge) : []),
   ({ clusterId }) => [['Cluster', clusterId]],
-  ({ featureServers: servers, rtpServers }) => [
+  ({ registeredAors, featureServers: servers, rtpServers }) => [
+    ['Registered', registeredAors === null ? UNKNOWN : `${registeredAors} AORs`],
     ['Feature servers', servers ? `${servers.active} active, ${servers.drained} drained` : UNKNOWN],
     ['RTP servers', rtpServers === null ? UNKNOWN : String(rtpServers)],
   ],
   ({ bans, edge }) => [['Banned', banned(bans, edge)]],
+  ({ alerts }) => (alerts ? undelivered(alerts) : []),
   (status) => [leaseHolder(status), ...outbound(status)],
 ];
 
@@ -55,6 +63,12 @@ function messages({ retransmissions, refused, malformed, dropped, ...edge }: Edg
 function banned(bans: number, edge: EdgeStatus | null): string {
   const sources = `${bans} ${bans === 1 ? 'source' : 'sources'}`;
   return edge ? `${sources}, ${edge.banned} messages and connections discarded` : sources;
+}
+
+/** Empty when every alert has been saved, or soon will be. */
+function undelivered({ waiting, dropped }: NonNullable<Status['alerts']>): readonly Field[] {
+  if (waiting + dropped === 0) return [];
+  return [['Unsaved alerts', `${waiting} waiting, ${dropped} dropped`, dropped > 0 ? 'yellow' : undefined]];
 }
 
 function leaseHolder({ outbound: { leading, holder }, featureServers }: Status): Field {

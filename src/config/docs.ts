@@ -17,6 +17,7 @@ const TITLES: Readonly<Record<string, string>> = {
   ping: 'OPTIONS pings to gateways',
   sbcAddresses: 'Addresses of this SBC',
   abuse: 'Abuse',
+  events: 'Events',
   http: 'HTTP',
   statsd: 'statsd',
 };

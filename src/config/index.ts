@@ -1,5 +1,6 @@
+import { type EffectiveVariable, effectiveVariables } from './effective.ts';
 import { misspeltIn } from './misspelt.ts';
-import { BadValue, type Variable } from './variable.ts';
+import { BadValue, endpointOf, type Variable } from './variable.ts';
 import { isVariable, VARIABLES, type ValuesOf, type VariableTree } from './variables.ts';
 
 const EMBEDDED_HINT = 'sbc-sip-sidecar serve --embedded needs none of them: it brings its own SIP server and database';
@@ -17,6 +18,8 @@ export interface Config extends Values {
   readonly encryptionSecret: string | undefined;
   /** Deprecated settings in use and variables that look misspelt, for the log. */
   readonly warnings: readonly string[];
+  /** Every variable, for the operator. */
+  readonly variables: readonly EffectiveVariable[];
 }
 
 /** One line per problem, with the variable's name. */
@@ -33,9 +36,13 @@ export class ConfigError extends Error {
 
 /**
  * @param env the environment, with command-line flags already applied
+ * @param flags the names of variables that came from flags
  * @throws ConfigError with all problems
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  flags: ReadonlySet<string> = new Set(),
+): Config {
   const problems: string[] = [];
   const values = readTree(VARIABLES, env, problems) as Values;
   const given = (...variables: Variable<unknown>[]) => variables.some(({ name }) => Boolean(env[name]));
@@ -47,9 +54,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     directory: !embedded || given(mysql.reader.host) ? 'mysql' : 'sqlite',
   } as const;
 
+  const variables = allVariables().map(([, variable]) => variable);
   const misspelt = misspeltIn(
     env,
-    allVariables().map(([, { name }]) => name),
+    variables.map(({ name }) => name),
   );
   const requireSet = (...variables: Variable<unknown>[]) => {
     for (const { name } of variables) if (!env[name]) problems.push(`${name} is missing`);
@@ -72,17 +80,32 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const secure = values.embedded.sip.find(({ proto }) => proto === 'tls' || proto === 'wss');
   const { tlsCerts, tlsKeys } = VARIABLES.embedded;
   const { tlsCerts: certs, tlsKeys: keys } = values.embedded;
-  const missing = ({ name }: Variable<unknown>, files: readonly string[]) =>
-    files.length === 0 && !problems.some((problem) => problem.startsWith(name));
+  const isWrong = ({ name }: Variable<unknown>) => problems.some((problem) => problem.startsWith(name));
+  const missing = (variable: Variable<unknown>, items: readonly unknown[]) => items.length === 0 && !isWrong(variable);
   if (secure && parts.sip === 'edge') {
     const needs = `is missing: ${secure.proto} in SIDECAR_SIP needs it`;
     if (missing(tlsCerts, certs)) problems.push(`${tlsCerts.name} ${needs}`);
     if (missing(tlsKeys, keys)) problems.push(`${tlsKeys.name} ${needs}`);
   }
-  if (parts.store !== 'redis' && given(VARIABLES.abuse.banRedisKey))
-    problems.push(`${VARIABLES.abuse.banRedisKey.name} needs Redis: set ${redis.host.name}`);
+  const { checkInListeners } = VARIABLES.platform;
+  const { checkInListeners: names } = values.platform;
+  if (given(checkInListeners) && missing(checkInListeners, names))
+    problems.push(`${checkInListeners.name} names no address`);
+  if (parts.sip === 'edge' && !isWrong(VARIABLES.embedded.sip)) {
+    const listeners = values.embedded.sip.map(endpointOf);
+    for (const { text, matches } of names)
+      if (!listeners.some(matches))
+        problems.push(`${checkInListeners.name} names ${text}, which is none of the addresses in SIDECAR_SIP`);
+  }
+  if (parts.store !== 'redis')
+    for (const variable of [VARIABLES.abuse.banRedisKey, VARIABLES.events.stream])
+      if (given(variable)) problems.push(`${variable.name} needs Redis: set ${redis.host.name}`);
   if (certs.length > 0 && keys.length > 0 && certs.length !== keys.length)
     problems.push(`${tlsKeys.name} must name a key for each certificate in ${tlsCerts.name}`);
+  if (given(alerts.org) && !given(alerts.token))
+    problems.push(`${alerts.token.name} is missing: ${alerts.org.name} needs it`);
+  if (given(alerts.bucket) && !given(alerts.org))
+    problems.push(`${alerts.org.name} is missing: ${alerts.bucket.name} needs it`);
   const { minExpires, maxExpires } = values.register;
   if (maxExpires > 0 && minExpires > maxExpires)
     problems.push('JAMBONES_REGISTER_MIN_EXPIRES is above JAMBONES_REGISTER_MAX_EXPIRES');
@@ -100,6 +123,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     warnings: usesJwt
       ? [...misspelt, 'JWT_SECRET is deprecated for encryption: set ENCRYPTION_SECRET to the same value']
       : misspelt,
+    variables: effectiveVariables(variables, env, flags),
   });
 }
 

@@ -1,3 +1,5 @@
+import { distance } from '../lib/nearest.ts';
+
 /** Prefixes of variables that are ours, or nearly so. */
 const OURS = /^(JAMBONES_|SIDECAR_|DRACHTIO_|SBC_)/i;
 /** Other parts of the platform have variables of these prefixes too: the fewer letters, the nearer a name must be. */
@@ -26,23 +28,4 @@ function nearestTo(name: string, known: readonly string[]): string | undefined {
   const isPart = (a: string, b: string) => a.startsWith(b) && b.length > prefix.length;
   const cut = ranked.find(({ candidate }) => isPart(candidate, upper) || isPart(upper, candidate));
   return (cut ?? ranked.find(({ mistakes }) => mistakes <= allowed))?.candidate;
-}
-
-/** How many letters are missing, too many, wrong, or two in the wrong order. */
-function distance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const isSame = a[i - 1] === b[j - 1];
-      let cost = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (isSame ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        cost = Math.min(cost, (beforeLast[j - 2] ?? 0) + 1);
-      row.push(cost);
-    }
-    beforeLast = last;
-    last = row;
-  }
-  return last[b.length] ?? 0;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import { unbracketed } from '../sip/ip.ts';
+import { normalIp, unbracketed } from '../sip/ip.ts';
+import type { Endpoint } from '../sip/message.ts';
 
 /** One environment variable: a row of the table in variables.ts. */
 export interface Variable<T> {
@@ -12,6 +13,8 @@ export interface Variable<T> {
   readonly meaning: string;
   /** Checked, but without effect yet. */
   readonly planned: boolean;
+  /** Its value is shown to no operator. */
+  readonly secret: boolean;
   /** @throws BadValue */
   parse(text: string): T;
   /** The fallback as written in the environment; '' for none. */
@@ -26,6 +29,9 @@ export class BadValue extends Error {
 interface Options {
   readonly planned?: true;
 }
+
+/** Ends of the names of secrets. */
+const SECRET = /(PASSWORD|SECRET|TOKEN)$/;
 
 type Range = { readonly min: number; readonly max?: number; readonly unit?: string } & Options;
 
@@ -165,6 +171,12 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** The end at which an address receives; WebSocket counts as what is below it. */
+export function endpointOf({ proto, host, port }: ListenAddress): Endpoint {
+  const transport = proto === 'ws' ? 'tcp' : proto === 'wss' ? 'tls' : proto;
+  return { transport, address: host, port };
+}
+
 export function listenAddress(value: string): ListenAddress {
   const [, name, host, portText] = /^([a-z]+)\/(\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(value) ?? [];
   const ip = unbracketed(host ?? '');
@@ -174,6 +186,33 @@ export function listenAddress(value: string): ListenAddress {
   const proto = PROTOCOLS.find((p) => p === name);
   if (proto === undefined) throw new BadValue(`knows ${PROTOCOLS.join(', ')}, not ${shown(name)}`);
   return { proto, host: ip, port: number };
+}
+
+const TRANSPORTS = ['udp', 'tcp', 'tls'] as const;
+
+/** A listener of the SIP server, by its address and, when they are given, transport and port. */
+export interface ListenerName {
+  readonly text: string;
+  /** @param listener with the address as bound */
+  matches(listener: Endpoint): boolean;
+}
+
+export function listenerName(value: string): ListenerName {
+  const [, name, ipv6, ipv4, portText] = /^(?:([a-z]+)\/)?(?:\[([^\]]+)\]|([\d.]+))(?::(\d+))?$/.exec(value) ?? [];
+  const address = isIP(ipv6 ?? '') === 6 || isIP(ipv4 ?? '') === 4 ? normalIp(ipv6 ?? ipv4 ?? '') : undefined;
+  if (address === undefined)
+    throw new BadValue(`must be addresses such as 10.0.0.5, udp/10.0.0.5:5060 or [fd00::5]:5060, not ${shown(value)}`);
+  const transport = TRANSPORTS.find((t) => t === name);
+  if (name !== undefined && transport === undefined)
+    throw new BadValue(`knows ${TRANSPORTS.join(', ')}, not ${shown(name)}`);
+  const port = portText === undefined ? undefined : parsePort(portText);
+  return {
+    text: value,
+    matches: (listener) =>
+      normalIp(listener.address) === address &&
+      (transport === undefined || listener.transport === transport) &&
+      (port === undefined || listener.port === port),
+  };
 }
 
 export function sipCode(value: string): number {
@@ -224,7 +263,7 @@ function variable<T>(
   { planned = false }: { readonly planned?: boolean },
   parse: (text: string) => T,
 ): Variable<T> {
-  return { name, kind, fallback, fallbackText, meaning, planned, parse };
+  return { name, kind, fallback, fallbackText, meaning, planned, secret: SECRET.test(name), parse };
 }
 
 /** Without the userinfo of a URL. */

@@ -13,6 +13,7 @@ import {
   integer,
   list,
   listenAddress,
+  listenerName,
   network,
   port,
   readableFile,
@@ -183,6 +184,12 @@ export const VARIABLES = {
       '192.168.0.0/16,172.16.0.0/12,10.0.0.0/8,127.0.0.0/8,::1,fc00::/7',
       network,
     ),
+    checkInListeners: list(
+      'JAMBONES_CHECKIN_LISTENER',
+      'The listeners that alone take check-ins, as ip, ip:port, transport/ip or transport/ip:port, IPv6 in brackets; unset: all do. See security.md.',
+      '',
+      listenerName,
+    ),
     shutdownGraceMs: integer(
       'JAMBONES_SHUTDOWN_GRACE_MS',
       'How long a stopping sidecar waits for requests in flight.',
@@ -201,14 +208,14 @@ export const VARIABLES = {
     ),
   },
   alerts: {
-    host: text(
-      'JAMBONES_TIME_SERIES_HOST',
-      'InfluxDB host for alerts; `none`: alerts go to the log. In this version they always do.',
+    host: text('JAMBONES_TIME_SERIES_HOST', 'Host of the InfluxDB that keeps alerts; `none`: they go to the log only.'),
+    port: port('JAMBONES_TIME_SERIES_PORT', 'InfluxDB port.', 8086),
+    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2; for 1.8 with authentication, `user:password`.'),
+    org: text('JAMBONES_TIME_SERIES_ORG', 'Organisation; with it, InfluxDB 2 is written to.'),
+    bucket: text(
+      'JAMBONES_TIME_SERIES_BUCKET',
+      'Bucket of InfluxDB 2 for all alerts. Unless given, they go to the buckets `alerts` and `system_alerts`.',
     ),
-    port: port('JAMBONES_TIME_SERIES_PORT', 'InfluxDB port.', 8086, PLANNED),
-    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2.', '', PLANNED),
-    org: text('JAMBONES_TIME_SERIES_ORG', 'Organisation for InfluxDB 2.', '', PLANNED),
-    bucket: text('JAMBONES_TIME_SERIES_BUCKET', 'Bucket for InfluxDB 2.', '', PLANNED),
   },
   embedded: {
     on: flag('SIDECAR_EMBEDDED', 'Run with our own SIP edge and SQLite (`--embedded`).'),
@@ -352,7 +359,7 @@ export const VARIABLES = {
     ),
     banRedisKey: text(
       'JAMBONES_BAN_REDIS_KEY',
-      'Redis set that holds the banned addresses, for a drachtio server with `--blacklist-redis-key`.',
+      'Redis set that holds the banned addresses, for a drachtio server with `--blacklist-redis-key`; of no use with drachtio 0.8.24 to 0.9.10, see security.md.',
     ),
     connectionLostGraceSeconds: integer(
       'JAMBONES_CONNECTION_LOST_GRACE_SECONDS',
@@ -361,20 +368,26 @@ export const VARIABLES = {
       seconds,
     ),
   },
+  events: {
+    stream: text(
+      'JAMBONES_EVENTS_STREAM',
+      'Redis stream that every event is written to, for other services; see events.md. Needs Redis.',
+    ),
+  },
   http: {
-    port: port('HTTP_PORT', 'Port for health, metrics and the status page.', 0, PLANNED),
-    host: text('HTTP_HOST', 'Listen address for HTTP.', '127.0.0.1', PLANNED),
+    port: port('HTTP_PORT', 'Port for health checks, Prometheus metrics and the status page; off when not set.'),
+    host: text('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
     adminToken: text('HTTP_ADMIN_TOKEN', 'Token required for admin requests.', '', PLANNED),
   },
   statsd: {
-    on: flag('ENABLE_METRICS', 'Send metrics to statsd.', false, PLANNED),
-    host: text('STATS_HOST', 'Host of statsd.', '', PLANNED),
-    port: port('STATS_PORT', 'Port of statsd.', 8125, PLANNED),
-    protocol: choice('STATS_PROTOCOL', 'Transport to statsd.', ['udp', 'tcp'], 'udp', PLANNED),
-    prefix: text('STATS_PREFIX', 'Prefix of all metric names.', '', PLANNED),
-    telegraf: flag('STATS_TELEGRAF', 'Use Telegraf’s tag format.', false, PLANNED),
-    sampleRate: fraction('STATS_SAMPLE_RATE', 'Fraction of events that are sent.', 1, PLANNED),
-    tags: text('STATS_TAGS', 'Tags on every metric.', '', PLANNED),
+    on: flag('ENABLE_METRICS', 'Send metrics to statsd.'),
+    host: text('STATS_HOST', 'Host of statsd.', '127.0.0.1'),
+    port: port('STATS_PORT', 'Port of statsd.', 8125),
+    protocol: choice('STATS_PROTOCOL', 'Transport to statsd.', ['udp', 'tcp'], 'udp'),
+    prefix: text('STATS_PREFIX', 'Prefix of all metric names; a dot follows it.'),
+    telegraf: flag('STATS_TELEGRAF', 'Use Telegraf’s tag format in place of Datadog’s.'),
+    sampleRate: fraction('STATS_SAMPLE_RATE', 'Fraction of time measurements that are sent; gauges always are.', 1),
+    tags: list('STATS_TAGS', 'Tags on every metric, as name:value.', '', (tag) => tag),
   },
 } as const;
 

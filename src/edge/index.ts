@@ -180,7 +180,11 @@ export class Edge implements SipServer {
   /** Never rejects. */
   async #answer(handler: SipHandler, parsed: ParsedRequest, transaction: ServerTransaction): Promise<void> {
     const { transport, address, port } = transaction.flow;
-    const request: SipRequest = { ...parsed, source: { transport: transport.baseProtocol, address, port } };
+    const request: SipRequest = {
+      ...parsed,
+      source: { transport: transport.baseProtocol, address, port },
+      receivedOn: { transport: transport.baseProtocol, address: transport.address, port: transport.port },
+    };
     this.#inProgress++;
     try {
       respond(transaction, await handler(request));

@@ -1,11 +1,11 @@
 import type { SipAnswer } from '../ports/sip-server.ts';
-import { headerValue, type SipRequest } from '../sip/message.ts';
+import { headerValue, type ParsedRequest } from '../sip/message.ts';
 
 /**
  * The response to a well-formed request that no handler gets, in the order of RFC 3261 8.2; undefined for the others.
  * @param methods the methods with a handler
  */
-export function refusalOf(request: Omit<SipRequest, 'source'>, methods: readonly string[]): SipAnswer | undefined {
+export function refusalOf(request: ParsedRequest, methods: readonly string[]): SipAnswer | undefined {
   const { method, uri, headers } = request;
   if (!methods.includes(method)) {
     // 9.2: no transaction here is pending long enough to be cancelled.

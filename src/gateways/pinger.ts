@@ -154,8 +154,10 @@ export class GatewayPinger {
     };
     if (!(await turn(logger, 'switching off of OPTIONS pings', disable, timers))) return false;
     alerts.raise({
+      type: 'carrier-disabled',
       message: `OPTIONS pings of gateway ${gatewayName(gateway)} (${gateway.carrierSid}) switched off: ${summary}`,
       ...ownersOf(gateway),
+      targetSid: gateway.carrierSid,
     });
     if (this.#isCurrent(entry)) {
       this.#switchedOff.add(gateway.gatewaySid);

@@ -119,8 +119,10 @@ export class WatchedGateway {
     const { alerts, timers, logger } = this.rules;
     this.#health = { ...this.#health, state: 'down', since: timers.now() };
     alerts.raise({
+      type: 'carrier-options-failure',
       message: `OPTIONS ping of gateway ${gatewayName(this.gateway)} failed: ${summary}`,
       ...ownersOf(this.gateway),
+      targetSid: this.gateway.gatewaySid,
     });
     background(logger, LISTING, () => this.#list(), timers);
   }

@@ -3,7 +3,7 @@ import { background } from './background.ts';
 import type { Logger } from './logger.ts';
 import type { Timer, Timers } from './timers.ts';
 
-/** Interval between probes of a dependency that is down. */
+/** Interval between probes of a dependency that is down, at first. */
 const RECHECK_MS = 1_000;
 /** A dependency that has not answered anything for this long is probed, so that an outage shows without traffic. */
 const HEARTBEAT_MS = 5_000;
@@ -19,6 +19,8 @@ export interface DependencyOptions {
   readonly probe: () => Promise<unknown>;
   /** Called when an outage begins. */
   readonly onDown?: () => void;
+  /** The interval between probes of an outage doubles up to this, milliseconds. Default: it does not grow. */
+  readonly maxRecheckMs?: number;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -54,6 +56,9 @@ export class Dependency {
   #suspected = false;
   #timer: Timer | undefined;
   #started = false;
+  #recheckMs = RECHECK_MS;
+  readonly #listeners: (() => void)[] = [];
+  readonly #onAsked: ((ms: number) => void)[] = [];
 
   constructor(private readonly options: DependencyOptions) {
     this.#since = options.timers.now();
@@ -69,6 +74,16 @@ export class Dependency {
     return this.#why === undefined ? health : { ...health, why: this.#why };
   }
 
+  /** Calls `listener` after each change of the state. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Calls `listener` with the time of every question and probe, answered or failed, in milliseconds. */
+  onAsked(listener: (ms: number) => void): void {
+    this.#onAsked.push(listener);
+  }
+
   /**
    * Asks a question.
    * @throws Unavailable at once while the dependency is known or suspected to be down, and any error of `question`
@@ -76,7 +91,7 @@ export class Dependency {
   async ask<T>(question: () => Promise<T>): Promise<T> {
     if (this.#logged || this.#suspected) throw new Unavailable(this.options.name, 'does not answer');
     try {
-      const result = await question();
+      const result = await this.#timed(question);
       this.answered();
       return result;
     } catch (error) {
@@ -104,7 +119,7 @@ export class Dependency {
     this.#probing = true;
     this.#due = false;
     try {
-      await this.options.probe();
+      await this.#timed(this.options.probe);
       this.answered();
     } catch (error) {
       if (error instanceof DependencyError) this.#failed(error);
@@ -112,6 +127,16 @@ export class Dependency {
     } finally {
       this.#probing = false;
       this.#suspected = false;
+    }
+  }
+
+  async #timed<T>(question: () => Promise<T>): Promise<T> {
+    const { timers } = this.options;
+    const askedAt = timers.monotonic();
+    try {
+      return await question();
+    } finally {
+      for (const listener of this.#onAsked) listener(timers.monotonic() - askedAt);
     }
   }
 
@@ -143,8 +168,14 @@ export class Dependency {
     } catch (error) {
       if (!(error instanceof DependencyError)) throw error;
     } finally {
-      if (this.#started) this.#schedule(this.#state === 'up' ? HEARTBEAT_MS : RECHECK_MS);
+      if (this.#started) this.#schedule(this.#state === 'up' ? HEARTBEAT_MS : this.#nextRecheckMs());
     }
+  }
+
+  #nextRecheckMs(): number {
+    const ms = this.#recheckMs;
+    this.#recheckMs = Math.min(ms * 2, this.options.maxRecheckMs ?? RECHECK_MS);
+    return ms;
   }
 
   /** Records that it has answered something. */
@@ -155,6 +186,7 @@ export class Dependency {
     const seconds = Math.round((timers.now() - this.#since) / 1000);
     if (this.#logged) logger.info({ service: name, address, seconds }, `${name} answers again`);
     this.#logged = false;
+    this.#recheckMs = RECHECK_MS;
     this.#enter('up', undefined);
   }
 
@@ -173,5 +205,6 @@ export class Dependency {
     this.#state = state;
     this.#since = this.options.timers.now();
     this.#why = why;
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -1,12 +1,15 @@
+import { hostname } from 'node:os';
 import { isatty } from 'node:tty';
 import pino, { type Logger as PinoLogger } from 'pino';
 import { escapeJson, escapeJsonTwice } from './text.ts';
 import { TextOutput } from './text-output.ts';
 import type { Timers } from './timers.ts';
+import { VERSION } from './version.ts';
 
 export type Log = PinoLogger;
 
 const STDOUT = 1;
+const SERVICE = 'sbc-sip-sidecar';
 
 /** Fields that never reach a log, at the top level or one below. */
 const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
@@ -18,14 +21,18 @@ const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token'
  * process.stdout is not used: when its reader goes away, an error event ends the process or, once that is handled, a
  * flush never returns.
  */
-export async function createLogger(level: string, timers: Timers): Promise<{ logger: Log; output: TextOutput }> {
+export async function createLogger(
+  level: string,
+  clusterId: string,
+  timers: Timers,
+): Promise<{ logger: Log; output: TextOutput }> {
   const output = new TextOutput(STDOUT, timers, (lines) =>
     logger.warn({ lines }, 'the reader of stdout was too slow: lines are missing'),
   );
   const format = isatty(STDOUT) ? await prettyFormat() : escapeJson;
   const options = {
     level,
-    base: { pid: process.pid },
+    base: { service: SERVICE, version: VERSION, host: hostname(), clusterId, pid: process.pid },
     redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[hidden]' },
   };
   const logger = pino(options, { write: (line) => output.write(format(line)) });
@@ -34,7 +41,7 @@ export async function createLogger(level: string, timers: Timers): Promise<{ log
 
 async function prettyFormat(): Promise<(line: string) => string> {
   const { prettyFactory } = await import('pino-pretty');
-  const pretty = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' });
+  const pretty = prettyFactory({ ignore: 'service,version,host,clusterId,pid', translateTime: 'SYS:HH:MM:ss' });
   // pino-pretty parses the line and prints texts as they are.
   return (line) => pretty(escapeJsonTwice(line));
 }

@@ -4,28 +4,30 @@ import { DependencyError, QueryFault } from '../ports/errors.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import type { SipRequest } from '../sip/message.ts';
+import { type Admission, whyIgnored } from './admission.ts';
 import { parseCheckIn } from './check-in.ts';
 
-export interface OptionsRules {
+export interface OptionsRules extends Admission {
   readonly pool: ServerPool;
-  readonly networks: readonly { contains(address: string): boolean }[];
   readonly logger: Logger;
   /** Whether a warning about this address is due; limits how much strangers can log. */
   readonly mayWarn: (address: string) => boolean;
 }
 
 /**
- * Answers an OPTIONS: 200 to everyone (RFC 3261 11.2). The platform's feature and RTP servers use it to check in.
- * Answers 503 when the store cannot keep a check-in.
+ * Answers an OPTIONS: 200 to everyone (RFC 3261 11.2). The platform's feature and RTP servers use it to check in; a
+ * check-in that is refused changes nothing. Answers 503 when the store cannot keep a check-in.
  */
 export async function options(rules: OptionsRules, request: SipRequest): Promise<SipAnswer> {
-  const checkIn = parseCheckIn(request);
-  if (!checkIn) return OK;
+  const sent = parseCheckIn(request);
+  if (!sent) return OK;
 
-  const { address } = request.source;
-  if (!rules.networks.some((network) => network.contains(address))) {
-    if (rules.mayWarn(address))
-      rules.logger.warn({ address, checkIn }, 'check-in from outside JAMBONES_NETWORK_CIDR ignored');
+  const { checkIn } = sent;
+  const why = whyIgnored(rules, request, sent);
+  if (why !== undefined) {
+    const { source, receivedOn } = request;
+    const { address } = source;
+    if (rules.mayWarn(address)) rules.logger.warn({ address, receivedOn, checkIn }, why);
     return OK;
   }
 

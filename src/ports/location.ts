@@ -90,9 +90,17 @@ export type UpdateRefusal =
    */
   | { readonly ok: false; readonly refusal: 'out-of-order' | 'too-many-contacts' | 'too-many-aors' };
 
-export type UpdateOutcome =
-  | { readonly ok: true /** Live, in the order of {@link AorState}. */; readonly bindings: readonly Binding[] }
-  | UpdateRefusal;
+export interface Updated {
+  readonly ok: true;
+  /** Live, in the order of {@link AorState}. */
+  readonly bindings: readonly Binding[];
+  /** For each binding of {@link Update.save}, the `proxy` of the one that it renews; undefined when it is new. */
+  readonly renewed: readonly (string | undefined)[];
+  /** The bindings that ended: removed, or replaced by another Contact. */
+  readonly ended: readonly Binding[];
+}
+
+export type UpdateOutcome = Updated | UpdateRefusal;
 
 export interface LookupOptions {
   /** Whether an AOR may have several bindings. False reads only the one that calls go to. */
@@ -114,6 +122,17 @@ export interface LocationService {
   lookup(aor: Aor, options: LookupOptions): Promise<AorState>;
   /** Applies a REGISTER atomically, in one round trip. Resolves once the change is durable. */
   update(update: Update): Promise<UpdateOutcome>;
-  /** Removes the bindings of an AOR from one source. @returns the number removed */
-  removeFrom(aor: Aor, source: BindingSource): Promise<number>;
+  /** Removes the bindings of an AOR from one source. */
+  removeFrom(aor: Aor, source: BindingSource): Promise<Removal>;
+  /**
+   * Calls `listener` when the last binding of an AOR, `user@realm`, has expired; in a cluster at one of the sidecars. It is at
+   * most some seconds late, and must not throw.
+   */
+  onExpired(listener: (aor: string) => void): void;
+}
+
+export interface Removal {
+  readonly removed: readonly Binding[];
+  /** Number of bindings that the AOR still has. */
+  readonly remaining: number;
 }

@@ -42,6 +42,8 @@ export interface ServerPool {
   expire(kind: ServerKind, silentMs: number): Promise<string[]>;
   /** `drained` also lists IPs without a server. */
   featureServers(): Promise<{ servers: FeatureServer[]; drained: string[] }>;
+  /** The number of feature servers that have a UUID in `fsUUIDs`, as in Kubernetes. They do not check in. */
+  inKubernetes(): Promise<number>;
   /** The number of active RTP servers. */
   rtpServers(): Promise<number>;
 }

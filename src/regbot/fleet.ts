@@ -7,6 +7,7 @@ import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
 import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../ports/carriers.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
+import type { Events } from '../ports/events.ts';
 import type { NextHops } from '../ports/next-hops.ts';
 import type { SipClient } from '../ports/sip-server.ts';
 import type { TrunkContacts } from '../ports/trunk-contacts.ts';
@@ -41,6 +42,7 @@ export interface FleetOptions {
   readonly ephemeral: EphemeralGateways;
   readonly contacts: TrunkContacts;
   readonly alerts: Alerts;
+  readonly events: Events;
   readonly logger: Logger;
   readonly timers: Timers;
   readonly random: () => number;
@@ -234,7 +236,7 @@ export class Fleet implements Duty {
   }
 
   #events(): TrunkRegistrationEvents {
-    const { directory } = this.options;
+    const { directory, events } = this.options;
     return {
       status: ({ carrierSid }, status) => {
         this.#absences.reported(carrierSid);
@@ -242,6 +244,8 @@ export class Fleet implements Duty {
       },
       holdAddresses: (trunk, addresses, expiresAt) => this.#ephemeral.hold(trunk, addresses, expiresAt),
       releaseAddresses: (trunk) => this.#ephemeral.release(trunk),
+      changed: ({ carrier, carrierSid, gateway, state, lastReason: reason }) =>
+        events.emit(defined({ type: 'trunk', carrier, carrierSid, gateway, state, reason })),
       gone: (trunk, refusal) => this.#gone(trunk, refusal),
       disable: async (trunk, refusal) => {
         await directory.disableRegistration(trunk.carrierSid, trunk.trunkType);
@@ -258,7 +262,8 @@ export class Fleet implements Duty {
         ? `Deactivating carrier ${carrierName} (sid:${carrierSid}) due to registration errors`
         : `Disabling Outbound Registration for carrier ${carrierName} (sid:${carrierSid})`;
     logger.warn({ carrier: carrierName, gateway: gatewaySid }, message);
-    alerts.raise(defined({ message, accountSid, serviceProviderSid }));
+    const targetSid = carrierSid;
+    alerts.raise(defined({ type: 'carrier-disabled', message, accountSid, serviceProviderSid, targetSid }));
   }
 }
 

@@ -26,6 +26,8 @@ export interface TrunkRegistrationEvents {
   holdAddresses(trunk: Trunk, addresses: readonly string[], expiresAt: number): void;
   releaseAddresses(trunk: Trunk): void;
   disable(trunk: Trunk, refusal: string): Promise<void>;
+  /** It is registered, or not any more. */
+  changed(view: TrunkRegistrationView): void;
   /** @param refusal the response for which we disabled it */
   gone(trunk: Trunk, refusal: string | undefined): void;
 }

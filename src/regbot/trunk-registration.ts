@@ -28,6 +28,9 @@ const PLACE = [
   'fromDomain',
 ] as const satisfies readonly (keyof Trunk)[];
 
+/** The states that are news: a refresh is none, nor the loss of the lead. */
+const REPORTED: ReadonlySet<State> = new Set<State>(['registered', 'failing', 'disabled', 'leaving']);
+
 /** Our registration at a carrier (RFC 3261 10.2), a state machine whose transitions are in states.ts. */
 export class TrunkRegistration implements Paced {
   #state: State = 'queued';
@@ -45,6 +48,8 @@ export class TrunkRegistration implements Paced {
   /** The target that granted it last. */
   #holder: NextHop | undefined;
   #lastReason: string | undefined;
+  /** The last state that was reported as a change. */
+  #announced: State | undefined;
   readonly #streaks: FailureStreaks;
   #disabledAt: number | undefined;
   /** Incremented at each transition; an attempt started at an earlier value is ignored. */
@@ -146,6 +151,13 @@ export class TrunkRegistration implements Paced {
     this.#run++;
     this.#clearTimer();
     for (const action of actions) this.#do(action, outcome);
+    this.#announce();
+  }
+
+  #announce(): void {
+    if (!REPORTED.has(this.#state) || this.#state === this.#announced) return;
+    this.#announced = this.#state;
+    this.context.events.changed(this.view());
   }
 
   #do(action: Action, outcome?: Outcome): void {

@@ -7,6 +7,7 @@ import { defined } from '../lib/defined.ts';
 import type { Account, Directory } from '../ports/directory.ts';
 import type { Aor, Grant, LocationService, NonceUse } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
+import { aorName } from '../sip/aor.ts';
 import { bracketed } from '../sip/ip.ts';
 import { headerValues, type SipRequest, type Source } from '../sip/message.ts';
 import type { Verdict, WebhookAuthenticator } from '../webhook/index.ts';
@@ -80,10 +81,10 @@ export async function authenticate(
   const { credentials, algorithm } = presented;
   const { aor } = parsed;
   if (presented.nonce.state === 'fresh' && rules.abuse.isSpent(presented.nonce.id)) return challenge(rules, aor, false);
-  if (!rules.abuse.mayAnswer(textOf(aor), request.source.address) && !(await hasBinding(rules, aor, request.source)))
+  if (!rules.abuse.mayAnswer(aorName(aor), request.source.address) && !(await hasBinding(rules, aor, request.source)))
     return new Refusal('GuessedTooOften');
   const wrong = (reason: RefusalReason, detail: string, headers?: SipAnswer['headers']) => {
-    rules.abuse.wrongAnswer(textOf(aor), presented.nonce.state === 'fresh' ? presented.nonce : undefined);
+    rules.abuse.wrongAnswer(aorName(aor), presented.nonce.state === 'fresh' ? presented.nonce : undefined);
     return new Refusal(reason, headers, detail);
   };
   const mayDiffer = allowsOtherUsers(rules, account);
@@ -97,7 +98,7 @@ export async function authenticate(
     const asked = defined({
       credentials,
       expires: requestedExpires(parsed),
-      aor: mayDiffer ? textOf(aor) : undefined,
+      aor: mayDiffer ? aorName(aor) : undefined,
     });
     const verdict = await rules.webhook.authenticate(account.webhook, account, request, asked);
     if (verdict.kind === 'granted') return defined({ grant: verdict.grant, maxExpires: verdict.maxExpires, nonce });
@@ -121,10 +122,6 @@ export async function authenticate(
 async function hasBinding({ location }: AuthenticationRules, aor: Aor, { address }: Source): Promise<boolean> {
   const { bindings } = await location.lookup(aor, { several: true });
   return bindings.some(({ proxy }) => proxy.startsWith(`sip:${bracketed(address)}:`));
-}
-
-function textOf({ user, realm }: Aor): string {
-  return `${user}@${realm}`;
 }
 
 function allowsOtherUsers({ allowAuthUser }: AuthenticationRules, { webhook }: Account): boolean {

@@ -3,12 +3,16 @@ import { background } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import { DependencyError } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
 import type { Aor, Binding, BindingSource, LocationService } from '../ports/location.ts';
+import { aorName } from '../sip/aor.ts';
 import type { SipRequest } from '../sip/message.ts';
+import { bindingEvent } from './binding-event.ts';
 import { type RegisterRequest, sourceUri } from './register-request.ts';
 
 export interface ConnectionBindingsOptions {
-  readonly location: LocationService;
+  readonly location: Pick<LocationService, 'removeFrom'>;
+  readonly events: Events;
   /** Whether a connection from this address and port is open. @param address IPv6 without brackets */
   readonly isOpen: (address: string, port: number) => boolean;
   /** Bindings are removed this long after their connection closed, unless renewed; 0: they stay until they expire. */
@@ -67,7 +71,7 @@ export class ConnectionBindings {
   registered({ source }: SipRequest, parsed: RegisterRequest, bindings: readonly Binding[]): void {
     if (source.transport === 'udp') return;
     const { protocol, proxy, aor } = parsed;
-    const key = `${aor.user}@${aor.realm}`;
+    const key = aorName(aor);
     const registrations: Registrations = this.#open.get(proxy) ?? new Map();
     const own = bindings.filter((binding) => binding.proxy === proxy);
     if (own.length === 0) {
@@ -132,10 +136,16 @@ export class ConnectionBindings {
   }
 
   async #remove(aor: Aor, source: BindingSource, attempt: number): Promise<void> {
-    const { location, logger } = this.options;
+    const { location, events, logger } = this.options;
     try {
-      const removed = await location.removeFrom(aor, source);
-      if (removed > 0) logger.debug({ aor, proxy: source.proxy, removed }, 'connection lost, bindings removed');
+      const { removed, remaining } = await location.removeFrom(aor, source);
+      const presence = remaining > 0 ? 'online' : 'offline';
+      for (const binding of removed) events.emit(bindingEvent('connection-lost', aor, binding, presence));
+      if (removed.length > 0)
+        logger.info(
+          { aor: aorName(aor), source: source.proxy, bindings: removed.length },
+          'connection lost, bindings removed',
+        );
     } catch (error) {
       if (error instanceof DependencyError && attempt < MAX_ATTEMPTS)
         this.#later(RETRY_MS, () => this.#startRemoval(aor, source, attempt + 1));

@@ -5,6 +5,7 @@ import type { Account } from '../ports/directory.ts';
 import { DependencyError, QueryFault, Unavailable } from '../ports/errors.ts';
 import type { Aor, AorState, Binding, UpdateRefusal } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
+import { aorName } from '../sip/aor.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { accept } from './accept.ts';
 import { type AccountRules, alertDeviceLimit, deviceLimit, findAccount } from './account.ts';
@@ -25,12 +26,14 @@ import {
   type RegisterRequest,
 } from './register-request.ts';
 import { Refusal, reject } from './reject.ts';
+import type { Granted, Reporter } from './report.ts';
 import { type SaveRules, save } from './save.ts';
 
 export type RegisterRules = AccountRules &
   AuthenticationRules &
   SaveRules & {
     readonly limits: ExpiryLimits;
+    readonly reporter: Reporter;
     readonly timers: Timers;
     readonly logger: Logger;
     /** Present where the SIP server reports closed connections. */
@@ -48,31 +51,46 @@ const TIMED_REFUSAL_MS = 100;
  * unexpected error is logged and answered 500.
  */
 export async function register(rules: RegisterRules, request: SipRequest): Promise<SipAnswer> {
-  const receivedAt = rules.timers.monotonic();
+  const { timers, reporter } = rules;
+  const receivedAt = timers.monotonic();
+  // Step 1: the Request-URI names a domain. Then the syntax, before anything is looked up: AOR, Contacts and expiries.
+  const parsed = await orRefusal(rules, () => checkDomain(request) ?? parseRegister(request, rules.limits));
+  const outcome =
+    parsed instanceof Refusal ? parsed : await orRefusal(rules, () => processRegister(rules, request, parsed));
+  if (outcome instanceof Refusal) {
+    if (outcome.isTimed) await sleep(receivedAt + TIMED_REFUSAL_MS - timers.monotonic(), timers);
+    if (outcome.offence) rules.abuse.record(request.source.address, outcome.offence);
+  }
+  const answer = outcome instanceof Refusal ? reject(outcome) : outcome.answer;
+  reporter.report({
+    request,
+    parsed: parsed instanceof Refusal ? undefined : parsed,
+    outcome,
+    status: answer.status,
+    ms: timers.monotonic() - receivedAt,
+  });
+  return answer;
+}
+
+/** What a step comes to, its errors as refusals. */
+async function orRefusal<T>(rules: RegisterRules, step: () => T | Promise<T>): Promise<T | Refusal> {
   try {
-    const answer = await processRegister(rules, request);
-    if (!(answer instanceof Refusal)) return answer;
-    if (answer.isTimed) await sleep(receivedAt + TIMED_REFUSAL_MS - rules.timers.monotonic(), rules.timers);
-    return refuse(rules, request, answer);
+    return await step();
   } catch (error) {
     if (error instanceof QueryFault) {
       logFault(rules.logger, 'REGISTER', error, rules.timers);
-      return refuse(rules, request, new Refusal('QueryRefused', {}, error.message));
+      return new Refusal('QueryRefused', {}, error.message);
     }
-    if (error instanceof Unavailable) return refuse(rules, request, new Refusal('StoreUnavailable', {}, error.message));
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return refuse(rules, request, new Refusal('Unforeseen', {}, detail));
+    if (error instanceof Unavailable) return new Refusal('StoreUnavailable', {}, error.message);
+    return new Refusal('Unforeseen', {}, error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
 }
 
-async function processRegister(rules: RegisterRules, request: SipRequest): Promise<SipAnswer | Refusal> {
-  // RFC 3261 10.3 step 1: the Request-URI names a domain.
-  const badDomain = checkDomain(request);
-  if (badDomain) return badDomain;
-
-  // Syntax, before anything is looked up: AOR, Contacts and expiries (steps 5 to 7), credentials.
-  const parsed = parseRegister(request, rules.limits);
-  if (parsed instanceof Refusal) return parsed;
+async function processRegister(
+  rules: RegisterRules,
+  request: SipRequest,
+  parsed: RegisterRequest,
+): Promise<Granted | Refusal> {
   const { aor } = parsed;
   const credentials = presentedCredentials(rules, request, aor);
   if (credentials instanceof Refusal) return credentials;
@@ -109,10 +127,10 @@ async function processRegister(rules: RegisterRules, request: SipRequest): Promi
   }
 
   rules.nonces.use(user.nonce);
-  rules.abuse.succeeded(`${aor.user}@${aor.realm}`, request.source.address);
+  rules.abuse.succeeded(aorName(aor), request.source.address);
 
   // Step 8: 200 with the current bindings.
-  return grant(rules, request, parsed, outcome.bindings, savedAt);
+  return { ...grant(rules, request, parsed, outcome.bindings, savedAt), updated: outcome };
 }
 
 /** A request whose nonce-count was used before: it is granted if it is a refresh, which needs no authentication. */
@@ -122,7 +140,7 @@ function repeated(
   parsed: RegisterRequest,
   bindings: readonly Binding[],
   now: number,
-): SipAnswer | Refusal {
+): Granted | Refusal {
   if (isRefresh(parsed, bindings, now)) return grant(rules, request, parsed, bindings, now);
   return challenge(rules, parsed.aor, true);
 }
@@ -158,9 +176,9 @@ function grant(
   parsed: RegisterRequest,
   bindings: readonly Binding[],
   now: number,
-): SipAnswer {
+): Granted {
   connections?.registered(request, parsed, bindings);
-  return accept(parsed, bindings, now);
+  return { answer: accept(parsed, bindings, now) };
 }
 
 function updateRefusal(
@@ -178,14 +196,4 @@ function updateRefusal(
     case 'out-of-order':
       return new Refusal('OutOfOrder');
   }
-}
-
-function refuse({ abuse, logger }: RegisterRules, request: SipRequest, refusal: Refusal): SipAnswer {
-  const { address, port } = request.source;
-  if (refusal.offence) abuse.record(address, refusal.offence);
-  logger[refusal.level](
-    { reason: refusal.reason, detail: refusal.detail, callId: request.callId, source: `${address}:${port}` },
-    'REGISTER refused',
-  );
-  return reject(refusal);
 }

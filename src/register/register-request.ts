@@ -79,16 +79,22 @@ export function parseRegister(request: SipRequest, limits: ExpiryLimits): Regist
 
   const operation = parseOperation(request, limits);
   if (operation instanceof Refusal) return operation;
-  const userAgent = headerValue(request.headers, 'User-Agent');
+  const userAgent = userAgentOf(request);
   return {
     aor,
     callId,
     cseq: cseq.number,
     protocol: topVia.protocol.toLowerCase(),
     proxy: sourceUri(source),
-    ...(userAgent !== undefined && { userAgent: cut(userAgent, MAX_USER_AGENT) }),
+    ...(userAgent !== undefined && { userAgent }),
     operation,
   };
+}
+
+/** At most 128 characters of it. */
+export function userAgentOf({ headers }: SipRequest): string | undefined {
+  const userAgent = headerValue(headers, 'User-Agent');
+  return userAgent === undefined ? undefined : cut(userAgent, MAX_USER_AGENT);
 }
 
 /** `sip:<ip>:<port>`, as `Binding.proxy` has it. @param source IPv6 without brackets */

@@ -5,7 +5,7 @@ import type { Authenticated } from './authenticate.ts';
 import type { RegisterRequest, RequestedContact } from './register-request.ts';
 
 export interface SaveRules {
-  readonly location: LocationService;
+  readonly location: Pick<LocationService, 'update'>;
   /** Its addresses go into each binding: calls to the phone leave through it. */
   readonly sipServer: Pick<SipServer, 'hostports' | 'privateAddress'>;
   /** Seconds; 0: no maximum. */

@@ -1,9 +1,12 @@
 import { type BansView, type OutboundView, Refused } from '../admin/actions.ts';
-import type { DependencyRow, GatewayRow, Leadership, Status, TrunkRow } from '../admin/protocol.ts';
+import type { DependencyRow, GatewayRow, Leadership, Status, TrunkRow, VariableRow } from '../admin/protocol.ts';
+import { HIDDEN } from '../config/effective.ts';
 import type { Config } from '../config/index.ts';
+import { VARIABLES } from '../config/variables.ts';
 import type { Edge } from '../edge/index.ts';
 import type { GatewayHealth } from '../gateways/watched-gateway.ts';
 import type { Dependency } from '../lib/dependency.ts';
+import { didYouMean } from '../lib/nearest.ts';
 import type { Clock } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import { DependencyError } from '../ports/errors.ts';
@@ -11,8 +14,10 @@ import type { Lease } from '../ports/lease.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import type { TrunkRegistrationView } from '../regbot/registration-context.ts';
+import type { AlertSinks } from './alerts.ts';
+import { findTrunk } from './find-trunk.ts';
 import type { Outbound } from './outbound.ts';
-import { type Phase, readinessOf } from './readiness.ts';
+import type { Phase, Readiness } from './readiness.ts';
 import type { Stores } from './stores.ts';
 
 export interface OutboundState {
@@ -33,14 +38,17 @@ export function outboundView(outbound: OutboundState, lease: Lease, clock: Clock
       now: clock.now(),
       ...(await leadership()),
     }),
-    async trunk(gateway) {
-      const found = outbound.fleet.snapshot().find((trunk) => trunk.gateway === gateway);
-      if (!found) throw new Refused(await unknownTrunk(gateway, leadership));
+    async trunk(name) {
+      const found = findTrunk(name, outbound.fleet.snapshot());
+      if (!found) throw new Refused(await unknownTrunk(name, outbound, leadership));
       return { trunk: trunkRow(found), now: clock.now() };
     },
-    async refresh(gateway) {
-      const refreshed = await outbound.fleet.refreshNow(gateway);
-      if (refreshed !== 'done') throw new Refused(await unknownTrunk(gateway, leadership));
+    async refresh(name) {
+      const { fleet } = outbound;
+      const gateway = name === undefined ? undefined : (await newestTrunk(name, fleet))?.gateway;
+      const isUnknown = name !== undefined && gateway === undefined;
+      if (isUnknown || (await fleet.refreshNow(gateway)) !== 'done')
+        throw new Refused(await unknownTrunk(name, outbound, leadership));
       return gateway === undefined ? 'carriers read again' : `registering at ${gateway} now`;
     },
     gateways: async () => ({
@@ -77,9 +85,22 @@ async function leadershipOf(outbound: OutboundState, lease: Lease): Promise<Lead
   }
 }
 
-async function unknownTrunk(gateway: string | undefined, leadership: () => Promise<Leadership>): Promise<string> {
+/** Reads the carriers when there is no such trunk: it may be a new one. */
+async function newestTrunk(name: string, fleet: OutboundState['fleet']): Promise<TrunkRegistrationView | undefined> {
+  const known = findTrunk(name, fleet.snapshot());
+  if (known) return known;
+  await fleet.refreshNow();
+  return findTrunk(name, fleet.snapshot());
+}
+
+async function unknownTrunk(
+  name = '',
+  { fleet }: OutboundState,
+  leadership: () => Promise<Leadership>,
+): Promise<string> {
   const { leading, holder } = await leadership();
-  if (leading) return `Unknown trunk: ${gateway}`;
+  const carriers = fleet.snapshot().map(({ carrier }) => carrier);
+  if (leading) return `Unknown trunk: ${name}${didYouMean(name, carriers)}`;
   return holder === null ? 'no sidecar registers at carriers now' : `another sidecar registers at carriers: ${holder}`;
 }
 
@@ -120,32 +141,42 @@ export interface StatusSources {
   readonly lifetime: Lifetime;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  readonly readiness: () => Readiness;
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
   readonly abuse: Pick<BansView, 'bans'>;
+  readonly alerts: Pick<AlertSinks, 'dependency' | 'points'>;
   /** Whether the SIP server answers. */
   readonly sipServer: Dependency;
-  readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
+  readonly stores: Pick<Stores, 'pool' | 'lease' | 'registrations' | 'store' | 'database' | 'databaseWriter'>;
+}
+
+/** What `status` and probes say of readiness. Waits for nothing. */
+export function readinessView(
+  sources: Pick<StatusSources, 'readiness' | 'sipServer' | 'alerts' | 'stores' | 'now'>,
+): Pick<Status, 'ready' | 'readiness' | 'notReadyBecause' | 'dependencies' | 'now'> {
+  const { sipServer, alerts, stores, now } = sources;
+  const readiness = sources.readiness();
+  return {
+    ready: readiness.state !== 'not ready',
+    readiness: readiness.state,
+    notReadyBecause: readiness.why ?? null,
+    dependencies: dependenciesOf(stores, sipServer, alerts).map(({ role, dependency }) =>
+      dependencyRow(role, dependency),
+    ),
+    now,
+  };
 }
 
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, now, sip, edge, outbound, abuse, stores } = sources;
-  const readiness = readinessOf(lifetime.phase, {
-    sip: sources.sipServer.health,
-    store: stores.store.health,
-    database: stores.database.health,
-  });
+  const { config, lifetime, sip, edge, outbound, abuse, alerts, stores } = sources;
   return {
     version: VERSION,
     pid: process.pid,
     startedAt: lifetime.startedAt,
-    now,
-    ready: readiness.state !== 'not ready',
-    readiness: readiness.state,
-    notReadyBecause: readiness.why ?? null,
-    dependencies: dependencyRows(sources),
+    ...readinessView(sources),
     sip: {
       server: config.parts.sip === 'edge' ? 'embedded' : 'drachtio',
       connected: sip.connected,
@@ -156,23 +187,39 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
     ...(await serverCounts(stores.pool)),
+    registeredAors: await registeredAors(stores.registrations),
     bans: abuse.bans().length,
+    alerts: alerts.points ? { waiting: alerts.points.waiting, dropped: alerts.points.dropped } : null,
     outbound: await outboundCounts(outbound, stores.lease),
   };
 }
 
-function dependencyRows({ sipServer, stores }: StatusSources): DependencyRow[] {
-  const row = (role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow => ({
-    role,
-    ...health,
-    why: why ?? null,
-  });
+/** Every dependency with its role, in the order in which they are shown. */
+export function dependenciesOf(
+  { store, database, databaseWriter }: Pick<Stores, 'store' | 'database' | 'databaseWriter'>,
+  sipServer: Dependency,
+  alerts: Pick<AlertSinks, 'dependency'>,
+): { readonly role: DependencyRow['role']; readonly dependency: Dependency }[] {
   return [
-    row('sip', sipServer),
-    row('store', stores.store),
-    row('database', stores.database),
-    ...(stores.databaseWriter ? [row('database writer', stores.databaseWriter)] : []),
+    { role: 'sip', dependency: sipServer },
+    { role: 'store', dependency: store },
+    { role: 'database', dependency: database },
+    ...(databaseWriter ? [{ role: 'database writer' as const, dependency: databaseWriter }] : []),
+    ...(alerts.dependency ? [{ role: 'alerts' as const, dependency: alerts.dependency }] : []),
   ];
+}
+
+function dependencyRow(role: DependencyRow['role'], { health: { why, ...health } }: Dependency): DependencyRow {
+  return { role, ...health, why: why ?? null };
+}
+
+async function registeredAors(registrations: Stores['registrations']): Promise<number | null> {
+  try {
+    return await registrations.countAors();
+  } catch (error) {
+    if (!(error instanceof DependencyError)) throw error;
+    return null;
+  }
 }
 
 async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServers' | 'rtpServers'>> {
@@ -183,4 +230,16 @@ async function serverCounts(pool: ServerPool): Promise<Pick<Status, 'featureServ
     if (!(error instanceof DependencyError)) throw error;
     return { featureServers: null, rtpServers: null };
   }
+}
+
+/** The configuration in effect. @param logLevel may have been changed since the start */
+export function variablesOf(config: Config, logLevel: string): readonly VariableRow[] {
+  const { encryption } = VARIABLES.secrets;
+  return config.variables.map((variable): VariableRow => {
+    if (variable.name === VARIABLES.platform.logLevel.name && logLevel !== config.platform.logLevel)
+      return { ...variable, value: logLevel, from: 'set' };
+    if (variable.name === encryption.name && config.encryptionSecret === undefined)
+      return { ...variable, value: HIDDEN, from: 'file' };
+    return variable;
+  });
 }

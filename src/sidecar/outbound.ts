@@ -10,6 +10,7 @@ import { systemTimers, type Timer } from '../lib/timers.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Alerts } from '../ports/alerts.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
+import type { Events } from '../ports/events.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import { Fleet } from '../regbot/fleet.ts';
 import { Leader } from '../regbot/leader.ts';
@@ -34,10 +35,11 @@ export function createOutbound(
   stores: Stores,
   sip: SipServer,
   alerts: Alerts,
+  events: Events,
   logger: Logger,
 ): Outbound {
   const { regbot, ping, sbcAddresses } = config;
-  const common = { sip, alerts, logger, timers: systemTimers, random: Math.random };
+  const common = { sip, alerts, events, logger, timers: systemTimers, random: Math.random };
   const nextHops = new DnsNextHops(systemTimers, logger);
   const userAgent = regbot.userAgent || `sbc-sip-sidecar/${VERSION}`;
   const token = `${hostname()}/${process.pid}/${randomBytes(6).toString('base64url')}`;

@@ -1,15 +1,16 @@
 import { fullGC } from 'bun:jsc';
 import { Abuse } from '../abuse/index.ts';
-import { LogAlerts } from '../adapters/log/alerts.ts';
 import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
 import { claimAdminSocket } from '../admin/server.ts';
 import { Settings } from '../admin/settings.ts';
 import { AdminSocketError } from '../admin/socket-claim.ts';
 import type { Config } from '../config/index.ts';
-import { Nonces } from '../digest/nonce.ts';
-import { CertificateError, Edge, ListenError } from '../edge/index.ts';
-import { Dependency } from '../lib/dependency.ts';
+import { CertificateError, ListenError } from '../edge/index.ts';
+import { EventBus } from '../events/bus.ts';
+import { EventWriter } from '../events/event-writer.ts';
+import { LastRefusals } from '../events/last-refusals.ts';
+import type { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
 import { createLogger, type Log } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -17,35 +18,46 @@ import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
 import type { TextOutput } from '../lib/text-output.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
+import { HttpListenError } from '../ops/listen-error.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
-import type { Alerts } from '../ports/alerts.ts';
-import { QueryFault, Unavailable } from '../ports/errors.ts';
-import type { ClientConnections, SipServer } from '../ports/sip-server.ts';
+import { QueryFault } from '../ports/errors.ts';
+import type { Events } from '../ports/events.ts';
+import type { SipServer } from '../ports/sip-server.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
-import { ConnectionBindings } from '../register/connection-bindings.ts';
-import { type RegisterRules, register } from '../register/index.ts';
-import { isLoopback } from '../sip/ip.ts';
-import { WebhookAuthenticator } from '../webhook/index.ts';
+import { register } from '../register/index.ts';
+import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
+import { eventsView } from './events-view.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
+import { openHttp } from './http.ts';
 import { logLevelSetting } from './log-level.ts';
-import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
+import { openMeasuring } from './measuring.ts';
+import { Monitoring } from './monitoring.ts';
+import { type Lifetime, outboundView, statusOf, variablesOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
+import { readinessOf } from './readiness.ts';
+import { ReadinessWatch } from './readiness-watch.ts';
+import { bindingsOfConnections, registerRules } from './registrar.ts';
+import { registrationsView } from './registrations-view.ts';
 import { type Reloadable, reload } from './reload.ts';
+import { createDrachtioServer, createEdge, sipDependency } from './sip-server.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
 
-/** Minimum interval between warnings about check-ins from one address outside our networks. */
+/** Minimum interval between warnings about refused check-ins from one address, ms. */
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
+/** In that interval, about all addresses together: the source of a datagram can be forged. */
+const MAX_CHECK_IN_WARNINGS = 20;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
- * @throws DataError, ProvisionError, CertificateError, ListenError, AdminSocketError when it cannot start; see
+ * @throws DataError, ProvisionError, CertificateError, ListenError, HttpListenError, AdminSocketError when it cannot
+ * start; see
  * {@link exitCodeOf}
  */
 export async function serve(config: Config): Promise<void> {
-  const { logger, output } = await createLogger(config.platform.logLevel, systemTimers);
+  const { logger, output } = await createLogger(config.platform.logLevel, config.platform.clusterId, systemTimers);
   endOnFault(logger, output);
   for (const warning of config.warnings) logger.warn({}, warning);
   try {
@@ -60,7 +72,8 @@ export async function serve(config: Config): Promise<void> {
 export function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof ProvisionError || error instanceof CertificateError) return 2;
   if (error instanceof DataError) return error.isTransient ? 1 : 2;
-  return error instanceof ListenError || error instanceof AdminSocketError ? 1 : undefined;
+  const cannotListen = [ListenError, HttpListenError, AdminSocketError].some((kind) => error instanceof kind);
+  return cannotListen ? 1 : undefined;
 }
 
 async function run(config: Config, logger: Log, output: TextOutput, stop: AbortSignal): Promise<void> {
@@ -68,25 +81,46 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   await using open = new AsyncDisposableStack();
   const admin = await claimAdminSocket(config.platform.socketPath, logger, systemTimers);
   open.defer(() => admin.stop());
+  const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
+  const http = openHttp(config, logger);
+  open.defer(() => http?.stop());
+  const measuring = await openMeasuring(config, lifetime.startedAt, logger);
+  open.defer(() => measuring.stop());
   const stores = openStores(config, logger, systemClock);
   open.defer(() => stores.close());
   const demo = stores.provisioning && provision(stores.provisioning, config.embedded.provision);
 
+  const bus = new EventBus(systemClock);
+  const lastRefusals = new LastRefusals();
+  bus.follow((event) => lastRefusals.follow(event));
+  const eventWriter = stores.events && new EventWriter(bus, stores.events, systemTimers, logger);
+  open.defer(() => eventWriter?.stop());
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
   const sip: SipServer = edge ?? (await createDrachtioServer(config, logger));
-  const alerts = new LogAlerts(logger, systemClock);
-  const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, logger);
+  const alerts = await createAlerts(config, logger);
+  alerts.start();
+  // Stops after everything that raises alerts.
+  open.defer(() => alerts.stop());
+  const { metrics } = measuring;
+  stores.location.onExpired((aor) => bus.emit({ type: 'expired', aor, presence: 'offline' }));
+  const bindings = sip.connections && bindingsOfConnections(sip.connections, config, stores, bus, logger);
   open.defer(() => bindings?.stop());
-  const abuse = createAbuse(config, stores, logger);
+  const abuse = createAbuse(config, stores, bus, logger);
   sip.screen(abuse);
-  const registrar = registerRules(config, stores, sip, bindings, abuse, alerts, logger);
+  const reports = { abuse, alerts, events: bus, metrics, logger };
+  const registrar = registerRules(config, stores, sip, bindings, reports);
   const checkIns = optionsRules(config, stores, logger);
   sip.handle('REGISTER', (request) => register(registrar, request));
   sip.handle('OPTIONS', (request) => options(checkIns, request));
-  const outbound = createOutbound(config, stores, sip, alerts, logger);
+  const outbound = createOutbound(config, stores, sip, alerts, bus, logger);
 
   const sipServer = sipDependency(config, sip, logger);
-  const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
+  const { store, database } = stores;
+  const readiness = () =>
+    readinessOf(lifetime.phase, { sip: sipServer.health, store: store.health, database: database.health });
+  const readinessWatch = new ReadinessWatch(readiness, alerts, bus);
+  for (const dependency of [sipServer, store, database]) dependency.onChange(() => readinessWatch.update());
+  const view = { config, lifetime, readiness, sip, sipServer, edge, outbound, abuse, alerts, stores };
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -94,14 +128,31 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     settings: new Settings({ logLevel: logLevelSetting(logger) }),
     outbound: outboundView(outbound, stores.lease, systemClock),
     bans: abuse,
+    bus,
+    registrations: registrationsView({
+      registrations: stores.registrations,
+      location: stores.location,
+      directory: stores.directory,
+      lastRefusals,
+      bans: abuse,
+      events: bus,
+      timers: systemTimers,
+      logger,
+    }),
+    events: eventsView(bus),
     now: systemClock.now,
-    status: () => statusOf({ config, lifetime, now: systemClock.now(), sip, sipServer, edge, outbound, abuse, stores }),
+    status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
+    // Acts are logged whatever the level, which is itself changed by one.
+    audit: logger.child({}, { level: 'info' }),
+    config: () => ({ variables: variablesOf(config, logger.level) }),
   };
-  admin.serve((request) => perform(rules, request));
+  admin.serve((request, signal, operator) => perform(rules, request, signal, operator));
+  const monitoring = new Monitoring(measuring, { ...view, webhook: registrar.webhook, logger });
+  http?.serve(monitoring.routes());
   open.defer(onHangup(() => tryReload(reloadable)));
 
-  const stored = new Set([stores.store, stores.database]);
+  const stored = new Set([store, database]);
   const answers = await Promise.all(
     [...stored].map((one) => retry(() => answer(one), { name: one.name, signal: stop, timers: systemTimers, logger })),
   );
@@ -112,8 +163,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     open.defer(() => dependency.stop());
   }
   stores.start();
+  eventWriter?.start();
   abuse.start();
   open.defer(() => abuse.stop());
+  monitoring.start();
+  open.defer(() => monitoring.stop());
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
@@ -130,11 +184,13 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   // Stops before the SIP server: it sends nothing, and another sidecar can take the lease at once.
   open.defer(() => outbound.stop());
   lifetime.phase = 'serving';
+  readinessWatch.update();
   if (edge) output.write(banner(config, edge.hostports, demo));
   logger.info({ parts: config.parts }, 'ready');
 
   await aborted(stop);
   lifetime.phase = 'stopping';
+  readinessWatch.stopping();
 }
 
 /** Resolves when a dependency answers, if only with a refusal: then phones are refused too, rather than left unanswered. */
@@ -146,114 +202,27 @@ async function answer(dependency: Dependency): Promise<void> {
   }
 }
 
-function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
-  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify, connectionsPerSource } = embedded;
-  const [first, ...others] = tlsCerts.map((certFile, i) => ({ certFile, keyFile: tlsKeys[i] ?? '' }));
-  return new Edge({
-    listen: sip,
-    logger,
-    networks: platform.networks,
-    limits: {
-      perSource: connectionsPerSource,
-      // Proxies and load balancers of the platform carry many phones.
-      exempt: (address) => isLoopback(address) || platform.networks.some((n) => n.contains(address)),
-    },
-    ...(externalIp && { externalIp }),
-    ...(first && { tls: { certificates: [first, ...others], verify: tlsVerify } }),
-  });
-}
-
-function createAbuse(config: Config, stores: Stores, logger: Logger): Abuse {
+function createAbuse(config: Config, stores: Stores, events: Events, logger: Logger): Abuse {
   const exempt = [...config.platform.networks, ...config.abuse.banExempt];
   return new Abuse({
     store: stores.abuse,
     policy: abusePolicy(config),
     exempt: (address) => exempt.some((network) => network.contains(address)),
+    events,
     timers: systemTimers,
     logger,
   });
-}
-
-function sipDependency({ parts, drachtio }: Config, sip: SipServer, logger: Logger): Dependency {
-  const isEdge = parts.sip === 'edge';
-  const dependency = new Dependency({
-    name: isEdge ? 'embedded edge' : 'drachtio',
-    address: isEdge ? 'in this process' : `${drachtio.host}:${drachtio.port}`,
-    affects: 'phones get no answer, registrations at carriers stop',
-    async probe() {
-      if (!sip.connected) throw new Unavailable('drachtio', 'not connected');
-    },
-    timers: systemTimers,
-    logger,
-  });
-  sip.onConnected(() => dependency.answered());
-  sip.onDisconnected(() => dependency.probeNow('connection closed'));
-  return dependency;
-}
-
-/** Loads drachtio-srf only where it is used. */
-async function createDrachtioServer({ drachtio, platform }: Config, logger: Logger): Promise<SipServer> {
-  const { DrachtioServer } = await import('../adapters/drachtio/server.ts');
-  return new DrachtioServer({ ...drachtio, networks: platform.networks, logger });
-}
-
-function bindingsOfConnections(
-  connections: ClientConnections,
-  { abuse }: Config,
-  { location }: Stores,
-  logger: Logger,
-): ConnectionBindings {
-  const bindings = new ConnectionBindings({
-    location,
-    isOpen: connections.isOpen,
-    graceSeconds: abuse.connectionLostGraceSeconds,
-    timers: systemTimers,
-    logger,
-  });
-  connections.onEnded((peer) => bindings.closed(peer));
-  connections.keepWhile((peer) => bindings.inUse(peer));
-  return bindings;
-}
-
-function registerRules(
-  config: Config,
-  stores: Stores,
-  sipServer: SipServer,
-  connections: ConnectionBindings | undefined,
-  abuse: Abuse,
-  alerts: Alerts,
-  logger: Logger,
-): RegisterRules {
-  const { userAgent, ...webhook } = config.webhook;
-  return {
-    timers: systemTimers,
-    logger,
-    alerts,
-    abuse,
-    location: stores.location,
-    directory: stores.directory,
-    nonces: new Nonces(stores.secret, config.digest.nonceTtlSeconds * 1000, systemClock),
-    webhook: new WebhookAuthenticator({
-      ...webhook,
-      ...(userAgent && { userAgent }),
-      alerts,
-      timers: systemTimers,
-      logger,
-    }),
-    sipServer,
-    ...(connections && { connections }),
-    hosting: config.platform.hosting,
-    algorithms: config.digest.algorithms,
-    allowAuthUser: config.register.allowAuthUser,
-    maxExpires: config.register.maxExpires,
-    maxContacts: config.register.maxContacts,
-    limits: config.register,
-  };
 }
 
 function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {
-  const warnings = new OncePer(CHECK_IN_WARNING_INTERVAL_MS, systemClock);
-  return { pool, networks: platform.networks, logger, mayWarn: (address) => warnings.isDue(address) };
+  const warnings = new OncePer(CHECK_IN_WARNING_INTERVAL_MS, systemClock, MAX_CHECK_IN_WARNINGS);
+  return {
+    pool,
+    networks: platform.networks,
+    listeners: platform.checkInListeners,
+    logger,
+    mayWarn: (address) => warnings.isDue(address),
+  };
 }
 
 function tryReload(reloadable: Reloadable): void {

@@ -1,13 +1,17 @@
 import type { Database } from 'bun:sqlite';
+import { hostname } from 'node:os';
 import { CachedCarriers } from '../adapters/cached/carriers.ts';
 import { CachedDirectory } from '../adapters/cached/directory.ts';
 import { RedisAbuseStore } from '../adapters/redis/abuse-store.ts';
 import { connectRedis, redisDependency } from '../adapters/redis/connection.ts';
 import { RedisEphemeralGateways } from '../adapters/redis/ephemeral-gateways.ts';
+import { RedisEventsStream } from '../adapters/redis/events-stream.ts';
 import { RedisGatewayBlacklist } from '../adapters/redis/gateway-blacklist.ts';
 import { RedisLease } from '../adapters/redis/lease.ts';
 import { RedisLocationService } from '../adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../adapters/redis/realm-index.ts';
+import { RedisRegistrationCounts } from '../adapters/redis/registration-counts.ts';
+import { RedisRegistrations } from '../adapters/redis/registrations.ts';
 import { RedisServerPool } from '../adapters/redis/server-pool.ts';
 import { RedisTrunkContacts } from '../adapters/redis/trunk-contacts.ts';
 import { SqlCarriers } from '../adapters/sql/carriers.ts';
@@ -28,6 +32,8 @@ import { SqliteLease } from '../adapters/sqlite/lease.ts';
 import { SqliteLocationService } from '../adapters/sqlite/location.ts';
 import { openSqlite } from '../adapters/sqlite/open.ts';
 import { SqliteProvisioning } from '../adapters/sqlite/provisioning.ts';
+import { SqliteRegistrationCounts } from '../adapters/sqlite/registration-counts.ts';
+import { SqliteRegistrations } from '../adapters/sqlite/registrations.ts';
 import { SqliteSbcAddresses } from '../adapters/sqlite/sbc-addresses.ts';
 import { SqliteServerPool } from '../adapters/sqlite/server-pool.ts';
 import { ownSecret, recordStart, unlockSecrets } from '../adapters/sqlite/settings.ts';
@@ -41,10 +47,13 @@ import type { AbusePolicy, AbuseStore } from '../ports/abuse-store.ts';
 import type { CarrierDirectory } from '../ports/carriers.ts';
 import type { Directory } from '../ports/directory.ts';
 import type { EphemeralGateways } from '../ports/ephemeral-gateways.ts';
+import type { EventSink } from '../ports/events.ts';
 import type { GatewayBlacklist } from '../ports/gateway-blacklist.ts';
 import type { Lease } from '../ports/lease.ts';
 import type { LocationService } from '../ports/location.ts';
 import type { ProvisioningStore } from '../ports/provisioning.ts';
+import type { RegistrationCounts } from '../ports/registration-counts.ts';
+import type { Registrations } from '../ports/registrations.ts';
 import type { SbcAddresses } from '../ports/sbc-addresses.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 import type { TrunkContacts } from '../ports/trunk-contacts.ts';
@@ -55,12 +64,16 @@ const END_TIMEOUT_MS = 1_000;
 interface SharedStores {
   readonly store: Dependency;
   readonly location: LocationService;
+  readonly registrations: Registrations;
+  readonly registrationCounts: RegistrationCounts;
   readonly pool: ServerPool;
   readonly lease: Lease;
   readonly ephemeral: EphemeralGateways;
   readonly blacklist: GatewayBlacklist;
   readonly contacts: TrunkContacts;
   readonly abuse: AbuseStore;
+  /** Where events go for other programs, if anywhere. */
+  readonly events?: EventSink;
 }
 
 /** The platform's database: MySQL or SQLite. */
@@ -103,7 +116,7 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
   const shared =
     parts.store === 'redis'
       ? sharedInRedis(config, directory, logger, clock)
-      : sharedInSqlite(present(data), config, clock);
+      : sharedInSqlite(present(data), config, logger, clock);
 
   return {
     ...shared,
@@ -172,12 +185,17 @@ function sharedInRedis(
   return {
     store,
     location,
+    registrations: new RedisRegistrations(redis, clock),
+    registrationCounts: new RedisRegistrationCounts(redis, clock),
     pool: new RedisServerPool(redis, clusterId, clock, logger),
     lease: new RedisLease(redis, clusterId),
     ephemeral: new RedisEphemeralGateways(redis, clock),
     blacklist: new RedisGatewayBlacklist(redis),
     contacts: new RedisTrunkContacts(redis, clusterId),
     abuse: new RedisAbuseStore(redis, clusterId, abusePolicy(config), clock),
+    ...(config.events.stream && {
+      events: new RedisEventsStream(redis, config.events.stream, `${hostname()}/${process.pid}`),
+    }),
     start() {
       location.start();
       index.start();
@@ -193,12 +211,15 @@ function sharedInRedis(
 function sharedInSqlite(
   { directory, sqlite, unsynced, dependency }: Data,
   config: Config,
+  logger: Logger,
   clock: Clock,
 ): SharedStores & Opened & Pick<Stores, 'start'> {
-  const location = new SqliteLocationService(sqlite, clock);
+  const location = new SqliteLocationService(sqlite, systemTimers, logger);
   return {
     store: dependency,
     location,
+    registrations: new SqliteRegistrations(sqlite, clock),
+    registrationCounts: new SqliteRegistrationCounts(sqlite, clock),
     pool: new SqliteServerPool(sqlite, clock),
     lease: new SqliteLease(sqlite, config.platform.clusterId),
     ephemeral: new SqliteEphemeralGateways(sqlite, clock),
@@ -207,8 +228,8 @@ function sharedInSqlite(
     contacts: new SqliteTrunkContacts(unsynced),
     // Written every second under attack.
     abuse: new SqliteAbuseStore(unsynced, abusePolicy(config), clock),
-    start: () => inDirectory(directory, () => location.sweepAll()),
-    async close() {},
+    start: () => inDirectory(directory, () => location.start()),
+    close: async () => location.stop(),
   };
 }
 

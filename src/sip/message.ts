@@ -12,14 +12,17 @@ export interface Header {
   readonly octets?: string;
 }
 
-/** Where a request came from. */
-export interface Source {
+/** One end of a message's path. */
+export interface Endpoint {
   /** `udp`, `tcp` or `tls`; for WebSocket the one below it. */
   readonly transport: string;
   /** IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
 }
+
+/** Where a request came from. */
+export type Source = Endpoint;
 
 interface Message {
   /** In the order of the wire. */
@@ -44,6 +47,8 @@ export interface SipRequest extends Message, Mandatory {
   /** The Request-URI as written. */
   readonly uri: string;
   readonly source: Source;
+  /** The address that received it, as bound on the SIP server's machine; undefined when the SIP server does not say. */
+  readonly receivedOn: Endpoint | undefined;
 }
 
 /** A response to a request of ours. */
@@ -58,7 +63,7 @@ export interface SipResponse extends Message {
 }
 
 /** A request as parsed: bytes do not tell where they came from. */
-export type ParsedRequest = Omit<SipRequest, 'source'>;
+export type ParsedRequest = Omit<SipRequest, 'source' | 'receivedOn'>;
 export type ParsedResponse = SipResponse & Mandatory;
 export type ParsedMessage = ParsedRequest | ParsedResponse;
 

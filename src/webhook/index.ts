@@ -7,6 +7,7 @@ import type { Timers } from '../lib/timers.ts';
 import type { Alert, Alerts } from '../ports/alerts.ts';
 import type { Account, Webhook } from '../ports/directory.ts';
 import type { Grant } from '../ports/location.ts';
+import type { Metrics } from '../ports/metrics.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { AccountCalls, type CallBounds, type NotCalled } from './account-calls.ts';
 import type { CallResult, WebhookCall } from './call.ts';
@@ -16,6 +17,7 @@ import { signature } from './signature.ts';
 export interface WebhookOptions extends CallBounds {
   readonly userAgent?: string;
   readonly alerts: Alerts;
+  readonly metrics: Metrics;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -53,11 +55,20 @@ export class WebhookAuthenticator {
 
   /** Never throws: a failure is a verdict too, and raises an alert. */
   async authenticate(webhook: Webhook, account: Account, request: SipRequest, asked: Asked): Promise<Verdict> {
+    const { timers, metrics } = this.options;
+    const startedAt = timers.monotonic();
     const call = this.#call(webhook, request, asked);
     const result: CallResult | NotCalled = call
       ? await this.#callsOf(account).call(call, request.source.address)
       : { kind: 'unreachable', why: 'its URL is not an HTTP URL' };
     if (result.kind === 'not called') return { kind: 'failed', why: result.why };
+    const verdict = this.#verdict(webhook, account, result);
+    const status = result.kind === 'unreachable' ? 0 : result.status;
+    metrics.webhookAnswered(verdict.kind, status, timers.monotonic() - startedAt);
+    return verdict;
+  }
+
+  #verdict(webhook: Webhook, account: Account, result: CallResult): Verdict {
     const url = loggableUrl(webhook.url);
     if (result.kind === 'unreachable') {
       this.#alert(account, 'webhook-connection-failure', `failed to connect to ${url}`, result.why);
@@ -138,12 +149,7 @@ export class WebhookAuthenticator {
     return headers;
   }
 
-  #alert(
-    { sid, serviceProviderSid }: Account,
-    type: NonNullable<Alert['type']>,
-    message: string,
-    detail?: string,
-  ): void {
+  #alert({ sid, serviceProviderSid }: Account, type: Alert['type'], message: string, detail?: string): void {
     this.options.alerts.raise(defined({ type, accountSid: sid, serviceProviderSid, message, detail }));
   }
 }

@@ -4,6 +4,7 @@ import { Abuse, type Offence } from '../../src/abuse/index.ts';
 import { SqliteAbuseStore } from '../../src/adapters/sqlite/abuse-store.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
+import type { SidecarEvent } from '../../src/ports/events.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 
@@ -23,7 +24,9 @@ function cluster() {
     broken,
     sidecar() {
       const logger = new RecordingLogger();
+      const events: SidecarEvent[] = [];
       const abuse = new Abuse({
+        events: { emit: (event) => events.push(event) },
         store: {
           exchange: async (report) => {
             if (broken.down) throw new Unavailable('SQLite', 'gone');
@@ -38,7 +41,7 @@ function cluster() {
         logger,
       });
       abuse.start();
-      return { abuse, logger };
+      return { abuse, events, logger };
     },
   };
 }
@@ -214,6 +217,18 @@ describe('a cluster', () => {
     expect(two.abuse.bans()).toEqual([]);
     offend(one.abuse, 49);
     expect(one.abuse.isBanned(STRANGER)).toBe(false);
+  });
+
+  test('reports each ban, and the end of those that it lifts', async () => {
+    const { timers, sidecar } = cluster();
+    const [one, two] = [sidecar(), sidecar()];
+    const until = timers.now() + 300_000;
+    offend(one.abuse, 60);
+    await timers.advanceAsync(2_000);
+    expect(one.events).toEqual([{ type: 'banned', source: STRANGER, until }]);
+    expect(two.events).toMatchObject([{ type: 'banned', source: STRANGER }]);
+    await two.abuse.clear(STRANGER);
+    expect(two.events.at(-1)).toEqual({ type: 'unbanned', source: STRANGER });
   });
 
   test('goes on by itself while the store is away, and reports later', async () => {

@@ -3,15 +3,35 @@ import { describe, expect, test } from 'bun:test';
 import { SqliteLease } from '../../src/adapters/sqlite/lease.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
-import { type AdminRules, type OutboundView, perform, Refused } from '../../src/admin/actions.ts';
+import {
+  type AdminRules,
+  type OutboundView,
+  perform,
+  Refused,
+  type RegistrationsView,
+} from '../../src/admin/actions.ts';
+import type { Operator } from '../../src/admin/audit.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
-import { Unavailable } from '../../src/ports/errors.ts';
+import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
+import type { SidecarEvent } from '../../src/ports/events.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
+import type { TrunkRegistrationView } from '../../src/regbot/registration-context.ts';
 import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
+import { RecordingLogger } from '../support/logger.ts';
+import { secret } from '../support/secrets.ts';
 import { ManualTimers } from '../support/timers.ts';
+
+const NEVER = new AbortController().signal;
+const unasked = () => Promise.reject(new Error('not part of this test'));
+const NO_REGISTRATIONS: RegistrationsView = { list: () => of(), show: unasked, remove: unasked };
+
+async function* of<T>(...parts: readonly T[]) {
+  yield* parts;
+}
 
 function start(changes: Partial<AdminRules> = {}) {
   const clock = new ManualTimers();
+  const logger = new RecordingLogger();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
   const pool = new SqliteServerPool(database, clock);
@@ -25,25 +45,31 @@ function start(changes: Partial<AdminRules> = {}) {
       },
     },
   });
+  const events: SidecarEvent[] = [];
   const rules: AdminRules = {
     pool,
     settings,
     silentMs: 60_000,
     now: () => clock.now(),
     outbound: outboundView(IDLE, new SqliteLease(database, 'test'), clock),
+    bus: { emit: (event) => events.push(event) },
     bans: { bans: () => [], clear: async () => [] },
+    registrations: NO_REGISTRATIONS,
+    events: { follow: () => of() },
     reload: () => 'reloaded',
+    config: () => ({ variables: [] }),
+    audit: logger,
     status: () => Promise.reject(new Error('not part of this test')),
     ...changes,
   };
-  const send = (request: unknown) => perform(rules, request);
+  const send = (request: unknown, operator?: Operator) => perform(rules, request, NEVER, operator);
   const checkIn = (member: string, calls: number) => pool.checkIn({ kind: 'feature', member, open: true, calls });
-  return { send, checkIn, clock, pool, level: () => level };
+  return { send, checkIn, events, clock, pool, logger, level: () => level };
 }
 
 describe('feature servers', () => {
   test('drain and undrain answer with all drained servers', async () => {
-    const { send, checkIn } = start();
+    const { send, checkIn, events } = start();
     await checkIn('10.0.0.1:5060', 3);
     expect(await send({ action: 'fs-drain', server: '10.0.0.1:5060' })).toEqual({
       success: true,
@@ -55,6 +81,10 @@ describe('feature servers', () => {
     expect(await send({ action: 'fs-drained' })).toEqual({ success: true, drained: ['10.0.0.1'] });
     expect(await send({ action: 'fs-undrain', server: '10.0.0.1' })).toMatchObject({ action: 'undrain', drained: [] });
     expect(await send({ action: 'fs-available' })).toEqual({ success: true, available: ['10.0.0.1:5060'] });
+    expect(events).toEqual([
+      { type: 'drained', server: '10.0.0.1' },
+      { type: 'undrained', server: '10.0.0.1' },
+    ]);
   });
 
   test('the list contains active, drained and orphaned servers', async () => {
@@ -107,6 +137,56 @@ describe('feature servers', () => {
     expect((await pool.featureServers()).drained).toEqual([]);
   });
 
+  test('with force false, the last active server is not drained, nor one that has not checked in', async () => {
+    const { send, checkIn, pool } = start();
+    const drain = (server: string, force?: boolean) =>
+      send({ action: 'fs-drain', server, ...(force === undefined ? {} : { force }) });
+    await checkIn('10.0.0.1:5060', 3);
+    await checkIn('[2001:db8::1]:5060', 0);
+    expect(await drain('10.0.0.9', false)).toEqual({
+      success: false,
+      error:
+        'no feature server at 10.0.0.9 has checked in. To drain it all the same: sbc-sip-sidecar fs drain 10.0.0.9 --force',
+    });
+    expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
+    expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
+    expect(await drain('[2001:DB8::1]', false)).toEqual({
+      success: false,
+      error:
+        '2001:db8::1 is the last active feature server: new calls would fail. To drain it all the same: sbc-sip-sidecar fs drain 2001:db8::1 --force',
+    });
+    expect((await pool.featureServers()).drained).toEqual(['10.0.0.1']);
+    expect(await drain('2001:db8::1', true)).toMatchObject({ success: true });
+    expect(await drain('10.0.0.9')).toMatchObject({ drained: ['10.0.0.1', '10.0.0.9', '2001:db8::1'] });
+  });
+
+  test('two servers at one address are the last together', async () => {
+    const { send, checkIn } = start();
+    await checkIn('10.0.0.1:5060', 0);
+    await checkIn('10.0.0.1:5070', 0);
+    const answer = await send({ action: 'fs-drain', server: '10.0.0.1', force: false });
+    expect(answer).toMatchObject({ success: false, error: expect.stringContaining('the last active feature server') });
+  });
+
+  test('those in Kubernetes are counted while none checks in', async () => {
+    const { pool } = start();
+    pool.inKubernetes = async () => 3;
+    const { send } = start({ pool });
+    expect(await send({ action: 'fs-list' })).toMatchObject({ servers: [], kubernetes: 3 });
+    expect(await send({ action: 'fs-drain', server: '10.0.0.9', force: false })).toMatchObject({
+      error: expect.stringContaining('no feature server checks in: 3 run in Kubernetes (fsUUIDs), which drains them'),
+    });
+    expect(await send({ action: 'fs-drain', server: '10.0.0.9' })).toMatchObject({ success: true, kubernetes: 3 });
+    await pool.checkIn({ kind: 'feature', member: '10.0.0.1:5060', open: true });
+    expect(await send({ action: 'fs-list' })).not.toHaveProperty('kubernetes');
+  });
+
+  test('are listed when Redis does not let us count those in Kubernetes', async () => {
+    const { pool } = start();
+    pool.inKubernetes = () => Promise.reject(new QueryFault('Redis', 'no permission', 'NOPERM'));
+    expect(await start({ pool }).send({ action: 'fs-list' })).toMatchObject({ success: true, servers: [] });
+  });
+
   test('an unavailable store is a refusal with its message', async () => {
     const away = { drain: () => Promise.reject(new Unavailable('Redis', 'gone')) } as Partial<ServerPool> as ServerPool;
     const { send } = start({ pool: away });
@@ -136,6 +216,61 @@ describe('trunks and gateways of a sidecar that is not the leader', () => {
       expect(await start().send(request)).toEqual({ success: false, error });
     },
   );
+});
+
+describe('the trunks of the leader', () => {
+  const view = (carrier: string, gateway: string): TrunkRegistrationView => ({
+    ...{ carrier, gateway, carrierSid: 'c-1', host: 'sip.example.com', port: undefined, transport: 'udp' },
+    ...{ realm: 'example.com', username: 'us', trunkType: 'auth', state: 'registered', since: 0 },
+    ...{ expiresAt: undefined, lastReason: undefined, nextTryAt: undefined, failures: 0, cseq: 1 },
+  });
+
+  /** A fleet that finds `added` when it reads the carriers. */
+  function leading(added: readonly TrunkRegistrationView[] = []) {
+    let trunks: readonly TrunkRegistrationView[] = [view('Acme', '4e5a-1'), view('Bell', 'b0c9-1')];
+    const refreshed: (string | undefined)[] = [];
+    const state: OutboundState = {
+      ...IDLE,
+      leader: { mayAct: () => true },
+      fleet: {
+        ...IDLE.fleet,
+        snapshot: () => [...trunks],
+        refreshNow: async (gateway) => {
+          trunks = [...trunks, ...added];
+          refreshed.push(gateway);
+          return 'done';
+        },
+      },
+    };
+    const database = new Database(':memory:', { strict: true });
+    database.run(SCHEMA);
+    const lease = new SqliteLease(database, 'test');
+    return { ...start({ outbound: outboundView(state, lease, new ManualTimers()) }), refreshed };
+  }
+
+  test('are shown and refreshed by SID, its beginning, or the name of the carrier', async () => {
+    const { send, refreshed } = leading();
+    for (const gateway of ['b0c9-1', 'b0', 'bell']) {
+      expect(await send({ action: 'trunk-show', gateway })).toMatchObject({ trunk: { gateway: 'b0c9-1' } });
+      expect(await send({ action: 'trunk-refresh', gateway })).toMatchObject({
+        refreshed: 'registering at b0c9-1 now',
+      });
+    }
+    expect(refreshed).toEqual(['b0c9-1', 'b0c9-1', 'b0c9-1']);
+  });
+
+  test('are read again for one that is not known', async () => {
+    const { send, refreshed } = leading([view('New', 'd00d-1')]);
+    expect(await send({ action: 'trunk-refresh', gateway: 'new' })).toMatchObject({ success: true });
+    expect(refreshed).toEqual([undefined, 'd00d-1']);
+  });
+
+  test('an unknown one is refused, with the name that is meant', async () => {
+    const { send } = leading();
+    const error = 'Unknown trunk: Amce. Did you mean Acme?';
+    expect(await send({ action: 'trunk-show', gateway: 'Amce' })).toEqual({ success: false, error });
+    expect(await send({ action: 'trunk-refresh', gateway: 'Amce' })).toEqual({ success: false, error });
+  });
 });
 
 test('trunk actions concern the named gateway; a refresh may name none', async () => {
@@ -335,5 +470,78 @@ describe('requests', () => {
       success: false,
       error: 'accounts.toml:3: nonsense',
     });
+  });
+});
+
+describe('an act of an operator', () => {
+  const ROOT = { uid: 0, pid: 4711 };
+  const acts = (logger: RecordingLogger) => logger.lines.map(({ level, fields }) => ({ level, ...defined(fields) }));
+  const defined = (fields: object) => JSON.parse(JSON.stringify(fields));
+
+  test('is logged at info with who, what and how it ended', async () => {
+    const { send, logger } = start();
+    await send({ action: 'fs-drain', server: '10.0.0.1' }, ROOT);
+    await send({ action: 'fs-undrain', server: 'fs1' }, { source: '192.0.2.7' });
+    await send({ action: 'set', key: 'logLevel', value: 'debug' }, { uid: 54_321 });
+    expect(acts(logger)).toEqual([
+      { level: 'info', act: 'fs-drain', server: '10.0.0.1', uid: 0, user: 'root', pid: 4711, result: 'done' },
+      {
+        level: 'info',
+        act: 'fs-undrain',
+        server: 'fs1',
+        source: '192.0.2.7',
+        result: 'refused',
+        why: 'Invalid IP address: fs1',
+      },
+      { level: 'info', act: 'set', key: 'logLevel', value: 'debug', uid: 54_321, result: 'done' },
+    ]);
+  });
+
+  test.each([
+    [{ action: 'fs-drain', server: '10.0.0.1' }],
+    [{ action: 'fs-undrain', server: '10.0.0.1' }],
+    [{ action: 'set', key: 'logLevel', value: 'debug' }],
+    [{ action: 'add', key: 'list', item: 'x' }],
+    [{ action: 'remove', key: 'list', item: 'x' }],
+    [{ action: 'trunk-refresh' }],
+    [{ action: 'ban-clear', ip: '192.0.2.1' }],
+    [{ action: 'reload' }],
+  ])('%p is logged', async (request) => {
+    const { send, logger } = start();
+    await send(request, ROOT);
+    expect(acts(logger)).toEqual([expect.objectContaining({ act: request.action, uid: 0 })]);
+  });
+
+  test.each([
+    [{ action: 'fs-list' }],
+    [{ action: 'get', key: 'logLevel' }],
+    [{ action: 'list' }],
+    [{ action: 'config' }],
+    [{ action: 'bogus' }],
+    ['reload'],
+    [null],
+  ])('%p is none', async (request) => {
+    const { send, logger } = start();
+    await send(request, ROOT);
+    expect(logger.lines).toEqual([]);
+  });
+
+  test('a value without an effect is not logged, for it may be a secret; a long text is cut', async () => {
+    const { send, logger } = start();
+    await send({ action: 'set', key: 'password', value: secret('the value of a setting', 'correct horse') }, ROOT);
+    await send({ action: 'fs-drain', server: 'x'.repeat(60_000) }, ROOT);
+    expect(JSON.stringify(logger.lines).length).toBeLessThan(2000);
+  });
+
+  test('that fails by a fault of ours is logged too', async () => {
+    const { send, logger } = start({
+      reload: () => {
+        throw new TypeError('a fault');
+      },
+    });
+    await expect(send({ action: 'reload' }, ROOT)).rejects.toThrow('a fault');
+    expect(acts(logger)).toEqual([
+      expect.objectContaining({ act: 'reload', result: 'refused', why: 'internal error' }),
+    ]);
   });
 });

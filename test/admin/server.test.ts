@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Operator } from '../../src/admin/audit.ts';
 import { requestOnce } from '../../src/admin/client.ts';
+import type { Perform } from '../../src/admin/client-connection.ts';
 import { RefusedError } from '../../src/admin/errors.ts';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
 import { claimAdminSocket } from '../../src/admin/server.ts';
@@ -15,7 +17,7 @@ import { ManualTimers } from '../support/timers.ts';
 const echo = async (request: unknown) => ({ success: true, request });
 const newPath = () => join(temporaryDirectory('admin'), 'admin.sock');
 
-async function start(perform: (request: unknown) => Promise<object> = echo, path = newPath()) {
+async function start(perform: Perform = echo, path = newPath()) {
   const logger = new RecordingLogger();
   const timers = new ManualTimers();
   const server = await claimAdminSocket(path, logger, timers);
@@ -64,6 +66,17 @@ describe('the admin socket', () => {
     expect(answers.map((a) => a.request)).toEqual([1, 2, 'three', 4]);
   });
 
+  test('says which user and process asks, by what the kernel knows', async () => {
+    const operators: Operator[] = [];
+    const { path } = await start(async (_request, _signal, operator) => {
+      operators.push(operator);
+      return {};
+    });
+    const client = await RawAdminClient.open(path);
+    await client.ask({});
+    expect(operators).toEqual([{ uid: process.geteuid?.() ?? -1, pid: process.pid }]);
+  });
+
   test('serves several clients at once; an incomplete line delays no other client', async () => {
     const { path } = await start();
     const stalled = await RawAdminClient.open(path);
@@ -77,6 +90,7 @@ describe('the admin socket', () => {
 
   test.each([
     ['invalid JSON', 'drain everything\n', 'Invalid command'],
+    ['33 lists, each in the one before', `${'['.repeat(33)}${']'.repeat(33)}\n`, 'Invalid command'],
     ['binary data', Uint8Array.from([0, 255, 254, 10, 1, 2, 10]), 'Invalid command'],
     ['a line over the maximum', `"${'x'.repeat(MAX_LINE_BYTES)}"\n`, `line over ${MAX_LINE_BYTES} bytes`],
     ['an endless line', 'x'.repeat(MAX_LINE_BYTES + 1), `line over ${MAX_LINE_BYTES} bytes`],

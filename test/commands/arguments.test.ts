@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import type { ArgsDef } from 'citty';
 import { readArguments, UsageError } from '../../src/commands/arguments.ts';
 import { duration, readDuration } from '../../src/commands/duration.ts';
 
@@ -7,7 +8,8 @@ const DEFINITIONS = {
   port: { type: 'positional', required: false },
   wait: { type: 'boolean' },
   timeout: { type: 'string' },
-} as const;
+  transport: { type: 'enum', options: ['udp', 'tcp', 'tls'] },
+} satisfies ArgsDef;
 const read = (...argv: string[]): Readonly<Record<string, unknown>> => readArguments('drain', DEFINITIONS, argv);
 
 describe('arguments', () => {
@@ -24,6 +26,7 @@ describe('arguments', () => {
     expect(read('x', '--timeout=-5').timeout).toBe('-5');
     expect(read('--wait', '--', '--wait', '-5')).toMatchObject({ ip: '--wait', port: '-5', wait: true });
     expect(read('-').ip).toBe('-');
+    expect(read('x', '--transport', 'tls').transport).toBe('tls');
   });
 
   test.each([
@@ -36,6 +39,10 @@ describe('arguments', () => {
     [['a', '--wait=yes'], '--wait takes no value'],
     [['a', '--timeout'], '--timeout requires a value'],
     [['a', '--timeout', '--wait'], '--timeout requires a value'],
+    [['a', '--wiat'], 'Unknown option: --wiat. Did you mean --wait?'],
+    [['a', '--hlep'], 'Unknown option: --hlep. Did you mean --help?'],
+    [['a', '--transport', 'utp'], '--transport takes udp, tcp, tls, not utp. Did you mean udp?'],
+    [['a', '--transport='], '--transport takes udp, tcp, tls, not '],
   ])('%p: %s', (argv, message) => {
     expect(() => read(...argv)).toThrow(new UsageError(message));
   });

@@ -10,10 +10,18 @@ export async function start(socket: string, args: readonly string[], env: Record
   return killAtEnd(spawnProcess(await sidecarBinary(), args, { env: { SBC_SOCKET_PATH: socket, ...env } }));
 }
 
-/** {@link start} on a terminal: stdout is all output of the terminal, stderr included. */
-export async function startOnTerminal(socket: string, args: readonly string[], env: Record<string, string> = {}) {
+/**
+ * {@link start} on a terminal: stdout is all output of the terminal, stderr included.
+ * @param columns its width; 0, which a command takes for unknown, unless given
+ */
+export async function startOnTerminal(
+  socket: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  columns = 0,
+) {
   // exec makes the command the only child of script.
-  const shellCommand = ['exec', await sidecarBinary(), ...args].join(' ');
+  const shellCommand = [`stty cols ${columns}; exec`, await sidecarBinary(), ...args].join(' ');
   const options = { env: { SBC_SOCKET_PATH: socket, TERM: 'xterm', ...env } };
   return killAtEnd(spawnProcess('script', ['-qec', shellCommand, '/dev/null'], options));
 }
@@ -27,8 +35,13 @@ export async function run(socket: string, args: readonly string[], env: Record<s
   return ended(await start(socket, args, env));
 }
 
-export async function runOnTerminal(socket: string, args: readonly string[], env: Record<string, string> = {}) {
-  return ended(await startOnTerminal(socket, args, env));
+export async function runOnTerminal(
+  socket: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  columns = 0,
+) {
+  return ended(await startOnTerminal(socket, args, env, columns));
 }
 
 function killAtEnd(command: SpawnedProcess): SpawnedProcess {

@@ -51,8 +51,10 @@ describe('output that scripts parse', () => {
     await answered({ success: true, action: 'drain', server: 'x', drained: [] }, 'fs', 'drain', 'x');
     expect(peer.asked.slice(count)).toEqual([
       { action: 'set', key: 'k', value: '5' },
-      { action: 'fs-drain', server: 'x' },
+      { action: 'fs-drain', server: 'x', force: false },
     ]);
+    await answered({ success: true, action: 'drain', server: 'x', drained: [] }, 'fs', 'drain', 'x', '--force');
+    expect(peer.asked.at(-1)).toEqual({ action: 'fs-drain', server: 'x', force: true });
   });
 
   test('fs list is a table with aligned columns', async () => {
@@ -70,6 +72,21 @@ describe('output that scripts parse', () => {
         '  10.0.0.9            orphaned      ?  never',
       ].join('\n'),
     );
+  });
+
+  test('fs list and fs drain say where the feature servers are when they run in Kubernetes', async () => {
+    const line = 'No feature server checks in: 3 run in Kubernetes (fsUUIDs), which drains them itself';
+    const empty = { ...serverList(), kubernetes: 3 };
+    expect(await answered(empty, 'fs', 'list')).toEqual({ code: 0, stdout: line, stderr: '' });
+    const orphan = serverList({ server: '10.0.0.9', status: 'orphaned', calls: null, lastCheckIn: null });
+    const { stdout } = await answered({ ...orphan, kubernetes: 3 }, 'fs', 'list');
+    expect(stdout).toMatch(/ 10\.0\.0\.9 .*\nNo feature server checks in: 3 /);
+    const drained = { success: true, action: 'drain', server: '10.0.0.9', drained: ['10.0.0.9'], kubernetes: 3 };
+    expect(await answered(drained, 'fs', 'drain', '10.0.0.9', '--force')).toEqual({
+      code: 0,
+      stdout: '✓ Drained 10.0.0.9\nDrained servers: [10.0.0.9]',
+      stderr: `note: ${line}`,
+    });
   });
 
   test('ban list shows the longest ban first', async () => {
@@ -104,7 +121,16 @@ describe('output that scripts parse', () => {
         { role: 'store', name: 'Redis', address: 'redis.example:6379', state: 'up', since: 0, why: null },
         { role: 'database', name: 'MySQL', address: 'db:3306', state: 'down', since: 11_400_000, why: 'ECONNREFUSED' },
         { role: 'database writer', name: 'MySQL', address: 'db:3307', state: 'up', since: 0, why: null },
+        {
+          role: 'alerts',
+          name: 'InfluxDB',
+          address: 'influx:8086',
+          state: 'down',
+          since: 11_400_000,
+          why: 'HTTP status 401',
+        },
       ],
+      alerts: { waiting: 5_000, dropped: 12 },
       rtpServers: null,
     });
     const { code, stdout } = await answered(status, 'status');
@@ -118,11 +144,14 @@ describe('output that scripts parse', () => {
       'Store:            Redis redis.example:6379, up for 3 h 12 min',
       'Accounts:         MySQL db:3306, down for 2 min: ECONNREFUSED',
       'Writer:           MySQL db:3307, up for 3 h 12 min',
+      'Alerts:           InfluxDB influx:8086, down for 2 min: HTTP status 401',
       'Addresses:        udp/192.0.2.1:5060  tcp/192.0.2.1:5060',
       'Cluster:          default',
+      'Registered:       1234 AORs',
       'Feature servers:  2 active, 1 drained',
       'RTP servers:      unknown: the store does not answer',
       'Banned:           2 sources',
+      'Unsaved alerts:   5000 waiting, 12 dropped',
       'Lease holder:     this sidecar',
       'Trunks:           0 registered of 0',
       'Gateways:         0 up, 0 down, 0 unknown',
@@ -207,7 +236,7 @@ describe('errors', () => {
   test.each([
     ['fs drain', 'drain requires server IP address'],
     ['fs undrain', 'undrain requires server IP address'],
-    ['trunk show', 'show requires gateway SID, as `trunk list` shows it'],
+    ['trunk show', 'show requires gateway SID or the beginning of one, or the name of a carrier'],
     ['trunk refresh a b', 'Unexpected argument: b'],
     ['bogus', 'Unknown command: bogus'],
     ['fs bogus', 'Unknown command: bogus'],
@@ -220,11 +249,22 @@ describe('errors', () => {
     ['fs drain 10.0.0.1 --timeout 10m', '--timeout means something with --wait only'],
     ['set logLevel', 'set requires a value, taken as text'],
     ['completion tcsh', 'Unknown command: tcsh'],
-  ])('%s: exit 2 and the usage', async (line, message) => {
+    ['bogus --help', 'Unknown command: bogus'],
+    ['fs drian 10.0.0.1', 'Unknown command: drian. Did you mean drain?'],
+    ['drain 10.0.0.1', 'Unknown command: drain. Did you mean fs drain?'],
+    ['fs list --jsn', 'Unknown option: --jsn. Did you mean --json?'],
+    ['help trnk', 'Unknown command: trnk. Did you mean trunk?'],
+  ])('%s: exit 2, the usage and after it the error; with --json also a document', async (line, message) => {
     const count = peer.asked.length;
     const { code, stdout, stderr } = await run(peer.path, line.split(' '));
-    expect({ code, stdout, message: stderr.split('\n')[0] }).toEqual({ code: 2, stdout: '', message });
-    expect(stderr).toContain('USAGE');
+    expect({ code, stdout, message: stderr.split('\n').at(-1) }).toEqual({ code: 2, stdout: '', message });
+    expect(stderr).toMatch(/\nUSAGE .*\n\n.+$/s);
+    const json = await run(peer.path, [...line.split(' '), '--json']);
+    expect({ ...json, stdout: JSON.parse(json.stdout) }).toEqual({
+      code: 2,
+      stdout: { success: false, error: message },
+      stderr,
+    });
     expect(peer.asked.length).toBe(count);
   });
 

@@ -90,6 +90,25 @@ describe('trunk list', () => {
     expect(sids).toEqual(many.trunks.map(({ gateway }) => gateway));
   });
 
+  test.each([220, 120, 100, 80, 60])('fits a terminal of %d columns', async (columns) => {
+    const carriers = ['A carrier with a long name', 'Acme', '東京テレコム'];
+    const rows = carriers.map((carrier, i) => ({
+      carrier,
+      host: 'registrar-of-the-region.sip.carrier.example',
+      gateway: `4e5a2c6e-9d3b-4f6c-8a71-0f6d2b9c1e3${i}`,
+      lastReason: '503 Service Unavailable, try again later',
+    }));
+    peer.reply = () => trunkList(...rows.map((row, i) => ({ ...row, gateway: `${i}${row.gateway}` })));
+    const { stdout } = await runOnTerminal(peer.path, ['trunk', 'list'], { NO_COLOR: '1' }, columns);
+    const lines = stdout.split('\n').slice(1);
+    expect(lines).toHaveLength(4);
+    for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
+    // What a command needs of each SID.
+    for (const [i, line] of lines.slice(1).entries()) expect(line).toMatch(new RegExp(`^  \\S.* ${i}4e5a2c6[-\\w]*$`));
+    if (columns === 220) expect(lines.join('\n')).toContain('04e5a2c6e-9d3b-4f6c-8a71-0f6d2b9c1e30');
+    if (columns >= 80) expect(lines[0]).toMatch(/CARRIER .*GATEWAY .*STATE .*LAST ANSWER .*SID/);
+  });
+
   test('states are coloured on a terminal', async () => {
     peer.reply = () => list;
     const { stdout } = await runOnTerminal(peer.path, ['trunk', 'list']);

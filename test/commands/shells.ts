@@ -1,22 +1,30 @@
 import { expect } from 'bun:test';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { sidecarBinary } from '../support/binary.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { spawnProcess } from '../support/process.ts';
 import { ended } from './cli.ts';
 
-export async function bashOffers(script: string, line: string): Promise<string[]> {
-  const words = line.split(' ');
-  const asked = `source ${script}; COMP_WORDS=(${words.map((w) => `'${w}'`).join(' ')}); COMP_CWORD=${words.length - 1}
+/** Variables of a shell: {@link onPath} makes the binary a command. */
+type Env = Readonly<Record<string, string>>;
+
+/** The binary on the path, and the socket that it asks. */
+export async function onPath(socket: string): Promise<Env> {
+  return { PATH: `${dirname(await sidecarBinary())}:${process.env.PATH}`, SBC_SOCKET_PATH: socket };
+}
+
+export async function bashOffers(script: string, line: string, env: Env = {}): Promise<string[]> {
+  const asked = `source ${script}; COMP_LINE='${line}'; COMP_POINT=${line.length}
 _sbc_sip_sidecar && printf '%s\\n' "\${COMPREPLY[@]}"; complete -p sbc-sip-sidecar >&2`;
-  const { stdout, stderr } = await ended(spawnProcess('bash', ['--norc', '-c', asked]));
+  const { stdout, stderr } = await ended(spawnProcess('bash', ['--norc', '-c', asked], { env }));
   expect(stderr).toBe('complete -F _sbc_sip_sidecar sbc-sip-sidecar');
   return stdout === '' ? [] : stdout.split('\n');
 }
 
 /** Fish's completions at the end of this line, each with a tab and its description, sorted. */
-export async function fishOffers(script: string, line: string): Promise<string[]> {
+export async function fishOffers(script: string, line: string, more: Env = {}): Promise<string[]> {
   const asked = `source ${script}; complete -C '${line}'`;
-  const env = { HOME: temporaryDirectory('fish') };
+  const env = { HOME: temporaryDirectory('fish'), ...more };
   const { code, stdout, stderr } = await ended(spawnProcess('fish', ['--no-config', '-c', asked], { env }));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   return stdout === '' ? [] : stdout.split('\n');
@@ -59,13 +67,14 @@ export async function zshOffers(
   script: string,
   lines: readonly string[],
   how: 'sourced' | 'fpath' = 'sourced',
+  more: Env = {},
 ): Promise<string[][]> {
   const home = temporaryDirectory('zsh');
   const offered = join(home, 'offered');
   await Promise.all(['accounts.toml', 'accounts/x'].map((name) => Bun.write(join(home, name), '')));
   if (how === 'fpath') await Bun.write(join(home, '_sbc-sip-sidecar'), Bun.file(script));
   await Bun.write(join(home, '.zshrc'), how === 'fpath' ? `fpath=(${home} $fpath)\n${ZSHRC}` : ZSHRC);
-  const env = { TERM: 'xterm', ZDOTDIR: home, HOME: home, OFFERED: offered, ASKED: lines.join('\n') };
+  const env = { TERM: 'xterm', ZDOTDIR: home, HOME: home, OFFERED: offered, ASKED: lines.join('\n'), ...more };
   const sourced = how === 'sourced' ? { SCRIPT: script } : {};
   const shell = spawnProcess('script', ['-qec', 'zsh -i', '/dev/null'], { env: { ...env, ...sourced }, cwd: home });
   const { code, stdout } = await ended(shell);

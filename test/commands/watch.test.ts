@@ -7,15 +7,15 @@ import { ended, start, startOnTerminal } from './cli.ts';
 const DEADLINE_MS = 30_000;
 const list = serverList({ calls: 1 }, { server: '10.0.0.2:5060', status: 'drained' });
 
-test('in a pipe: a table every second and a blank line between, until SIGINT; a lost sidecar is shown as an error', async () => {
+test('in a pipe: a table every second and a blank line between, until SIGINT; a refusal is shown in its place', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await start(peer.path, ['fs', 'watch']);
   await watch.line(/10\.0\.0\.2/, DEADLINE_MS);
   await watch.line(/10\.0\.0\.2/, DEADLINE_MS, watch.lines.length);
-  peer.stop();
-  await watch.line(/^no sidecar at/, DEADLINE_MS);
+  peer.reply = () => ({ success: false, error: 'Redis: away' });
+  await watch.line(/^Redis: away$/, DEADLINE_MS);
   const from = watch.lines.length;
-  await peer.start();
+  peer.reply = () => list;
   await watch.line(/^Feature servers:$/, DEADLINE_MS, from);
   watch.kill('SIGINT');
   const { code, stdout, stderr } = await ended(watch);
@@ -24,16 +24,42 @@ test('in a pipe: a table every second and a blank line between, until SIGINT; a 
   expect(stdout).not.toContain('\x1b');
 });
 
+test.each([
+  [[], ''],
+  [['--json'], '{"success":false,"error":"no sidecar at '],
+])('%p without a sidecar at the start: exit 4', async (flags, document) => {
+  const { code, stdout, stderr } = await ended(await start('/nowhere/admin.sock', ['fs', 'watch', ...flags]));
+  expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringMatching(/^no sidecar at /) });
+  expect(stdout).toStartWith(document);
+  expect(stdout.split('\n')).toHaveLength(1);
+});
+
+test('a sidecar that stops: exit 4', async () => {
+  const peer = await AdminPeer.start(() => list);
+  const watch = await start(peer.path, ['fs', 'watch']);
+  await watch.line(/10\.0\.0\.2/, DEADLINE_MS);
+  peer.stop();
+  expect(await ended(watch)).toMatchObject({ code: 4, stderr: expect.stringMatching(/^no sidecar at /) });
+});
+
+test('on a terminal a sidecar that stops leaves the cursor and the error', async () => {
+  const peer = await AdminPeer.start(() => list);
+  const watch = await startOnTerminal(peer.path, ['fs', 'watch']);
+  await watch.line(/\[HFeature servers:/, DEADLINE_MS);
+  peer.stop();
+  const { code, stdout } = await ended(watch);
+  expect(code).toBe(4);
+  expect(stdout.split('\x1b[?25h').at(-1)).toStartWith('no sidecar at ');
+});
+
 test('--json: one document per line', async () => {
   const peer = await AdminPeer.start(() => list);
   const watch = await start(peer.path, ['fs', 'watch', '--json']);
   await watch.line(/"success":true/, DEADLINE_MS);
   await watch.line(/"success":true/, DEADLINE_MS, watch.lines.length);
   peer.stop();
-  await watch.line(/"success":false/, DEADLINE_MS);
-  watch.kill('SIGINT');
   const { code, stdout } = await ended(watch);
-  expect(code).toBe(0);
+  expect(code).toBe(4);
   const documents = stdout.split('\n').map((line) => JSON.parse(line));
   expect(documents.slice(0, 2)).toEqual([list, list]);
   expect(documents.at(-1)).toMatchObject({ success: false, error: expect.stringContaining('no sidecar at') });

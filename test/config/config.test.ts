@@ -14,6 +14,9 @@ const PRODUCTION = {
   JAMBONES_TIME_SERIES_HOST: '127.0.0.1',
 };
 
+/** A readable file. */
+const FILE = import.meta.path;
+
 function problems(env: Record<string, string>): readonly string[] {
   try {
     readConfig(env);
@@ -30,6 +33,21 @@ describe('configuration', () => {
     for (const name of Object.keys(PRODUCTION)) expect(missing.join('\n')).toContain(`${name} `);
     expect(missing).toHaveLength(10);
     expect(problems(PRODUCTION)).toEqual([]);
+  });
+
+  test('an organisation of InfluxDB requires a token, and a bucket an organisation', () => {
+    const influx = { JAMBONES_TIME_SERIES_ORG: 'o', JAMBONES_TIME_SERIES_TOKEN: 't', JAMBONES_TIME_SERIES_BUCKET: 'b' };
+    const { JAMBONES_TIME_SERIES_TOKEN, ...noToken } = influx;
+    const { JAMBONES_TIME_SERIES_ORG, ...noOrg } = influx;
+    expect(problems({ ...PRODUCTION, ...influx })).toEqual([]);
+    expect(problems({ ...PRODUCTION, ...noToken })).toEqual([
+      'JAMBONES_TIME_SERIES_TOKEN is missing: JAMBONES_TIME_SERIES_ORG needs it',
+    ]);
+    expect(problems({ ...PRODUCTION, ...noOrg })).toEqual([
+      'JAMBONES_TIME_SERIES_ORG is missing: JAMBONES_TIME_SERIES_BUCKET needs it',
+    ]);
+    // A token alone is that of InfluxDB 1.8.
+    expect(problems({ ...PRODUCTION, JAMBONES_TIME_SERIES_TOKEN })).toEqual([]);
   });
 
   test('embedded mode requires no variables', () => {
@@ -76,6 +94,34 @@ describe('configuration', () => {
     expect(problems({ ...PRODUCTION, JAMBONES_BAN_REDIS_KEY: 'apiban:ips' })).toEqual([]);
   });
 
+  test.each([
+    ['udp/10.0.0.5:5060', '10.0.0.5', true],
+    ['udp/10.0.0.5:5060', '10.0.0.5:5060', true],
+    ['udp/10.0.0.5:5060', 'udp/10.0.0.5:5060, udp/10.0.0.5', true],
+    ['udp/10.0.0.5:0', 'udp/10.0.0.5', true],
+    ['wss/10.0.0.5:443', 'tls/10.0.0.5', true],
+    ['ws/10.0.0.5:80', 'tcp/10.0.0.5', true],
+    ['udp/[fd00::5]:5060', '[fd00:0::5]:5060', true],
+    ['udp/0.0.0.0:5060', '0.0.0.0:5060', true],
+    ['udp/10.0.0.5:5060', '10.0.0.6', false],
+    ['udp/10.0.0.5:5060', '10.0.0.5:5061', false],
+    ['udp/10.0.0.5:5060', 'tcp/10.0.0.5', false],
+    ['udp/10.0.0.5:0', '10.0.0.5:5060', false],
+    ['udp/0.0.0.0:5060', '10.0.0.5', false],
+    ['udp/[::]:5060', '10.0.0.5', false],
+  ])('with listeners at %s, check-ins on %s alone are possible: %p', (sip, name, possible) => {
+    const env = { SIDECAR_SIP: sip, JAMBONES_CHECKIN_LISTENER: name, SIDECAR_TLS_CERT: FILE, SIDECAR_TLS_KEY: FILE };
+    const none = `JAMBONES_CHECKIN_LISTENER names ${name}, which is none of the addresses in SIDECAR_SIP`;
+    expect(problems({ SIDECAR_EMBEDDED: '1', ...env })).toEqual(possible ? [] : [none]);
+    // The addresses of a drachtio server are known when it is connected.
+    expect(problems({ ...PRODUCTION, ...env })).toEqual([]);
+  });
+
+  test('a wrong SIDECAR_SIP is the only problem, whatever listener takes check-ins', () => {
+    const env = { SIDECAR_EMBEDDED: '1', SIDECAR_SIP: 'udp/localhost', JAMBONES_CHECKIN_LISTENER: '10.0.0.5' };
+    expect(problems(env)).toEqual([expect.stringMatching(/^SIDECAR_SIP must be/)]);
+  });
+
   test('an external service requires all of its variables', () => {
     expect(problems({ SIDECAR_EMBEDDED: '1', DRACHTIO_HOST: 'h' })).toEqual([
       'DRACHTIO_PORT is missing',
@@ -120,6 +166,26 @@ describe('configuration', () => {
     ['JAMBONES_NETWORK_CIDR', '10.0.0.0/33', /must be networks/],
     ['JAMBONES_NETWORK_CIDR', '10.1', /must be networks/],
     ['JAMBONES_NETWORK_CIDR', '10.0.0.0/8/8', /must be networks/],
+    ...[
+      'private',
+      'localhost:5060',
+      'fd00::5',
+      'fd00::5:5060',
+      '[10.0.0.5]:5060',
+      '[fd00::5%eth0]',
+      '10.0.0.256',
+      '10.0.0.5:',
+      'udp:10.0.0.5',
+      'udp/',
+      '/10.0.0.5',
+      'udp/10.0.0.5/24',
+      '10.0.0.5:5060 10.0.0.6',
+      'UDP/10.0.0.5',
+    ].map((value): [string, string, RegExp] => ['JAMBONES_CHECKIN_LISTENER', value, /must be addresses such as/]),
+    ['JAMBONES_CHECKIN_LISTENER', 'ws/10.0.0.5:80', /knows udp, tcp, tls/],
+    ['JAMBONES_CHECKIN_LISTENER', '10.0.0.5:0', /must be a port/],
+    ['JAMBONES_CHECKIN_LISTENER', '10.0.0.5:65536', /must be a port/],
+    ['JAMBONES_CHECKIN_LISTENER', ' , ', /names no address/],
     ['JAMBONES_DIGEST_ALGORITHMS', 'MD5,SHA-1', /must be of MD5/],
     ['JAMBONES_DIGEST_ALGORITHMS', ',', /names none/],
     ['JAMBONES_REGISTER_MAX_CONTACTS', '0', /from 1 to 10/],

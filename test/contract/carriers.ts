@@ -143,6 +143,24 @@ export function carriersContract(service: string, db: Kysely<Tables>): void {
       });
     });
 
+    test('a carrier of an account is of its service provider, unless the carrier names one', async () => {
+      const { account_sid } = await addAccount(1);
+      const service_provider_sid = crypto.randomUUID();
+      await db.updateTable('accounts').set({ service_provider_sid }).where('account_sid', '=', account_sid).execute();
+      const own = crypto.randomUUID();
+      const carriers = [
+        await addCarrier({ account_sid }),
+        await addCarrier({ account_sid, service_provider_sid: own }),
+      ];
+      const providers: (string | undefined)[] = [];
+      for (const carrierSid of carriers) {
+        await addGateway(carrierSid, { send_options_ping: 1 });
+        const { trunks, pinged } = await read(carrierSid);
+        providers.push(trunks[0]?.serviceProviderSid, pinged[0]?.serviceProviderSid);
+      }
+      expect(providers).toEqual([service_provider_sid, service_provider_sid, own, own]);
+    });
+
     test('empty columns are absent; the realm defaults to the gateway’s host', async () => {
       const carrierSid = await addCarrier({ register_password: '', register_from_user: ' ', trunk_type: 'auth' });
       const gatewaySid = await addGateway(carrierSid, { ipv4: ' 192.0.2.1 ' });

@@ -8,6 +8,8 @@ export interface LocationServiceBench {
   callTarget(aor: Aor): Promise<string | undefined>;
   /** The number of live AORs that are counted for an account. */
   countAors(accountRealm: string, now: number): Promise<number>;
+  /** What the service does each second. */
+  removeExpired(): Promise<void>;
 }
 
 /** A binding to remove by its URI. */
@@ -19,7 +21,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
   describe(`location service on ${name}`, () => {
     async function start() {
       const clock = new ManualTimers(Date.now());
-      const { location, callTarget, countAors } = open(clock);
+      const { location, callTarget, countAors, removeExpired } = open(clock);
       const realm = `r${crypto.randomUUID()}.example.com`;
       const alice: Aor = { user: 'alice', realm };
       let calls = 0;
@@ -59,7 +61,19 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
         const listed = await location.update(update());
         expect(listed.ok && listed.bindings.map((b) => b.contact)).toEqual(order);
       };
-      return { clock, location, callTarget, realm, alice, binding, update, contacts, count, expectOrder };
+      return {
+        clock,
+        location,
+        callTarget,
+        removeExpired,
+        realm,
+        alice,
+        binding,
+        update,
+        contacts,
+        count,
+        expectOrder,
+      };
     }
 
     test('removes only the bindings from one source', async () => {
@@ -77,18 +91,28 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
           ],
         }),
       );
-      expect(await location.removeFrom(alice, { ...lost, savedUntil: clock.now() })).toBe(1);
+      expect(await location.removeFrom(alice, { ...lost, savedUntil: clock.now() })).toMatchObject({
+        removed: [{ contact: 'sip:alice@gone' }],
+        remaining: 3,
+      });
       expect((await contacts()).sort()).toEqual(['sip:alice@back', 'sip:alice@datagrams', 'sip:alice@elsewhere']);
-      expect(await location.removeFrom(alice, { ...lost, savedUntil: clock.now() })).toBe(0);
+      expect(await location.removeFrom(alice, { ...lost, savedUntil: clock.now() })).toEqual({
+        removed: [],
+        remaining: 3,
+      });
       expect(await count()).toBe(1);
-      expect(await location.removeFrom({ ...alice, user: 'unknown' }, { ...lost, savedUntil: clock.now() })).toBe(0);
+      const unknown = { ...alice, user: 'unknown' };
+      expect(await location.removeFrom(unknown, { ...lost, savedUntil: 0 })).toEqual({ removed: [], remaining: 0 });
     });
 
     test('does not count an AOR whose last binding was removed with its connection', async () => {
       const { location, alice, binding, update, contacts, clock, count } = await start();
       await location.update(update({ save: [binding('sip:alice@gone', { protocol: 'ws' })] }));
       const source = { proxy: 'sip:192.0.2.1:5060', protocol: 'ws', savedUntil: clock.now() };
-      expect(await location.removeFrom(alice, source)).toBe(1);
+      expect(await location.removeFrom(alice, source)).toMatchObject({
+        removed: [{ contact: 'sip:alice@gone' }],
+        remaining: 0,
+      });
       expect(await contacts()).toEqual([]);
       expect(await count()).toBe(0);
     });
@@ -106,7 +130,12 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
           allowDirectUserCalling: false,
         },
       });
-      expect(await location.update(update({ save: [saved] }))).toEqual({ ok: true, bindings: [saved] });
+      expect(await location.update(update({ save: [saved] }))).toEqual({
+        ok: true,
+        bindings: [saved],
+        renewed: [undefined],
+        ended: [],
+      });
       expect(await location.lookup(alice, { several: true })).toEqual({
         bindings: [saved],
         lastNonceCount: 0,
@@ -173,7 +202,7 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
       const outcome = await location.update(update({ remove: ['sip:a@192.0.2.1', 'sip:a@192.0.2.9'].map(named) }));
       expect(outcome).toMatchObject({ ok: true, bindings: [{ key: 'sip:a@192.0.2.2' }, { key: 'sip:a@192.0.2.3' }] });
       expect(await contacts()).toEqual(['sip:a@192.0.2.2', 'sip:a@192.0.2.3']);
-      expect(await location.update(update({ remove: 'all' }))).toEqual({ ok: true, bindings: [] });
+      expect(await location.update(update({ remove: 'all' }))).toMatchObject({ ok: true, bindings: [] });
       expect(await contacts()).toEqual([]);
       expect(await count()).toBe(0);
     });
@@ -248,7 +277,40 @@ export function locationServiceContract(name: string, open: (timers: ManualTimer
       const { location, binding, update } = await start();
       const saved = binding('sip:a@192.0.2.1');
       await location.update(update({ save: [saved] }));
-      expect(await location.update(update())).toEqual({ ok: true, bindings: [saved] });
+      expect(await location.update(update())).toEqual({ ok: true, bindings: [saved], renewed: [], ended: [] });
+    });
+
+    test('an update says which bindings it renews, from where, and which end', async () => {
+      const { location, binding, update } = await start();
+      const [a, b, c] = ['a', 'b', 'c'].map((user) => `sip:${user}@192.0.2.1`);
+      if (!a || !b || !c) throw new Error('three Contacts expected');
+      const moved = { proxy: 'sip:192.0.2.99:5060' };
+      await location.update(update({ save: [binding(a), binding(b)], maxContacts: 3 }));
+      expect(
+        await location.update(update({ save: [binding(c), binding(a, moved)], remove: [named(b)], maxContacts: 3 })),
+      ).toMatchObject({ ok: true, renewed: [undefined, 'sip:192.0.2.1:5060'], ended: [{ contact: b }] });
+      expect(await location.update(update({ save: [binding(b)] }))).toMatchObject({
+        renewed: [undefined],
+        ended: [{ contact: c }, { contact: a, proxy: moved.proxy }],
+      });
+      expect(await location.update(update({ remove: 'all' }))).toMatchObject({ renewed: [], ended: [{ contact: b }] });
+    });
+
+    test('an AOR is reported once, when its last binding has expired', async () => {
+      const { clock, location, alice, binding, update, removeExpired } = await start();
+      const name = `${alice.user}@${alice.realm}`;
+      const expired: string[] = [];
+      location.onExpired((aor) => expired.push(aor));
+      const short = binding('sip:a@192.0.2.1', { expiryTime: clock.now() + 70_000, savedAt: clock.now() + 1 });
+      const long = binding('sip:b@192.0.2.1', { expiryTime: clock.now() + 140_000 });
+      await location.update(update({ save: [short, long], maxContacts: 2 }));
+      clock.advance(70_001);
+      await removeExpired();
+      expect(expired).not.toContain(name);
+      clock.advance(70_000);
+      await removeExpired();
+      await removeExpired();
+      expect(expired.filter((aor) => aor === name)).toEqual([name]);
     });
 
     test('an older binding outlives a newer one that expires first', async () => {

@@ -23,6 +23,10 @@ locationServiceContract('Redis', (timers) => {
       return json === null ? undefined : JSON.parse(json).contact;
     },
     countAors: (realm, now) => redis.zcount(`sidecar:realm:${realm}`, `(${now}`, '+inf'),
+    async removeExpired() {
+      await location.promoteDue();
+      await location.removeExpired();
+    },
   };
 });
 
@@ -186,7 +190,7 @@ describe('the keys that other services read', () => {
     expect((await location.lookup(aor, { several: false })).bindings).toMatchObject([{ uri: contact }]);
     const remove = [{ key: contact, uri: contact, contact }];
     const update = { aor, accountRealm: realm, callId: 'x', cseq: 1, save: [], remove, maxContacts: 5 };
-    expect(await location.update(update)).toEqual({ ok: true, bindings: [] });
+    expect(await location.update(update)).toMatchObject({ ok: true, bindings: [], ended: [{ contact }] });
   });
 
   test('a nonce-count is stored for the rest of the nonce’s life', async () => {
@@ -284,9 +288,9 @@ describe('the keys that other services read', () => {
     expect(timers.pending).toBe(0);
   });
 
-  test('an update deletes expired members of active-user', async () => {
+  test('expired members of active-user are deleted, those of earlier jambonz sidecars too', async () => {
     await redis.zadd('active-user', clock.now() - 1, `user:expired@${realm}`);
-    await save('trimmer');
+    await location.removeExpired();
     expect(await redis.zscore('active-user', `user:expired@${realm}`)).toBeNull();
   });
 
@@ -316,7 +320,8 @@ describe('the keys that other services read', () => {
     [{ several: false }, ['get', 'evalsha']],
     [{ several: true }, ['get', 'hvals', 'evalsha']],
   ])('a look-up reads plainly, %j, and an update is one script', async (options, commands) => {
-    const monitor = await redis.duplicate().monitor();
+    const opener = redis.duplicate();
+    const monitor = await opener.monitor();
     const seen: string[] = [];
     const marker = Promise.withResolvers<void>();
     monitor.on('monitor', (_time: string, [command = '']: string[], source: string) => {
@@ -328,6 +333,7 @@ describe('the keys that other services read', () => {
     await redis.echo('done');
     await marker.promise;
     monitor.disconnect();
+    opener.disconnect();
     expect(seen).toEqual(commands);
   });
 });

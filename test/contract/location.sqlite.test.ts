@@ -5,6 +5,7 @@ import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { openSqlite } from '../../src/adapters/sqlite/open.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/cleanup.ts';
+import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { locationServiceContract } from './location-service.ts';
 
@@ -16,11 +17,12 @@ afterAll(() => {
 });
 
 locationServiceContract('SQLite', (clock) => {
-  const location = new SqliteLocationService(database, clock);
+  const location = new SqliteLocationService(database, clock, new RecordingLogger());
   return {
     location,
     callTarget: async (aor) => (await location.lookup(aor, { several: false })).bindings[0]?.contact,
     countAors: async (realm, now) => countAors(database, realm, now),
+    removeExpired: () => location.sweepExpired(),
   };
 });
 
@@ -74,7 +76,7 @@ test('opens a database of our first version, with bindings in the order of their
   before.close();
 
   const database = openSqlite(earlier);
-  const location = new SqliteLocationService(database, clock);
+  const location = new SqliteLocationService(database, clock, new RecordingLogger());
   const alice = { user: 'alice', realm: 'example.com' };
   const { bindings } = await location.lookup(alice, { several: true });
   expect(bindings.map((each) => each.contact)).toEqual(preferred);
@@ -105,7 +107,7 @@ test('an AOR that an earlier version counted for a sub-domain is counted for its
   const clock = new ManualTimers();
   const memory = new Database(':memory:', { strict: true });
   memory.run(SCHEMA);
-  const location = new SqliteLocationService(memory, clock);
+  const location = new SqliteLocationService(memory, clock, new RecordingLogger());
   const aor = { user: 'alice', realm: 'd1.one.test' };
   const contact = 'sip:alice@192.0.2.1';
   const register = (accountRealm: string) =>
@@ -147,7 +149,7 @@ test('an AOR that an earlier version counted for a sub-domain is counted for its
   memory.close();
 });
 
-test('sweepAll deletes everything that has expired', () => {
+test('the start deletes and reports everything that has expired', () => {
   const clock = new ManualTimers(Date.now());
   for (let i = 0; i < 250; i++) {
     database.run('INSERT INTO aors VALUES (?, ?, ?)', [`u${i}@gone.example.com`, 'gone.example.com', clock.now() - 1]);
@@ -155,7 +157,12 @@ test('sweepAll deletes everything that has expired', () => {
     database.run('INSERT INTO nonces VALUES (?, 1, ?)', [`gone${i}`, clock.now() - 1]);
   }
   database.run("INSERT INTO realms VALUES ('gone.example.com', 250)");
-  new SqliteLocationService(database, clock).sweepAll();
+  const location = new SqliteLocationService(database, clock, new RecordingLogger());
+  const expired: string[] = [];
+  location.onExpired((aor) => expired.push(aor));
+  location.start();
+  location.stop();
+  expect(expired.filter((aor) => aor.endsWith('@gone.example.com'))).toHaveLength(250);
   const count = (sql: string) => database.query<{ n: number }, []>(sql).get()?.n;
   expect(count("SELECT count(*) AS n FROM bindings WHERE aor LIKE '%@gone.example.com'")).toBe(0);
   expect(count("SELECT count(*) AS n FROM nonces WHERE id LIKE 'gone%'")).toBe(0);

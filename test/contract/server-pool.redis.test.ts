@@ -185,6 +185,14 @@ describe('the sets that other services read', () => {
     expect((await pool.featureServers()).servers.map(({ member }) => member)).toEqual(['10.0.0.1:5060']);
   });
 
+  test('in Kubernetes are counted by their UUIDs', async () => {
+    const { pool } = start();
+    expect(await pool.inKubernetes()).toBe(0);
+    await redis.sadd('fsUUIDs', crypto.randomUUID(), crypto.randomUUID());
+    expect(await pool.inKubernetes()).toBe(2);
+    await redis.del('fsUUIDs');
+  });
+
   test('may be left by a server itself, which is then neither active nor drained', async () => {
     const { cluster, pool, checkIn } = start();
     await checkIn('10.0.0.1:5060');

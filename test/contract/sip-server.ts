@@ -13,7 +13,7 @@ import { TestScreen } from '../support/screen.ts';
 import { SipPeer } from '../support/sip-peer.ts';
 import { Registrar, serviceUnavailable } from '../support/sip-registrar.ts';
 import { request as requestText, responseTo } from '../support/sip-request.ts';
-import { UdpPeer } from '../support/wire.ts';
+import { openStream, UdpPeer } from '../support/wire.ts';
 
 const DEADLINE_MS = 5000;
 
@@ -84,6 +84,23 @@ export function sipServerContract(open: OpenSipServer, banned: Banned): void {
       expect(response).toContain(
         `X-Seen: REGISTER sip:sidecar.test udp 127.0.0.1 ${phone.port} c1 1 UDP <sip:demo@sidecar.test>\r\n`,
       );
+    });
+
+    test.each(['udp', 'tcp'] as const)('by %s has the listener that received it', async (transport) => {
+      const seen: unknown[] = [];
+      const server = await connected((s) =>
+        s.handle('OPTIONS', async ({ receivedOn }) => {
+          seen.push(receivedOn);
+          return { status: 200 };
+        }),
+      );
+      const port = Number(new RegExp(`${transport}/127\\.0\\.0\\.1:(\\d+)`).exec(server.hostports)?.[1]);
+      using peer = transport === 'udp' ? await UdpPeer.open(port) : await openStream('tcp', port);
+      peer.send(
+        requestText('OPTIONS', `${transport.toUpperCase()} 127.0.0.1:${transport === 'udp' ? peer.port : 5060}`),
+      );
+      expect(await peer.next()).toStartWith('SIP/2.0 200 ');
+      expect(seen).toEqual([{ transport, address: '127.0.0.1', port }]);
     });
 
     test.each([

@@ -6,11 +6,12 @@ import { authority } from '../support/certificates.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { startTestDrachtio } from '../support/drachtio/raw-app.ts';
+import { InfluxDouble } from '../support/influx-double.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { spawnProcess } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
-import { fileWith, outsideStores, startEmbedded } from './sidecar.ts';
+import { fileWith, influxVariables, outsideStores, startEmbedded } from './sidecar.ts';
 
 const DRACHTIO_SECRET = 'cymru am byth';
 const REDIS_PASSWORD = 'password of Redis';
@@ -32,11 +33,11 @@ function embedded(env: Record<string, string> = {}, args: readonly string[] = []
   return check(env, ['--embedded', ...args]);
 }
 
-/** Of a web server that answers as InfluxDB does, or with another status. */
-function influx(status: number): Record<string, string> {
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(null, { status }) });
-  onCleanup(() => server.stop(true));
-  return { JAMBONES_TIME_SERIES_HOST: '127.0.0.1', JAMBONES_TIME_SERIES_PORT: String(server.port) };
+/** Of a web server that answers with a status where InfluxDB takes points, and with another elsewhere. */
+function influx(status: number, elsewhere = status): Record<string, string> {
+  const double = InfluxDouble.start();
+  double.answer = ({ path }) => new Response(null, { status: path.includes('/write') ? status : elsewhere });
+  return influxVariables(double);
 }
 
 describe('serve --check in embedded mode', () => {
@@ -160,6 +161,12 @@ describe('serve --check in production', () => {
     ],
     ['MySQL', { JAMBONES_MYSQL_PASSWORD: WRONG }, /refuses us \(Access denied .*\); check JAMBONES_MYSQL_USER and/],
     ['MySQL', { JAMBONES_MYSQL_DATABASE: 'mysql' }, /refuses us \(.*\); check JAMBONES_MYSQL_/],
+    ['InfluxDB', influx(401, 204), /refuses us \(HTTP status 401\); check JAMBONES_TIME_SERIES_TOKEN$/],
+    [
+      'InfluxDB',
+      { ...influx(404, 204), JAMBONES_TIME_SERIES_ORG: 'o', JAMBONES_TIME_SERIES_TOKEN: WRONG },
+      /refuses us \(HTTP status 404\); check JAMBONES_TIME_SERIES_ORG and JAMBONES_TIME_SERIES_BUCKET$/,
+    ],
   ])('%s with %o is wrong', async (name, wrong, message) => {
     const { env } = await production();
     const { code, lines } = await check({ ...env, ...wrong });

@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'bun:test';
+import { sidecarBinary } from '../support/binary.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
+import { within } from '../support/deadline.ts';
 import { eventually } from '../support/eventually.ts';
 import { openDatabase } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
+import { spawnProcess } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
+import { secret } from '../support/secrets.ts';
 import { runSipp } from '../support/sipp.ts';
+import { openProduction } from './production.ts';
 import { cli, outsideStores, type RunningSidecar, type SidecarOptions, startEmbedded } from './sidecar.ts';
 
 const TRUSTED = { JAMBONES_NETWORK_CIDR: '127.0.0.0/24' };
@@ -16,12 +21,11 @@ interface FeatureServer {
   readonly port: number;
   readonly member: string;
   readonly url: string;
-  checkIn(target: RunningSidecar, status?: string, calls?: number, scenario?: string): Promise<void>;
+  checkIn(target: Pick<RunningSidecar, 'sip'>, status?: string, calls?: number, scenario?: string): Promise<void>;
 }
 
-async function featureServer(ip: string): Promise<FeatureServer> {
+async function featureServer(ip: string, url = `http://${ip}:3000`): Promise<FeatureServer> {
   const port = await freePort();
-  const url = `http://${ip}:3000`;
   return {
     ip,
     port,
@@ -47,13 +51,13 @@ interface Listed {
   readonly drained: readonly string[];
 }
 
-async function list(sidecar: RunningSidecar): Promise<Listed> {
+async function list(sidecar: Pick<RunningSidecar, 'socketPath'>): Promise<Listed> {
   const { code, stdout } = await cli(sidecar, 'fs', 'list', '--json');
   expect(code).toBe(0);
   return JSON.parse(stdout) as Listed;
 }
 
-const states = async (sidecar: RunningSidecar) =>
+const states = async (sidecar: Pick<RunningSidecar, 'socketPath'>) =>
   Object.fromEntries((await list(sidecar)).servers.map((s) => [s.server, s.status]));
 
 describe.each([
@@ -101,6 +105,15 @@ describe.each([
     await sidecar.process.line(/check-in from outside JAMBONES_NETWORK_CIDR ignored/, DEADLINE_MS);
   });
 
+  test('with a password in the service URL change nothing, and the log does not show it', async () => {
+    const sidecar = await start();
+    const password = secret('the password of a service URL', 'password-of-a-feature-server');
+    const server = await featureServer('127.0.0.15', `http://fs:${password}@127.0.0.15:3000`);
+    await server.checkIn(sidecar, 'open', 0, 'untrusted-check-in');
+    expect((await list(sidecar)).servers).toEqual([]);
+    await sidecar.process.line(/check-in with a userinfo, query or fragment in X-FS-ServiceUrl ignored/, DEADLINE_MS);
+  });
+
   test('RTP servers are counted', async () => {
     const sidecar = await start();
     await (await featureServer('127.0.0.21')).checkIn(sidecar, 'open', 3, 'rtp-check-in');
@@ -141,11 +154,63 @@ describe.each([
     const sidecar = await start();
     const server = await featureServer('127.0.0.51');
     await server.checkIn(sidecar, 'open', 2);
-    const waiting = cli(sidecar, 'fs', 'drain', server.ip, '--wait', '--timeout', '30s');
+    const waiting = cli(sidecar, 'fs', 'drain', server.ip, '--force', '--wait', '--timeout', '30s');
     while ((await states(sidecar))[server.member] !== 'drained');
     await server.checkIn(sidecar, 'open', 1);
     await server.checkIn(sidecar, 'open', 0);
     expect((await waiting).code).toBe(0);
+  });
+});
+
+describe('where one listener alone takes check-ins', () => {
+  const PRIVATE_IP = '127.0.0.2';
+  const ENV = { ...TRUSTED, JAMBONES_CLUSTER_ID: crypto.randomUUID(), JAMBONES_CHECKIN_LISTENER: PRIVATE_IP };
+
+  async function tryBoth(
+    sidecar: Pick<RunningSidecar, 'socketPath' | 'process'>,
+    listeners: { readonly open: RunningSidecar['sip']; readonly taking: RunningSidecar['sip'] },
+  ) {
+    const [one, two] = [await featureServer('127.0.0.71'), await featureServer('127.0.0.72')];
+    await one.checkIn({ sip: listeners.open }, 'open', 0, 'untrusted-check-in');
+    await one.checkIn({ sip: listeners.open }, 'open', 0, 'untrusted-check-in');
+    await two.checkIn({ sip: listeners.taking });
+    await two.checkIn({ sip: listeners.open }, 'closed', 0, 'untrusted-check-in');
+    expect(await states(sidecar)).toEqual({ [two.member]: 'active' });
+    const warned = /check-in on a listener other than JAMBONES_CHECKIN_LISTENER ignored/;
+    await sidecar.process.line(warned, DEADLINE_MS);
+    expect(sidecar.process.lines.filter((line) => warned.test(line) && line.includes(one.ip))).toHaveLength(1);
+  }
+
+  test('the embedded edge refuses them on the others', async () => {
+    const port = await freePort();
+    const sidecar = await startEmbedded({ env: ENV, further: [`udp/${PRIVATE_IP}:${port}`] });
+    onCleanup(async () => void (await sidecar.stop()));
+    await tryBoth(sidecar, { open: sidecar.sip, taking: { host: PRIVATE_IP, port } });
+  });
+
+  test('a sidecar behind drachtio refuses them on the others', async () => {
+    await using production = await openProduction(ENV);
+    const { server, sip } = await production.startDrachtio([{ proto: 'udp', host: PRIVATE_IP, port: 0 }]);
+    const process = await production.startSidecar();
+    await process.line(/"ready"/, DEADLINE_MS);
+    const port = Number(/udp\/127\.0\.0\.2:(\d+)/.exec(server.layer.hostports)?.[1]);
+    await tryBoth({ process, socketPath: production.socketPath }, { open: sip, taking: { host: PRIVATE_IP, port } });
+  });
+
+  test.each([
+    ['serve', []],
+    ['serve --check', ['--check']],
+  ])('%s ends with its name when the edge has no such listener', async (_, args) => {
+    const env = { JAMBONES_CHECKIN_LISTENER: '127.0.0.3', SIDECAR_SIP: 'udp/127.0.0.1:0,udp/0.0.0.0:0' };
+    const serve = spawnProcess(await sidecarBinary(), ['serve', '--embedded', ...args], {
+      env,
+      cwd: temporaryDirectory('sidecar'),
+    });
+    onCleanup(() => serve.kill('SIGKILL'));
+    expect((await within(serve.exited, DEADLINE_MS, 'end of serve')).code).toBe(2);
+    expect(serve.stderr).toEqual([
+      'JAMBONES_CHECKIN_LISTENER names 127.0.0.3, which is none of the addresses in SIDECAR_SIP',
+    ]);
   });
 });
 

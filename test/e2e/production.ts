@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Listener } from '../../src/edge/index.ts';
 import { sidecarBinary } from '../support/binary.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { DrachtioDouble } from '../support/drachtio/index.ts';
@@ -27,8 +28,8 @@ export interface Production extends AsyncDisposable {
   readonly socketPath: string;
   /** Starts the compiled binary. Does not wait until it is ready. */
   startSidecar(): Promise<SpawnedProcess>;
-  /** Starts a drachtio server on the sidecar's DRACHTIO_PORT. */
-  startDrachtio(): Promise<RunningDrachtio>;
+  /** Starts a drachtio server on the sidecar's DRACHTIO_PORT. @param further addresses to listen on */
+  startDrachtio(further?: readonly Listener[]): Promise<RunningDrachtio>;
 }
 
 /** Redis and MariaDB, and functions that start a drachtio server and the binary beside it. */
@@ -59,9 +60,10 @@ export async function openProduction(more: Readonly<Record<string, string>> = {}
       sidecars.push(process);
       return process;
     },
-    async startDrachtio() {
+    async startDrachtio(further = []) {
       const logger = new RecordingLogger();
-      const server = await DrachtioDouble.start({ listen: LISTEN, secret: DRACHTIO_SECRET, controlPort, logger });
+      const listen = [...LISTEN, ...further];
+      const server = await DrachtioDouble.start({ listen, secret: DRACHTIO_SECRET, controlPort, logger });
       onCleanup(() => server.stop());
       const port = Number(/udp\/127\.0\.0\.1:(\d+)/.exec(server.layer.hostports)?.[1]);
       return { server, sip: { host: '127.0.0.1', port } };

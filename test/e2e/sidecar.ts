@@ -39,16 +39,19 @@ export interface SidecarOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** In addition to UDP and TCP. */
   readonly listen?: readonly Exclude<Protocol, 'udp' | 'tcp'>[];
+  /** Further addresses to listen on, as in `--sip`. */
+  readonly further?: readonly string[];
   readonly certificate?: TestCertificate;
 }
 
 /** Starts the compiled binary in embedded mode on free ports. Resolves when it is ready. */
 export async function startEmbedded(options: SidecarOptions): Promise<RunningSidecar> {
-  const { args = [], env = {}, listen = [], certificate } = options;
+  const { args = [], env = {}, listen = [], further = [], certificate } = options;
   const binary = await sidecarBinary();
   // UDP and TCP share a port, so it cannot be 0.
   const port = await freePort();
-  const sip = [`udp/${HOST}:${port}`, `tcp/${HOST}:${port}`, ...listen.map((protocol) => `${protocol}/${HOST}:0`)];
+  const own = [`udp/${HOST}:${port}`, `tcp/${HOST}:${port}`, ...listen.map((protocol) => `${protocol}/${HOST}:0`)];
+  const sip = [...own, ...further];
   const tls = certificate ? ['--tls-cert', certificate.certFile, '--tls-key', certificate.keyFile] : [];
   const cwd = temporaryDirectory('sidecar');
   const socketPath = join(cwd, 'admin.sock');
@@ -107,4 +110,9 @@ export function outsideStores(redis: RedisServer, mysql: Mariadb, secret = ENCRY
     JAMBONES_MYSQL_DATABASE: mysql.database,
     ENCRYPTION_SECRET: secret,
   };
+}
+
+/** Variables that have alerts saved in InfluxDB. */
+export function influxVariables({ host, port }: Address): Record<string, string> {
+  return { JAMBONES_TIME_SERIES_HOST: host, JAMBONES_TIME_SERIES_PORT: String(port) };
 }

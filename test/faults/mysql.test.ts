@@ -8,6 +8,7 @@ import { MysqlSbcAddresses } from '../../src/adapters/sql/sbc-addresses.ts';
 import { AddressAnnouncer } from '../../src/addresses/announcer.ts';
 import { GatewayPinger } from '../../src/gateways/pinger.ts';
 import { backgroundFailures } from '../../src/lib/background.ts';
+import { NO_EVENTS } from '../../src/ports/events.ts';
 import type { OutboundRequest } from '../../src/ports/sip-server.ts';
 import { Fleet } from '../../src/regbot/fleet.ts';
 import { response } from '../regbot/support.ts';
@@ -86,6 +87,7 @@ async function start() {
     removeCodes: [403],
   });
   const fleet = new Fleet({
+    events: NO_EVENTS,
     ...common,
     directory: {
       read: async () => {

@@ -6,18 +6,24 @@ import { RedisGatewayBlacklist } from '../../src/adapters/redis/gateway-blacklis
 import { RedisLease } from '../../src/adapters/redis/lease.ts';
 import { RedisLocationService } from '../../src/adapters/redis/location.ts';
 import { RealmIndexKeeper } from '../../src/adapters/redis/realm-index.ts';
+import { RedisRegistrations } from '../../src/adapters/redis/registrations.ts';
 import { RedisServerPool } from '../../src/adapters/redis/server-pool.ts';
 import { perform } from '../../src/admin/actions.ts';
 import { Settings } from '../../src/admin/settings.ts';
 import { readConfig } from '../../src/config/index.ts';
+import { EventBus } from '../../src/events/bus.ts';
 import { WatchedGateway } from '../../src/gateways/watched-gateway.ts';
 import { backgroundFailures } from '../../src/lib/background.ts';
+import { systemTimers } from '../../src/lib/timers.ts';
 import { options } from '../../src/options/index.ts';
 import { SilenceWatch } from '../../src/options/silence.ts';
+import { NO_EVENTS } from '../../src/ports/events.ts';
 import { EphemeralAddresses } from '../../src/regbot/ephemeral.ts';
 import { Leader } from '../../src/regbot/leader.ts';
 import { ConnectionBindings } from '../../src/register/connection-bindings.ts';
+import { eventsView } from '../../src/sidecar/events-view.ts';
 import { outboundView } from '../../src/sidecar/operator-view.ts';
+import { registrationsView } from '../../src/sidecar/registrations-view.ts';
 import { gateway } from '../gateways/support.ts';
 import { TRUNK } from '../regbot/support.ts';
 import { openCore } from '../support/core.ts';
@@ -37,6 +43,7 @@ const LOST = { address: '192.0.2.50', port: 5061 };
 export const SCRIPT_WORK = [
   'call of the lease store',
   'promotion of bindings',
+  'removal of expired AORs',
   'reconciliation of realm indexes',
   'removal of bindings of a lost connection',
   'exchange of bans',
@@ -75,10 +82,10 @@ export async function startRedisSidecar(address: { host: string; port: number },
   const up = new WatchedGateway(gateway(2), watch);
   const policy = { banThreshold: 250, banSeconds: 300, banSet: '' };
   const store = new RedisAbuseStore(connection, CLUSTER, policy, clock);
-  const abuse = new Abuse({ ...common, store, policy, exempt: () => false });
+  const abuse = new Abuse({ ...common, events: NO_EVENTS, store, policy, exempt: () => false });
   let lost = false;
   const isOpen = (host: string) => !(lost && host === LOST.address);
-  const connections = new ConnectionBindings({ ...common, location, isOpen, graceSeconds: 1 });
+  const connections = new ConnectionBindings({ ...common, location, isOpen, graceSeconds: 1, events: NO_EVENTS });
   const rules = { ...core.rules, location, connections };
   const admin = {
     pool,
@@ -95,9 +102,23 @@ export async function startRedisSidecar(address: { host: string; port: number },
       clock,
     ),
     bans: abuse,
+    bus: NO_EVENTS,
+    registrations: registrationsView({
+      registrations: new RedisRegistrations(connection, clock),
+      location,
+      directory: rules.directory,
+      lastRefusals: { of: () => undefined },
+      bans: abuse,
+      events: NO_EVENTS,
+      timers: systemTimers,
+      logger,
+    }),
+    events: eventsView(new EventBus(clock)),
     now: () => clock.now(),
     status: () => Promise.reject(new Error('not part of this')),
     reload: () => '',
+    config: () => ({ variables: [] }),
+    audit: logger,
   };
 
   const phone = (user: string, password: string, source?: { address: string; port: number }) =>
@@ -113,14 +134,21 @@ export async function startRedisSidecar(address: { host: string; port: number },
         port: 5060,
       },
     );
-    return (await options({ pool, networks: [{ contains: () => true }], logger, mayWarn: () => true }, request)).status;
+    return (
+      await options({ pool, networks: [{ contains: () => true }], listeners: [], logger, mayWarn: () => true }, request)
+    ).status;
   };
-  const succeeds = async (request: object) => Reflect.get(await perform(admin, request), 'success');
+  const succeeds = async (request: object) => {
+    let last = await perform(admin, request, new AbortController().signal);
+    if (Symbol.asyncIterator in last) for await (const line of last) last = line;
+    return Reflect.get(last, 'success');
+  };
 
   /** What is to be done by each kind of work. */
   const prepare = async () => {
     await redis.zadd('sidecar:promotions', clock.now() - 1, `zoe@${REALM}`);
     await redis.zadd('active-user', clock.now() + DAY * SECOND, 'user:zoe@other.example.com');
+    await redis.zadd('active-user', clock.now() - 1, `user:expired@${REALM}`);
     for (const kind of ['fs', 'rtp']) {
       await redis.sadd(`${CLUSTER}:active-${kind}`, '10.9.9.9');
       await redis.hset(`sidecar:${CLUSTER}:${kind}`, '10.9.9.9', '{"at":-1}');
@@ -144,6 +172,7 @@ export async function startRedisSidecar(address: { host: string; port: number },
   const isDone = async () =>
     leader.mayAct() &&
     (await redis.zscore('sidecar:promotions', `zoe@${REALM}`)) === null &&
+    (await redis.zscore('active-user', `user:expired@${REALM}`)) === null &&
     (await redis.zscore('sidecar:realm:other.example.com', 'user:zoe@other.example.com')) !== null &&
     (await redis.sismember(`${CLUSTER}:active-fs`, '10.9.9.9')) === 0 &&
     (await redis.sismember(`${CLUSTER}:active-rtp`, '10.9.9.9')) === 0 &&

@@ -39,6 +39,9 @@ async function start() {
     undrain: await sidecar.succeeds({ action: 'fs-undrain', server: '10.0.0.9' }),
     servers: await sidecar.succeeds({ action: 'fs-list' }),
     trunks: await sidecar.succeeds({ action: 'trunk-list' }),
+    registrations: await sidecar.succeeds({ action: 'reg-list' }),
+    shown: await sidecar.succeeds({ action: 'reg-show', aor: 'alice@sip.example.com' }),
+    removed: await sidecar.succeeds({ action: 'reg-remove', aor: 'alice@sip.example.com' }),
   });
   return { ...sidecar, answers };
 }
@@ -54,6 +57,9 @@ const WELL = {
   undrain: true,
   servers: true,
   trunks: true,
+  registrations: true,
+  shown: true,
+  removed: true,
 };
 /** Scripts fail, plain commands do not. */
 const NO_WRITES = {
@@ -65,8 +71,9 @@ const NO_WRITES = {
   drain: false,
   undrain: false,
   servers: false,
+  removed: false,
 };
-const NOTHING = { ...NO_WRITES, challenge: 503, refresh: 503 };
+const NOTHING = { ...NO_WRITES, challenge: 503, refresh: 503, registrations: false, shown: false };
 
 /** All is well again: phones are served, and the work in the background gets done. */
 async function recovers(sidecar: Sidecar) {
@@ -117,6 +124,8 @@ describe.each(REPLY_ERRORS)('the reply $reply', ({ reply }) => {
         ...NO_WRITES,
         refresh: expect.any(Number),
         challenge: expect.any(Number),
+        registrations: expect.any(Boolean),
+        shown: expect.any(Boolean),
       });
       await sidecar.fails(SCRIPT_WORK);
       proxy.fault = undefined;

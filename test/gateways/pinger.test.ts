@@ -143,9 +143,11 @@ describe('a gateway that fails', () => {
     expect(listed).toEqual(new Map([['gw1', 300]]));
     expect(alerts).toEqual([
       {
+        type: 'carrier-options-failure',
         message: 'OPTIONS ping of gateway 192.0.2.1:5070 (tcp) of carrier Carrier 1 failed: 503 Reason 503',
         accountSid: 'account',
         serviceProviderSid: 'sp',
+        targetSid: 'gw1',
       },
     ]);
     const before = writes.filter((w) => w === 'add gw1').length;

@@ -236,3 +236,14 @@ test('a stopped one is probed no more', async () => {
   await settle();
   expect(world.timers.pending).toBe(0);
 });
+
+test('its listeners are called after each change of the state', async () => {
+  const world = await World.up();
+  const states: string[] = [];
+  world.dependency.onChange(() => states.push(world.state));
+  world.fails();
+  await world.timers.advanceAsync(20_000);
+  world.answers();
+  await world.timers.advanceAsync(20_000);
+  expect(states).toEqual(['down', 'up']);
+});

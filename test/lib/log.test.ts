@@ -7,7 +7,7 @@ const EVIL = '\x1b]0;owned\x07\x9b2J\x7f\u202eevil\u2028\rline';
 const source = (file: string) => JSON.stringify(join(import.meta.dir, '../../src/lib', file));
 const SCRIPT = `const { createLogger } = await import(${source('log.ts')});
   const { systemTimers } = await import(${source('timers.ts')});
-  const { logger, output } = await createLogger('info', systemTimers);
+  const { logger, output } = await createLogger('info', 'test', systemTimers);
   const evil = ${JSON.stringify(EVIL)};
   logger.info({ userAgent: evil, nested: { [evil]: [evil] }, why: 'a\\n    at b' }, 'from ' + evil);
   await output.drained(5_000);`;

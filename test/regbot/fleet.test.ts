@@ -45,6 +45,21 @@ describe('the directory', () => {
     expect(sip.take()).toHaveLength(0);
   });
 
+  test('has trunks that report when they register, fail, and leave; a refresh is no news', async () => {
+    const { sip, lead, change, timers, events, fleet } = makeFleet([trunk(1)]);
+    await lead();
+    await fleet.refreshNow('gw-1');
+    await timers.advanceAsync(0);
+    const registered = { type: 'trunk', gateway: 'gw-1', carrierSid: 'carrier-1', state: 'registered' };
+    expect(events).toMatchObject([{ ...registered, reason: '200 OK' }]);
+    sip.respond = () => response(503);
+    await fleet.refreshNow('gw-1');
+    await timers.advanceAsync(0);
+    expect(events.slice(1)).toMatchObject([{ state: 'failing', reason: expect.stringContaining('503') }]);
+    await change();
+    expect(events.slice(2)).toMatchObject([{ state: 'leaving' }]);
+  });
+
   test('is read and one registration refreshed on request', async () => {
     const { sip, lead, fleet, timers } = makeFleet([trunk(1), trunk(2)]);
     await lead();

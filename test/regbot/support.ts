@@ -1,6 +1,7 @@
 import type { Alert } from '../../src/ports/alerts.ts';
 import type { CarrierDirectory, Carriers, RegisterStatus, Trunk } from '../../src/ports/carriers.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
+import type { SidecarEvent } from '../../src/ports/events.ts';
 import type { NextHops } from '../../src/ports/next-hops.ts';
 import type { OutboundRequest, SipClient } from '../../src/ports/sip-server.ts';
 import type { TrunkContact } from '../../src/ports/trunk-contacts.ts';
@@ -138,6 +139,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
   directory.carriers = { trunks, pinged: [], sipDomain: 'sip.example' };
   const logger = new RecordingLogger();
   const alerts: Alert[] = [];
+  const events: SidecarEvent[] = [];
   const dns = new Map<string, readonly string[] | Error | Promise<readonly string[] | Error>>();
   const resolved: [string, number | undefined, string][] = [];
   /** `address carrier` → expiry. */
@@ -203,6 +205,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
       },
     },
     alerts: { raise: (alert) => void alerts.push(alert) },
+    events: { emit: (event) => void events.push(event) },
     logger,
     timers,
     random,
@@ -232,6 +235,7 @@ export function makeFleet(trunks: readonly Trunk[] = [TRUNK], more: Partial<Flee
     directory,
     logger,
     alerts,
+    events,
     dns,
     resolved,
     ephemeral,

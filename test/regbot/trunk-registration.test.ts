@@ -909,7 +909,12 @@ describe('a registration that is refused', () => {
     expect(view()).toMatchObject({ state: 'disabled', nextTryAt: undefined, lastReason: '403 Forbidden' });
     expect(directory.disabled).toEqual([['carrier-1', 'auth']]);
     expect(alerts).toEqual([
-      { message: 'Disabling Outbound Registration for carrier Acme (sid:carrier-1)', accountSid: 'account-1' },
+      {
+        type: 'carrier-disabled',
+        message: 'Disabling Outbound Registration for carrier Acme (sid:carrier-1)',
+        accountSid: 'account-1',
+        targetSid: 'carrier-1',
+      },
     ]);
   });
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { backgroundFailures } from '../../src/lib/background.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
-import type { Aor, BindingSource, LocationService } from '../../src/ports/location.ts';
+import { NO_EVENTS, type SidecarEvent } from '../../src/ports/events.ts';
+import type { Aor, BindingSource, Removal } from '../../src/ports/location.ts';
 import { ConnectionBindings } from '../../src/register/connection-bindings.ts';
 import { parseRegister } from '../../src/register/register-request.ts';
 import { Refusal } from '../../src/register/reject.ts';
@@ -14,16 +15,19 @@ import { ManualTimers, settle } from '../support/timers.ts';
 const GRACE_MS = 10_000;
 const TCP = 'SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK1';
 const FROM = { address: '192.0.2.7', port: 5060 };
+const ONE_REMOVED: Removal = { removed: [], remaining: 0 };
 const CONNECTION = { protocol: 'tcp', ...FROM };
 
 function start(graceSeconds = GRACE_MS / 1000, maxAors = 1000) {
-  const { rules, clock } = openCore();
+  const { rules, location, clock } = openCore();
   const timers = new ManualTimers(clock.now());
   const logger = new RecordingLogger();
+  const events: SidecarEvent[] = [];
   const closedPorts = new Set<number>();
   const isOpen = (_address: string, port: number) => !closedPorts.has(port);
   const connections = new ConnectionBindings({
-    location: rules.location,
+    location,
+    events: { emit: (event) => events.push(event) },
     isOpen,
     graceSeconds,
     maxAors,
@@ -44,7 +48,19 @@ function start(graceSeconds = GRACE_MS / 1000, maxAors = 1000) {
     await new Promise((resolve) => setImmediate(resolve));
     await settle();
   };
-  return { rules: withConnections, clock, timers, logger, closedPorts, close, connections, phone, contacts, pass };
+  return {
+    rules: withConnections,
+    events,
+    clock,
+    timers,
+    logger,
+    closedPorts,
+    close,
+    connections,
+    phone,
+    contacts,
+    pass,
+  };
 }
 
 describe('when its connection closes, a binding', () => {
@@ -275,20 +291,25 @@ test('a removal is retried while the store is unavailable, but not for ever', as
   let unavailable = true;
   const { rules, clock } = openCore();
   const location = {
-    lookup: rules.location.lookup.bind(rules.location),
-    update: rules.location.update.bind(rules.location),
     removeFrom: async (aor: Aor, source: BindingSource) => {
       removals.push([aor, source]);
       if (unavailable) throw new Unavailable('Redis', 'gone');
-      return 1;
+      return ONE_REMOVED;
     },
   };
   const timers = new ManualTimers(clock.now());
   const logger = new RecordingLogger();
   const closedPorts = new Set<number>();
   const isOpen = (_address: string, port: number) => !closedPorts.has(port);
-  const connections = new ConnectionBindings({ location, isOpen, graceSeconds: 10, timers, logger });
-  const phone = new Phone(pipeline({ ...rules, location, connections }), 'alice', 'wonderland');
+  const connections = new ConnectionBindings({
+    location,
+    isOpen,
+    graceSeconds: 10,
+    events: NO_EVENTS,
+    timers,
+    logger,
+  });
+  const phone = new Phone(pipeline({ ...rules, connections }), 'alice', 'wonderland');
   const lose = async () => {
     await phone.send({ via: TCP });
     await phone.register({ via: TCP });
@@ -322,21 +343,26 @@ describe('the removals of a lost connection', () => {
   const realm = 'sip.example.com';
 
   /** A connection of this many users, which has closed; `removed` has the users whose removal was begun. */
-  async function lose(users: number, removeFrom: () => Promise<number>) {
+  async function lose(users: number, removeFrom: () => Promise<Removal>) {
     const timers = new ManualTimers();
     const logger = new RecordingLogger();
     const removed: string[] = [];
     const { rules } = openCore();
-    const location: LocationService = {
-      lookup: (...each) => rules.location.lookup(...each),
-      update: (...each) => rules.location.update(...each),
-      removeFrom(aor) {
+    const location = {
+      removeFrom(aor: Aor) {
         removed.push(aor.user);
         return removeFrom();
       },
     };
     let open = true;
-    const connections = new ConnectionBindings({ location, isOpen: () => open, graceSeconds: 10, timers, logger });
+    const connections = new ConnectionBindings({
+      location,
+      isOpen: () => open,
+      graceSeconds: 10,
+      events: NO_EVENTS,
+      timers,
+      logger,
+    });
     await new Phone(pipeline({ ...rules, connections }), 'alice', 'wonderland').register({ via: TCP });
     const { bindings } = await rules.location.lookup({ user: 'alice', realm }, { several: false });
     const source = { transport: 'tcp', ...FROM } as const;
@@ -354,18 +380,18 @@ describe('the removals of a lost connection', () => {
   }
 
   test('are those of its first 1000 AORs', async () => {
-    const { removed } = await lose(1002, async () => 1);
+    const { removed } = await lose(1002, async () => ONE_REMOVED);
     expect(removed).toHaveLength(1000);
     expect(removed).toContain('user999');
   });
 
   test('are not begun after a stop', async () => {
-    const release = Promise.withResolvers<number>();
+    const release = Promise.withResolvers<Removal>();
     const { connections, removed } = await lose(60, () => release.promise);
     const begun = removed.length;
     expect(begun).toBeLessThan(60);
     connections.stop();
-    release.resolve(1);
+    release.resolve(ONE_REMOVED);
     await settle();
     expect(removed).toHaveLength(begun);
   });

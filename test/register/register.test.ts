@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { Directory } from '../../src/ports/directory.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
-import type { LocationService } from '../../src/ports/location.ts';
 import { accept } from '../../src/register/accept.ts';
+import type { RegisterRules } from '../../src/register/index.ts';
 import { parseRegister } from '../../src/register/register-request.ts';
 import { Refusal } from '../../src/register/reject.ts';
 import { headerLine } from '../../src/sip/message.ts';
@@ -109,7 +109,7 @@ describe('a refresh', () => {
     const core = openCore();
     const asked: string[] = [];
     const { location } = core.rules;
-    const counting: LocationService = {
+    const counting: RegisterRules['location'] = {
       lookup(...each) {
         asked.push('lookup');
         return location.lookup(...each);
@@ -118,7 +118,6 @@ describe('a refresh', () => {
         asked.push('update');
         return location.update(...each);
       },
-      removeFrom: (...each) => location.removeFrom(...each),
     };
     const phone = new Phone(pipeline({ ...core.rules, location: counting }), 'alice', 'wonderland');
     const authorization = phone.answer(await phone.send());
@@ -382,13 +381,12 @@ describe('accounts', () => {
   test('a binding names the realm of its account when that of its AOR is another', async () => {
     const { rules } = openCore();
     const saved: (string | undefined)[] = [];
-    const location: LocationService = {
+    const location: RegisterRules['location'] = {
       lookup: (...each) => rules.location.lookup(...each),
       update(update) {
         saved.push(...update.save.map((binding) => binding.accountRealm));
         return rules.location.update(update);
       },
-      removeFrom: (...each) => rules.location.removeFrom(...each),
     };
     for (const realm of ['sip.example.com', 'sbc1.sip.example.com'])
       await new Phone(pipeline({ ...rules, location }), 'alice', 'wonderland', realm).register();

@@ -13,7 +13,8 @@ afterAll(() => redis.disconnect());
 
 /** The commands that Redis gets while `work` runs, those of scripts apart. */
 async function commandsDuring(work: () => Promise<unknown>): Promise<string[]> {
-  const monitor = await redis.duplicate().monitor();
+  const opener = redis.duplicate();
+  const monitor = await opener.monitor();
   const marker = crypto.randomUUID();
   const seen: string[] = [];
   const finished = Promise.withResolvers<void>();
@@ -25,6 +26,7 @@ async function commandsDuring(work: () => Promise<unknown>): Promise<string[]> {
   await redis.echo(marker);
   await finished.promise;
   monitor.disconnect();
+  opener.disconnect();
   return seen;
 }
 

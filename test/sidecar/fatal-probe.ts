@@ -3,7 +3,7 @@ import { systemTimers } from '../../src/lib/timers.ts';
 import { endOnFault } from '../../src/sidecar/fatal.ts';
 
 /** Logs more than a pipe holds, and ends by an error that nothing catches. */
-const { logger, output } = await createLogger('info', systemTimers);
+const { logger, output } = await createLogger('info', 'test', systemTimers);
 endOnFault(logger, output);
 const later = setInterval(() => logger.info({}, 'later'), 1);
 for (let i = 0; i < 1000; i++) logger.info({ filler: 'x'.repeat(1000) }, `line ${i}`);

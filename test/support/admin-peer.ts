@@ -152,7 +152,9 @@ export function statusOf(status: Partial<Status> = {}) {
     clusterId: 'default',
     featureServers: { active: 2, drained: 1 },
     rtpServers: 1,
+    registeredAors: 1234,
     bans: 2,
+    alerts: null,
     outbound: { ...LEADING, trunks: { total: 0, registered: 0 }, gateways: { up: 0, down: 0, unknown: 0 } },
     ...status,
   };

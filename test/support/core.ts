@@ -11,8 +11,11 @@ import { SqliteProvisioning } from '../../src/adapters/sqlite/provisioning.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { Nonces } from '../../src/digest/nonce.ts';
 import type { Alert } from '../../src/ports/alerts.ts';
+import { NO_EVENTS, type SidecarEvent } from '../../src/ports/events.ts';
+import { NO_METRICS } from '../../src/ports/metrics.ts';
 import { parseProvisioning } from '../../src/provision/file.ts';
 import type { RegisterRules } from '../../src/register/index.ts';
+import { Reporter } from '../../src/register/report.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { RecordingLogger } from './logger.ts';
 import { searchForSecrets, secret } from './secrets.ts';
@@ -68,19 +71,35 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     store: new SqliteAbuseStore(database, policy, clock),
     policy,
     exempt: () => false,
+    events: NO_EVENTS,
     timers: clock,
     logger,
   });
+  const location = new SqliteLocationService(database, clock, logger);
+  const events: SidecarEvent[] = [];
   const rules: RegisterRules = {
     timers: impatient(clock),
     abuse,
     logger,
+    reporter: new Reporter({
+      events: { emit: (event) => events.push(event) },
+      metrics: NO_METRICS,
+      timers: clock,
+      logger,
+    }),
     directory,
-    location: new SqliteLocationService(database, clock),
+    location,
     sipServer: { hostports: 'udp/10.0.0.5:5060,tcp/10.0.0.5:5060', privateAddress: '10.0.0.5:5060' },
     alerts: alertPort,
     nonces: new Nonces('secret', 300_000, clock),
-    webhook: new WebhookAuthenticator({ timeoutMs: 2000, concurrency: 100, alerts: alertPort, timers: clock, logger }),
+    webhook: new WebhookAuthenticator({
+      timeoutMs: 2000,
+      concurrency: 100,
+      alerts: alertPort,
+      metrics: NO_METRICS,
+      timers: clock,
+      logger,
+    }),
     hosting: false,
     algorithms: ['MD5'],
     allowAuthUser: false,
@@ -89,5 +108,5 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     limits: { defaultExpires: 3600, minExpires: 0 },
     ...changes,
   };
-  return { rules, clock, logger, alerts, database, provisioning, cipher };
+  return { rules, location, events, clock, logger, alerts, database, provisioning, cipher };
 }

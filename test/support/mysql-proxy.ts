@@ -5,6 +5,7 @@ import type { MysqlError } from './faults.ts';
 
 const HEADER_LENGTH = 4;
 const COM_QUIT = 1;
+const COM_QUERY = 3;
 
 /** Stands between a client and a MySQL server, and answers in its place with errors. */
 export class MysqlProxy extends FaultProxy {
@@ -42,11 +43,16 @@ export class MysqlProxy extends FaultProxy {
 
   #forward(packet: Buffer, client: Socket, upstream: Socket): void {
     // A command begins a new sequence; packets of the login have higher numbers.
-    const isCommand = packet[3] === 0 && packet[HEADER_LENGTH] !== COM_QUIT;
+    const isCommand = packet[3] === 0 && packet[HEADER_LENGTH] !== COM_QUIT && !isRollback(packet);
     if (isCommand && this.nonsense) client.write(this.nonsense);
     else if (isCommand && this.#fault) client.write(errorPacket(this.#fault, 1));
     else upstream.write(packet);
   }
+}
+
+/** A server does not refuse it. Without it the connection would go on in its transaction, and keep its locks. */
+function isRollback(packet: Buffer): boolean {
+  return packet[HEADER_LENGTH] === COM_QUERY && /^rollback$/i.test(packet.toString('latin1', HEADER_LENGTH + 1));
 }
 
 function errorPacket({ code, errno, sqlState }: MysqlError, sequence: number): Buffer {

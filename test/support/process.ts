@@ -9,6 +9,7 @@ const MAX_LINES = 200_000;
 const TAIL_LINES = 30;
 const FREEZE_DEADLINE_MS = 20_000;
 const FREEZE_POLL_MS = 1;
+const GONE_POLL_MS = 20;
 
 interface Exit {
   readonly code: number | null;
@@ -29,6 +30,8 @@ export interface SpawnedProcess {
   kill(signal?: NodeJS.Signals): void;
   /** Closes our end of its stdout: what it writes from now on has no reader. */
   abandonStdout(): void;
+  /** Resolves when the process has ended, though its output may have another writer and its exit event be late. */
+  gone(): Promise<void>;
   /** Sends SIGSTOP and resolves when every thread has stopped (Linux). SIGCONT resumes it. */
   freeze(): Promise<void>;
 }
@@ -90,6 +93,9 @@ export function spawnProcess(command: string, args: readonly string[], options: 
     abandonStdout: () => {
       child.stdout.destroy();
     },
+    gone: async () => {
+      while (!ended && !(await isGone(pid))) await Bun.sleep(GONE_POLL_MS);
+    },
     freeze: async () => {
       if (ended) throw new Error(`${command} has ended`);
       child.kill('SIGSTOP');
@@ -128,7 +134,15 @@ async function standstill(pid: number): Promise<void> {
   }
 }
 
-/** The state of each thread, as in proc(5): `T` is stopped. */
+async function isGone(pid: number): Promise<boolean> {
+  try {
+    return (await threadStates(pid)).every((state) => state === 'Z' || state === 'gone');
+  } catch {
+    return true; // /proc has no such process
+  }
+}
+
+/** The state of each thread, as in proc(5): `T` is stopped, `Z` has ended. */
 async function threadStates(pid: number): Promise<string[]> {
   const threads = await readdir(`/proc/${pid}/task`);
   return Promise.all(

@@ -87,7 +87,7 @@ async function startOn(port: number, { password, args = [] }: RedisOptions): Pro
     if (signal === 'SIGCONT') return;
     // A stopped process handles signals only after SIGCONT.
     server.kill('SIGCONT');
-    await within(server.exited, STOP_DEADLINE_MS, `end of Redis after ${signal}`);
+    await within(server.gone(), STOP_DEADLINE_MS, `end of Redis after ${signal}`);
   };
   onCleanup(async () => {
     client.disconnect();

@@ -1,5 +1,5 @@
 import { readHead } from '../../src/sip/head.ts';
-import type { SipRequest, Source } from '../../src/sip/message.ts';
+import type { Endpoint, SipRequest, Source } from '../../src/sip/message.ts';
 import { interpretHead } from '../../src/sip/parse-message.ts';
 
 /**
@@ -49,13 +49,14 @@ export function sipRequest(
   uri: string,
   headers: Readonly<Record<string, string>>,
   source: Source,
+  receivedOn?: Endpoint,
 ): SipRequest {
-  return receivedRequest(composeRequest(method, uri, headers), source);
+  return receivedRequest(composeRequest(method, uri, headers), source, receivedOn);
 }
 
 /** The request of a text, as handlers get it. */
-export function receivedRequest(text: string, source: Source): SipRequest {
+export function receivedRequest(text: string, source: Source, receivedOn?: Endpoint): SipRequest {
   const { message } = interpretHead(readHead(text));
   if (message.kind !== 'request') throw new Error('a request was expected');
-  return { ...message, source };
+  return { ...message, source, receivedOn };
 }

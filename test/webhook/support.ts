@@ -1,6 +1,7 @@
 import { afterAll } from 'bun:test';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { NO_METRICS } from '../../src/ports/metrics.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
 import { openCore } from '../support/core.ts';
 import { Phone, pipeline } from '../support/phone.ts';
@@ -21,6 +22,7 @@ export function openWebhooks(
     timeoutMs,
     concurrency,
     alerts: core.rules.alerts,
+    metrics: NO_METRICS,
     timers: clock,
     logger,
   });

@@ -1,6 +1,7 @@
 import type { SipAnswer } from '../../ports/sip-server.ts';
 import { readHead } from '../../sip/head.ts';
-import { headerLine, MalformedMessage, type SipRequest, type Source } from '../../sip/message.ts';
+import { normalIp, unbracketed } from '../../sip/ip.ts';
+import { type Endpoint, headerLine, MalformedMessage, type SipRequest, type Source } from '../../sip/message.ts';
 import { interpretHead } from '../../sip/parse-message.ts';
 import { reasonPhrase } from '../../sip/reason-phrases.ts';
 
@@ -8,6 +9,7 @@ import { reasonPhrase } from '../../sip/reason-phrases.ts';
 export interface Received {
   readonly transactionId: string;
   readonly source: Source;
+  readonly receivedOn: Endpoint | undefined;
   /** From its start line on. */
   readonly text: string;
 }
@@ -28,25 +30,36 @@ export function readAcknowledgement(message: string): { messageId: string; ok: b
 
 /**
  * Parses `<id>|sip|network|<bytes>|<proto>|<ip>|<port>|<time>|<transaction>|<dialog>|<local ip>|<local port>|`, CRLF and
- * a SIP request.
+ * a SIP request. The local address is that of the listener, also behind NAT; drachtio has sent it since v0.8.4.
  * @returns undefined for any other message, a response included
  */
 export function readReceived(message: string): Received | undefined {
   const end = message.indexOf('\r\n');
-  const [, kind, source, , transport, address, port, , transactionId, , localIp] = message.slice(0, end).split('|');
-  if (end < 0 || kind !== 'sip' || source !== 'network' || localIp === undefined) return undefined;
+  const fields = message.slice(0, end).split('|');
+  const [, kind, source, , transport, address, port, , transactionId, , localIp = '', localPort = ''] = fields;
+  if (end < 0 || kind !== 'sip' || source !== 'network') return undefined;
   if (transport === undefined || address === undefined || transactionId === undefined) return undefined;
   if (message.startsWith('SIP/', end + 2)) return undefined;
-  return { transactionId, source: { transport, address, port: Number(port) }, text: message.slice(end + 2) };
+  return {
+    transactionId,
+    source: { transport, address, port: Number(port) },
+    receivedOn: localEnd(transport, localIp, localPort),
+    text: message.slice(end + 2),
+  };
+}
+
+function localEnd(transport: string, host: string, port: string): Endpoint | undefined {
+  const address = normalIp(unbracketed(host));
+  return address !== undefined && /^\d{1,5}$/.test(port) ? { transport, address, port: Number(port) } : undefined;
 }
 
 /** Reads a request. */
-export function readRequest({ text, source }: Received): SipRequest | MalformedMessage {
+export function readRequest({ text, source, receivedOn }: Received): SipRequest | MalformedMessage {
   try {
     // drachtio has accepted the header lines: a fault in them is not ours to refuse.
     const { message } = interpretHead({ ...readHead(headOf(text, 0)), fault: undefined });
     if (message.kind !== 'request') return new MalformedMessage(400, 'Malformed Start Line', undefined, []);
-    return { ...message, source };
+    return { ...message, source, receivedOn };
   } catch (error) {
     if (error instanceof MalformedMessage) return error;
     throw error;

@@ -1,13 +1,18 @@
 import type { Aor } from '../../ports/location.ts';
+import { aorName } from '../../sip/aor.ts';
+
+const OTHERS = 'sidecar:others:';
 
 /** Key names. Those with the prefix `sidecar:` are ours; the others are shared with the platform and fixed. */
 export const keys = {
   /** JSON of the newest live binding of an AOR. */
-  user: ({ user, realm }: Aor) => `user:${user}@${realm}`,
+  user: (aor: Aor) => `user:${aorName(aor)}`,
   /** zset of `user:…`, score = expiry in ms. */
   activeUsers: 'active-user',
-  /** hash: binding key → JSON, of all live bindings but the newest. */
-  others: ({ user, realm }: Aor) => `sidecar:others:${user}@${realm}`,
+  /** hash: binding key → JSON, of all live bindings of an AOR but the newest. */
+  others: (aor: Aor) => OTHERS + aorName(aor),
+  /** Followed by `user@realm`. */
+  othersPrefix: OTHERS,
   /** zset: the members of active-user in one realm, to count them without a scan. */
   realmIndex: (realm: string) => `sidecar:realm:${realm}`,
   /** set of the realms that have an index. */
@@ -21,6 +26,8 @@ export const keys = {
   lease: (clusterId: string) => `${clusterId}:regbot-token`,
   /** hash: voip_carrier_sid → expiry in seconds since the epoch. */
   ephemeralGateway: (ip: string) => `eph-gw-ip:${ip}`,
+  /** set of the UUIDs of feature servers in Kubernetes. */
+  kubernetesFeatureServers: 'fsUUIDs',
   /** Exists while call routing is to skip the gateway. */
   blacklistedGateway: (sid: string) => `blacklist-sip-gateway:${sid}`,
 } as const;

@@ -11,28 +11,34 @@ import type {
   BindingSource,
   LocationService,
   LookupOptions,
+  Removal,
   Update,
+  Updated,
   UpdateOutcome,
 } from '../../ports/location.ts';
+import { aorName } from '../../sip/aor.ts';
 import { bindingToJson, liveBindings, rankBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
-import { integerOf, textOf, textsOf } from './replies.ts';
+import { textOf, textsOf } from './replies.ts';
 import { Script } from './script.ts';
-import { PROMOTE, REMOVE_FROM, UPDATE } from './scripts.ts';
+import { EXPIRE, PROMOTE, REMOVE_FROM, UPDATE } from './scripts.ts';
 
 const update = new Script(UPDATE);
 const promote = new Script(PROMOTE);
 const removeFrom = new Script(REMOVE_FROM);
+const expire = new Script(EXPIRE);
 
 /** The longest that `user:<aor>` may be missing while other bindings are live, milliseconds. */
-const PROMOTE_INTERVAL_MS = 1000;
-const PROMOTE_BATCH = 200;
+const SWEEP_INTERVAL_MS = 1000;
+/** AORs per command or script. */
+const SWEEP_BATCH = 200;
 /** Between two warnings about what is stored for one AOR, milliseconds. */
 const MALFORMED_INTERVAL_MS = 3_600_000;
 
 export class RedisLocationService implements LocationService {
-  #promotion: Timer | undefined;
+  #sweep: Timer | undefined;
+  readonly #onExpired: ((aor: string) => void)[] = [];
   readonly #malformed: OncePer;
 
   constructor(
@@ -71,7 +77,7 @@ export class RedisLocationService implements LocationService {
         [
           now,
           change.accountRealm,
-          nameOf(aor),
+          aorName(aor),
           change.callId,
           change.cseq,
           change.maxContacts,
@@ -87,7 +93,7 @@ export class RedisLocationService implements LocationService {
     const [verdict, ...bindings] = textsOf(reply);
     switch (verdict) {
       case 'ok':
-        return { ok: true, bindings: this.#live(bindings, aor, now) };
+        return this.#updated(bindings, aor, now);
       case 'replay':
         return { ok: false, refusal: verdict, bindings: this.#live(bindings, aor, now) };
       case 'out-of-order':
@@ -99,40 +105,70 @@ export class RedisLocationService implements LocationService {
     }
   }
 
-  async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
-    const args = [this.timers.now(), aor.realm, nameOf(aor), keys.realmIndex(''), proxy, protocol, savedUntil];
-    return integerOf(await ask(() => removeFrom.run(this.redis, bindingKeys(aor, aor.realm), args)));
+  async removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<Removal> {
+    const now = this.timers.now();
+    const args = [now, aor.realm, aorName(aor), keys.realmIndex(''), proxy, protocol, savedUntil];
+    const reply = textsOf(await ask(() => removeFrom.run(this.redis, bindingKeys(aor, aor.realm), args)));
+    const [remaining, ...removed] = reply;
+    return { removed: this.#live(removed, aor, now), remaining: Number(remaining) };
+  }
+
+  onExpired(listener: (aor: string) => void): void {
+    this.#onExpired.push(listener);
+  }
+
+  /** @param reply of the update script, after its verdict */
+  #updated(reply: readonly string[], aor: Aor, now: number): Updated {
+    const afterSaved = 1 + Number(reply[0]);
+    const afterEnded = afterSaved + 1 + Number(reply[afterSaved]);
+    return {
+      ok: true,
+      bindings: this.#live(reply.slice(afterEnded), aor, now),
+      renewed: reply.slice(1, afterSaved).map((proxy) => (proxy === '' ? undefined : proxy.slice(1))),
+      ended: this.#live(reply.slice(afterSaved + 1, afterEnded), aor, now),
+    };
   }
 
   #live(jsons: Iterable<string>, aor: Aor, now: number): Binding[] {
     const live = liveBindings(jsons, now, () => {
-      if (this.#malformed.isDue(nameOf(aor))) this.logger.warn({ aor }, 'a stored binding is malformed, skipped');
+      if (this.#malformed.isDue(aorName(aor))) this.logger.warn({ aor }, 'a stored binding is malformed, skipped');
     });
     return live.map(({ binding }) => binding);
   }
 
-  /** Starts to promote the next binding of an AOR whenever the newest expires. */
+  /** Starts to promote the next binding of an AOR whenever the newest expires, and to report expired AORs. */
   start(): void {
-    if (!this.#promotion) this.#schedulePromotion();
+    if (!this.#sweep) this.#scheduleSweep();
   }
 
   stop(): void {
-    this.#promotion?.cancel();
-    this.#promotion = undefined;
+    this.#sweep?.cancel();
+    this.#sweep = undefined;
   }
 
-  #schedulePromotion(): void {
-    this.#promotion = this.timers.after(PROMOTE_INTERVAL_MS, () => {
-      this.#schedulePromotion();
+  #scheduleSweep(): void {
+    this.#sweep = this.timers.after(SWEEP_INTERVAL_MS, () => {
+      this.#scheduleSweep();
       background(this.logger, 'promotion of bindings', () => this.promoteDue(), this.timers);
+      background(this.logger, 'removal of expired AORs', () => this.removeExpired(), this.timers);
     });
   }
 
   /** Runs one round of promotions. @throws DependencyError; those that failed are left to the next round */
   async promoteDue(): Promise<void> {
     const now = this.timers.now();
-    const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, PROMOTE_BATCH));
+    const due = await ask(() => this.redis.zrangebyscore(keys.promotions, '-inf', now, 'LIMIT', 0, SWEEP_BATCH));
     await ask(() => Promise.all(textsOf(due).map((name) => this.#promote(name, now))));
+  }
+
+  /** Takes all expired AORs out of active-user. @throws DependencyError */
+  async removeExpired(): Promise<void> {
+    const args = [this.timers.now(), SWEEP_BATCH, keys.othersPrefix];
+    for (let expired = SWEEP_BATCH; expired === SWEEP_BATCH; ) {
+      const names = textsOf(await ask(() => expire.run(this.redis, [keys.activeUsers], args)));
+      for (const name of names) for (const listener of this.#onExpired) listener(name);
+      expired = names.length;
+    }
   }
 
   #promote(name: string, now: number): Promise<unknown> {
@@ -151,8 +187,4 @@ function bindingKeys(aor: Aor, accountRealm: string): string[] {
     keys.realms,
     keys.promotions,
   ];
-}
-
-function nameOf({ user, realm }: Aor): string {
-  return `${user}@${realm}`;
 }

@@ -31,11 +31,10 @@ local function same(a, b)
   return (a.key == a.uri or b.key == b.uri) and (a.uri == b.uri or a.contact == b.contact)
 end
 
-local function same_as_any(b, list)
+local function same_in(list, b)
   for _, other in ipairs(list) do
-    if same(b, other) then return true end
+    if same(b, other) then return other end
   end
-  return false
 end
 
 local function precedes(a, b)
@@ -107,7 +106,9 @@ end
  * ARGV now, realm of the account, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', time of
  * the nonce's issue, its life in ms, 'all' or the number of removed bindings, key, uri and contact of each, then the JSON of
  * each saved binding.
- * Returns 'ok' or 'replay' and the live bindings as JSON, in order, or the name of another refusal.
+ * Returns the name of a refusal, after 'replay' the live bindings as JSON, in order; or 'ok', the number of saved bindings, for
+ * each '=' and the proxy of the one that it renews or '' when it is new, the number of ended bindings, their JSON, then the live
+ * bindings.
  */
 export const UPDATE = `${SHARED}
 local user, others, active, index, realms, promotions, nonce = unpack(KEYS)
@@ -115,14 +116,13 @@ local now, realm, aor, callId, cseq = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[
 local maxContacts, maxAors = tonumber(ARGV[6]), tonumber(ARGV[7])
 local count, issuedAt = tonumber(ARGV[8]), tonumber(ARGV[9]) or 0
 
-local function answer(verdict, list)
-  local reply = { verdict }
+local function append(reply, list)
   for _, b in ipairs(list) do reply[#reply + 1] = b.json end
   return reply
 end
 
 local before = live(user, others, now)
-if count and count <= tonumber(redis.call('GET', nonce) or '0') then return answer('replay', before) end
+if count and count <= tonumber(redis.call('GET', nonce) or '0') then return append({ 'replay' }, before) end
 
 local all = ARGV[11] == 'all'
 local affected, at = {}, 12
@@ -130,20 +130,21 @@ for _ = 1, all and 0 or tonumber(ARGV[11]) do
   affected[#affected + 1] = { key = ARGV[at], uri = ARGV[at + 1], contact = ARGV[at + 2] }
   at = at + 3
 end
-local after = {}
+local saved, after, ended = {}, {}, {}
 for i = at, #ARGV do
   local b = binding(ARGV[i])
+  saved[#saved + 1] = b
   after[#after + 1] = b
-  affected[#affected + 1] = b
 end
-local adding = #after > 0
+local adding = #saved > 0
 
 for _, b in ipairs(before) do
-  if all or same_as_any(b, affected) then
-    if b.callId == callId and cseq <= b.cseq and issuedAt <= b.savedAt then return { 'out-of-order' } end
-  elseif not (adding and maxContacts == 1) then
-    after[#after + 1] = b
-  end
+  local successor = same_in(saved, b)
+  local is_affected = all or successor or same_in(affected, b)
+  if is_affected and b.callId == callId and cseq <= b.cseq and issuedAt <= b.savedAt then return { 'out-of-order' } end
+  if successor then successor.renews = '=' .. (text(b.proxy) or '')
+  elseif is_affected or (adding and maxContacts == 1) then ended[#ended + 1] = b
+  else after[#after + 1] = b end
 end
 sort(after)
 if adding and #after > maxContacts then return { 'too-many-contacts' } end
@@ -155,9 +156,11 @@ if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[10]) end
 -- The index is stale when the newest binding has expired or was saved by an earlier jambonz sidecar.
 local stale = after[1] and tonumber(redis.call('ZSCORE', index, user) or '0') ~= after[1].expiry
 if adding or stale or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
-trim(active, now)
 trim(index, now)
-return answer('ok', after)
+local reply = { 'ok', tostring(#saved) }
+for _, b in ipairs(saved) do reply[#reply + 1] = b.renews or '' end
+reply[#reply + 1] = tostring(#ended)
+return append(append(reply, ended), after)
 `;
 
 const INDEX_OF_ACCOUNT = `
@@ -180,18 +183,36 @@ store(list, now, user, others, active, index, realms, promotions, realm, ARGV[3]
 
 /**
  * KEYS as for PROMOTE. ARGV now, realm, aor, prefix of indexes, proxy, protocol, savedUntil.
- * Returns the number removed.
+ * Returns the number of bindings that remain, then those that are removed as JSON.
  */
 export const REMOVE_FROM = `${SHARED}${INDEX_OF_ACCOUNT}
 local user, others, active, _, realms, promotions = unpack(KEYS)
 local now, savedUntil = tonumber(ARGV[1]), tonumber(ARGV[7])
-local before, after = live(user, others, now), {}
+local before, after, reply = live(user, others, now), {}, { '' }
 find_index(before, ARGV[4])
 for _, b in ipairs(before) do
-  if not (b.proxy == ARGV[5] and b.protocol == ARGV[6] and b.savedAt <= savedUntil) then after[#after + 1] = b end
+  if b.proxy == ARGV[5] and b.protocol == ARGV[6] and b.savedAt <= savedUntil then reply[#reply + 1] = b.json
+  else after[#after + 1] = b end
 end
 if #after < #before then store(after, now, user, others, active, index, realms, promotions, realm, ARGV[3]) end
-return #before - #after
+reply[1] = tostring(#after)
+return reply
+`;
+
+/**
+ * Takes expired AORs out of active-user; one whose other bindings are live is left to PROMOTE.
+ * KEYS active-user. ARGV now, maximum, prefix of the keys of other bindings. Returns the AORs.
+ */
+export const EXPIRE = `
+local gone = {}
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
+  local aor = member:sub(#'user:' + 1)
+  if redis.call('EXISTS', ARGV[3] .. aor) == 0 then
+    redis.call('ZREM', KEYS[1], member)
+    gone[#gone + 1] = aor
+  end
+end
+return gone
 `;
 
 /** Reconciles a realm's index with active-user. KEYS active-user, index, realms. ARGV realm, members. */

@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/timers.ts';
 import type { CheckIn, CheckInOutcome, FeatureServer, ServerKind, ServerPool } from '../../ports/server-pool.ts';
 import { ipOf } from '../../sip/ip.ts';
 import { ask } from './connection.ts';
-import { clusterKeys } from './keys.ts';
+import { clusterKeys, keys } from './keys.ts';
 import { integerOf, listOf, textsOf } from './replies.ts';
 import { Script } from './script.ts';
 import { CHECK_IN, DRAIN, EXPIRE, LIST, UNDRAIN } from './server-pool-scripts.ts';
@@ -88,6 +88,10 @@ export class RedisServerPool implements ServerPool {
       ];
     });
     return { servers: servers.sort((a, b) => (a.member < b.member ? -1 : 1)), drained: sorted(drainedIps) };
+  }
+
+  async inKubernetes(): Promise<number> {
+    return integerOf(await ask(() => this.redis.scard(keys.kubernetesFeatureServers)));
   }
 
   async rtpServers(): Promise<number> {

@@ -29,6 +29,7 @@ export function selectCarriers(db: Kysely<Tables>) {
       'c.is_active',
       'a.sip_realm as account_realm',
       'a.is_active as account_is_active',
+      'a.service_provider_sid as account_service_provider_sid',
       (eb) => eb('c.register_status', 'like', STATUS_OK).as('has_status_ok'),
       (eb) => eb.selectFrom('system_information').select('sip_domain_name').limit(1).as('sip_domain_name'),
     ])

@@ -30,13 +30,14 @@ export function gatewayOf(carrier: CarrierRow, row: GatewayRow): Gateway {
   if (isIP(host) === 0 && !NAME.test(host)) throw new CarrierRowError('its address is neither an address nor a name');
   const port = row.port ?? 0;
   const outboundProxy = text(carrier.outbound_sip_proxy);
+  const serviceProviderSid = carrier.service_provider_sid ?? carrier.account_service_provider_sid;
   if (port < 0 || port > 65_535) throw new CarrierRowError('its port is out of range');
   return {
     gatewaySid: row.sip_gateway_sid,
     carrierSid: carrier.voip_carrier_sid,
     carrierName: nameOf(carrier),
     ...(carrier.account_sid && { accountSid: carrier.account_sid }),
-    ...(carrier.service_provider_sid && { serviceProviderSid: carrier.service_provider_sid }),
+    ...(serviceProviderSid && { serviceProviderSid }),
     host,
     ...(port > 0 && { port }),
     transport,

@@ -1,5 +1,7 @@
 import type { Database } from 'bun:sqlite';
-import type { Clock } from '../../lib/timers.ts';
+import { background } from '../../lib/background.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Timer, Timers } from '../../lib/timers.ts';
 import { Unavailable } from '../../ports/errors.ts';
 import type {
   Aor,
@@ -8,9 +10,11 @@ import type {
   BindingSource,
   LocationService,
   LookupOptions,
+  Removal,
   Update,
   UpdateOutcome,
 } from '../../ports/location.ts';
+import { aorName } from '../../sip/aor.ts';
 import { isSameBinding } from '../../sip/binding-identity.ts';
 import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
@@ -18,6 +22,7 @@ import { guarded } from './guarded.ts';
 /** At most this many expired AORs, and as many nonces, are deleted with each commit. */
 const SWEEP_LIMIT = 100;
 const MAX_PENDING_CHANGES = 10_000;
+const SWEEP_INTERVAL_MS = 1000;
 
 interface PendingChange {
   /** Runs within the transaction. @returns a function to call after the commit, which resolves the caller's promise */
@@ -36,23 +41,56 @@ export class SqliteLocationService implements LocationService {
   #queue: PendingChange[] = [];
   #lookups: PendingLookup[] = [];
   readonly #sql: ReturnType<typeof statements>;
+  readonly #onExpired: ((aor: string) => void)[] = [];
+  #timer: Timer | undefined;
 
   constructor(
     private readonly database: Database,
-    private readonly clock: Clock,
+    private readonly timers: Timers,
+    private readonly logger: Logger,
   ) {
     this.#sql = statements(database);
   }
 
-  /** Deletes all that expired while the process was down. Commits delete what expires later. */
-  sweepAll(): void {
-    const sweep = this.database.transaction(() => this.#sweep(this.clock.now()));
-    while (sweep() === SWEEP_LIMIT);
+  /** Deletes all that expired while the process was down. Commits delete what expires later, at the latest each second. */
+  start(): void {
+    const sweep = this.database.transaction(() => this.#sweep(this.timers.now()));
+    for (let swept = SWEEP_LIMIT; swept === SWEEP_LIMIT; ) {
+      const { expired, deleted } = sweep();
+      this.#report(expired);
+      swept = deleted;
+    }
+    this.#scheduleSweep();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  onExpired(listener: (aor: string) => void): void {
+    this.#onExpired.push(listener);
+  }
+
+  #scheduleSweep(): void {
+    this.#timer = this.timers.after(SWEEP_INTERVAL_MS, () => {
+      this.#scheduleSweep();
+      background(this.logger, 'removal of expired AORs', () => this.sweepExpired(), this.timers);
+    });
+  }
+
+  /** Commits when there are expired AORs. @throws DependencyError */
+  async sweepExpired(): Promise<void> {
+    const [expired] = guarded(() => this.#sql.expiredAors.all(this.timers.now(), 1));
+    if (expired) await this.#durably(() => {});
+  }
+
+  #report(expired: readonly string[]): void {
+    for (const aor of expired) for (const listener of this.#onExpired) listener(aor);
   }
 
   lookup(aor: Aor, { several, nonceId }: LookupOptions): Promise<AorState> {
     const read = (now: number): AorState => ({
-      bindings: this.#live(nameOf(aor), now)
+      bindings: this.#live(aorName(aor), now)
         .slice(0, several ? undefined : 1)
         .map(({ binding }) => binding),
       lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
@@ -66,7 +104,7 @@ export class SqliteLocationService implements LocationService {
   #read(): void {
     const batch = this.#lookups;
     this.#lookups = [];
-    const now = this.clock.now();
+    const now = this.timers.now();
     try {
       const states = guarded(this.database.transaction(() => batch.map(({ read }) => read(now))));
       for (const [i, state] of states.entries()) batch[i]?.resolve(state);
@@ -79,14 +117,15 @@ export class SqliteLocationService implements LocationService {
     return this.#durably((now) => this.#apply(update, now));
   }
 
-  removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<number> {
+  removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<Removal> {
     return this.#durably((now) => {
-      const before = this.#live(nameOf(aor), now);
+      const before = this.#live(aorName(aor), now);
       const after = before.filter(
         ({ binding: b }) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil,
       );
-      if (after.length < before.length) this.#store(nameOf(aor), undefined, before, after);
-      return before.length - after.length;
+      const removed = before.filter((stored) => !after.includes(stored));
+      if (removed.length > 0) this.#store(aorName(aor), undefined, before, after);
+      return { removed: removed.map(({ binding }) => binding), remaining: after.length };
     });
   }
 
@@ -105,14 +144,15 @@ export class SqliteLocationService implements LocationService {
   #commit(): void {
     const batch = this.#queue;
     this.#queue = [];
-    const now = this.clock.now();
+    const now = this.timers.now();
     try {
-      const resolvers = guarded(
-        this.database.transaction(() => {
-          this.#sweep(now);
-          return batch.map(({ apply }) => apply(now));
-        }),
+      const { expired, resolvers } = guarded(
+        this.database.transaction(() => ({
+          expired: this.#sweep(now).expired,
+          resolvers: batch.map(({ apply }) => apply(now)),
+        })),
       );
+      this.#report(expired);
       for (const resolve of resolvers) resolve();
     } catch (error) {
       for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
@@ -121,13 +161,14 @@ export class SqliteLocationService implements LocationService {
 
   #apply(update: Update, now: number): UpdateOutcome {
     const { aor, accountRealm, callId, cseq, save, remove, maxContacts, maxAors, nonce } = update;
-    const name = nameOf(aor);
+    const name = aorName(aor);
     const before = this.#live(name, now);
     if (nonce && nonce.count <= (this.#sql.nonce.get(nonce.id)?.count ?? 0))
       return { ok: false, refusal: 'replay', bindings: before.map(({ binding }) => binding) };
 
-    const isAffected = (b: Binding) =>
-      remove === 'all' || [...remove, ...save].some((identity) => isSameBinding(identity, b));
+    const successor = (b: Binding) => save.find((saved) => isSameBinding(saved, b));
+    const isRemoved = (b: Binding) => remove === 'all' || remove.some((identity) => isSameBinding(identity, b));
+    const isAffected = (b: Binding) => isRemoved(b) || successor(b) !== undefined;
     const isLate = (b: Binding) => b.callId === callId && cseq <= b.cseq && (nonce?.issuedAt ?? 0) <= b.savedAt;
     if (before.some(({ binding }) => isAffected(binding) && isLate(binding)))
       return { ok: false, refusal: 'out-of-order' };
@@ -141,7 +182,15 @@ export class SqliteLocationService implements LocationService {
 
     if (nonce) this.#sql.setNonce.run(nonce.id, nonce.count, nonce.expiresAt);
     if (adds || after.length !== before.length) this.#store(name, accountRealm, before, after);
-    return { ok: true, bindings: after.map(({ binding }) => binding) };
+    const predecessor = (b: Binding) => before.findLast(({ binding }) => successor(binding) === b);
+    return {
+      ok: true,
+      bindings: after.map(({ binding }) => binding),
+      renewed: save.map((b) => predecessor(b)?.binding.proxy),
+      ended: before.flatMap(({ binding: b }) =>
+        after.some(({ binding }) => binding === b) || successor(b) ? [] : [b],
+      ),
+    };
   }
 
   /** @param accountRealm undefined: the one that the AOR is counted for already */
@@ -179,11 +228,12 @@ export class SqliteLocationService implements LocationService {
     return (this.#sql.realm.get(realm)?.aors ?? 0) - expired;
   }
 
-  /** Deletes up to {@link SWEEP_LIMIT} expired AORs and nonces. @returns the larger of the two numbers */
-  #sweep(now: number): number {
+  /** Deletes up to {@link SWEEP_LIMIT} expired AORs and nonces. @returns the AORs, and the larger of the two numbers */
+  #sweep(now: number): { expired: string[]; deleted: number } {
     const expired = this.#sql.expiredAors.all(now, SWEEP_LIMIT);
     for (const { aor, realm } of expired) this.#deleteAor(aor, realm);
-    return Math.max(expired.length, this.#sql.sweepNonces.run(now, SWEEP_LIMIT).changes);
+    const nonces = this.#sql.sweepNonces.run(now, SWEEP_LIMIT).changes;
+    return { expired: expired.map(({ aor }) => aor), deleted: Math.max(expired.length, nonces) };
   }
 
   #deleteAor(name: string, realm: string): void {
@@ -191,10 +241,6 @@ export class SqliteLocationService implements LocationService {
     this.#sql.deleteAor.run(name);
     this.#sql.addToRealm.run(realm, -1);
   }
-}
-
-function nameOf({ user, realm }: Aor): string {
-  return `${user}@${realm}`;
 }
 
 function statements(db: Database) {

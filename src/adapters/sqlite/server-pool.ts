@@ -66,6 +66,11 @@ export class SqliteServerPool implements ServerPool {
     }));
   }
 
+  /** Feature servers in Kubernetes know Redis alone. */
+  async inKubernetes(): Promise<number> {
+    return 0;
+  }
+
   async rtpServers(): Promise<number> {
     return guarded(() => this.#members('rtp'));
   }

@@ -9,7 +9,7 @@ import { json, print, printError } from '../output.ts';
 import { EXIT } from '../run.ts';
 import { askSidecar, JSON_FLAG, show, socketPath } from '../sidecar.ts';
 import { callsLeft, ProgressLine, waitingFor } from './progress.ts';
-import { outcome, SERVER } from './server.ts';
+import { kubernetesLine, outcome, SERVER } from './server.ts';
 import { type End, waitUntilEmpty } from './wait.ts';
 
 const DEFAULT_TIMEOUT_MS = 600_000;
@@ -21,6 +21,7 @@ export default defineCommand({
   },
   args: {
     ...SERVER,
+    force: { type: 'boolean', description: 'Drain even the last active server, or one that has not checked in' },
     wait: { type: 'boolean', description: 'Wait until the server has no calls left' },
     timeout: {
       type: 'string',
@@ -33,8 +34,9 @@ export default defineCommand({
     const timeoutMs = readTimeout(args);
     const client = new AdminClient({ socketPath: socketPath() });
     try {
-      const answer = await askSidecar('fs-drain', { server: args.server }, client);
+      const answer = await askSidecar('fs-drain', { server: args.server, force: args.force ?? false }, client);
       const done = outcome('Drained', answer.server, answer.drained);
+      if (answer.kubernetes !== undefined) await printError(`note: ${kubernetesLine(answer.kubernetes)}`);
       if (!args.wait) return await show(args, answer, done);
       if (args.json) return await waitQuietly(client, answer, timeoutMs);
       await print(done);

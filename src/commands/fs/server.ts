@@ -9,6 +9,11 @@ export function outcome(done: 'Drained' | 'Undrained', server: string, drained: 
   return `✓ ${done} ${printable(server)}\nDrained servers: [${printable(drained.join(', '))}]`;
 }
 
+/** For an operator who looks for feature servers here. @param count members of fsUUIDs */
+export function kubernetesLine(count: number): string {
+  return `No feature server checks in: ${count} run in Kubernetes (fsUUIDs), which drains them itself`;
+}
+
 export function bulleted(title: string, servers: readonly string[]): string {
   return [title, ...servers.map((server) => `  ${printable(server)}`)].join('\n');
 }

@@ -2,8 +2,9 @@ import { defineCommand } from 'citty';
 import { AdminClient } from '../../admin/client.ts';
 import { printable } from '../../lib/text.ts';
 import { sleep, systemTimers } from '../../lib/timers.ts';
+import { interruptSignal } from '../interrupt.ts';
 import { json, print } from '../output.ts';
-import { Failure } from '../run.ts';
+import { EXIT, Failure } from '../run.ts';
 import { askSidecar, JSON_FLAG, socketPath } from '../sidecar.ts';
 import { onTerminal, painter } from '../terminal.ts';
 import { Screen } from './screen.ts';
@@ -12,7 +13,10 @@ import { serverTable } from './table.ts';
 const INTERVAL_MS = 1000;
 
 export default defineCommand({
-  meta: { name: 'watch', description: 'Show the feature servers, updated every second until interrupted' },
+  meta: {
+    name: 'watch',
+    description: 'Show the feature servers every second, until interrupted or the sidecar has gone',
+  },
   args: { json: { ...JSON_FLAG.json, description: 'Print one JSON document per line, every second' } },
   async run({ args }) {
     const client = new AdminClient({ socketPath: socketPath() });
@@ -48,18 +52,15 @@ function renderJson(client: AdminClient): Promise<string> {
   );
 }
 
-/** Shows a failure as a frame: the sidecar may come back. */
+/**
+ * Shows a refusal or a late answer as a frame: the next one may be better.
+ * @throws Failure when there is no sidecar to ask
+ */
 async function orMessage(render: () => Promise<string>, renderError: (message: string) => string): Promise<string> {
   try {
     return await render();
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
+    if (!(error instanceof Failure) || error.exitCode === EXIT.noSidecar || error.exitCode === EXIT.denied) throw error;
     return renderError(error.message);
   }
-}
-
-function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
 }

@@ -31,11 +31,11 @@ function listing({ gateways, now, ...leadership }: Gateways, painter: Painter): 
 function columns(now: number): readonly Column<GatewayRow>[] {
   return [
     CARRIER,
-    { head: 'GATEWAY', cell: addressOf },
+    { head: 'GATEWAY', cell: addressOf, min: 16 },
     { head: 'STATE', cell: ({ state }) => state, styled: true },
-    { head: 'SINCE', cell: ({ since }) => ago(since, now, NOTHING) },
-    { head: 'LAST ANSWER', cell: ({ lastAnswer }) => lastAnswer ?? NOTHING, max: MAX_ANSWER },
-    { head: 'LAST PING', cell: ({ lastAnswerAt }) => ago(lastAnswerAt, now, NOTHING) },
+    { head: 'SINCE', cell: ({ since }) => ago(since, now, NOTHING), spare: 2 },
+    { head: 'LAST ANSWER', cell: ({ lastAnswer }) => lastAnswer ?? NOTHING, max: MAX_ANSWER, min: 11, spare: 4 },
+    { head: 'LAST PING', cell: ({ lastAnswerAt }) => ago(lastAnswerAt, now, NOTHING), spare: 1 },
     { head: 'RTT', cell: ({ rttMs }) => (rttMs === null ? NOTHING : `${Math.round(rttMs)} ms`), alignRight: true },
     SID,
   ];

@@ -26,14 +26,18 @@ function listing({ trunks, skipped, now, ...leadership }: Trunks, painter: Paint
 function columns(now: number): readonly Column<TrunkRow>[] {
   return [
     CARRIER,
-    { head: 'GATEWAY', cell: addressOf },
+    { head: 'GATEWAY', cell: addressOf, min: 16 },
     { head: 'STATE', cell: ({ state }) => state, styled: true },
-    { head: 'SINCE', cell: ({ since }) => ago(since, now, NOTHING) },
-    { head: 'EXPIRES', cell: ({ expiresAt }) => until(expiresAt, now, NOTHING) },
-    { head: 'LAST ANSWER', cell: ({ lastReason }) => lastReason ?? NOTHING, max: MAX_ANSWER },
-    { head: 'NEXT TRY', cell: ({ nextTryAt }) => until(nextTryAt, now, NOTHING) },
+    { head: 'SINCE', cell: ({ since }) => ago(since, now, NOTHING), spare: 2 },
+    { head: 'EXPIRES', cell: ({ expiresAt }) => until(expiresAt, now, NOTHING), spare: 1 },
+    { head: 'LAST ANSWER', cell: ({ lastReason }) => lastReason ?? NOTHING, max: MAX_ANSWER, min: 11, spare: 4 },
+    { head: 'NEXT TRY', cell: ({ nextTryAt }) => until(nextTryAt, now, NOTHING), spare: 3 },
     SID,
   ];
 }
 
-const SKIPPED: readonly Column<Trunks['skipped'][number]>[] = [CARRIER, { head: 'WHY', cell: ({ why }) => why }, SID];
+const SKIPPED: readonly Column<Trunks['skipped'][number]>[] = [
+  CARRIER,
+  { head: 'WHY', cell: ({ why }) => why, min: 20 },
+  SID,
+];

@@ -1,5 +1,5 @@
 export const GATEWAY_SID = {
   type: 'positional',
   valueHint: 'sid',
-  description: 'gateway SID, as `trunk list` shows it',
+  description: 'gateway SID or the beginning of one, or the name of a carrier',
 } as const;

@@ -1,5 +1,4 @@
-import { shellWord } from '../../lib/shell.ts';
-import { currentUser } from '../../lib/user.ts';
+import { whyNotListen } from '../../lib/why-not-listen.ts';
 import { joinHostPort } from '../../sip/ip.ts';
 import type { MalformedMessage, ParsedMessage, Wire } from '../../sip/message.ts';
 import type { PeerNames } from './peer-names.ts';
@@ -83,9 +82,6 @@ export interface TransportEvents {
   refused(transport: Transport): void;
 }
 
-/** Linux's default; see net.ipv4.ip_unprivileged_port_start. */
-const FIRST_UNPRIVILEGED_PORT = 1024;
-
 /** We cannot listen on an address; the message is one line with the remedy. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
@@ -96,26 +92,8 @@ export class ListenError extends Error {
     /** `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` … */
     readonly code: string,
   ) {
-    super(`${formatListener(protocol, host, port)} ${whyNot(protocol, port, code)}`);
-  }
-}
-
-/** One line with the remedy. */
-function whyNot(protocol: string, port: number, code: string): string {
-  switch (code) {
-    case 'EADDRINUSE': {
-      const option = protocol === 'udp' ? '-lunp' : '-ltnp';
-      return `is in use; find by whom with ss ${option} 'sport = :${port}', or name another with --sip`;
-    }
-    case 'EADDRNOTAVAIL':
-      return 'is not an address of this machine; ip address lists those that are';
-    case 'EACCES':
-    case 'EPERM':
-      return port < FIRST_UNPRIVILEGED_PORT
-        ? `is not permitted: ports below ${FIRST_UNPRIVILEGED_PORT} need CAP_NET_BIND_SERVICE, which user ${currentUser()} lacks; type setcap cap_net_bind_service=+ep ${shellWord(process.execPath)}, as root`
-        : `is not permitted to user ${currentUser()}`;
-    default:
-      return `cannot be listened on (${code})`;
+    const why = whyNotListen({ udp: protocol === 'udp', port, code, remedy: 'name another with --sip' });
+    super(`${formatListener(protocol, host, port)} ${why}`);
   }
 }
 

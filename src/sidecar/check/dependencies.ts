@@ -32,7 +32,7 @@ export async function checkDependencies(config: Config): Promise<Finding[]> {
   if (parts.sip === 'drachtio') dependencies.push(drachtio(config));
   if (parts.store === 'redis') dependencies.push(redis(config));
   if (parts.directory === 'mysql') dependencies.push(...mysql(config));
-  if (alerts.host !== '' && alerts.host !== 'none') dependencies.push(influx(config));
+  if (alerts.host !== '' && alerts.host !== 'none') dependencies.push(await influx(config));
   return (await Promise.all(dependencies.map(checkOne))).flat();
 }
 
@@ -129,17 +129,26 @@ function mysql({ mysql: config }: Config): Dependency[] {
   }));
 }
 
-function influx({ alerts: { host, port } }: Config): Dependency {
+async function influx({ alerts }: Config): Promise<Dependency> {
+  const { InfluxClient, WriterRefused } = await import('../../adapters/influx/client.ts');
   return {
     name: 'InfluxDB',
-    host,
-    port,
+    host: alerts.host,
+    port: alerts.port,
     variable: 'JAMBONES_TIME_SERIES_HOST, or set it to none',
     async ask() {
-      const url = `http://${joinHostPort(host, port)}/ping`;
-      const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'manual' });
-      await response.body?.cancel();
-      if (response.status !== 204 && response.status !== 200) throw new Error(`HTTP status ${response.status}`);
+      const client = new InfluxClient(alerts, systemTimers);
+      try {
+        const asked = client.ping().then(() => client.mayWrite());
+        await withDeadline(asked, TIMEOUT_MS - 500, late, systemTimers);
+      } finally {
+        client.close();
+      }
+    },
+    refusal(error) {
+      if (!(error instanceof WriterRefused)) return undefined;
+      if (error.status !== 404) return 'check JAMBONES_TIME_SERIES_TOKEN';
+      return alerts.org === '' ? undefined : 'check JAMBONES_TIME_SERIES_ORG and JAMBONES_TIME_SERIES_BUCKET';
     },
   };
 }

@@ -3,7 +3,7 @@ import { checkCertificates } from './certificates.ts';
 import { checkDependencies } from './dependencies.ts';
 import { checkAdminSocket, checkData, checkProvisioning } from './files.ts';
 import type { Finding } from './finding.ts';
-import { checkListeners } from './listeners.ts';
+import { checkHttp, checkListeners } from './listeners.ts';
 
 /**
  * Looks for whatever would stop `serve` or make it useless, without disturbing a sidecar that runs. The variables
@@ -20,6 +20,7 @@ export async function check(config: Config): Promise<Finding[]> {
     ...checkProvisioning(config),
     ...data.findings,
     ...(await checkListeners(config, running || data.inUse)),
+    ...(await checkHttp(config, running || data.inUse)),
     ...(await dependencies),
   ];
 }

@@ -32,6 +32,22 @@ describe('what drachtio sends', () => {
     expect(combinedHeader(headers, 'Expires')).toBeUndefined();
   });
 
+  const peer = `${ID}|sip|network|369|tcp|192.0.2.30|7060|05:24:36.413278|31f89ddf`;
+  test.each([
+    ['an IPv4 address', `${peer}||10.0.0.5|5060|`, { transport: 'tcp', address: '10.0.0.5', port: 5060 }],
+    ['an IPv6 address', `${peer}||[FD00:0::5]|5060|`, { transport: 'tcp', address: 'fd00::5', port: 5060 }],
+    ['nothing', `${peer}||`, undefined],
+    ['nothing, in another form', `${peer}|`, undefined],
+    ['an empty address', `${peer}|||5060|`, undefined],
+    ['an address without a port', `${peer}||10.0.0.5||`, undefined],
+    ['no address', `${peer}||*|5060|`, undefined],
+  ])('a request is read whose listener is given as %s', (_, leader, receivedOn) => {
+    const received = readReceived(`${leader}\r\n${REQUEST}`);
+    const source = { transport: 'tcp', address: '192.0.2.30', port: 7060 };
+    expect(received && readRequest(received)).toMatchObject({ method: 'REGISTER', source });
+    expect(received?.receivedOn).toEqual(receivedOn);
+  });
+
   test.each([
     [`${ID}|sip|network|264|udp|192.0.2.60|5060|05:25:07.35|42e00f63||\r\nSIP/2.0 200 OK\r\n\r\n`],
     [`${ID}|response|${ID}|OK|pong`],

@@ -1,0 +1,36 @@
+import { DependencyError } from '../ports/errors.ts';
+import type { ServerPool } from '../ports/server-pool.ts';
+
+/**
+ * Why an operator is asked again before a feature server is drained: it is the last that takes calls, or none has checked in
+ * from there, as after a slip in its address. Another sidecar may drain another server between this look and the drain.
+ * @returns undefined when there is no reason to ask
+ */
+export async function drainObjection(pool: ServerPool, ip: string): Promise<string | undefined> {
+  const { servers, drained } = await pool.featureServers();
+  if (drained.includes(ip)) return undefined;
+  const force = `To drain it all the same: sbc-sip-sidecar fs drain ${ip} --force`;
+  const isActive = servers.some((server) => server.active && server.ip === ip);
+  const othersActive = servers.some((server) => server.active && server.ip !== ip);
+  if (isActive && !othersActive) return `${ip} is the last active feature server: new calls would fail. ${force}`;
+  if (servers.some((server) => server.ip === ip)) return undefined;
+  const { kubernetes } = await kubernetesHint(pool);
+  const why =
+    kubernetes === undefined
+      ? `no feature server at ${ip} has checked in`
+      : `no feature server checks in: ${kubernetes} run in Kubernetes (fsUUIDs), which drains them itself`;
+  return `${why}. ${force}`;
+}
+
+/** The number of feature servers in Kubernetes, which do not check in; absent where there are none, or others check in. */
+export async function kubernetesHint(pool: ServerPool): Promise<{ kubernetes?: number }> {
+  try {
+    if ((await pool.featureServers()).servers.length > 0) return {};
+    const kubernetes = await pool.inKubernetes();
+    return kubernetes > 0 ? { kubernetes } : {};
+  } catch (error) {
+    // What it is a hint beside has succeeded. A user of Redis may be kept from a key that is not ours.
+    if (!(error instanceof DependencyError)) throw error;
+    return {};
+  }
+}

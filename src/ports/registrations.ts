@@ -1,0 +1,21 @@
+import type { Aor, Binding } from './location.ts';
+
+/** An AOR and its live bindings, at least one, in the order of `AorState`. */
+export interface Registration {
+  readonly aor: Aor;
+  readonly bindings: readonly Binding[];
+}
+
+/** What the location service holds, for operators. It changes nothing, and no phone waits for it. */
+export interface Registrations {
+  /**
+   * Reads all registrations in batches of some hundred AORs, which may be empty. A batch takes about a millisecond, and is
+   * read when it is asked for. An AOR that registers, leaves or refreshes meanwhile may be missing or come
+   * twice.
+   * @param realm only AORs of this realm and its sub-domains, in lower case
+   * @throws DependencyError
+   */
+  batches(realm?: string): AsyncIterable<readonly Registration[]>;
+  /** The number of AORs with a live binding, without a scan. @throws DependencyError */
+  countAors(): Promise<number>;
+}

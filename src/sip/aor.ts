@@ -1,0 +1,21 @@
+/** An address of record as stores, events and operators name it: `user@realm`, without a scheme. */
+interface Aor {
+  readonly user: string;
+  readonly realm: string;
+}
+
+export function aorName({ user, realm }: Aor): string {
+  return `${user}@${realm}`;
+}
+
+/** The inverse of {@link aorName}; undefined when a part is missing. */
+export function readAorName(name: string): Aor | undefined {
+  const at = name.lastIndexOf('@');
+  const [user, realm] = [name.slice(0, at), name.slice(at + 1)];
+  return at > 0 && realm !== '' ? { user, realm } : undefined;
+}
+
+/** Whether a realm is another one or a sub-domain of it. Both in lower case. */
+export function isWithin(realm: string, other: string): boolean {
+  return realm === other || realm.endsWith(`.${other}`);
+}
