@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { background, turn } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
+import { LruCache } from '../lib/lru-cache.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { AbusePolicy, AbuseStore, Ban } from '../ports/abuse-store.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -49,8 +49,8 @@ const KNOWN_MS = 86_400_000;
 /** Pairs of AOR and source, some 150 bytes each. */
 const MAX_KNOWN = 100_000;
 /** AORs whose wrong answers are counted; the one guessed at last longest ago is forgotten first. */
-const MAX_GUESSED = 20_000;
-const MAX_WRONG_NONCES = 20_000;
+const MAX_GUESSED = 10_000;
+const MAX_WRONG_NONCES = 10_000;
 const MAX_WRONG_PER_NONCE = 3;
 
 export interface AbuseFigures {
@@ -74,11 +74,11 @@ export class Abuse implements Screen {
   readonly #scores: Scores;
   #report = new PendingReport();
   /** By AOR, in this minute. */
-  readonly #wrongAnswers = new LRUCache<string, number>({ max: MAX_GUESSED });
+  readonly #wrongAnswers = new LruCache<number>(MAX_GUESSED);
   #minute = 0;
-  readonly #wrongByNonce = new LRUCache<string, number>({ max: MAX_WRONG_NONCES });
+  readonly #wrongByNonce = new LruCache<number>(MAX_WRONG_NONCES);
   /** Kept apart from what unauthenticated sources cause, so that they cannot evict an authenticated one. */
-  readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN });
+  readonly #known = new LruCache<number>(MAX_KNOWN);
   #timer: Timer | undefined;
   #exchanging: Promise<void> | undefined;
   readonly #onBanned: ((network: string) => void)[] = [];

@@ -1,4 +1,3 @@
-import { fullGC } from 'bun:jsc';
 import { Abuse } from '../abuse/index.ts';
 import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
@@ -170,7 +169,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
-  const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: fullGC });
+  const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: () => Bun.gc(true) });
   idleCollection.start();
   open.defer(() => idleCollection.stop());
 
