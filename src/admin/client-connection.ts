@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { parseJson } from '../lib/json.ts';
+import { nestsDeeperThan, parseJson } from '../lib/json.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { Operator } from './audit.ts';
 import { peerCredentials } from './peer-credentials.ts';
@@ -10,6 +10,8 @@ import { refuse } from './refused-client.ts';
 const IDLE_TIMEOUT_MS = 60_000;
 /** Longest line, bytes; as much as our client reads. There is one at a time for each client. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+/** Lists and objects in one another in a request. */
+const MAX_LEVELS = 32;
 
 /** One line, or several. */
 export type Answer = object | AsyncIterable<object>;
@@ -83,7 +85,7 @@ export class ClientConnection {
 
   async #answer(line: string): Promise<void> {
     const request = parseJson(line);
-    if (request === undefined) {
+    if (request === undefined || nestsDeeperThan(request, MAX_LEVELS)) {
       this.#refuseAndClose('Invalid command');
       return;
     }

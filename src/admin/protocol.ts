@@ -137,6 +137,8 @@ const ban = v.object({
   until: v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15)),
 });
 
+/** An event as docs/events.md describes it. */
+const event = v.objectWithRest({ id: v.number(), at: v.number(), type: v.string() }, v.unknown());
 /** A variable of the configuration. */
 const variable = v.object({
   name: v.string(),
@@ -146,9 +148,6 @@ const variable = v.object({
   from: v.picklist(['flag', 'environment', 'default', 'file', 'set']),
   secret: v.boolean(),
 });
-
-/** An event as docs/events.md describes it. */
-const event = v.objectWithRest({ id: v.number(), at: v.number(), type: v.string() }, v.unknown());
 
 const edgeStatus = v.object({
   // Gauges.
@@ -353,12 +352,12 @@ export type TrunkRow = Output<typeof trunkRow>;
 export type Gateways = Output<typeof gateways>;
 export type GatewayRow = Output<typeof gatewayRow>;
 export type BanRow = Output<typeof ban>;
-export type VariableRow = Output<typeof variable>;
 export type BindingRow = Output<typeof bindingRow>;
 export type BindingDetails = Output<typeof bindingDetails>;
 export type RefusedRegister = Output<typeof refusedRegister>;
 export type RegistrationDetails = Output<typeof registrationDetails>;
 export type EventRow = Output<typeof event>;
+export type VariableRow = Output<typeof variable>;
 export type EdgeStatus = Output<typeof edgeStatus>;
 export type Status = Output<typeof status>;
 export type DependencyRow = Output<typeof dependency>;

@@ -359,7 +359,7 @@ export const VARIABLES = {
     ),
     banRedisKey: text(
       'JAMBONES_BAN_REDIS_KEY',
-      'Redis set that holds the banned addresses, for a drachtio server with `--blacklist-redis-key`.',
+      'Redis set that holds the banned addresses, for a drachtio server with `--blacklist-redis-key`; of no use with drachtio 0.8.24 to 0.9.10, see security.md.',
     ),
     connectionLostGraceSeconds: integer(
       'JAMBONES_CONNECTION_LOST_GRACE_SECONDS',

@@ -107,7 +107,7 @@ async function accountOf(
 }
 
 async function remove(sources: RegistrationSources, text: string, contact: string | undefined) {
-  const { location, events, logger } = sources;
+  const { location, events } = sources;
   const { aor, bindings } = await find(sources, text);
   const removed = contact === undefined ? bindings : bindings.filter((b) => isContact(b, contact));
   const [first] = removed;
@@ -125,7 +125,6 @@ async function remove(sources: RegistrationSources, text: string, contact: strin
   if (!outcome.ok) throw new Refused(`not removed: ${outcome.refusal}`);
   const contacts = outcome.ended.map((b) => b.contact);
   const remaining = outcome.bindings.length;
-  logger.info({ aor: aorName(aor), contacts }, 'registration removed by the operator');
   const presence = remaining > 0 ? 'online' : 'offline';
   for (const binding of outcome.ended) events.emit(bindingEvent('unregistered', aor, binding, presence, 'operator'));
   return { aor: aorName(aor), removed: contacts, remaining };

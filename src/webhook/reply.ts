@@ -1,10 +1,13 @@
 import * as v from 'valibot';
 import { defined } from '../lib/defined.ts';
+import { nestsDeeperThan } from '../lib/json.ts';
 import type { Grant } from '../ports/location.ts';
 import { isToken } from '../sip/syntax.ts';
 
 /** Characters; call hooks and permissions are stored with every binding. */
 const MAX_STORED = 4096;
+/** Levels of lists and objects in one of them. */
+const MAX_LEVELS = 32;
 const MAX_HEADERS = 20;
 const MAX_HEADER_VALUE = 1024;
 
@@ -12,7 +15,7 @@ const MAX_HEADER_VALUE = 1024;
 const stored = v.optional(
   v.pipe(
     v.unknown(),
-    v.check((value) => JSON.stringify(value).length <= MAX_STORED, 'too long'),
+    v.check((value) => !nestsDeeperThan(value, MAX_LEVELS) && JSON.stringify(value).length <= MAX_STORED, 'too long'),
   ),
 );
 /** Some customers send numbers as strings. */

@@ -594,6 +594,7 @@ describe('an act of an operator', () => {
     [{ action: 'remove', key: 'list', item: 'x' }],
     [{ action: 'trunk-refresh' }],
     [{ action: 'ban-clear', ip: '192.0.2.1' }],
+    [{ action: 'reg-remove', aor: 'john@example.com' }],
     [{ action: 'reload' }],
   ])('%p is logged', async (request) => {
     const { send, logger } = start();

@@ -68,7 +68,7 @@ describe('the admin socket', () => {
 
   test('says which user and process asks, by what the kernel knows', async () => {
     const operators: Operator[] = [];
-    const { path } = await start(async (_, __, operator) => {
+    const { path } = await start(async (_request, _signal, operator) => {
       operators.push(operator);
       return {};
     });
@@ -90,6 +90,7 @@ describe('the admin socket', () => {
 
   test.each([
     ['invalid JSON', 'drain everything\n', 'Invalid command'],
+    ['33 lists, each in the one before', `${'['.repeat(33)}${']'.repeat(33)}\n`, 'Invalid command'],
     ['binary data', Uint8Array.from([0, 255, 254, 10, 1, 2, 10]), 'Invalid command'],
     ['a line over the maximum', `"${'x'.repeat(MAX_LINE_BYTES)}"\n`, `line over ${MAX_LINE_BYTES} bytes`],
     ['an endless line', 'x'.repeat(MAX_LINE_BYTES + 1), `line over ${MAX_LINE_BYTES} bytes`],
