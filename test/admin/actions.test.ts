@@ -597,7 +597,8 @@ describe('an act of an operator', () => {
     [{ action: 'reg-remove', aor: 'john@example.com' }],
     [{ action: 'reload' }],
   ])('%p is logged', async (request) => {
-    const { send, logger } = start();
+    const remove = async (aor: string) => ({ aor, removed: [], remaining: 0 });
+    const { send, logger } = start({ registrations: { ...NO_REGISTRATIONS, remove } });
     await send(request, ROOT);
     expect(acts(logger)).toEqual([expect.objectContaining({ act: request.action, uid: 0 })]);
   });
