@@ -353,7 +353,7 @@ describe('a stream', () => {
     [{ action: 'reg-remove', aor: 'a@x', contact: '' }, 'contact expected'],
     [{ action: 'toString' }, 'Unknown action'],
   ])('%p is refused in one line', async (request, error) => {
-    expect(await start().send(request)).toEqual({ success: false, error });
+    expect(await linesOf(await start().send(request))).toEqual([{ success: false, error }]);
   });
 });
 

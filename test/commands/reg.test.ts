@@ -347,7 +347,7 @@ test.each([
   ['reg count --by transprot', '--by takes realm, transport, user-agent, not transprot. Did you mean transport?'],
   ['reg list --transport utp', '--transport takes udp, tcp, tls, ws, wss, not utp. Did you mean udp?'],
   ['reg', 'Command expected'],
-])('%s: exit 2 and the usage', async (line, message) => {
+])('%s: exit 2, the usage and after it the error', async (line, message) => {
   const count = peer.asked.length;
   const { code, stdout, stderr } = await run(peer.path, line.split(' '));
   expect({ code, stdout, message: stderr.split('\n').at(-1) }).toEqual({ code: 2, stdout: '', message });

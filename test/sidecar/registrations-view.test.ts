@@ -10,11 +10,11 @@ import { LastRefusals } from '../../src/events/last-refusals.ts';
 import type { Account, Client, Directory, Webhook } from '../../src/ports/directory.ts';
 import { Unavailable } from '../../src/ports/errors.ts';
 import type { Aor, Binding } from '../../src/ports/location.ts';
-import { registrationsView } from '../../src/sidecar/registrations-view.ts';
+import { type RegistrationSources, registrationsView } from '../../src/sidecar/registrations-view.ts';
 import { bindingOf } from '../contract/registrations.ts';
 import { refused } from '../events/support.ts';
 import { RecordingLogger } from '../support/logger.ts';
-import { impatient, ManualTimers } from '../support/timers.ts';
+import { impatient, ManualTimers, settle } from '../support/timers.ts';
 
 const ACCOUNT: Account = { sid: 'account-1', realm: 'example.com', isActive: true, deviceToCallRatio: 0 };
 const GRANT = { allowDirectAppCalling: 1, allowDirectQueueCalling: 0, allowDirectUserCalling: 1 };
@@ -22,7 +22,11 @@ const CLIENT: Client = { username: 'john', isActive: true, grant: GRANT };
 const WEBHOOK: Webhook = { url: 'https://u:p@hook.example/?k=1', method: 'POST' };
 const JOHN: Aor = { user: 'john', realm: 'example.com' };
 
-function start(directory: Partial<Directory> = {}, bans: { source: string; until: number }[] = []) {
+function start(
+  directory: Partial<Directory> = {},
+  bans: { source: string; until: number }[] = [],
+  changes: Partial<RegistrationSources> = {},
+) {
   const timers = new ManualTimers();
   const logger = new RecordingLogger();
   const database = new Database(':memory:', { strict: true });
@@ -39,7 +43,7 @@ function start(directory: Partial<Directory> = {}, bans: { source: string; until
     bans: { bans: () => bans },
     events: bus,
     timers: impatient(timers),
-    logger,
+    ...changes,
   });
   const save = (aor: Aor, ...bindings: Binding[]) =>
     location.update({
@@ -60,7 +64,7 @@ function start(directory: Partial<Directory> = {}, bans: { source: string; until
   const list = async (filter: StreamParams<'reg-list'> = {}) =>
     (await Array.fromAsync(view.list(filter))).flatMap(({ bindings }) => bindings);
   const counted = () => database.query('SELECT realm, aors FROM realms').all();
-  return { timers, logger, bus, view, save, binding, contacts, list, counted };
+  return { timers, bus, view, save, binding, contacts, list, counted };
 }
 
 describe('the list', () => {
@@ -99,6 +103,29 @@ describe('the list', () => {
   test('of a source that is no address is refused', async () => {
     await expect(start().list({ source: 'nonsense' })).rejects.toThrow(new Refused('Invalid IP address: nonsense'));
   });
+});
+
+test('phones are served between two batches of the list', async () => {
+  const timers = new ManualTimers();
+  const binding = bindingOf('sip:john@a', timers.now());
+  let batches = 0;
+  const registrations = {
+    async *batches() {
+      for (;;) {
+        batches++;
+        yield [{ aor: JOHN, bindings: [binding] }];
+      }
+    },
+  };
+  const list = start({}, [], { registrations, timers }).view.list({})[Symbol.asyncIterator]();
+  await list.next();
+  for (let i = 1; i < 5; i++) {
+    const next = list.next();
+    await settle();
+    expect(batches).toBe(i);
+    timers.advance(2);
+    await next;
+  }
 });
 
 describe('what is shown of an AOR', () => {
@@ -225,11 +252,15 @@ describe('what is shown of an AOR', () => {
   });
 
   test('is that of the realm as it is written, when an earlier jambonz sidecar has stored it so', async () => {
-    const { view, save, binding } = start();
+    const accountByRealm = async (realm: string) => (realm === 'example.com' ? ACCOUNT : undefined);
+    const { view, save, binding, bus } = start({ accountByRealm });
     await save({ user: 'john', realm: 'Example.COM' }, binding('sip:old@a'));
+    bus.emit(refused('john@example.com', 'InvalidCredentials'));
     expect(await view.show('john@Example.COM')).toMatchObject({
       aor: 'john@Example.COM',
       bindings: [{ contact: 'sip:old@a' }],
+      account: { realm: 'example.com' },
+      lastRefusal: { reason: 'InvalidCredentials' },
     });
     await save(JOHN, binding('sip:new@a'));
     expect(await view.show('john@EXAMPLE.com')).toMatchObject({

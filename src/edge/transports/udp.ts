@@ -123,7 +123,7 @@ class UdpTransport implements Transport {
   #receive(data: Buffer, address: string, port: number, truncated: boolean): void {
     const flow = new UdpFlow(this, address, port);
     if (truncated || port === 0) {
-      this.events.dropped(flow, truncated ? 'truncated' : 'source port 0');
+      this.events.dropped(flow, 'bad datagram', truncated ? 'truncated' : 'source port 0');
       return;
     }
     if (isFiller(data[0] ?? 0) && data.every(isFiller)) return;
@@ -160,7 +160,7 @@ class UdpTransport implements Transport {
     const excess = this.#unsent.length - MAX_UNSENT_DATAGRAMS * 3;
     if (excess > 0) {
       this.#unsent.splice(0, excess);
-      this.events.dropped(undefined, 'socket buffer full');
+      this.events.dropped(undefined, 'socket buffer full', 'socket buffer full');
     }
   }
 }
