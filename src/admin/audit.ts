@@ -36,7 +36,7 @@ export function audit(logger: Logger, action: ActionName, request: unknown, answ
   const user = uid === undefined ? undefined : userName(uid);
   const asked: object = Object(request);
   const parameters = Object.fromEntries(names.map((name) => [name, shown(Reflect.get(asked, name))]));
-  // A setting with an effect is none of the operator's own.
+  // Only our own settings have an effect, and none of them is a secret.
   const value = Reflect.get(answer, 'effect') === true ? shown(Reflect.get(answer, 'value')) : undefined;
   const done = Reflect.get(answer, 'success') === true;
   const why = done ? undefined : shown(Reflect.get(answer, 'error'));

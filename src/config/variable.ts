@@ -11,7 +11,7 @@ export interface Variable<T> {
   /** The value when the variable is unset or empty. */
   readonly fallback: T;
   readonly meaning: string;
-  /** Its value is shown to no operator. */
+  /** Its value is never shown. */
   readonly secret: boolean;
   /** @throws BadValue */
   parse(text: string): T;

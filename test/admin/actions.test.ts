@@ -594,9 +594,11 @@ describe('an act of an operator', () => {
     [{ action: 'remove', key: 'list', item: 'x' }],
     [{ action: 'trunk-refresh' }],
     [{ action: 'ban-clear', ip: '192.0.2.1' }],
+    [{ action: 'reg-remove', aor: 'john@example.com' }],
     [{ action: 'reload' }],
   ])('%p is logged', async (request) => {
-    const { send, logger } = start();
+    const remove = async (aor: string) => ({ aor, removed: [], remaining: 0 });
+    const { send, logger } = start({ registrations: { ...NO_REGISTRATIONS, remove } });
     await send(request, ROOT);
     expect(acts(logger)).toEqual([expect.objectContaining({ act: request.action, uid: 0 })]);
   });
