@@ -60,7 +60,7 @@ export interface BansView {
 
 /** Bindings of phones. */
 export interface RegistrationsView {
-  /** Parts with at most some hundred AORs, which may be empty. @throws DependencyError */
+  /** Parts with the bindings of some AORs. @throws Refused when the source is no address @throws DependencyError */
   list(filter: StreamParams<'reg-list'>): AsyncIterable<StreamPart<'reg-list'>>;
   /** @throws Refused when the text names no AOR @throws DependencyError */
   show(aor: string): Promise<Result<'reg-show'>>;

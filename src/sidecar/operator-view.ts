@@ -172,6 +172,7 @@ export function readinessView(
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
   const { config, lifetime, sip, edge, outbound, abuse, alerts, stores } = sources;
+  const [servers, aors] = await Promise.all([serverCounts(stores.pool), registeredAors(stores.registrations)]);
   return {
     version: VERSION,
     pid: process.pid,
@@ -186,8 +187,8 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     store: config.parts.store,
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
-    ...(await serverCounts(stores.pool)),
-    registeredAors: await registeredAors(stores.registrations),
+    ...servers,
+    registeredAors: aors,
     bans: abuse.bans().length,
     alerts: alerts.points ? { waiting: alerts.points.waiting, dropped: alerts.points.dropped } : null,
     outbound: await outboundCounts(outbound, stores.lease),

@@ -137,7 +137,6 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
       bans: abuse,
       events: bus,
       timers: systemTimers,
-      logger,
     }),
     events: eventsView(bus),
     now: systemClock.now,

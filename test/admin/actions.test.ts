@@ -5,12 +5,14 @@ import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
 import {
   type AdminRules,
+  type EventsView,
   type OutboundView,
   perform,
   Refused,
   type RegistrationsView,
 } from '../../src/admin/actions.ts';
 import type { Operator } from '../../src/admin/audit.ts';
+import type { Answer } from '../../src/admin/client-connection.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import type { SidecarEvent } from '../../src/ports/events.ts';
@@ -284,6 +286,83 @@ test('trunk actions concern the named gateway; a refresh may name none', async (
   expect(await send({ action: 'trunk-show', gateway: 'g1' })).toEqual({ success: false, error: 'no trunk g1' });
   expect(await send({ action: 'trunk-refresh', gateway: 'g1' })).toEqual({ success: true, refreshed: 'g1' });
   expect(await send({ action: 'trunk-refresh' })).toEqual({ success: true, refreshed: 'all' });
+});
+
+describe('a stream', () => {
+  const row = { aor: 'a@x', contact: 'sip:a', transport: null, source: null, userAgent: null, expiresAt: 1 };
+  const part = { bindings: [row], now: 1 };
+
+  async function linesOf(answer: Answer) {
+    return Symbol.asyncIterator in answer ? Array.fromAsync(answer) : [answer];
+  }
+
+  test('is a line for each part, and a last one', async () => {
+    const asked: unknown[] = [];
+    const list = (filter: unknown) => {
+      asked.push(filter);
+      return of(part, part);
+    };
+    const { send } = start({ registrations: { ...NO_REGISTRATIONS, list } });
+    const line = { success: true, more: true, ...part };
+    const request = { action: 'reg-list', realm: 'x', source: '192.0.2.1', transport: 'UDP', other: 1 };
+    expect(await linesOf(await send(request))).toEqual([line, line, { success: true, more: false }]);
+    expect(asked).toEqual([{ realm: 'x', source: '192.0.2.1', transport: 'udp' }]);
+  });
+
+  test.each([
+    ['an outage', new Unavailable('Redis', 'away')],
+    ['a refusal', new Refused('Invalid IP address: x')],
+  ])('that fails by %s ends with its message', async (_, error) => {
+    async function* list() {
+      yield part;
+      throw error;
+    }
+    const { send } = start({ registrations: { ...NO_REGISTRATIONS, list } });
+    expect(await linesOf(await send({ action: 'reg-list' }))).toEqual([
+      { success: true, more: true, ...part },
+      { success: false, error: error.message },
+    ]);
+  });
+
+  test('of events gets the filter, and the signal of a client that goes', async () => {
+    const asked: unknown[] = [];
+    const follow: EventsView['follow'] = (...args) => {
+      asked.push(args);
+      return of();
+    };
+    const request = { action: 'events', aor: 'a@x', types: ['refused'], recent: 5 };
+    await linesOf(await start({ events: { follow } }).send(request));
+    expect(asked).toEqual([[{ aor: 'a@x', types: ['refused'], recent: 5 }, NEVER]]);
+  });
+
+  test.each([
+    [{ action: 'reg-list', realm: '' }, 'realm expected'],
+    [{ action: 'reg-list', transport: 'sctp' }, 'transport must be one of udp, tcp, tls, ws, wss'],
+    [{ action: 'events', types: [''] }, 'type expected'],
+    [{ action: 'reg-show' }, 'aor expected'],
+    [{ action: 'reg-remove', aor: 'a@x', contact: '' }, 'contact expected'],
+    [{ action: 'toString' }, 'Unknown action'],
+  ])('%p is refused in one line', async (request, error) => {
+    expect(await linesOf(await start().send(request))).toEqual([{ success: false, error }]);
+  });
+});
+
+test('actions on an AOR name it, and the Contact if there is one', async () => {
+  const asked: unknown[] = [];
+  const remove: RegistrationsView['remove'] = async (...args) => {
+    asked.push(args);
+    return { aor: 'a@x', removed: ['sip:a'], remaining: 0 };
+  };
+  const { send } = start({ registrations: { ...NO_REGISTRATIONS, remove } });
+  expect(await send({ action: 'reg-remove', aor: 'a@x', contact: 'sip:a' })).toMatchObject({
+    success: true,
+    remaining: 0,
+  });
+  await send({ action: 'reg-remove', aor: 'a@x' });
+  expect(asked).toEqual([
+    ['a@x', 'sip:a'],
+    ['a@x', undefined],
+  ]);
 });
 
 describe('bans', () => {

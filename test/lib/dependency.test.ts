@@ -117,7 +117,7 @@ describe('an outage', () => {
     expect(world.logger.lines.at(-1)).toEqual({
       level: 'warn',
       fields: {
-        service: 'MySQL',
+        dependency: 'MySQL',
         address: 'db.example:3306',
         why: OUTAGE.why,
         affects: 'cached rows serve on',

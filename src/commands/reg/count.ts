@@ -61,7 +61,7 @@ async function listing(
   by: string | undefined,
   rows: readonly Count[],
 ): Promise<string> {
-  const total = `${bindings} bindings of ${aors} AORs`;
+  const total = `${bindings} ${bindings === 1 ? 'binding' : 'bindings'} of ${aors} ${aors === 1 ? 'AOR' : 'AORs'}`;
   if (by === undefined || rows.length === 0) return total;
   const columns: readonly Column<Count>[] = [
     { head: by.toUpperCase(), cell: ({ value }) => value ?? NOTHING },
