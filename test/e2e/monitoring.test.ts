@@ -101,6 +101,12 @@ describe('/readyz', () => {
     expect(during.get('sbc_sidecar_readiness{state="not ready"}')).toBe(1);
     expect(during.has('sbc_sidecar_realms')).toBe(false);
 
+    // Work in the background fails meanwhile.
+    await eventually('a failure that is counted', async () => {
+      const names = [...(await http.metrics()).keys()];
+      return names.find((name) => name.startsWith('sbc_sidecar_background_failures_total{work="'));
+    });
+
     await redis.start();
     expect(await http.readyz(200)).toMatchObject({ readiness: 'ready' });
     await http.metric('sbc_sidecar_dependency_up{dependency="store"}', 1);
