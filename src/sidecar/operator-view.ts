@@ -99,8 +99,15 @@ async function unknownTrunk(
   leadership: () => Promise<Leadership>,
 ): Promise<string> {
   const { leading, holder } = await leadership();
-  const carriers = fleet.snapshot().map(({ carrier }) => carrier);
-  if (leading) return `Unknown trunk: ${name}${didYouMean(name, carriers)}`;
+  if (leading) {
+    const skipped = findTrunk(
+      name,
+      fleet.skipped().map((one) => ({ ...one, gateway: one.gateway ?? '' })),
+    );
+    if (skipped) return `${skipped.carrier} is not registered: ${skipped.why}`;
+    const carriers = fleet.snapshot().map(({ carrier }) => carrier);
+    return `Unknown trunk: ${name}${didYouMean(name, carriers)}`;
+  }
   return holder === null ? 'no sidecar registers at carriers now' : `another sidecar registers at carriers: ${holder}`;
 }
 

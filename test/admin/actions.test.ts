@@ -148,14 +148,14 @@ describe('feature servers', () => {
     expect(await drain('10.0.0.9', false)).toEqual({
       success: false,
       error:
-        'no feature server at 10.0.0.9 has checked in. To drain it all the same: sbc-sip-sidecar fs drain 10.0.0.9 --force',
+        'no feature server at 10.0.0.9 has checked in. To drain 10.0.0.9 all the same: sbc-sip-sidecar fs drain 10.0.0.9 --force',
     });
     expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
     expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
     expect(await drain('[2001:DB8::1]', false)).toEqual({
       success: false,
       error:
-        '2001:db8::1 is the last active feature server: new calls would fail. To drain it all the same: sbc-sip-sidecar fs drain 2001:db8::1 --force',
+        '2001:db8::1 is the last active feature server: new calls would fail. To drain 2001:db8::1 all the same: sbc-sip-sidecar fs drain 2001:db8::1 --force',
     });
     expect((await pool.featureServers()).drained).toEqual(['10.0.0.1']);
     expect(await drain('2001:db8::1', true)).toMatchObject({ success: true });
@@ -237,6 +237,7 @@ describe('the trunks of the leader', () => {
       fleet: {
         ...IDLE.fleet,
         snapshot: () => [...trunks],
+        skipped: () => [{ carrier: 'Cable', carrierSid: 'c-2', gateway: 'ffff-1', why: 'it has no password' }],
         refreshNow: async (gateway) => {
           trunks = [...trunks, ...added];
           refreshed.push(gateway);
@@ -265,6 +266,15 @@ describe('the trunks of the leader', () => {
     const { send, refreshed } = leading([view('New', 'd00d-1')]);
     expect(await send({ action: 'trunk-refresh', gateway: 'new' })).toMatchObject({ success: true });
     expect(refreshed).toEqual([undefined, 'd00d-1']);
+  });
+
+  test('one that cannot be registered is refused with the reason', async () => {
+    const { send } = leading();
+    const error = 'Cable is not registered: it has no password';
+    for (const gateway of ['ffff', 'cable']) {
+      expect(await send({ action: 'trunk-show', gateway })).toEqual({ success: false, error });
+      expect(await send({ action: 'trunk-refresh', gateway })).toEqual({ success: false, error });
+    }
   });
 
   test('an unknown one is refused, with the name that is meant', async () => {
@@ -563,7 +573,7 @@ describe('an act of an operator', () => {
     await send({ action: 'fs-undrain', server: 'fs1' }, { source: '192.0.2.7' });
     await send({ action: 'set', key: 'logLevel', value: 'debug' }, { uid: 54_321 });
     expect(acts(logger)).toEqual([
-      { level: 'info', act: 'fs-drain', server: '10.0.0.1', uid: 0, user: 'root', pid: 4711, result: 'done' },
+      { level: 'info', act: 'fs-drain', server: '10.0.0.1', uid: 0, user: 'root', peerPid: 4711, result: 'done' },
       {
         level: 'info',
         act: 'fs-undrain',
@@ -584,9 +594,11 @@ describe('an act of an operator', () => {
     [{ action: 'remove', key: 'list', item: 'x' }],
     [{ action: 'trunk-refresh' }],
     [{ action: 'ban-clear', ip: '192.0.2.1' }],
+    [{ action: 'reg-remove', aor: 'john@example.com' }],
     [{ action: 'reload' }],
   ])('%p is logged', async (request) => {
-    const { send, logger } = start();
+    const remove = async (aor: string) => ({ aor, removed: [], remaining: 0 });
+    const { send, logger } = start({ registrations: { ...NO_REGISTRATIONS, remove } });
     await send(request, ROOT);
     expect(acts(logger)).toEqual([expect.objectContaining({ act: request.action, uid: 0 })]);
   });

@@ -342,8 +342,10 @@ describe('events', () => {
 test.each([
   ['events --recent all', '--recent all: expected a number up to 500'],
   ['events --recent 501', '--recent 501: expected a number up to 500'],
-  ['reg count --by colour', '--by colour: expected realm, transport, user-agent'],
+  ['reg count --by colour', '--by takes realm, transport, user-agent, not colour'],
   ['reg show', 'show requires user@realm, as `reg list` shows it'],
+  ['reg count --by transprot', '--by takes realm, transport, user-agent, not transprot. Did you mean transport?'],
+  ['reg list --transport utp', '--transport takes udp, tcp, tls, ws, wss, not utp. Did you mean udp?'],
   ['reg', 'Command expected'],
 ])('%s: exit 2, the usage and after it the error', async (line, message) => {
   const count = peer.asked.length;
