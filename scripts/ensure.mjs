@@ -31,6 +31,8 @@ const TOOLS = {
   baresip: 'baresip-core',
   // Keeps the alerts.
   influxd: 'influxdb',
+  // Checks metrics and alert rules.
+  promtool: 'prometheus',
   // Shells that read the completion scripts.
   zsh: 'zsh',
   fish: 'fish',

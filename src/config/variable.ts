@@ -11,7 +11,7 @@ export interface Variable<T> {
   /** The value when the variable is unset or empty. */
   readonly fallback: T;
   readonly meaning: string;
-  /** Its value is shown to no operator. */
+  /** Its value is never shown. */
   readonly secret: boolean;
   /** @throws BadValue */
   parse(text: string): T;
@@ -114,9 +114,9 @@ export function list<T>(
   return variable(name, 'comma-separated list', parse(fallback), fallback, meaning, parse);
 }
 
-/** A host name or an IP address; '' when not set. */
-export function host(name: string, meaning: string): Variable<string> {
-  return variable(name, 'host', '', '', meaning, (value) => {
+/** A host name or an IP address; '' when not set, unless there is a fallback. */
+export function host(name: string, meaning: string, fallback = ''): Variable<string> {
+  return variable(name, 'host', fallback, fallback, meaning, (value) => {
     if (!/[/@\s]/.test(value)) return value;
     throw new BadValue(`must be a name or an address, not ${shown(value)}`);
   });

@@ -376,7 +376,7 @@ export const VARIABLES = {
   },
   http: {
     port: port('HTTP_PORT', 'Port for health checks, Prometheus metrics and the status page; off when not set.'),
-    host: text('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
+    host: host('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
     adminToken: token(
       'HTTP_ADMIN_TOKEN',
       'Lets its holder act on the status page, and read it when HTTP_HOST is not loopback; at least 16 characters.',
@@ -384,7 +384,7 @@ export const VARIABLES = {
   },
   statsd: {
     on: flag('ENABLE_METRICS', 'Send metrics to statsd.'),
-    host: text('STATS_HOST', 'Host of statsd.', '127.0.0.1'),
+    host: host('STATS_HOST', 'Host of statsd.', '127.0.0.1'),
     port: port('STATS_PORT', 'Port of statsd.', 8125),
     protocol: choice('STATS_PROTOCOL', 'Transport to statsd.', ['udp', 'tcp'], 'udp'),
     prefix: text('STATS_PREFIX', 'Prefix of all metric names; a dot follows it.'),

@@ -7,7 +7,7 @@ import { liveBindings } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
 /** AORs per step, which takes about a millisecond. */
-const STEP = 200;
+const STEP = 100;
 /** The same where most names are only compared. */
 const FILTERED_STEP = 2000;
 
