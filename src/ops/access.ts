@@ -16,7 +16,7 @@ const OTHERS = '';
 const MAX_WARNINGS = 20;
 
 export interface AccessPolicy {
-  /** '': no one may act. */
+  /** '' when there is none: acting is not possible then. */
   readonly token: string;
   /** Whether reading needs no token. */
   readonly readable: boolean;

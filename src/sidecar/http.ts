@@ -25,6 +25,15 @@ export function openHttp({ http }: Config, logger: Logger): OpsServer | undefine
   return new OpsServer(http, healthRoutes(starting), logger);
 }
 
+/** For the operator, when {@link isPageLocked}. */
+export const PAGE_LOCKED =
+  'the status page shows nothing at an HTTP_HOST that is not loopback: set HTTP_ADMIN_TOKEN to use it';
+
+/** Whether nothing can be read on the status page: other machines reach it, and there is no token. */
+export function isPageLocked({ host, adminToken }: Config['http']): boolean {
+  return adminToken === '' && !isLocalHost(host);
+}
+
 export interface PageSources {
   readonly config: Config;
   readonly rules: AdminRules;
@@ -39,6 +48,7 @@ export interface PageSources {
 export async function openStatusPage({ config, rules, bus, recent, aors, logger }: PageSources): Promise<StatusPage> {
   const { StatusPage } = await import('../ops/status-page.ts');
   const { host, adminToken } = config.http;
+  if (isPageLocked(config.http)) logger.info({}, PAGE_LOCKED);
   return new StatusPage({
     access: { token: adminToken, readable: isLocalHost(host) },
     perform: (request, signal, operator) => perform(rules, request, signal, operator),

@@ -120,6 +120,18 @@ describe('serve --check in embedded mode', () => {
   });
 });
 
+test('serve --check says what an HTTP_HOST beyond loopback means for the status page', async () => {
+  const http = { HTTP_HOST: '0.0.0.0', HTTP_PORT: String(await freePort()) };
+  const locked = await embedded(http);
+  expect(locked.lines).toContain(
+    'note the status page shows nothing at an HTTP_HOST that is not loopback: set HTTP_ADMIN_TOKEN to use it',
+  );
+  const clear = await embedded({ ...http, HTTP_ADMIN_TOKEN: 'token of all operators' });
+  expect(clear.lines.join()).not.toContain('status page');
+  expect(clear.lines[0]).toMatch(/^warning HTTP_ADMIN_TOKEN goes to HTTP_HOST 0\.0\.0\.0 unencrypted/);
+  expect([locked.code, clear.code]).toEqual([0, 0]);
+});
+
 describe('serve --check in production', () => {
   async function production() {
     const [redis, mysql] = await Promise.all([startRedis({ password: REDIS_PASSWORD }), openDatabase()]);

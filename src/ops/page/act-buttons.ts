@@ -73,7 +73,7 @@ export class Acts {
     });
   }
 
-  /** @param act returns what to say; undefined when the operator changed their mind */
+  /** @param act returns what to say; undefined when the operator has declined */
   async #try(act: () => Promise<string | undefined>): Promise<void> {
     try {
       const text = await act();

@@ -13,7 +13,7 @@ export function byId<T extends Element>(id: string, kind: new () => T): T {
   throw new Error(`no ${kind.name} has the id ${id}`);
 }
 
-/** Shows a text, which may come from anyone: control and direction characters are replaced, and a long text is cut. */
+/** Shows a text, which may come from a stranger: control and direction characters are replaced, and a long text is cut. */
 export function setText(node: Element, text: string): void {
   const safe = printable(text);
   const shown = safe.length > MAX_TEXT ? `${safe.slice(0, MAX_TEXT)}…` : safe;

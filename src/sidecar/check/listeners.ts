@@ -3,6 +3,7 @@ import { ListenError, tryListen } from '../../edge/index.ts';
 import { HttpListenError } from '../../ops/listen-error.ts';
 import { tryHttp } from '../../ops/server.ts';
 import { joinHostPort } from '../../sip/ip.ts';
+import { isPageLocked, PAGE_LOCKED } from '../http.ts';
 import { type Finding, note, ok, wrong } from './finding.ts';
 
 /** @param isRunning whether a sidecar runs, which may be the one that listens */
@@ -26,7 +27,8 @@ export async function checkHttp({ http }: Config, isRunning: boolean): Promise<F
   if (http.port === 0) return [];
   try {
     await tryHttp(http);
-    return [ok(`HTTP at ${joinHostPort(http.host, http.port)} is free to listen on`)];
+    const free = ok(`HTTP at ${joinHostPort(http.host, http.port)} is free to listen on`);
+    return isPageLocked(http) ? [free, note(PAGE_LOCKED)] : [free];
   } catch (error) {
     if (!(error instanceof HttpListenError)) throw error;
     return [isRunning && error.code === 'EADDRINUSE' ? note(error.message) : wrong(error.message)];
