@@ -10,7 +10,9 @@ const MAX_ROWS = 500;
 /** Bindings in the answer to a search. */
 const MAX_FOUND = 100;
 /** After this a search answers with what it has found, milliseconds. */
-const SEARCH_MS = 3_000;
+const SEARCH_MS = 8_000;
+/** Without an answer for so long the connection of a search ends, seconds. */
+const SEARCH_IDLE_SECONDS = 20;
 /** Searches at a time; further ones are answered 503. */
 const MAX_SEARCHES = 4;
 
@@ -56,7 +58,7 @@ export function apiRoutes(access: Access, sources: ApiSources): Route[] {
       return answered(await perform(asked, request.signal, { source: peer.address }));
     },
   });
-  const search = new Search(sources);
+  const search = new BoundedSearch(sources);
   return [
     access.route(),
     ...access.readers([
@@ -89,7 +91,7 @@ function act(action: ActionName, perform: Perform): Route {
 }
 
 /** Searches bindings with a bound on time and rows. */
-class Search {
+class BoundedSearch {
   #running = 0;
 
   constructor(private readonly sources: ApiSources) {}
@@ -97,6 +99,7 @@ class Search {
   async handle(asked: object, client: AbortSignal, peer: Peer): Promise<Response> {
     if (this.#running >= MAX_SEARCHES) return failure(503, 'too many searches', { 'Retry-After': '1' });
     this.#running++;
+    peer.idleTimeout(SEARCH_IDLE_SECONDS);
     const end = new AbortController();
     const timer = this.sources.timers.after(SEARCH_MS, () => end.abort());
     try {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import type { Browser } from 'playwright-core';
 import { startBrowser } from '../support/browser.ts';
-import { PHONE, StatusPage } from '../support/browser-status-page.ts';
+import { PHONE, StatusPageTab } from '../support/browser-status-page.ts';
 import { CARRIER_PASSWORD } from '../support/carriers.ts';
 import { freePort } from '../support/net.ts';
 import { Phone, type RegisterFields, type User } from '../support/phone.ts';
@@ -86,19 +86,20 @@ async function post(action: string, body: object, headers: Record<string, string
 }
 
 test('a registration is shown as it happens, and can be found', async () => {
-  const page = await StatusPage.open(browser, sidecar.url);
+  const page = await StatusPageTab.open(browser, sidecar.url);
   expect(await register('alice', { headers: { 'User-Agent': 'Phone/1.0' } })).toBe(200);
   await page.shows('#events li', `alice@${REALM}`);
   await page.page.getByLabel('Part of an AOR').fill('ALI');
   await page.row('found', `alice@${REALM}`).getByText('Phone/1.0').waitFor();
   await page.shows('#search-result', /^1 binding$/);
+  await page.page.getByLabel('Part of an AOR').fill('127.0.8.1');
   await page.button(`alice@${REALM}`).click();
   await page.shows('#details dd', 'Phone/1.0');
   await page.close();
 });
 
 test('texts of strangers are shown as text', async () => {
-  const page = await StatusPage.open(browser, sidecar.url);
+  const page = await StatusPageTab.open(browser, sidecar.url);
   const hostile = '<img src=x onerror=alert(1)>"\'&amp;\u202e<script>alert(2)</script>';
   await register('bob', { headers: { 'User-Agent': hostile } });
   await page.shows('#events li', hostile.replace('\u202e', '\ufffd'));
@@ -107,7 +108,7 @@ test('texts of strangers are shown as text', async () => {
 });
 
 test('the search tells why an AOR is not registered', async () => {
-  const page = await StatusPage.open(browser, sidecar.url);
+  const page = await StatusPageTab.open(browser, sidecar.url);
   expect(await register('carol', {}, 'a wrong password')).toBe(403);
   await page.page.getByLabel('Part of an AOR').fill(`carol@${REALM}`);
   await page.shows(
@@ -120,7 +121,7 @@ test('the search tells why an AOR is not registered', async () => {
 
 describe('acts', () => {
   test('are not offered without the token, and refused without it or with a wrong one', async () => {
-    const page = await StatusPage.open(browser, sidecar.url);
+    const page = await StatusPageTab.open(browser, sidecar.url);
     await page.row('servers', '127.0.0.11').waitFor();
     await page.shows('#access', /^read-only$/);
     expect(await page.button('Drain').count()).toBe(0);
@@ -134,7 +135,7 @@ describe('acts', () => {
   });
 
   test('drain and undrain a feature server with the token, and are logged with the source', async () => {
-    const page = await StatusPage.open(browser, sidecar.url);
+    const page = await StatusPageTab.open(browser, sidecar.url);
     await page.unlock(TOKEN);
     const server = page.row('servers', '127.0.0.11');
     await page.button('Drain', server).click();
@@ -149,7 +150,7 @@ describe('acts', () => {
   });
 
   test('a drain of the last server asks again, and does nothing when the operator declines', async () => {
-    const page = await StatusPage.open(browser, sidecar.url);
+    const page = await StatusPageTab.open(browser, sidecar.url);
     await page.unlock(TOKEN);
     const drain = async (ip: string) => {
       await page.button('Drain', page.row('servers', ip)).click();
@@ -169,7 +170,7 @@ describe('acts', () => {
 
   test('remove a binding', async () => {
     expect(await register('dave')).toBe(200);
-    const page = await StatusPage.open(browser, sidecar.url);
+    const page = await StatusPageTab.open(browser, sidecar.url);
     await page.unlock(TOKEN);
     await page.page.getByLabel('Part of an AOR').fill('dave');
     await page.button('Remove', page.row('found', 'dave')).click();
@@ -182,7 +183,7 @@ describe('acts', () => {
   test('lift a ban', async () => {
     using scanner = await UdpPeer.open(sidecar.sip.port, '127.0.0.1', INTRUDER);
     scanner.send(request('OPTIONS', `UDP ${INTRUDER}:${scanner.port}`, { extra: 'User-Agent: friendly-scanner\r\n' }));
-    const page = await StatusPage.open(browser, sidecar.url);
+    const page = await StatusPageTab.open(browser, sidecar.url);
     await page.row('bans', INTRUDER).waitFor();
     await page.unlock(TOKEN);
     await page.button('Lift', page.row('bans', INTRUDER)).click();
@@ -193,7 +194,7 @@ describe('acts', () => {
 
   test('are impossible where there is no token', async () => {
     const other = await serve({});
-    const page = await StatusPage.open(browser, other.url);
+    const page = await StatusPageTab.open(browser, other.url);
     await page.shows('#access', 'read-only: HTTP_ADMIN_TOKEN is not set');
     expect(await page.button('Enter token').count()).toBe(0);
     const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"server":"127.0.0.1"}' };
@@ -202,7 +203,7 @@ describe('acts', () => {
   });
 });
 
-test('100 000 bindings are searched, by AOR and by address', async () => {
+test('100 000 bindings are searched', async () => {
   const redis = await startRedis();
   const expiryTime = Date.now() + 3_600_000;
   for (let from = 0; from < BINDINGS; from += 10_000) {
@@ -212,14 +213,14 @@ test('100 000 bindings are searched, by AOR and by address', async () => {
       JSON.stringify({
         contact: `sip:u${i}@192.0.2.1`,
         protocol: 'udp',
-        proxy: `sip:10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:5060`,
+        proxy: 'sip:192.0.2.1:5060',
         expiryTime,
       });
     await redis.client.mset(...named.flatMap(([key, i]) => [key, json(i)]));
     await redis.client.zadd('active-user', ...named.flatMap(([key]) => [expiryTime, key]));
   }
   const other = await serve({ JAMBONES_REDIS_HOST: redis.host, JAMBONES_REDIS_PORT: String(redis.port) });
-  const page = await StatusPage.open(browser, other.url);
+  const page = await StatusPageTab.open(browser, other.url);
   await page.shows('#tiles dd', '100 000'.replace(' ', '\u202f'));
   const search = page.page.getByLabel('Part of an AOR');
   await search.fill('u99999@');
@@ -228,26 +229,27 @@ test('100 000 bindings are searched, by AOR and by address', async () => {
   await search.fill('u9999');
   await page.shows('#search-result', /^11 bindings$/);
   await search.fill('example.com');
-  await page.shows('#search-result', /^the first 100 bindings$/);
+  await page.shows('#search-result', /^100 bindings; there are more/);
   expect(await page.row('found', 'example.com').count()).toBe(100);
-  await search.fill('10.1.134.159');
-  await page.row('found', 'u99999@r4.example.com').waitFor();
   await page.close();
 });
 
-test('the page says that the sidecar has stopped, and comes back with it', async () => {
-  const other = await serve({});
-  const page = await StatusPage.open(browser, other.url);
-  await other.stop();
+test('the page says that the sidecar has stopped, comes back with it, and asks for its new token', async () => {
+  const first = await serve({ HTTP_ADMIN_TOKEN: TOKEN });
+  const page = await StatusPageTab.open(browser, first.url);
+  await page.unlock(TOKEN);
+  expect(await first.stop()).toBe(0);
   await page.shows('#readiness', 'no connection to the sidecar');
-  const port = new URL(other.url).port;
-  await startEmbedded({ env: { HTTP_PORT: port } });
+  const next = { HTTP_PORT: new URL(first.url).port, HTTP_ADMIN_TOKEN: 'another-token-of-operators' };
+  await startEmbedded({ env: next });
   await page.shows('#readiness', /^ready$/);
+  await page.shows('#access', /^read-only$/);
+  await page.unlock(next.HTTP_ADMIN_TOKEN);
   await page.page.close();
 });
 
 test('the keyboard reaches everything: the token is entered without a mouse', async () => {
-  const page = await StatusPage.open(browser, sidecar.url);
+  const page = await StatusPageTab.open(browser, sidecar.url);
   const { keyboard } = page.page;
   await keyboard.press('Tab');
   expect(await page.page.locator(':focus').innerText()).toBe('Skip to the figures');
@@ -281,7 +283,7 @@ describe('the look', () => {
     ['phone', { colorScheme: 'light', viewport: PHONE }],
     ['phone-dark', { colorScheme: 'dark', viewport: PHONE }],
   ] as const)('%s is accessible', async (name, look) => {
-    const page = await StatusPage.open(browser, sidecar.url, look);
+    const page = await StatusPageTab.open(browser, sidecar.url, look);
     await page.unlock(TOKEN);
     await page.row('trunks', 'Upstream').getByText('registered').waitFor();
     await page.row('bans', '127.0.9.67').waitFor();

@@ -13,7 +13,7 @@ interface Look {
 }
 
 /** The status page in a tab of its own, with all that goes wrong in it. */
-export class StatusPage {
+export class StatusPageTab {
   readonly #problems: string[] = [];
 
   private constructor(
@@ -31,7 +31,7 @@ export class StatusPage {
   }
 
   static async open(browser: Browser, url: string, { colorScheme = 'light', viewport = DESKTOP }: Look = {}) {
-    const page = new StatusPage(await browser.newPage({ colorScheme, viewport }), url);
+    const page = new StatusPageTab(await browser.newPage({ colorScheme, viewport }), url);
     await page.page.goto(url);
     await page.shows('#readiness', /ready/);
     return page;

@@ -1,93 +1,86 @@
-import type { Allowed, Client } from './client.ts';
-import { byId, setText } from './dom.ts';
+import type { BindingRow, FeatureServerRow } from '../../admin/protocol.ts';
+import { type Client, RefusedRequest } from './client.ts';
+import { confirmed, say } from './dialogs.ts';
+import type { Cell } from './table.ts';
 
-/** How long a notice is shown, milliseconds. */
-const NOTICE_MS = 8000;
+/** HTTP status of an action that the sidecar refuses as things stand. */
+const CONFLICT = 409;
 
-const notice = byId('notice', HTMLElement);
-let noticeTimer = 0;
+/** The buttons of those who may act; no cell without them. */
+export class Acts {
+  /** Whether the operator may act. */
+  isAllowed = false;
 
-/** Shows what came of an act. */
-export function say(text: string, isBad = false): void {
-  setText(notice, text);
-  notice.className = isBad ? 'shown bad' : 'shown';
-  clearTimeout(noticeTimer);
-  noticeTimer = window.setTimeout(() => {
-    notice.className = '';
-    setText(notice, '');
-  }, NOTICE_MS);
-}
-
-/** Asks the operator before an act. @param yes the label of the button that agrees */
-export function confirmed(title: string, text: string, yes: string): Promise<boolean> {
-  const dialog = byId('question', HTMLDialogElement);
-  setText(byId('h-question', HTMLElement), title);
-  setText(byId('question-text', HTMLElement), text);
-  const agree = byId('question-yes', HTMLButtonElement);
-  setText(agree, yes);
-  return new Promise((resolve) => {
-    dialog.onclose = () => resolve(dialog.returnValue === 'yes');
-    agree.onclick = () => dialog.close('yes');
-    byId('question-no', HTMLButtonElement).onclick = () => dialog.close('no');
-    dialog.returnValue = 'no';
-    dialog.showModal();
-  });
-}
-
-/** The token: entered in a dialog, kept by the client, forgotten on request. */
-export class TokenDialog {
-  readonly #dialog = byId('token-dialog', HTMLDialogElement);
-  readonly #button = byId('token-button', HTMLButtonElement);
-  readonly #input = byId('token', HTMLInputElement);
-  readonly #error = byId('token-error', HTMLElement);
-  #allowed: Allowed | undefined;
-
-  /** @param changed called when something else may be done from now on */
+  /** @param done called after an act */
   constructor(
     private readonly client: Client,
-    private readonly changed: (allowed: Allowed) => void,
-  ) {
-    this.#button.onclick = () => (this.#allowed?.act ? this.#forget() : this.#open());
-    byId('token-cancel', HTMLButtonElement).onclick = () => this.#dialog.close();
-    byId('token-form', HTMLFormElement).onsubmit = (event) => {
-      event.preventDefault();
-      void this.#enter();
-    };
+    private readonly done: () => void,
+  ) {}
+
+  drain({ server, status }: FeatureServerRow): Cell | undefined {
+    if (!this.isAllowed) return undefined;
+    return status === 'active'
+      ? { text: 'Drain', onClick: () => void this.#drain(server) }
+      : { text: 'Undrain', onClick: () => void this.#undrain(server) };
   }
 
-  /** Shows what may be done. */
-  show(allowed: Allowed): void {
-    this.#allowed = allowed;
-    const { read, act, token } = allowed;
-    const what = act ? 'you may act' : read ? 'read-only' : 'locked';
-    const why = token === 'none' ? ': HTTP_ADMIN_TOKEN is not set' : '';
-    setText(byId('access', HTMLElement), what + why);
-    this.#button.hidden = token === 'none';
-    setText(this.#button, act ? 'Forget token' : 'Enter token');
-    if (!read && token !== 'none' && !this.#dialog.open) this.#open();
+  clearBan(source: string): Cell | undefined {
+    if (!this.isAllowed) return undefined;
+    return { text: 'Lift', onClick: () => void this.#clearBan(source) };
   }
 
-  #open(): void {
-    this.#input.value = '';
-    setText(this.#error, '');
-    this.#dialog.showModal();
+  remove(binding: BindingRow): Cell | undefined {
+    if (!this.isAllowed) return undefined;
+    return { text: 'Remove', onClick: () => void this.#remove(binding) };
   }
 
-  async #enter(): Promise<void> {
+  async #drain(server: string): Promise<void> {
+    const text = 'It gets no new calls; those in progress go on.';
+    if (!(await confirmed(`Drain ${server}?`, text, 'Drain'))) return;
+    await this.#try(async () => {
+      try {
+        await this.client.act('fs-drain', { server, force: false });
+      } catch (error) {
+        if (!(error instanceof RefusedRequest) || error.status !== CONFLICT) throw error;
+        if (!(await confirmed(`Drain ${server} all the same?`, error.message, 'Drain all the same'))) return undefined;
+        await this.client.act('fs-drain', { server });
+      }
+      return `${server} is drained`;
+    });
+  }
+
+  async #undrain(server: string): Promise<void> {
+    await this.#try(async () => {
+      await this.client.act('fs-undrain', { server });
+      return `${server} is in service again`;
+    });
+  }
+
+  async #clearBan(source: string): Promise<void> {
+    if (!(await confirmed(`Lift the ban of ${source}?`, 'Its score is reset, at every sidecar.', 'Lift'))) return;
+    await this.#try(async () => {
+      const { lifted } = await this.client.act('ban-clear', { ip: source });
+      return lifted.length > 0 ? `${source} is no longer banned` : `${source} was not banned`;
+    });
+  }
+
+  async #remove({ aor, contact }: BindingRow): Promise<void> {
+    const text = `Contact ${contact}. The phone is not informed, and comes back with its next REGISTER.`;
+    if (!(await confirmed(`Remove a binding of ${aor}?`, text, 'Remove'))) return;
+    await this.#try(async () => {
+      await this.client.act('reg-remove', { aor, contact });
+      return `a binding of ${aor} is removed`;
+    });
+  }
+
+  /** @param act returns what to say; undefined when the operator has declined */
+  async #try(act: () => Promise<string | undefined>): Promise<void> {
     try {
-      const allowed = await this.client.access(this.#input.value.trim());
-      if (allowed.act) {
-        this.#dialog.close();
-        this.changed(allowed);
-      } else
-        setText(this.#error, allowed.token === 'limited' ? 'Too many wrong tokens: wait a minute.' : 'Wrong token.');
+      const text = await act();
+      if (text !== undefined) say(text);
     } catch (error) {
-      setText(this.#error, `The sidecar does not answer: ${error instanceof Error ? error.message : error}`);
+      say(error instanceof Error ? error.message : String(error), true);
     }
-  }
-
-  async #forget(): Promise<void> {
-    this.client.forgetToken();
-    this.changed(await this.client.access());
+    this.done();
   }
 }

@@ -8,7 +8,7 @@ import type {
   TrunkRow,
 } from '../../admin/protocol.ts';
 import type { RefusalCount } from '../recent-figures.ts';
-import type { Acts } from './act-buttons.ts';
+import type { Acts } from './acts.ts';
 import type { More } from './client.ts';
 import { byId, setText, type Tone } from './dom.ts';
 import { ago, count, duration, hostPort, latency, until } from './format.ts';

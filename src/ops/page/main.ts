@@ -1,8 +1,8 @@
 import type { PublishedEvent } from '../../ports/events.ts';
 import type { FiguresOfSecond, RefusalCount } from '../recent-figures.ts';
-import { Acts } from './act-buttons.ts';
-import { TokenDialog } from './acts.ts';
+import { Acts } from './acts.ts';
 import { type Allowed, Client } from './client.ts';
+import { TokenDialog } from './dialogs.ts';
 import { EventList } from './event-list.ts';
 import { Figures } from './figures.ts';
 import { Lists } from './lists.ts';
@@ -23,7 +23,7 @@ const LISTED: ReadonlySet<PublishedEvent['type']> = new Set([
   'readiness',
 ]);
 
-interface RecentFigures {
+interface FiguresAnswer {
   readonly seconds: readonly FiguresOfSecond[];
   readonly refusals: readonly RefusalCount[];
   readonly aors: readonly (readonly [realm: string, aors: number])[] | null;
@@ -59,6 +59,7 @@ function follow(): void {
     lost(why) {
       showLost(why);
       clearTimeout(timer);
+      void askAgain();
     },
     message(event, data) {
       if (event === 'figures') figures.add(data as readonly FiguresOfSecond[]);
@@ -83,7 +84,7 @@ async function refresh(): Promise<void> {
       showStatus(status);
       lists.dependencies(status);
     }),
-    client.get<RecentFigures>('/api/figures').then(({ seconds, refusals, aors }) => {
+    client.get<FiguresAnswer>('/api/figures').then(({ seconds, refusals, aors }) => {
       figures.add(seconds);
       lists.refusals(refusals);
       search.realms(aors);
@@ -116,6 +117,18 @@ function allow(allowed: Allowed): void {
   isReadable = allowed.read;
   search.again();
   follow();
+}
+
+/** The sidecar that is back may have another token, or none. */
+async function askAgain(): Promise<void> {
+  try {
+    let allowed = await client.access();
+    // The client has forgotten the wrong one.
+    if (allowed.token === 'wrong') allowed = await client.access();
+    if (allowed.read !== isReadable || allowed.act !== acts.isAllowed) allow(allowed);
+  } catch {
+    // It is not back yet: the stream is opened again in a moment.
+  }
 }
 
 async function start(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { BindingRow, RegistrationDetails } from '../../admin/protocol.ts';
-import type { Acts } from './act-buttons.ts';
+import type { Acts } from './acts.ts';
 import type { Client } from './client.ts';
 import { showDetails } from './details.ts';
 import { byId, setText } from './dom.ts';
@@ -90,7 +90,8 @@ export class Search {
     try {
       const { bindings, complete, now } = await this.client.get<Found>(`/api/reg-list?${query}`, signal);
       this.#table.show(bindings.map((binding) => ({ ...binding, now })));
-      const found = complete ? plural(bindings.length, 'binding') : `the first ${plural(bindings.length, 'binding')}`;
+      const found =
+        plural(bindings.length, 'binding') + (complete ? '' : '; there are more, or the search took too long');
       const refusal = bindings.length === 0 && /^[^@]+@[^@]+$/.test(text) ? await this.#whyNot(text) : '';
       if (!signal.aborted) setText(result, found + refusal);
     } catch (error) {
