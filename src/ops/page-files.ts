@@ -3,6 +3,9 @@ import { join } from 'node:path';
 
 const PAGE = join(import.meta.dir, 'page');
 
+/** In the order of the cascade. */
+const STYLES = ['base', 'figures', 'lists', 'forms', 'narrow'];
+
 export interface PageFile {
   readonly path: string;
   readonly type: string;
@@ -14,7 +17,7 @@ export function pageFiles(): PageFile[] {
   const read = (name: string) => readFileSync(join(PAGE, name), 'utf8');
   return [
     { path: '/', type: 'text/html', text: read('index.html') },
-    { path: '/page.css', type: 'text/css', text: read('page.css') },
+    { path: '/page.css', type: 'text/css', text: STYLES.map((name) => read(`style/${name}.css`)).join('\n') },
     { path: '/page.js', type: 'text/javascript', text: script() },
     { path: '/icon.svg', type: 'image/svg+xml', text: read('icon.svg') },
   ];

@@ -1,4 +1,6 @@
 import type { ActionName, Success } from '../../admin/protocol.ts';
+import type { PublishedEvent } from '../../ports/events.ts';
+import type { FiguresOfSecond } from '../recent-figures.ts';
 
 /** What `GET /api/access` answers. */
 export interface Allowed {
@@ -87,11 +89,17 @@ export interface More {
   readonly more?: Readonly<Record<string, number>>;
 }
 
+export interface EventBatch {
+  /** Events lost before these. */
+  readonly dropped: number;
+  readonly events: readonly PublishedEvent[];
+}
+
 export interface StreamListener {
   opened(): void;
   lost(why: string): void;
-  /** @param data parsed JSON */
-  message(event: string, data: unknown): void;
+  figures(seconds: readonly FiguresOfSecond[]): void;
+  events(batch: EventBatch): void;
 }
 
 function headersOf(token: string | undefined): Record<string, string> {
@@ -114,8 +122,9 @@ async function readMessages(body: ReadableStream<Uint8Array>, listener: StreamLi
     const messages = (text + decoder.decode(value, { stream: true })).split('\n\n');
     text = messages.pop() ?? '';
     for (const message of messages) {
-      const [, event, data] = /^event: (.*)\ndata: (.*)$/.exec(message) ?? [];
-      if (event !== undefined && data !== undefined) listener.message(event, JSON.parse(data));
+      const [, event, data = ''] = /^event: (.*)\ndata: (.*)$/.exec(message) ?? [];
+      if (event === 'figures') listener.figures(JSON.parse(data));
+      if (event === 'events') listener.events(JSON.parse(data));
     }
   }
 }

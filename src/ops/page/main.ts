@@ -1,7 +1,7 @@
 import type { PublishedEvent } from '../../ports/events.ts';
 import type { FiguresOfSecond, RefusalCount } from '../recent-figures.ts';
 import { Acts } from './acts.ts';
-import { type Allowed, Client } from './client.ts';
+import { type Allowed, Client, type EventBatch } from './client.ts';
 import { TokenDialog } from './dialogs.ts';
 import { EventList } from './event-list.ts';
 import { Figures } from './figures.ts';
@@ -61,14 +61,12 @@ function follow(): void {
       clearTimeout(timer);
       void askAgain();
     },
-    message(event, data) {
-      if (event === 'figures') figures.add(data as readonly FiguresOfSecond[]);
-      if (event === 'events') happened(data as { events: readonly PublishedEvent[]; dropped: number });
-    },
+    figures: (seconds) => figures.add(seconds),
+    events: happened,
   });
 }
 
-function happened({ events: all, dropped }: { events: readonly PublishedEvent[]; dropped: number }): void {
+function happened({ events: all, dropped }: EventBatch): void {
   events.add(all, dropped);
   if (all.some(({ type }) => LISTED.has(type))) refreshAfter(SOON_MS);
 }
