@@ -91,14 +91,14 @@ export class Access {
 
   #judge(request: Request, { address }: Peer): Allowed['token'] {
     if (this.policy.token === '') return 'none';
-    const given = request.headers.get('Authorization');
-    if (given === null) return 'missing';
+    // Credentials of another scheme are those of a proxy before us.
+    const [, token] = /^Bearer +(.*)$/i.exec(request.headers.get('Authorization') ?? '') ?? [];
+    if (token === undefined) return 'missing';
     if (this.#leftMs() <= 0) this.#newWindow();
     const source = networkOf(address);
     const key = this.#wrong.has(source) || this.#wrong.size < MAX_SOURCES ? source : OTHERS;
     const wrong = this.#wrong.get(key) ?? 0;
     if (wrong >= MAX_WRONG) return 'limited';
-    const token = /^Bearer +(.*)$/i.exec(given)?.[1] ?? '';
     if (timingSafeEqual(this.#digestOf(token), this.#digest)) return 'right';
     this.#wrong.set(key, wrong + 1);
     if (this.#warnings.isDue(source)) this.logger.warn({ source: address }, 'wrong HTTP_ADMIN_TOKEN');

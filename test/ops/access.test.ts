@@ -59,6 +59,14 @@ describe('who may read and act', () => {
     expect(await start().status('POST', { headers: { Authorization } })).toBe(401);
   });
 
+  test('the credentials of a proxy are no token', async () => {
+    const { status, allowed, logger } = start();
+    const headers = { Authorization: 'Basic YTpi' };
+    for (let i = 0; i < 20; i++) expect(await status('GET', { headers })).toBe(200);
+    expect(await allowed({ headers })).toEqual({ read: true, act: false, token: 'missing' });
+    expect(logger.lines).toEqual([]);
+  });
+
   test('a client learns what it may do', async () => {
     expect(await start().allowed()).toEqual({ read: true, act: false, token: 'missing' });
     expect(await start().allowed({ headers: bearer(TOKEN) })).toEqual({ read: true, act: true, token: 'right' });
