@@ -1,6 +1,7 @@
 import { type BansView, Refused, type RegistrationsView } from '../admin/actions.ts';
 import type { BindingDetails, BindingRow, RegistrationDetails, StreamParams } from '../admin/protocol.ts';
 import type { LastRefusals } from '../events/last-refusals.ts';
+import { defined } from '../lib/defined.ts';
 import { loggableUrl } from '../lib/loggable-url.ts';
 import type { Logger } from '../lib/logger.ts';
 import { sleep, type Timers } from '../lib/timers.ts';
@@ -56,13 +57,16 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
   const { aor, bindings } = await find(sources, text);
   const now = timers.now();
   const refusal = lastRefusals.of(aorName(aor));
+  const current = bans.bans();
   const bannedUntil = (source: string) => {
     const network = networkOf(ipOf(source) ?? source);
-    return bans.bans().find((ban) => ban.source === network && ban.until > now)?.until ?? null;
+    return current.find((ban) => ban.source === network && ban.until > now)?.until;
   };
   return {
     aor: aorName(aor),
-    bindings: bindings.map((binding) => bindingDetails(aor, binding)),
+    bindings: bindings.map((binding) =>
+      defined({ ...bindingDetails(aor, binding), bannedUntil: bannedUntil(sourceOf(binding) ?? '') }),
+    ),
     ...(await accountOf(sources, aor)),
     lastRefusal: refusal
       ? {
@@ -74,7 +78,7 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
           transport: refusal.transport,
           userAgent: refusal.userAgent ?? null,
           callId: refusal.callId,
-          bannedUntil: bannedUntil(refusal.source),
+          bannedUntil: bannedUntil(refusal.source) ?? null,
         }
       : null,
     now,
