@@ -51,7 +51,7 @@ describe('reg show has the cause', () => {
     ['alcie', 'acme', PASSWORDS.alice, /^Reason: +UnknownUser: no client alcie$/m],
     ['alice', 'acem', PASSWORDS.alice, /^Account: +none has this realm$/m],
     ['peter', 'initech', PASSWORDS.alice, /^Account: .* \(initech\.example\.com\), deactivated$/m],
-    ['hank', 'globex', PASSWORDS.alice, /^Reason: +WebhookFailed: connect ECONNREFUSED .*$/m],
+    ['hank', 'globex', PASSWORDS.alice, /^Reason: +WebhookFailed: .*connect ECONNREFUSED /m],
   ];
   test.each(CAUSES)('%s at %s', async (user, account, password, cause) => {
     const realm = `${account}.example.com`;
