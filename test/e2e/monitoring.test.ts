@@ -212,4 +212,17 @@ describe('with a little load', () => {
     isOver = true;
     await loading;
   });
+
+  test('alerts begin for what is down', async () => {
+    const expected = ['DependencyDown', 'GatewayDown', 'TrunkNotRegistered', 'WebhookDown'];
+    let begun: (string | undefined)[] = [];
+    await eventually(
+      'the alerts',
+      async () => {
+        begun = (await prometheus.query('ALERTS')).map(({ labels }) => labels.alertname);
+        return expected.every((alert) => begun.includes(alert)) || undefined;
+      },
+      { describe: () => begun },
+    );
+  });
 });
