@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { LruCache } from '../lib/lru-cache.ts';
 import type { Clock } from '../lib/timers.ts';
 import { HALF_LIFE_MS } from '../ports/abuse-store.ts';
 
@@ -13,7 +13,7 @@ interface Score {
 
 /** Scores of sources, which halve every {@link HALF_LIFE_MS}. */
 export class Scores {
-  readonly #scores = new LRUCache<string, Score>({ max: MAX_SOURCES });
+  readonly #scores = new LruCache<Score>(MAX_SOURCES);
 
   constructor(private readonly clock: Clock) {}
 
@@ -26,11 +26,11 @@ export class Scores {
   summary(): { readonly sources: number; readonly highest: number } {
     let sources = 0;
     let highest = 0;
-    for (const stored of this.#scores.values()) {
+    this.#scores.forEach((stored) => {
       const score = this.#present(stored);
       if (score >= 1) sources++;
       highest = Math.max(highest, score);
-    }
+    });
     return { sources, highest };
   }
 

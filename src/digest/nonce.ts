@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
+import { LruCache } from '../lib/lru-cache.ts';
 import type { Clock } from '../lib/timers.ts';
 
 const TIME_BYTES = 6;
@@ -30,7 +30,7 @@ interface Use {
 export class Nonces {
   readonly #key: Buffer;
   /** Highest nonce-count by id, in case the store loses it. */
-  readonly #used: LRUCache<string, number>;
+  readonly #used: LruCache<number>;
 
   /** @param secret the HMAC key is derived from it @param ttl lifetime of a nonce, milliseconds */
   constructor(
@@ -39,7 +39,7 @@ export class Nonces {
     private readonly clock: Clock,
   ) {
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'sbc-sip-sidecar digest nonce', 32));
-    this.#used = new LRUCache({ max: MAX_USED });
+    this.#used = new LruCache(MAX_USED);
   }
 
   create(realm: string): string {

@@ -10,10 +10,10 @@ export const MAX_MESSAGE_BYTES = 65_536;
  * Server transactions, unanswered and answered: 32 s of 2 000 requests a second, some 80 MB. At a higher rate responses
  * are kept for less than 32 s; requests are refused only when all of these are unanswered.
  */
-export const MAX_SERVER_TRANSACTIONS = 65_536;
+export const MAX_SERVER_TRANSACTIONS = 8_192;
 
 /** Bytes that server transactions keep, 1 KiB each; over it, the same happens. */
-export const MAX_SERVER_TRANSACTION_BYTES = 64 * 1024 * 1024;
+export const MAX_SERVER_TRANSACTION_BYTES = 8 * 1024 * 1024;
 
 /** A longer response is not kept for retransmission. Ours have some 500 bytes, with ten contacts 2 KiB. */
 export const MAX_KEPT_ANSWER_BYTES = 4096;
@@ -76,4 +76,4 @@ export const MAX_REQUESTS_PER_CONNECTION = 64;
 export const MAX_REQUESTS_OVER_CONNECTIONS = 512;
 
 /** Unanswered requests over all transports: one to two seconds of work. Further requests are answered 503. */
-export const MAX_REQUESTS_IN_PROGRESS = 8192;
+export const MAX_REQUESTS_IN_PROGRESS = 4096;

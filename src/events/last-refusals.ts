@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { LruCache } from '../lib/lru-cache.ts';
 import type { PublishedEvent, RefusedEvent, SidecarEvent } from '../ports/events.ts';
 
 const MAX_REGISTERED = 50_000;
@@ -21,9 +21,9 @@ export type LastRefusal = RefusedEvent & Pick<PublishedEvent, 'at'>;
  * from all others: names that a scanner makes up evict each other.
  */
 export class LastRefusals {
-  readonly #registered = new LRUCache<string, true>({ max: MAX_REGISTERED });
-  readonly #ofUsers = new LRUCache<string, LastRefusal>({ max: MAX_REFUSALS });
-  readonly #ofStrangers = new LRUCache<string, LastRefusal>({ max: MAX_REFUSALS_OF_STRANGERS });
+  readonly #registered = new LruCache<true>(MAX_REGISTERED);
+  readonly #ofUsers = new LruCache<LastRefusal>(MAX_REFUSALS);
+  readonly #ofStrangers = new LruCache<LastRefusal>(MAX_REFUSALS_OF_STRANGERS);
 
   /** Call with each event. */
   follow(event: PublishedEvent): void {

@@ -1,16 +1,16 @@
-import { LRUCache } from 'lru-cache';
+import { LruCache } from './lru-cache.ts';
 import type { Timers } from './timers.ts';
 
 /** Keys that are in the set for a time; beyond `max` the one used longest ago is dropped. */
 export class ExpiringSet {
-  readonly #until: LRUCache<string, number>;
+  readonly #until: LruCache<number>;
 
   constructor(
     max: number,
     private readonly lifetimeMs: number,
     private readonly timers: Pick<Timers, 'monotonic'>,
   ) {
-    this.#until = new LRUCache({ max });
+    this.#until = new LruCache(max);
   }
 
   add(key: string): void {

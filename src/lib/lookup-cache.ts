@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { DependencyError, Unavailable } from '../ports/errors.ts';
+import { LruCache } from './lru-cache.ts';
 import type { Clock } from './timers.ts';
 
 /** The result of a lookup. Both times count from its arrival, milliseconds. */
@@ -46,16 +46,16 @@ interface Entry<T> {
  * ones, and which keeps the old value of a name that has become unknown.
  */
 export class LookupCache<T> {
-  readonly #known: LRUCache<string, Entry<T>>;
-  readonly #unknown: LRUCache<string, Entry<T>>;
+  readonly #known: LruCache<Entry<T>>;
+  readonly #unknown: LruCache<Entry<T>>;
   #pending = new Map<string, Promise<T>>();
 
   constructor(
     private readonly clock: Clock,
     private readonly options: LookupCacheOptions<T>,
   ) {
-    this.#known = new LRUCache({ max: options.maxNames });
-    this.#unknown = new LRUCache({ max: options.maxUnknown });
+    this.#known = new LruCache(options.maxNames);
+    this.#unknown = new LruCache(options.maxUnknown);
   }
 
   /**

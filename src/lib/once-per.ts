@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { LruCache } from './lru-cache.ts';
 import type { Clock } from './timers.ts';
 
 /** The key used longest ago is forgotten beyond this, and due again. */
@@ -6,7 +6,7 @@ const MAX_KEYS = 10_000;
 
 /** Limits something to once per interval and key, such as the warnings about one source. */
 export class OncePer {
-  readonly #last = new LRUCache<string, number>({ max: MAX_KEYS });
+  readonly #last = new LruCache<number>(MAX_KEYS);
   #intervalEnd = Number.NEGATIVE_INFINITY;
   #inInterval = 0;
 

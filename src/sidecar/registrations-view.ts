@@ -3,7 +3,6 @@ import type { BindingDetails, BindingRow, RegistrationDetails, StreamParams } fr
 import type { LastRefusals } from '../events/last-refusals.ts';
 import { defined } from '../lib/defined.ts';
 import { loggableUrl } from '../lib/loggable-url.ts';
-import type { Logger } from '../lib/logger.ts';
 import { sleep, type Timers } from '../lib/timers.ts';
 import type { Directory } from '../ports/directory.ts';
 import { DependencyError } from '../ports/errors.ts';
@@ -28,7 +27,6 @@ export interface RegistrationSources {
   readonly bans: Pick<BansView, 'bans'>;
   readonly events: Events;
   readonly timers: Timers;
-  readonly logger: Logger;
 }
 
 /** The bindings of phones as an operator sees them. */
@@ -56,7 +54,8 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
   const { lastRefusals, bans, timers } = sources;
   const { aor, bindings } = await find(sources, text);
   const now = timers.now();
-  const refusal = lastRefusals.of(aorName(aor));
+  const canonical = { ...aor, realm: aor.realm.toLowerCase() };
+  const refusal = lastRefusals.of(aorName(canonical));
   const current = bans.bans();
   const bannedUntil = (source: string) => {
     const network = networkOf(ipOf(source) ?? source);
@@ -67,7 +66,7 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
     bindings: bindings.map((binding) =>
       defined({ ...bindingDetails(aor, binding), bannedUntil: bannedUntil(sourceOf(binding) ?? '') }),
     ),
-    ...(await accountOf(sources, aor)),
+    ...(await accountOf(sources, canonical)),
     lastRefusal: refusal
       ? {
           at: refusal.at,

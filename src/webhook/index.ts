@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache';
 import type { Credentials } from '../digest/credentials.ts';
 import { defined } from '../lib/defined.ts';
 import { loggableUrl } from '../lib/loggable-url.ts';
 import type { Logger } from '../lib/logger.ts';
+import { LruCache } from '../lib/lru-cache.ts';
 import type { Timers } from '../lib/timers.ts';
 import type { Alert, Alerts } from '../ports/alerts.ts';
 import type { Account, Webhook } from '../ports/directory.ts';
@@ -49,7 +49,7 @@ export interface Asked {
 
 /** Authenticates users with the registration webhook of a customer's web server. */
 export class WebhookAuthenticator {
-  readonly #calls = new LRUCache<string, AccountCalls>({ max: MAX_ACCOUNTS });
+  readonly #calls = new LruCache<AccountCalls>(MAX_ACCOUNTS);
 
   constructor(private readonly options: WebhookOptions) {}
 

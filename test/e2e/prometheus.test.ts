@@ -38,12 +38,13 @@ beforeAll(async () => {
     HTTP_PORT: String(http),
     // So that phones, which are at 127.0.0.0/8, may be banned.
     JAMBONES_NETWORK_CIDR: '10.0.0.0/8',
+    SEND_OPTIONS_PING_INTERVAL: '1',
     JAMBONES_REDIS_HOST: redis.host,
     JAMBONES_REDIS_PORT: String(redis.port),
     JAMBONES_TIME_SERIES_HOST: '127.0.0.1',
     JAMBONES_TIME_SERIES_PORT: String(influx),
   };
-  // AORs are counted at the start and then every 15 s: one is registered before.
+  // AORs are counted at the start and then every 10 s: one is registered before.
   sidecar = await startEmbedded({ args, env });
   await load();
   await sidecar.stop();

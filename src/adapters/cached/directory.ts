@@ -14,7 +14,7 @@ export interface CacheTimes {
 
 /** Rows of each kind; at some 500 bytes each, 50 MB at the very most. */
 const MAX_ROWS = 100_000;
-const MAX_UNKNOWN = 20_000;
+const MAX_UNKNOWN = 5_000;
 /** How long an unknown name stays unknown; short, for users who have just been created. */
 const UNKNOWN_MS = 5000;
 

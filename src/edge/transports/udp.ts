@@ -1,9 +1,8 @@
 import { MalformedMessage, type Wire } from '../../sip/message.ts';
 import { isFiller, parseMessage } from '../../sip/parse-message.ts';
-import { MAX_UNSENT_DATAGRAMS } from '../limits.ts';
 import { Batch } from '../tick.ts';
-import { reasonOf } from './reasons.ts';
 import { askForReceiveBuffer } from './receive-buffer.ts';
+import { SendQueue } from './send-queue.ts';
 import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
 
 /** RFC 3261 18.3. @throws ListenError */
@@ -23,9 +22,6 @@ function isResponse(data: Buffer): boolean {
   return data[0] === 0x53 && data[1] === 0x49 && data[2] === 0x50 && data[3] === 0x2f;
 }
 
-/** Data, port and address of each datagram, as `sendMany` takes them. */
-type Datagrams = (Wire | number | string)[];
-
 class UdpTransport implements Transport {
   readonly protocol = 'udp';
   readonly baseProtocol = 'udp';
@@ -33,10 +29,14 @@ class UdpTransport implements Transport {
   readonly defaultPort = 5060;
   readonly reliable = false;
   #socket: Bun.udp.Socket<'buffer'> | undefined;
-  #unsent: Datagrams = [];
+  readonly #queue = new SendQueue({
+    refused: () => this.events.refused(this),
+    unreachable: (address, port, why) => this.events.unreachable(this, address, port, why),
+    dropped: () => this.events.dropped(undefined, 'socket buffer full', 'socket buffer full'),
+  });
   #reading = true;
   readonly #batch = new Batch<UdpDatagram>((datagrams) => {
-    for (const { data, flow } of datagrams) this.#unsent.push(data, flow.sendPort, flow.address);
+    for (const { data, flow } of datagrams) this.#queue.add(data, flow.sendPort, flow.address);
     this.#flush();
   });
 
@@ -123,7 +123,7 @@ class UdpTransport implements Transport {
   #receive(data: Buffer, address: string, port: number, truncated: boolean): void {
     const flow = new UdpFlow(this, address, port);
     if (truncated || port === 0) {
-      this.events.dropped(flow, truncated ? 'truncated' : 'source port 0');
+      this.events.dropped(flow, 'bad datagram', truncated ? 'truncated' : 'source port 0');
       return;
     }
     if (isFiller(data[0] ?? 0) && data.every(isFiller)) return;
@@ -135,33 +135,8 @@ class UdpTransport implements Transport {
     }
   }
 
-  /** Sends datagrams until the socket buffer is full. An ICMP error fails an unrelated send, which is retried. */
   #flush(): void {
-    const socket = this.#socket;
-    let refusals = 0;
-    while (socket && this.#unsent.length > 0) {
-      let sent = 0;
-      try {
-        sent = socket.sendMany(this.#unsent);
-      } catch (error) {
-        if ((error as { code?: string }).code === 'ECONNREFUSED' && refusals++ < 3) {
-          this.events.refused(this);
-          continue;
-        }
-        // No route, too long, not permitted: retrying the first datagram is useless.
-        const [, port, address] = this.#unsent.splice(0, 3);
-        this.events.unreachable(this, String(address), Number(port), reasonOf(error));
-        continue;
-      }
-      if (sent === 0) break;
-      this.#unsent.splice(0, sent * 3);
-      refusals = 0;
-    }
-    const excess = this.#unsent.length - MAX_UNSENT_DATAGRAMS * 3;
-    if (excess > 0) {
-      this.#unsent.splice(0, excess);
-      this.events.dropped(undefined, 'socket buffer full');
-    }
+    if (this.#socket) this.#queue.flush(this.#socket);
   }
 }
 
