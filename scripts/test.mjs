@@ -13,6 +13,7 @@ const BIN = join(ROOT, 'node_modules/.bin');
 const counts = { passed: 0, failed: 0 };
 if (step('install', process.execPath, [join(ROOT, 'scripts/ensure.mjs'), '--tools'])) {
   step('types', join(BIN, 'tsc'), ['--noEmit']);
+  step('types of the status page', join(BIN, 'tsc'), ['--noEmit', '-p', 'src/ops/page']);
   step('lint', join(BIN, 'biome'), ['check']);
   const { passed, failed, faults } = await runTests({ bun: join(BIN, 'bun'), cwd: ROOT, args: process.argv.slice(2) });
   for (const fault of faults) process.stderr.write(`${fault}\n`);

@@ -28,7 +28,9 @@ const imports = new Map(await Promise.all(paths.map(async (path) => [path, await
 /** The imports of a file, of types too; those of our own files by their path in src. */
 async function importsOf(path: string): Promise<readonly string[]> {
   const text = await Bun.file(`${ROOT}src/${path}`).text();
-  const found = text.matchAll(/^(?:import|export|\}).* from '(.+)';$|^import '(.+)';$|\bimport\('(.+?)'\)/gm);
+  const found = text.matchAll(
+    /^(?:import|export|\}).* from '([^']+)'(?: with .*)?;$|^import '(.+)';$|\bimport\('(.+?)'\)/gm,
+  );
   return [...found].map(([, from, bare, lazy]) => {
     const name = from ?? bare ?? lazy ?? '';
     if (!name.startsWith('.')) return name;

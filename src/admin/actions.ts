@@ -60,8 +60,8 @@ export interface BansView {
 
 /** Bindings of phones. */
 export interface RegistrationsView {
-  /** Parts with the bindings of some AORs. @throws Refused when the source is no address @throws DependencyError */
-  list(filter: StreamParams<'reg-list'>): AsyncIterable<StreamPart<'reg-list'>>;
+  /** Parts with at most some hundred AORs, until `signal` is aborted. @throws Refused, DependencyError */
+  list(filter: StreamParams<'reg-list'>, signal: AbortSignal): AsyncIterable<StreamPart<'reg-list'>>;
   /** @throws Refused when the text names no AOR @throws DependencyError */
   show(aor: string): Promise<Result<'reg-show'>>;
   /** Removes one binding, or all. @throws Refused when there is none @throws DependencyError */
@@ -143,7 +143,7 @@ type Source<A extends StreamName> = (
 ) => AsyncIterable<StreamPart<A>>;
 
 const SOURCES: { readonly [A in StreamName]: Source<A> } = {
-  'reg-list': ({ registrations }, filter) => registrations.list(filter),
+  'reg-list': ({ registrations }, filter, signal) => registrations.list(filter, signal),
   events: ({ events }, filter, signal) => events.follow(filter, signal),
 };
 

@@ -291,6 +291,8 @@ export const STREAMS = {
     params: v.object({
       /** Its sub-domains too. */
       realm: v.exactOptional(text('realm')),
+      /** A part of the AOR, in any case. */
+      aor: v.exactOptional(text('aor')),
       /** IP address of the phone, or of the NAT in front of it. */
       source: v.exactOptional(text('source')),
       transport: v.exactOptional(

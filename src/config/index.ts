@@ -1,3 +1,4 @@
+import { isLocalHost } from '../sip/ip.ts';
 import { type EffectiveVariable, effectiveVariables } from './effective.ts';
 import { misspeltIn } from './misspelt.ts';
 import { BadValue, endpointOf, type Variable } from './variable.ts';
@@ -16,7 +17,7 @@ export interface Config extends Values {
   };
   /** Encrypts client passwords. undefined in embedded mode, which generates and stores one. */
   readonly encryptionSecret: string | undefined;
-  /** Deprecated settings in use and variables that look misspelt, for the log. */
+  /** Deprecated or risky settings and variables that look misspelt, for the log. */
   readonly warnings: readonly string[];
   /** Every variable, for the operator. */
   readonly variables: readonly EffectiveVariable[];
@@ -115,14 +116,19 @@ export function readConfig(
     const hints = !embedded && nothingGiven ? [...misspelt, EMBEDDED_HINT] : misspelt;
     throw new ConfigError(problems, hints);
   }
-  const usesJwt = !values.secrets.encryption && values.secrets.jwt;
+  const warnings = [...misspelt];
+  if (!values.secrets.encryption && values.secrets.jwt)
+    warnings.push('JWT_SECRET is deprecated for encryption: set ENCRYPTION_SECRET to the same value');
+  const { http } = values;
+  if (http.port !== 0 && http.adminToken !== '' && !isLocalHost(http.host))
+    warnings.push(
+      `HTTP_ADMIN_TOKEN goes to HTTP_HOST ${http.host} unencrypted: reach it by a TLS proxy or an SSH tunnel`,
+    );
   return Object.freeze({
     ...values,
     parts,
     encryptionSecret: values.secrets.encryption || values.secrets.jwt || undefined,
-    warnings: usesJwt
-      ? [...misspelt, 'JWT_SECRET is deprecated for encryption: set ENCRYPTION_SECRET to the same value']
-      : misspelt,
+    warnings,
     variables: effectiveVariables(variables, env, flags),
   });
 }

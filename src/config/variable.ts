@@ -33,6 +33,14 @@ export function text(name: string, meaning: string, fallback = ''): Variable<str
   return variable(name, 'text', fallback, fallback, meaning, (value) => value);
 }
 
+/** What clients prove themselves with; '' when not set. Sent in a header field, so it is visible ASCII. */
+export function token(name: string, meaning: string): Variable<string> {
+  return variable(name, 'text', '', '', meaning, (value) => {
+    if (/^[!-~][ -~]{14,}[!-~]$/.test(value)) return value;
+    throw new BadValue('must have at least 16 characters, of ASCII, and neither begin nor end with a space');
+  });
+}
+
 export function integer(name: string, meaning: string, fallback: number, range: Range): Variable<number> {
   const max = range.max ?? 2 ** 31 - 1;
   return variable(name, range.unit ?? 'number', fallback, String(fallback), meaning, (value) => {

@@ -19,6 +19,7 @@ import {
   readableFile,
   sipCode,
   text,
+  token,
   type Variable,
   word,
 } from './variable.ts';
@@ -376,7 +377,10 @@ export const VARIABLES = {
   http: {
     port: port('HTTP_PORT', 'Port for health checks, Prometheus metrics and the status page; off when not set.'),
     host: host('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
-    adminToken: text('HTTP_ADMIN_TOKEN', 'Token required for admin requests.'),
+    adminToken: token(
+      'HTTP_ADMIN_TOKEN',
+      'Lets its holder act on the status page, and read it when HTTP_HOST is not loopback; at least 16 characters.',
+    ),
   },
   statsd: {
     on: flag('ENABLE_METRICS', 'Send metrics to statsd.'),

@@ -6,8 +6,8 @@ import { failure } from './response.ts';
 export interface Peer {
   /** Source IP address; '' when it is unknown. */
   readonly address: string;
-  /** Lets the response take as long as it will: for a stream of events. Without it, 10 s of silence end the connection. */
-  keepOpen(): void;
+  /** Closes the connection when this response makes no progress for so long, seconds; 0: never. 10 s unless it is called. */
+  idleTimeout(seconds: number): void;
 }
 
 /** One row of the table of resources. */

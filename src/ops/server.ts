@@ -56,7 +56,7 @@ export class OpsServer {
     try {
       const peer = {
         address: server.requestIP(request)?.address ?? '',
-        keepOpen: () => server.timeout(request, 0),
+        idleTimeout: (seconds: number) => server.timeout(request, seconds),
       };
       return secured(await dispatch(this.routes, this.#names, request, peer));
     } catch (error) {

@@ -68,6 +68,12 @@ export class Monitoring {
     this.#loop?.stop();
   }
 
+  /** AORs with a live binding in the whole cluster, by realm; undefined while they are not known. */
+  aors(): readonly Count[] | undefined {
+    const counts = this.#counts.latest;
+    return counts && withOthers(counts.aors);
+  }
+
   #snapshot(): Snapshot {
     const { sip, edge, outbound, alerts, abuse, webhook, logger } = this.sources;
     const { readiness, dependencies } = readinessView({ ...this.sources, now: systemTimers.now() });
@@ -77,7 +83,7 @@ export class Monitoring {
       dependencies,
       sipConnected: sip.connected,
       edge: edge && { ...edge.holding, ...edge.counters, drops: edge.drops },
-      aors: counts && withOthers(counts.aors),
+      aors: this.aors(),
       realms: counts?.aors.realms,
       featureServers: counts?.featureServers,
       rtpServers: counts?.rtpServers,

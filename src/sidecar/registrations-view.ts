@@ -32,21 +32,27 @@ export interface RegistrationSources {
 /** The bindings of phones as an operator sees them. */
 export function registrationsView(sources: RegistrationSources): RegistrationsView {
   return {
-    list: (filter) => list(sources, filter),
+    list: (filter, signal) => list(sources, filter, signal),
     show: (text) => show(sources, text),
     remove: (text, contact) => remove(sources, text, contact),
   };
 }
 
-async function* list({ registrations, timers }: RegistrationSources, filter: StreamParams<'reg-list'>) {
+async function* list(
+  { registrations, timers }: RegistrationSources,
+  filter: StreamParams<'reg-list'>,
+  signal: AbortSignal,
+) {
   const source = filter.source === undefined ? undefined : ipOf(filter.source);
   if (filter.source !== undefined && source === undefined) throw new Refused(`Invalid IP address: ${filter.source}`);
   const isWanted = (b: Binding) =>
     (source === undefined || ipOf(sourceOf(b) ?? '') === source) && (filter.transport ?? b.protocol) === b.protocol;
-  for await (const batch of registrations.batches(filter.realm?.toLowerCase())) {
+  const names = defined({ realm: filter.realm?.toLowerCase(), text: filter.aor });
+  for await (const batch of registrations.batches(names)) {
     const bindings = batch.flatMap(({ aor, bindings: all }) => all.filter(isWanted).map((b) => bindingRow(aor, b)));
     if (bindings.length > 0) yield { bindings, now: timers.now() };
-    await sleep(PAUSE_MS, timers);
+    await sleep(PAUSE_MS, timers, signal);
+    if (signal.aborted) return;
   }
 }
 

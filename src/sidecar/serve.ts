@@ -30,7 +30,7 @@ import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
 import { eventsView } from './events-view.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
-import { openHttp } from './http.ts';
+import { openHttp, openStatusPage } from './http.ts';
 import { logLevelSetting } from './log-level.ts';
 import { openMeasuring } from './measuring.ts';
 import { Monitoring } from './monitoring.ts';
@@ -147,7 +147,11 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   };
   admin.serve((request, signal, operator) => perform(rules, request, signal, operator));
   const monitoring = new Monitoring(measuring, { ...view, webhook: registrar.webhook, logger });
-  http?.serve(monitoring.routes());
+  const page =
+    measuring.recent &&
+    (await openStatusPage({ config, rules, bus, recent: measuring.recent, aors: () => monitoring.aors(), logger }));
+  open.defer(() => page?.stop());
+  http?.serve([...monitoring.routes(), ...(page?.routes ?? [])]);
   open.defer(onHangup(() => tryReload(reloadable)));
 
   const stored = new Set([store, database]);

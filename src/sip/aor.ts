@@ -19,3 +19,11 @@ export function readAorName(name: string): Aor | undefined {
 export function isWithin(realm: string, other: string): boolean {
   return realm === other || realm.endsWith(`.${other}`);
 }
+
+/** Whether an AOR is within a realm and has a text in its name, whatever the case. What is undefined does not restrict. */
+export function isSelected(aor: Aor, realm: string | undefined, text: string | undefined): boolean {
+  return (
+    (realm === undefined || isWithin(aor.realm.toLowerCase(), realm)) &&
+    (text === undefined || aorName(aor).toLowerCase().includes(text.toLowerCase()))
+  );
+}

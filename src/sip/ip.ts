@@ -51,6 +51,12 @@ export function isLoopback(ip: string): boolean {
   return ip.startsWith('127.') || ip === '::1';
 }
 
+/** Whether only this machine reaches a listener at a host. @param host an address, or a name as resolvers have it */
+export function isLocalHost(host: string): boolean {
+  const ip = normalIp(host);
+  return ip === undefined ? host.toLowerCase() === 'localhost' : isLoopback(ip);
+}
+
 /** `10.0.0.1:5060`, `[2001:db8::1]:5060`. */
 export function joinHostPort(ip: string, port: number): string {
   return `${bracketed(ip)}:${port}`;

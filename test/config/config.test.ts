@@ -229,6 +229,35 @@ describe('configuration', () => {
     expect(both.warnings).toEqual([]);
   });
 
+  test.each([
+    'short',
+    ' at least 16 characters',
+    'at least 16 characters ',
+    'sechzehn Zeichen, für Köpfe',
+    'a\nb at least 16 characters',
+  ])('HTTP_ADMIN_TOKEN %j is an error that does not repeat it', (HTTP_ADMIN_TOKEN) => {
+    expect(problems({ ...PRODUCTION, HTTP_ADMIN_TOKEN })).toEqual([
+      'HTTP_ADMIN_TOKEN must have at least 16 characters, of ASCII, and neither begin nor end with a space',
+    ]);
+  });
+
+  test.each([
+    ['127.0.0.1', 0],
+    ['127.8.8.8', 0],
+    ['localhost', 0],
+    ['::1', 0],
+    ['0.0.0.0', 1],
+    ['::', 1],
+    ['10.0.0.5', 1],
+    ['127.example.com', 1],
+  ])('a token for HTTP at %s: %i warning that it goes there unencrypted', (HTTP_HOST, count) => {
+    const http = { HTTP_PORT: '3001', HTTP_HOST };
+    const token = { HTTP_ADMIN_TOKEN: 'at least 16 characters' };
+    expect(readConfig({ ...PRODUCTION, ...http, ...token }).warnings).toHaveLength(count);
+    expect(readConfig({ ...PRODUCTION, ...http }).warnings).toEqual([]);
+    expect(readConfig({ ...PRODUCTION, HTTP_HOST, ...token }).warnings).toEqual([]);
+  });
+
   test('is frozen', () => {
     const config = readConfig(PRODUCTION);
     expect(Object.isFrozen(config)).toBe(true);

@@ -25,7 +25,7 @@ test('on and off are the same words however they are given', () => {
 });
 
 test('secrets are hidden, those in a URL too; one that is not set is empty', () => {
-  const hidden = secret('a password', 'correct horse');
+  const hidden = secret('a password', 'correct horse battery');
   const names = [...shown({})].filter(([, variable]) => variable.secret).map(([name]) => name);
   expect(names).toEqual([
     'DRACHTIO_SECRET',

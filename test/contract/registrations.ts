@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { defined } from '../../src/lib/defined.ts';
 import type { Aor, Binding, LocationService } from '../../src/ports/location.ts';
 import type { Registration, Registrations } from '../../src/ports/registrations.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -50,8 +51,10 @@ export function registrationsContract(name: string, open: (timers: ManualTimers)
         });
       const register = (user: string, realm: string, accountRealm?: string) =>
         save({ user, realm }, [bindingOf(`sip:${user}@192.0.2.1`, timers.now())], accountRealm);
-      const aors = async (realm?: string) =>
-        (await collect(registrations.batches(realm))).map(({ aor }) => `${aor.user}@${aor.realm}`).sort();
+      const aors = async (realm?: string, text?: string) =>
+        (await collect(registrations.batches(defined({ realm, text }))))
+          .map(({ aor }) => `${aor.user}@${aor.realm}`)
+          .sort();
       return { timers, registrations, save, register, aors };
     }
 
@@ -114,6 +117,39 @@ export function registrationsContract(name: string, open: (timers: ManualTimers)
         const { register, aors } = await start();
         await register('a', 'example.com');
         expect(await aors(realm)).toEqual([]);
+      },
+    );
+
+    test('a text selects the AORs that have it in their names, whatever the case', async () => {
+      const { register, aors } = await start();
+      await register('Alice', 'one.example.com');
+      await register('bob', 'alice.example.com');
+      await register('carol', 'two.example.com');
+      await register('jürgen', 'two.example.com');
+      expect(await aors(undefined, 'aLIce')).toEqual(['Alice@one.example.com', 'bob@alice.example.com']);
+      expect(await aors(undefined, 'alice@one')).toEqual(['Alice@one.example.com']);
+      expect(await aors('two.example.com', 'carol')).toEqual(['carol@two.example.com']);
+      expect(await aors('one.example.com', 'carol')).toEqual([]);
+      expect(await aors(undefined, 'JÜR')).toEqual(['jürgen@two.example.com']);
+      expect(await aors(undefined, 'user:')).toEqual([]);
+    });
+
+    test('AORs that a text selects come a few hundred at a time', async () => {
+      const { registrations, register } = await start();
+      for (let i = 0; i < 450; i++) await register(`user${i}`, i < 225 ? 'one.example.com' : 'two.example.com');
+      const batches = await Array.fromAsync(registrations.batches({ text: 'one' }));
+      expect(batches.flat()).toHaveLength(225);
+      for (const batch of batches) expect(batch.length).toBeLessThanOrEqual(200);
+    });
+
+    test.each(['*', '?', '[a-z]', 'a*e', '\\', '%', '_', '^', ']', '[', '-'])(
+      'the text %j is no pattern',
+      async (text) => {
+        const { register, aors } = await start();
+        await register('alice', 'example.com');
+        expect(await aors(undefined, text)).toEqual([]);
+        await register(`a${text}b`, 'example.com');
+        expect(await aors(undefined, text)).toEqual([`a${text}b@example.com`]);
       },
     );
 

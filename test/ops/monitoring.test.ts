@@ -19,7 +19,7 @@ const STATES = [
 
 async function get(view: ReadinessView, path: string) {
   const routes = [...healthRoutes(() => view), metricsRoute(async () => 'a 1\n')];
-  const peer = { address: '127.0.0.1', keepOpen() {} };
+  const peer = { address: '127.0.0.1', idleTimeout() {} };
   // Probes and Prometheus may use any name.
   const request = new Request(`http://sbc.test${path}`, { headers: { Host: 'sbc.test' } });
   const response = await dispatch(routes, new Set(), request, peer);

@@ -16,6 +16,7 @@ import { refused } from '../events/support.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { impatient, ManualTimers, settle } from '../support/timers.ts';
 
+const NEVER = new AbortController().signal;
 const ACCOUNT: Account = { sid: 'account-1', realm: 'example.com', isActive: true, deviceToCallRatio: 0 };
 const GRANT = { allowDirectAppCalling: 1, allowDirectQueueCalling: 0, allowDirectUserCalling: 1 };
 const CLIENT: Client = { username: 'john', isActive: true, grant: GRANT };
@@ -62,7 +63,7 @@ function start(
   const contacts = async (aor = JOHN) =>
     (await location.lookup(aor, { several: true })).bindings.map(({ contact }) => contact);
   const list = async (filter: StreamParams<'reg-list'> = {}) =>
-    (await Array.fromAsync(view.list(filter))).flatMap(({ bindings }) => bindings);
+    (await Array.fromAsync(view.list(filter, NEVER))).flatMap(({ bindings }) => bindings);
   const counted = () => database.query('SELECT realm, aors FROM realms').all();
   return { timers, bus, view, save, binding, contacts, list, counted };
 }
@@ -117,7 +118,7 @@ test('phones are served between two batches of the list', async () => {
       }
     },
   };
-  const list = start({}, [], { registrations, timers }).view.list({})[Symbol.asyncIterator]();
+  const list = start({}, [], { registrations, timers }).view.list({}, NEVER)[Symbol.asyncIterator]();
   await list.next();
   for (let i = 1; i < 5; i++) {
     const next = list.next();

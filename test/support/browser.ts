@@ -12,8 +12,8 @@ const SCREENSHOTS = join(import.meta.dir, '../../test-results');
 /** A proxy that does not exist, so that nothing reaches another machine. */
 const NOWHERE = '127.0.0.1:9';
 
-/** Starts headless Chromium, which trusts this certificate and reaches only 127.0.0.1. */
-export async function startBrowser(certificate: TestCertificate): Promise<Browser> {
+/** Starts headless Chromium, which reaches only 127.0.0.1. @param certificate is trusted */
+export async function startBrowser(certificate?: TestCertificate): Promise<Browser> {
   const executablePath = Bun.which('chromium');
   if (executablePath === null) throw new Error('cannot start chromium: is it installed?');
   const browser = await chromium.launch({
@@ -23,7 +23,7 @@ export async function startBrowser(certificate: TestCertificate): Promise<Browse
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
       `--proxy-server=${NOWHERE}`,
       '--force-webrtc-ip-handling-policy=disable_non_proxied_udp',
-      `--ignore-certificate-errors-spki-list=${keyHash(certificate)}`,
+      ...(certificate ? [`--ignore-certificate-errors-spki-list=${keyHash(certificate)}`] : []),
     ],
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: temporaryDirectory('chromium') },
     // cleanup.ts handles signals.

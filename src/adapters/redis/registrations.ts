@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Clock } from '../../lib/timers.ts';
 import type { Aor } from '../../ports/location.ts';
-import type { Registration, Registrations } from '../../ports/registrations.ts';
-import { isWithin, readAorName } from '../../sip/aor.ts';
+import type { Registration, RegistrationFilter, Registrations } from '../../ports/registrations.ts';
+import { isSelected, readAorName } from '../../sip/aor.ts';
 import { liveBindings } from '../binding-json.ts';
 import { ask } from './connection.ts';
 import { keys } from './keys.ts';
@@ -21,18 +21,19 @@ export class RedisRegistrations implements Registrations {
     private readonly clock: Clock,
   ) {}
 
-  async *batches(realm?: string): AsyncGenerator<readonly Registration[]> {
+  async *batches({ realm, text }: RegistrationFilter = {}): AsyncGenerator<readonly Registration[]> {
+    const pattern = patternOf(realm, text);
     const scan = (cursor: string) =>
-      realm === undefined
+      pattern === undefined
         ? this.redis.zscan(keys.activeUsers, cursor, 'COUNT', STEP)
-        : this.redis.zscan(keys.activeUsers, cursor, 'MATCH', patternOf(realm), 'COUNT', FILTERED_STEP);
+        : this.redis.zscan(keys.activeUsers, cursor, 'MATCH', pattern, 'COUNT', FILTERED_STEP);
     let cursor = '0';
     do {
       const reply = listOf(await ask(() => scan(cursor)));
       cursor = textOf(reply[0]) ?? '0';
       const members = textsOf(reply[1]).filter((_, i) => i % 2 === 0);
       const aors = members.flatMap((member) => aorOf(member) ?? []);
-      const wanted = realm === undefined ? aors : aors.filter((aor) => isWithin(aor.realm.toLowerCase(), realm));
+      const wanted = aors.filter((aor) => isSelected(aor, realm, text));
       // A small sorted set comes in one step.
       for (let i = 0; i < wanted.length || i === 0; i += STEP) yield await this.#read(wanted.slice(i, i + STEP));
     } while (cursor !== '0');
@@ -70,10 +71,18 @@ function aorOf(member: string): Aor | undefined {
 }
 
 /**
- * A glob for the members of a realm, of its sub-domains, and of some other realms: earlier jambonz sidecars keep the case.
- * It has no `*` of the operator's, since many of them would keep Redis busy.
+ * A glob for the members that a filter selects, and some others; undefined when it selects all. Earlier jambonz sidecars keep
+ * the case of a realm. It has no `*` of the operator's, since many of them would keep Redis busy.
  */
-function patternOf(realm: string): string {
-  const inAnyCase = (letter: string) => `[${letter}${letter.toUpperCase()}]`;
-  return `${USER_PREFIX}*${realm.replace(/[*?[\]\\^]/g, '?').replace(/[a-z]/g, inAnyCase)}`;
+function patternOf(realm: string | undefined, text: string | undefined): string | undefined {
+  if (text !== undefined) return `${USER_PREFIX}*${inAnyCase(text)}*`;
+  return realm === undefined ? undefined : `${USER_PREFIX}*${inAnyCase(realm)}`;
+}
+
+function inAnyCase(text: string): string {
+  const letter = (either: string) => `[${either.toLowerCase()}${either.toUpperCase()}]`;
+  return text
+    .replace(/[*?[\]\\^]/g, '?')
+    .replace(/[^\x20-\x7e]/gu, (character) => '?'.repeat(Buffer.byteLength(character)))
+    .replace(/[a-z]/gi, letter);
 }

@@ -1,12 +1,15 @@
 import type { Database } from 'bun:sqlite';
 import type { Clock } from '../../lib/timers.ts';
-import type { Registration, Registrations } from '../../ports/registrations.ts';
-import { isWithin, readAorName } from '../../sip/aor.ts';
+import type { Aor } from '../../ports/location.ts';
+import type { Registration, RegistrationFilter, Registrations } from '../../ports/registrations.ts';
+import { aorName, isSelected, readAorName } from '../../sip/aor.ts';
 import { liveBindings } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
 /** AORs per step, which takes about a millisecond. */
 const STEP = 100;
+/** The same where most names are only compared. */
+const FILTERED_STEP = 1000;
 
 export class SqliteRegistrations implements Registrations {
   readonly #sql: ReturnType<typeof statements>;
@@ -18,13 +21,16 @@ export class SqliteRegistrations implements Registrations {
     this.#sql = statements(database);
   }
 
-  async *batches(realm?: string): AsyncGenerator<readonly Registration[]> {
+  async *batches({ realm, text }: RegistrationFilter = {}): AsyncGenerator<readonly Registration[]> {
+    const step = realm === undefined && text === undefined ? STEP : FILTERED_STEP;
     let last = '';
     for (;;) {
-      const { rows, registrations } = guarded(this.database.transaction(() => this.#step(last, realm)));
-      yield registrations;
-      if (rows.length < STEP) return;
-      last = rows[rows.length - 1]?.aor ?? last;
+      const names = guarded(() => this.#sql.aors.all(last, step).map(({ aor }) => aor));
+      const wanted = names.flatMap((name) => readAorName(name) ?? []).filter((aor) => isSelected(aor, realm, text));
+      for (let i = 0; i < wanted.length || i === 0; i += STEP)
+        yield guarded(this.database.transaction(() => this.#read(wanted.slice(i, i + STEP))));
+      if (names.length < step) return;
+      last = names.at(-1) ?? last;
     }
   }
 
@@ -32,18 +38,13 @@ export class SqliteRegistrations implements Registrations {
     return guarded(() => this.#sql.count.get(this.clock.now())?.aors ?? 0);
   }
 
-  /** The AORs that follow `after`, and the registrations of those within the realm. */
-  #step(after: string, realm: string | undefined) {
-    const rows = this.#sql.aors.all(after, STEP);
+  #read(aors: readonly Aor[]): Registration[] {
     const now = this.clock.now();
-    const registrations = rows.flatMap(({ aor: name }): Registration[] => {
-      const aor = readAorName(name);
-      if (!aor || (realm !== undefined && !isWithin(aor.realm, realm))) return [];
-      const jsons = this.#sql.bindings.all(name).map(({ json }) => json);
+    return aors.flatMap((aor): Registration[] => {
+      const jsons = this.#sql.bindings.all(aorName(aor)).map(({ json }) => json);
       const bindings = liveBindings(jsons, now, () => {}).map(({ binding }) => binding);
       return bindings.length > 0 ? [{ aor, bindings }] : [];
     });
-    return { rows, registrations };
   }
 }
 
