@@ -171,7 +171,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
-  const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: () => Bun.gc(true) });
+  const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: fullGC });
   idleCollection.start();
   open.defer(() => idleCollection.stop());
 
