@@ -1,4 +1,4 @@
-/** Builds dist/sbc-sip-sidecar, one file with everything in it. Two builds of one commit are the same to the byte. */
+/** Builds dist/sbc-sip-sidecar, or the file that is named: one file with everything in it, the same to the byte for one commit. */
 import { $ } from 'bun';
 
 const stamps = [
@@ -10,7 +10,7 @@ const stamps = [
 
 await $`${process.execPath} build --compile --splitting --bytecode --format=esm --minify-syntax --minify-whitespace --sourcemap=none \
   --define ${'process.env.NODE_ENV="production"'} ${stamps} --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
-  src/main.ts --outfile dist/sbc-sip-sidecar`;
+  src/main.ts --outfile ${process.argv[2] ?? 'dist/sbc-sip-sidecar'}`;
 
 /** GIT_COMMIT names the commit where there is no git, as in a container. */
 async function commit(): Promise<string> {

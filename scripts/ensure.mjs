@@ -31,6 +31,8 @@ const TOOLS = {
   baresip: 'baresip-core',
   // Keeps the alerts.
   influxd: 'influxdb',
+  // Reads the metrics; promtool, which comes with it, checks metrics and alerts.
+  prometheus: 'prometheus',
   // Shells that read the completion scripts.
   zsh: 'zsh',
   fish: 'fish',

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdminClient } from '../../src/admin/client.ts';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
-import { type Mariadb, openDatabase } from '../../test/support/mariadb.ts';
+import { type Mariadb, mysqlVariables, openDatabase } from '../../test/support/mariadb.ts';
 import { startRedis } from '../../test/support/redis.ts';
 import { passwordOf } from './peer.ts';
 
@@ -49,11 +49,7 @@ async function servers(): Promise<Stores> {
       ENCRYPTION_SECRET: 'bench-encryption-secret',
       JAMBONES_REDIS_HOST: redis.host,
       JAMBONES_REDIS_PORT: String(redis.port),
-      JAMBONES_MYSQL_HOST: mariadb.host,
-      JAMBONES_MYSQL_PORT: String(mariadb.port),
-      JAMBONES_MYSQL_USER: mariadb.user,
-      JAMBONES_MYSQL_PASSWORD: mariadb.password,
-      JAMBONES_MYSQL_DATABASE: mariadb.database,
+      ...mysqlVariables(mariadb),
     },
     async add(trunks, port, admin) {
       const rows = names(trunks).map((name) => ({ name, carrier: crypto.randomUUID(), gateway: crypto.randomUUID() }));

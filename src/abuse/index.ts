@@ -1,6 +1,5 @@
 import { background, turn } from '../lib/background.ts';
 import type { Logger } from '../lib/logger.ts';
-import { LruCache } from '../lib/lru-cache.ts';
 import type { Timer, Timers } from '../lib/timers.ts';
 import type { AbusePolicy, AbuseStore, Ban } from '../ports/abuse-store.ts';
 import { Unavailable } from '../ports/errors.ts';
@@ -8,6 +7,7 @@ import type { Events } from '../ports/events.ts';
 import type { Screen } from '../ports/sip-server.ts';
 import { networkOf } from '../sip/ip.ts';
 import { type Header, headerValue } from '../sip/message.ts';
+import { Guesses } from './guesses.ts';
 import { PendingReport } from './pending-report.ts';
 import { isScanner } from './scanners.ts';
 import { Scores } from './scores.ts';
@@ -41,19 +41,6 @@ const EXCHANGE = 'exchange of bans';
 const MAX_BANS = 10_000;
 /** Bans with a log line of their own between two exchanges. */
 const MAX_LINES = 20;
-const MINUTE_MS = 60_000;
-/** Wrong answers for an AOR in a minute, beyond which only sources that are known to it may answer. */
-const MAX_WRONG_ANSWERS = 100;
-/** How long a source that has registered an AOR is known to it, milliseconds. */
-const KNOWN_MS = 86_400_000;
-/** Pairs of AOR and source, some 150 bytes each. */
-const MAX_KNOWN = 100_000;
-/** AORs whose wrong answers are counted, as many as in the store; the one guessed at last longest ago is forgotten first. */
-const MAX_GUESSED = 10_000;
-/** Nonces with wrong answers, some 230 bytes each. Rotating more of them spares an attacker one challenge in four guesses. */
-const MAX_WRONG_NONCES = 10_000;
-const MAX_WRONG_PER_NONCE = 3;
-
 export interface AbuseFigures {
   /** Sources that are banned now. */
   readonly bans: number;
@@ -74,12 +61,7 @@ export class Abuse implements Screen {
   #bans = new Map<string, number>();
   readonly #scores: Scores;
   #report = new PendingReport();
-  /** By AOR, in this minute. */
-  readonly #wrongAnswers = new LruCache<number>(MAX_GUESSED);
-  #minute = 0;
-  readonly #wrongByNonce = new LruCache<number>(MAX_WRONG_NONCES);
-  /** Kept apart from what unauthenticated sources cause, so that they cannot evict an authenticated one. */
-  readonly #known = new LruCache<number>(MAX_KNOWN);
+  readonly #guesses: Guesses;
   #timer: Timer | undefined;
   #exchanging: Promise<void> | undefined;
   readonly #onBanned: ((network: string) => void)[] = [];
@@ -88,6 +70,7 @@ export class Abuse implements Screen {
 
   constructor(private readonly options: AbuseOptions) {
     this.#scores = new Scores(options.timers);
+    this.#guesses = new Guesses(options.timers);
   }
 
   start(): void {
@@ -143,18 +126,14 @@ export class Abuse implements Screen {
 
   /** A wrong answer to a challenge. @param nonce that is still valid; times in milliseconds since the epoch */
   wrongAnswer(aor: string, nonce?: { readonly id: string; readonly expiresAt: number }): void {
-    this.#turnMinute();
-    this.#wrongAnswers.set(aor, (this.#wrongAnswers.get(aor) ?? 0) + 1);
+    this.#guesses.wrong(aor);
     this.#report.wrongAnswer(aor);
-    if (!nonce) return;
-    const count = (this.#wrongByNonce.get(nonce.id) ?? 0) + 1;
-    this.#wrongByNonce.set(nonce.id, count);
-    if (count === MAX_WRONG_PER_NONCE) this.#report.spentNonce(nonce.id, nonce.expiresAt);
+    if (nonce && this.#guesses.wrongWith(nonce.id)) this.#report.spentNonce(nonce.id, nonce.expiresAt);
   }
 
   /** Whether a nonce has had as many wrong answers as it may. */
   isSpent(nonceId: string): boolean {
-    return (this.#wrongByNonce.get(nonceId) ?? 0) >= MAX_WRONG_PER_NONCE;
+    return this.#guesses.isSpent(nonceId);
   }
 
   /**
@@ -162,25 +141,19 @@ export class Abuse implements Screen {
    * within a day.
    */
   mayAnswer(aor: string, address: string): boolean {
-    this.#turnMinute();
-    if ((this.#wrongAnswers.get(aor) ?? 0) < MAX_WRONG_ANSWERS) return true;
-    const at = this.#known.get(knownKey(aor, address));
-    return at !== undefined && this.options.timers.now() - at < KNOWN_MS;
+    return this.#guesses.mayAnswer(aor, address);
   }
 
   /** A user has authenticated: behind one NAT live many honest phones, so the score of their source is reset. */
   succeeded(aor: string, address: string): void {
-    this.#known.set(knownKey(aor, address), this.options.timers.now());
+    this.#guesses.succeeded(aor, address);
     const source = networkOf(address);
-    if (!this.#scores.clear(source)) return;
-    this.#report.pardon(source);
+    if (this.#scores.clear(source)) this.#report.pardon(source);
   }
 
   get figures(): AbuseFigures {
-    this.#turnMinute();
     const { sources, highest } = this.#scores.summary();
-    let closedAors = 0;
-    for (const count of this.#wrongAnswers.values()) if (count >= MAX_WRONG_ANSWERS) closedAors++;
+    const { closedAors } = this.#guesses;
     return { bans: this.bans().length, scoredSources: sources, highestScore: highest, closedAors };
   }
 
@@ -231,9 +204,7 @@ export class Abuse implements Screen {
       const { bans, scores, wrongAnswers } = await this.options.store.exchange(report);
       this.#adopt(bans);
       this.#scores.adopt(scores);
-      this.#turnMinute();
-      for (const [aor, count] of wrongAnswers)
-        this.#wrongAnswers.set(aor, Math.max(count, this.#wrongAnswers.get(aor) ?? 0));
+      this.#guesses.adopt(wrongAnswers);
     } catch (error) {
       // A fault would repeat itself, and count parts of the report again.
       if (error instanceof Unavailable) this.#report = report.followedBy(this.#report);
@@ -270,15 +241,4 @@ export class Abuse implements Screen {
     if (further > 0) this.options.logger.warn({ further }, 'more sources banned');
     this.#newBans = 0;
   }
-
-  #turnMinute(): void {
-    const minute = Math.floor(this.options.timers.now() / MINUTE_MS);
-    if (minute === this.#minute) return;
-    this.#minute = minute;
-    this.#wrongAnswers.clear();
-  }
-}
-
-function knownKey(aor: string, address: string): string {
-  return `${aor} ${networkOf(address)}`;
 }

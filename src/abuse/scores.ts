@@ -26,11 +26,11 @@ export class Scores {
   summary(): { readonly sources: number; readonly highest: number } {
     let sources = 0;
     let highest = 0;
-    for (const stored of this.#scores.values()) {
+    this.#scores.forEach((stored) => {
       const score = this.#present(stored);
       if (score >= 1) sources++;
       highest = Math.max(highest, score);
-    }
+    });
     return { sources, highest };
   }
 

@@ -60,7 +60,7 @@ export interface BansView {
 
 /** Bindings of phones. */
 export interface RegistrationsView {
-  /** Parts with at most some hundred AORs, which may be empty. @throws DependencyError */
+  /** Parts with the bindings of some AORs. @throws Refused when the source is no address @throws DependencyError */
   list(filter: StreamParams<'reg-list'>): AsyncIterable<StreamPart<'reg-list'>>;
   /** @throws Refused when the text names no AOR @throws DependencyError */
   show(aor: string): Promise<Result<'reg-show'>>;
@@ -158,59 +158,62 @@ export async function perform(
   signal: AbortSignal,
   operator: Operator = {},
 ): Promise<Answer> {
-  const asked = typeof request === 'object' && request !== null ? request : {};
-  const action: unknown = Reflect.get(asked, 'action');
-  if (typeof action !== 'string') return refusal('Unknown action');
-  if (isStreamName(action)) return stream(action, rules, asked, signal);
-  if (!isActionName(action)) return refusal('Unknown action');
-  let answer = refusal('internal error');
   try {
-    answer = await answerTo(action, rules, asked);
-    return answer;
-  } finally {
-    audit(rules.audit, action, asked, answer, operator);
-  }
-}
-
-async function answerTo<A extends ActionName>(action: A, rules: AdminRules, request: object): Promise<object> {
-  try {
-    return { success: true, ...(await HANDLERS[action](rules, parse(ACTIONS[action].params, request))) };
+    const name = nameOf(request);
+    if (isStreamName(name)) return lines(stream(name, rules, request, signal));
+    if (!isActionName(name)) throw new Refused('Unknown action');
+    return await audited(name, rules, request, operator);
   } catch (error) {
-    return refusal(messageOf(error));
+    return refusal(error);
   }
 }
 
-async function* stream<A extends StreamName>(
-  name: A,
-  rules: AdminRules,
-  request: object,
-  signal: AbortSignal,
-): AsyncGenerator<object> {
+async function audited(name: ActionName, rules: AdminRules, request: unknown, operator: Operator): Promise<object> {
+  let answer: object = { success: false, error: 'internal error' };
   try {
-    const parts: AsyncIterable<object> = SOURCES[name](rules, parse(STREAMS[name].params, request), signal);
+    answer = { success: true, ...(await handle(name, rules, request)) };
+  } catch (error) {
+    answer = refusal(error);
+  } finally {
+    audit(rules.audit, name, request, answer, operator);
+  }
+  return answer;
+}
+
+async function* lines(parts: AsyncIterable<object>): AsyncGenerator<object> {
+  try {
     for await (const part of parts) yield { success: true, more: true, ...part };
     yield { success: true, more: false };
   } catch (error) {
-    yield refusal(messageOf(error));
+    yield refusal(error);
   }
 }
 
-function refusal(error: string): object {
-  return { success: false, error };
-}
-
 /** @throws the error unless it is one for the operator */
-function messageOf(error: unknown): string {
+function refusal(error: unknown): object {
   if (error instanceof Refused || error instanceof SettingError || error instanceof DependencyError)
-    return error.message;
+    return { success: false, error: error.message };
   throw error;
 }
 
+async function handle<A extends ActionName>(action: A, rules: AdminRules, request: unknown): Promise<Result<A>> {
+  return HANDLERS[action](rules, parse(ACTIONS[action].params, request));
+}
+
+function stream<A extends StreamName>(name: A, rules: AdminRules, request: unknown, signal: AbortSignal) {
+  return SOURCES[name](rules, parse(STREAMS[name].params, request), signal);
+}
+
 /** @throws Refused */
-function parse<S extends v.GenericSchema>(schema: S, request: object): v.InferOutput<S> {
+function parse<S extends v.GenericSchema>(schema: S, request: unknown): v.InferOutput<S> {
   const params = v.safeParse(schema, request, { abortEarly: true });
   if (!params.success) throw new Refused(params.issues[0].message);
   return params.output;
+}
+
+function nameOf(request: unknown): string {
+  if (typeof request !== 'object' || request === null || !('action' in request)) return '';
+  return typeof request.action === 'string' ? request.action : '';
 }
 
 function isActionName(name: string): name is ActionName {

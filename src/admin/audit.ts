@@ -29,18 +29,23 @@ const ACTS: Partial<Record<ActionName, readonly string[]>> = {
 const MAX_PARAMETER = 256;
 
 /** Logs an action that changes something, and who asked for it. @param answer as the operator gets it */
-export function audit(logger: Logger, action: ActionName, request: object, answer: object, operator: Operator): void {
+export function audit(logger: Logger, action: ActionName, request: unknown, answer: object, operator: Operator): void {
   const names = ACTS[action];
   if (!names) return;
   const { uid, pid, source } = operator;
   const user = uid === undefined ? undefined : userName(uid);
-  const parameters = Object.fromEntries(names.map((name) => [name, shown(Reflect.get(request, name))]));
-  // A setting with an effect is none of the operator's own.
+  const asked: object = Object(request);
+  const parameters = Object.fromEntries(names.map((name) => [name, shown(Reflect.get(asked, name))]));
+  // Only our own settings have an effect, and none of them is a secret.
   const value = Reflect.get(answer, 'effect') === true ? shown(Reflect.get(answer, 'value')) : undefined;
   const done = Reflect.get(answer, 'success') === true;
   const why = done ? undefined : shown(Reflect.get(answer, 'error'));
   const result = done ? 'done' : 'refused';
-  logger.info({ act: action, ...parameters, value, uid, user, pid, source, result, why }, 'act of an operator');
+  // `pid` is in every line, and our own.
+  logger.info(
+    { act: action, ...parameters, value, uid, user, peerPid: pid, source, result, why },
+    'act of an operator',
+  );
 }
 
 function shown(parameter: unknown): string | boolean | undefined {

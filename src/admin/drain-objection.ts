@@ -2,14 +2,14 @@ import { DependencyError } from '../ports/errors.ts';
 import type { ServerPool } from '../ports/server-pool.ts';
 
 /**
- * Why an operator is asked again before a feature server is drained: it is the last that takes calls, or none has checked in
- * from there, as after a slip in its address. Another sidecar may drain another server between this look and the drain.
- * @returns undefined when there is no reason to ask
+ * Why a feature server should not be drained without `--force`: it is the last one that takes calls, or no server at this
+ * address has checked in. Two drains at the same time may still take out the last two servers.
+ * @returns undefined when it may be drained
  */
 export async function drainObjection(pool: ServerPool, ip: string): Promise<string | undefined> {
   const { servers, drained } = await pool.featureServers();
   if (drained.includes(ip)) return undefined;
-  const force = `To drain it all the same: sbc-sip-sidecar fs drain ${ip} --force`;
+  const force = `To drain ${ip} all the same: sbc-sip-sidecar fs drain ${ip} --force`;
   const isActive = servers.some((server) => server.active && server.ip === ip);
   const othersActive = servers.some((server) => server.active && server.ip !== ip);
   if (isActive && !othersActive) return `${ip} is the last active feature server: new calls would fail. ${force}`;
@@ -29,7 +29,7 @@ export async function kubernetesHint(pool: ServerPool): Promise<{ kubernetes?: n
     const kubernetes = await pool.inKubernetes();
     return kubernetes > 0 ? { kubernetes } : {};
   } catch (error) {
-    // What it is a hint beside has succeeded. A user of Redis may be kept from a key that is not ours.
+    // Only a hint, beside a list or a drain that has succeeded. A Redis user may have no permission for this key.
     if (!(error instanceof DependencyError)) throw error;
     return {};
   }

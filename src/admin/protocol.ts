@@ -14,12 +14,15 @@ export const DEFAULT_SOCKET_PATH = '/tmp/sbc-sip-sidecar.sock';
 /** Longest accepted request line, bytes without the line break. */
 export const MAX_LINE_BYTES = 65_536;
 
+/** The keys of settings that have an effect. */
+export const SETTINGS = ['logLevel'] as const;
 /** From the lowest to the highest; `silent` logs nothing. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const MAX_NAME_LENGTH = 256;
 const MAX_CONTACT_LENGTH = 4096;
-const TRANSPORTS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
+/** Of phones. */
+export const TRANSPORTS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
 
 const text = (field: string, max = MAX_NAME_LENGTH) =>
   v.pipe(
@@ -134,8 +137,6 @@ const ban = v.object({
   until: v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15)),
 });
 
-/** An event as docs/events.md describes it. */
-const event = v.objectWithRest({ id: v.number(), at: v.number(), type: v.string() }, v.unknown());
 /** A variable of the configuration. */
 const variable = v.object({
   name: v.string(),
@@ -145,6 +146,9 @@ const variable = v.object({
   from: v.picklist(['flag', 'environment', 'default', 'file', 'set']),
   secret: v.boolean(),
 });
+
+/** An event as docs/events.md describes it. */
+const event = v.objectWithRest({ id: v.number(), at: v.number(), type: v.string() }, v.unknown());
 
 const edgeStatus = v.object({
   // Gauges.
@@ -349,12 +353,12 @@ export type TrunkRow = Output<typeof trunkRow>;
 export type Gateways = Output<typeof gateways>;
 export type GatewayRow = Output<typeof gatewayRow>;
 export type BanRow = Output<typeof ban>;
+export type VariableRow = Output<typeof variable>;
 export type BindingRow = Output<typeof bindingRow>;
 export type BindingDetails = Output<typeof bindingDetails>;
 export type RefusedRegister = Output<typeof refusedRegister>;
 export type RegistrationDetails = Output<typeof registrationDetails>;
 export type EventRow = Output<typeof event>;
-export type VariableRow = Output<typeof variable>;
 export type EdgeStatus = Output<typeof edgeStatus>;
 export type Status = Output<typeof status>;
 export type DependencyRow = Output<typeof dependency>;

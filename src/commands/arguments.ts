@@ -39,8 +39,7 @@ export function readArguments(name: string, definitions: ArgsDef, argv: readonly
     const value = assigned.length > 0 ? assigned.join('=') : argv[++i];
     if (value === undefined || (assigned.length === 0 && value.startsWith('-') && value !== '-'))
       throw new UsageError(`${flag} requires a value`);
-    refuseUnlessOption(definitions, flag, value);
-    values[flag.slice(2)] = value;
+    values[flag.slice(2)] = optionOf(definitions, flag, value);
   }
   return Object.assign(values, positionals(name, definitions, words), { _: words }) as ParsedArgs;
 }
@@ -56,11 +55,13 @@ function unknownOption(definitions: ArgsDef, flag: string): string {
   return `Unknown option: ${flag}${didYouMean(flag, [...known.map((name) => `--${name}`), ...COMMON_FLAGS])}`;
 }
 
-/** A flag of type `enum` takes one of its options. */
-function refuseUnlessOption(definitions: ArgsDef, flag: string, value: string): void {
+/** The value of a flag; of one of type `enum` the option that is meant, in upper or lower case. */
+function optionOf(definitions: ArgsDef, flag: string, value: string): string {
   const definition = definitions[flag.slice(2)];
-  if (definition?.type !== 'enum' || !definition.options || definition.options.includes(value)) return;
+  if (definition?.type !== 'enum' || !definition.options) return value;
   const { options } = definition;
+  const found = options.find((option) => option.toLowerCase() === value.toLowerCase());
+  if (found !== undefined) return found;
   throw new UsageError(`${flag} takes ${options.join(', ')}, not ${value}${didYouMean(value, options)}`);
 }
 

@@ -7,10 +7,10 @@ import { EXIT } from './run.ts';
 const CODES: { readonly [K in keyof typeof EXIT]: string } = {
   ok: 'done',
   failed:
-    'the sidecar refused, or sent an invalid answer; `fs drain`: it needs `--force`; `fs drain --wait`: the server was undrained in the meantime; `serve`: an address, the admin socket or the data directory is in use, or the disk is full',
+    'the sidecar refused, or sent an invalid answer; stdout cannot be written; `fs drain`: it needs `--force`; `fs drain --wait`: the server was undrained in the meantime; `serve`: an address, the admin socket or the data directory is in use, or the disk is full',
   usage: 'the command line is not valid; `serve`: the configuration, or a file that it names, is not valid',
   timedOut: 'the sidecar did not answer within 5 s; `fs drain --wait`: calls were left at the time-out',
-  noSidecar: 'no sidecar at the socket; `fs watch`, `events`: it has stopped',
+  noSidecar: 'no sidecar at the socket; `events`, `fs watch`: the sidecar has stopped',
   notReady: '`status`: the sidecar is not ready',
   noDependency: '`serve --check`: the configuration is valid, but a service does not answer',
   denied:
@@ -45,7 +45,7 @@ The sidecar keeps at most 1000 settings of 4096 bytes, key and value together.
 ${contents.join('\n')}
 
 With \`--json\` stdout gets exactly one JSON document, whatever happens: the answer, or \`{"success":false,"error":"…"}\` when the
-command fails, there is no sidecar, or the command line is not valid. \`fs watch\` and \`events\` print one a line; \`reg list\` prints while it reads, so \`success\` comes last. [cli.schema.json](cli.schema.json)
+command fails, there is no sidecar, or the command line is not valid. \`events\` and \`fs watch\` print one a line; \`reg list\` prints while it reads, so \`success\` comes last. [cli.schema.json](cli.schema.json)
 has a JSON Schema for each command. Messages for people go to stderr, with \`--json\` too; after a command line that is not valid the
 usage comes first and the error last.
 
@@ -56,9 +56,9 @@ A trunk may be named by its SID, the beginning of one, or its carrier, as long a
 what \`<command> --help\` prints. Completion scripts also complete what the running sidecar knows: servers, trunks, bans.
 [man/sbc-sip-sidecar.1](../man/sbc-sip-sidecar.1) is this page for \`man\`.
 
-Every act of an operator (\`fs drain\`, \`fs undrain\`, \`set\`, \`log level\`, \`trunk refresh\`, \`reg remove\`, \`ban clear\`, \`reload\`) is a line in the
+Every act of an operator (\`fs drain\`, \`fs undrain\`, \`set\`, \`log level\`, \`trunk refresh\`, \`ban clear\`, \`reg remove\`, \`reload\`) is a line in the
 sidecar's log, at info whatever the log level: \`act\` (the action and its parameters; the value of a setting only if it has an effect),
-\`uid\`, \`user\` and \`pid\` of the process that asked, as the kernel knows them, \`result\` (done or refused) and \`why\`.
+\`uid\`, \`user\` and \`peerPid\` of the process that asked, as the kernel knows them, \`result\` (done or refused) and \`why\`.
 
 | exit code | |
 |---|---|

@@ -1,4 +1,6 @@
 import { defineCommand } from 'citty';
+import { SETTINGS } from '../admin/protocol.ts';
+import { didYouMean } from '../lib/nearest.ts';
 import { printable } from '../lib/text.ts';
 import { json, print, printError } from './output.ts';
 import { EXIT } from './run.ts';
@@ -15,7 +17,7 @@ export default defineCommand({
     const key = printable(answer.key);
     if (answer.value !== undefined) return show(args, answer, `${key} = ${json(answer.value)}`);
     if (args.json) await print(json(answer));
-    await printError(`${key} is not set`);
+    await printError(`${key} is not set${didYouMean(key, SETTINGS)}`);
     process.exitCode = EXIT.failed;
   },
 });

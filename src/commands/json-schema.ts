@@ -13,7 +13,8 @@ interface Shape {
   readonly options?: readonly unknown[];
 }
 
-export type JsonSchema = Readonly<Record<string, unknown>>;
+type JsonSchema = Readonly<Record<string, unknown>>;
+type Properties = Readonly<Record<string, JsonSchema>>;
 
 /** Commands whose answer is that of an action with another name. */
 const ACTION_OF: Readonly<Record<string, ActionName>> = {
@@ -24,31 +25,33 @@ const ACTION_OF: Readonly<Record<string, ActionName>> = {
 
 const text = { type: 'string' } as const;
 
-const number = { type: 'number' } as const;
+const count = { type: 'number' } as const;
 
-/** What commands print that is no answer of an action. */
-const OWN: Readonly<Record<string, () => JsonSchema>> = {
-  version: () => answer({ version: text, commit: text, built: text, bun: text }, ['version', 'commit', 'built', 'bun']),
-  help: () => answer({ usage: text }, ['usage']),
-  'reg list': () => {
-    const { bindings } = objectOf(STREAMS['reg-list'].part).properties;
-    return answer({ bindings: bindings ?? {} }, ['bindings'], {});
-  },
-  'reg count': () => answer({ bindings: number, aors: number, by: text, counts: COUNTS }, ['bindings', 'aors']),
-  events: () => ({ type: 'object', properties: { id: number, at: number, type: text }, description: EVENT }),
+/** Answers that are no action's. */
+const ANSWERS: Readonly<Record<string, () => JsonSchema>> = {
+  version: () => answer({ version: text, commit: text, built: text, bun: text }),
+  help: () => answer({ usage: text }),
+  'reg list': () => ({
+    type: 'object',
+    description: 'With `success` false, the list is not complete, and `error` says why.',
+    properties: { bindings: objectOf(STREAMS['reg-list'].part).properties.bindings, success: {}, error: text },
+    required: ['bindings', 'success'],
+  }),
+  'reg count': () => answer({ bindings: count, aors: count }, { by: text, counts: { type: 'array', items: COUNT } }),
+  events: () => ({
+    description: 'Each line: an event (docs/events.md), or the number of events that are missing before the next line.',
+    anyOf: [
+      objectOf(STREAMS.events.part).properties.events?.items,
+      { type: 'object', properties: { dropped: count }, required: ['dropped'] },
+    ],
+  }),
 };
 
-const COUNTS = {
-  type: 'array',
-  items: {
-    type: 'object',
-    properties: { value: { type: ['string', 'null'] }, bindings: number },
-    required: ['value', 'bindings'],
-  },
+const COUNT = {
+  type: 'object',
+  properties: { value: { type: ['string', 'null'] }, bindings: count },
+  required: ['value', 'bindings'],
 } as const;
-
-const EVENT =
-  'One line for each event, as docs/events.md has them; or only `dropped`, the number of events that were lost.';
 
 const WAIT = {
   type: 'object',
@@ -89,27 +92,32 @@ export async function cliSchema(root: CommandDef): Promise<string> {
 }
 
 function answerOf(name: string): JsonSchema {
-  const own = OWN[name];
+  const own = ANSWERS[name];
   if (own) return own();
   const action = ACTION_OF[name] ?? name.replaceAll(' ', '-');
   if (!isAction(action)) throw new Error(`no schema for the answer of ${name}`);
   const { properties, required } = objectOf(ACTIONS[action].result);
-  return name === 'fs drain' ? answer({ ...properties, wait: WAIT }, required, {}) : answer(properties, required);
+  const isWait = name === 'fs drain';
+  return {
+    type: 'object',
+    properties: { success: isWait ? {} : { const: true }, ...properties, ...(isWait ? { wait: WAIT } : {}) },
+    required: ['success', ...required],
+  };
 }
 
-function answer(
-  properties: Readonly<Record<string, JsonSchema>>,
-  required: readonly string[],
-  success: JsonSchema = { const: true },
-): JsonSchema {
-  return { type: 'object', properties: { success, ...properties }, required: ['success', ...required] };
+function answer(properties: Properties, optional: Properties = {}): JsonSchema {
+  return {
+    type: 'object',
+    properties: { success: { const: true }, ...properties, ...optional },
+    required: ['success', ...Object.keys(properties)],
+  };
 }
 
 function isAction(name: string): name is ActionName {
   return Object.hasOwn(ACTIONS, name);
 }
 
-function objectOf({ entries = {} }: Shape) {
+function objectOf({ entries = {} }: Shape): { properties: Properties; required: readonly string[] } {
   const all = Object.entries(entries);
   return {
     properties: Object.fromEntries(all.map(([name, entry]) => [name, schemaOf(entry)])),
@@ -121,7 +129,8 @@ function schemaOf(shape: Shape): JsonSchema {
   const { type, item, wrapped, value, literal, options = [] } = shape;
   switch (type) {
     case 'object':
-      return { type, ...objectOf(shape) };
+    case 'object_with_rest':
+      return { type: 'object', ...objectOf(shape) };
     case 'array':
       return { type, items: item ? schemaOf(item) : {} };
     case 'record':

@@ -1,9 +1,15 @@
 import { escapeJson, printable } from '../lib/text.ts';
 
+/** Output cannot be written, as on a full disk; the message is for the operator. */
+export class OutputError extends Error {
+  override readonly name = 'OutputError';
+}
+
 /**
  * Writes a line to stdout. Control characters are not replaced: pass foreign text through {@link printable} first.
  * Uses Bun.write, because process.stdout takes 16 ms to load. It waits for slow readers, so no output is lost at exit.
  * @returns false when the reader has closed the pipe
+ * @throws OutputError
  */
 export function print(text: string): Promise<boolean> {
   return write(Bun.stdout, text);
@@ -30,6 +36,6 @@ async function write(stream: Bun.BunFile, text: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return false;
-    throw error;
+    throw new OutputError(`cannot write: ${error instanceof Error ? error.message : error}`, { cause: error });
   }
 }

@@ -2,7 +2,7 @@ import type { CommandDef } from 'citty';
 import { didYouMean } from '../lib/nearest.ts';
 import { printable } from '../lib/text.ts';
 import { readArguments, UsageError } from './arguments.ts';
-import { json, print, printError } from './output.ts';
+import { json, OutputError, print, printError } from './output.ts';
 
 export const EXIT = {
   ok: 0,
@@ -40,13 +40,13 @@ export async function runCommandLine(root: CommandDef, argv: readonly string[]):
     await runFound(root, found, flags, asJson);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    if (asJson) await print(json({ success: false, error: message }));
+    if (asJson && !(error instanceof OutputError)) await print(json({ success: false, error: message }));
     if (error instanceof UsageError) {
       await printError(`${await usage(found, 2)}\n\n${printable(message)}`);
       process.exitCode = EXIT.usage;
-    } else if (error instanceof Failure) {
+    } else if (error instanceof Failure || error instanceof OutputError) {
       await printError(printable(message));
-      process.exitCode = error.exitCode;
+      process.exitCode = error instanceof Failure ? error.exitCode : EXIT.failed;
     } else throw error;
   }
 }

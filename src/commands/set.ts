@@ -1,4 +1,6 @@
 import { defineCommand } from 'citty';
+import { SETTINGS } from '../admin/protocol.ts';
+import { didYouMean } from '../lib/nearest.ts';
 import { printable } from '../lib/text.ts';
 import { json, printError } from './output.ts';
 import { askSidecar, JSON_FLAG, show } from './sidecar.ts';
@@ -13,6 +15,7 @@ export default defineCommand({
   async run({ args }) {
     const answer = await askSidecar('set', { key: args.key, value: args.value });
     await show(args, answer, `✓ ${printable(answer.key)} = ${json(answer.value)}`);
-    if (!answer.effect) await printError(`note: ${printable(answer.key)} has no effect in this version`);
+    const hint = didYouMean(args.key, SETTINGS);
+    if (!answer.effect) await printError(`note: ${printable(answer.key)} has no effect in this version${hint}`);
   },
 });

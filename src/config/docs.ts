@@ -45,10 +45,9 @@ In production the variables of drachtio, Redis (host or sentinels) and MySQL, on
 \`JAMBONES_TIME_SERIES_HOST\` are required. With \`--embedded\` none is required, and some replace a part of embedded mode:
 \`DRACHTIO_HOST\` the SIP edge, \`JAMBONES_REDIS_HOST\` the bindings in SQLite, \`JAMBONES_MYSQL_HOST\` the accounts in SQLite.
 
-On/off variables accept \`1\` or \`0\`, \`true\` or \`false\`. Variables marked *not yet* are checked, so that existing
-environment files stay valid, but have no effect in this version.
+On/off variables accept \`1\` or \`0\`, \`true\` or \`false\`.
 `;
 
-function row({ name, kind, fallbackText, meaning, planned }: Variable<unknown>): string {
-  return `| \`${name}\` | ${kind} | ${fallbackText.replaceAll(',', ', ')} | ${meaning}${planned ? ' *Not yet.*' : ''} |`;
+function row({ name, kind, fallbackText, meaning }: Variable<unknown>): string {
+  return `| \`${name}\` | ${kind} | ${fallbackText.replaceAll(',', ', ')} | ${meaning} |`;
 }

@@ -11,9 +11,7 @@ export interface Variable<T> {
   /** The value when the variable is unset or empty. */
   readonly fallback: T;
   readonly meaning: string;
-  /** Checked, but without effect yet. */
-  readonly planned: boolean;
-  /** Its value is shown to no operator. */
+  /** Its value is never shown. */
   readonly secret: boolean;
   /** @throws BadValue */
   parse(text: string): T;
@@ -26,30 +24,26 @@ export class BadValue extends Error {
   override readonly name = 'BadValue';
 }
 
-interface Options {
-  readonly planned?: true;
-}
-
 /** Ends of the names of secrets. */
 const SECRET = /(PASSWORD|SECRET|TOKEN)$/;
 
-type Range = { readonly min: number; readonly max?: number; readonly unit?: string } & Options;
+type Range = { readonly min: number; readonly max?: number; readonly unit?: string };
 
-export function text(name: string, meaning: string, fallback = '', options: Options = {}): Variable<string> {
-  return variable(name, 'text', fallback, fallback, meaning, options, (value) => value);
+export function text(name: string, meaning: string, fallback = ''): Variable<string> {
+  return variable(name, 'text', fallback, fallback, meaning, (value) => value);
 }
 
 export function integer(name: string, meaning: string, fallback: number, range: Range): Variable<number> {
   const max = range.max ?? 2 ** 31 - 1;
-  return variable(name, range.unit ?? 'number', fallback, String(fallback), meaning, range, (value) => {
+  return variable(name, range.unit ?? 'number', fallback, String(fallback), meaning, (value) => {
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
     if (number >= range.min && number <= max) return number;
     throw new BadValue(`must be a whole number from ${range.min} to ${max}, not ${shown(value)}`);
   });
 }
 
-export function fraction(name: string, meaning: string, fallback: number, options: Options = {}): Variable<number> {
-  return variable(name, 'number', fallback, String(fallback), meaning, options, (value) => {
+export function fraction(name: string, meaning: string, fallback: number): Variable<number> {
+  return variable(name, 'number', fallback, String(fallback), meaning, (value) => {
     const number = Number(value);
     if (number >= 0 && number <= 1) return number;
     throw new BadValue(`must be a number from 0 to 1, not ${shown(value)}`);
@@ -57,12 +51,12 @@ export function fraction(name: string, meaning: string, fallback: number, option
 }
 
 /** 0 when not set. */
-export function port(name: string, meaning: string, fallback = 0, options: Options = {}): Variable<number> {
-  return variable(name, 'port', fallback, fallback === 0 ? '' : String(fallback), meaning, options, parsePort);
+export function port(name: string, meaning: string, fallback = 0): Variable<number> {
+  return variable(name, 'port', fallback, fallback === 0 ? '' : String(fallback), meaning, parsePort);
 }
 
-export function flag(name: string, meaning: string, fallback = false, options: Options = {}): Variable<boolean> {
-  return variable(name, 'on/off', fallback, fallback ? 'on' : 'off', meaning, options, (value) => {
+export function flag(name: string, meaning: string, fallback = false): Variable<boolean> {
+  return variable(name, 'on/off', fallback, fallback ? 'on' : 'off', meaning, (value) => {
     const on = onOrOff(value);
     if (on !== undefined) return on;
     throw new BadValue(`must be 1 or 0, not ${shown(value)}`);
@@ -71,7 +65,7 @@ export function flag(name: string, meaning: string, fallback = false, options: O
 
 /** Off by default, and has a third state besides on and off. */
 export function flagOr<const T extends string>(name: string, meaning: string, third: T): Variable<boolean | T> {
-  return variable<boolean | T>(name, `on/off, ${third}`, false, 'off', meaning, {}, (value) => {
+  return variable<boolean | T>(name, `on/off, ${third}`, false, 'off', meaning, (value) => {
     const on = value.toLowerCase() === third ? third : onOrOff(value);
     if (on !== undefined) return on;
     throw new BadValue(`must be 1, 0 or ${third}, not ${shown(value)}`);
@@ -88,9 +82,8 @@ export function choice<const T extends string>(
   meaning: string,
   words: readonly T[],
   fallback: T,
-  options: Options = {},
 ): Variable<T> {
-  return variable(name, words.join(', '), fallback, fallback, meaning, options, (value) => {
+  return variable(name, words.join(', '), fallback, fallback, meaning, (value) => {
     const word = words.find((w) => w === value.toLowerCase());
     if (word !== undefined) return word;
     throw new BadValue(`must be one of ${words.join(', ')}, not ${shown(value)}`);
@@ -103,7 +96,6 @@ export function list<T>(
   meaning: string,
   fallback: string,
   item: (text: string) => T,
-  options: Options = {},
 ): Variable<readonly T[]> {
   const parse = (value: string) =>
     value
@@ -111,25 +103,25 @@ export function list<T>(
       .map((part) => part.trim())
       .filter((part) => part !== '')
       .map(item);
-  return variable(name, 'comma-separated list', parse(fallback), fallback, meaning, options, parse);
+  return variable(name, 'comma-separated list', parse(fallback), fallback, meaning, parse);
 }
 
-/** A host name or an IP address; '' when not set. */
-export function host(name: string, meaning: string): Variable<string> {
-  return variable(name, 'host', '', '', meaning, {}, (value) => {
+/** A host name or an IP address; '' when not set, unless there is a fallback. */
+export function host(name: string, meaning: string, fallback = ''): Variable<string> {
+  return variable(name, 'host', fallback, fallback, meaning, (value) => {
     if (!/[/@\s]/.test(value)) return value;
     throw new BadValue(`must be a name or an address, not ${shown(value)}`);
   });
 }
 
 /** The path of a readable file; '' when not set. */
-export function file(name: string, meaning: string, options: Options = {}): Variable<string> {
-  return variable(name, 'file', '', '', meaning, options, readableFile);
+export function file(name: string, meaning: string): Variable<string> {
+  return variable(name, 'file', '', '', meaning, readableFile);
 }
 
 /** An IP address; '' when not set. */
 export function address(name: string, meaning: string): Variable<string> {
-  return variable(name, 'IP address', '', '', meaning, {}, (value) => {
+  return variable(name, 'IP address', '', '', meaning, (value) => {
     if (isIP(value) !== 0) return value;
     throw new BadValue(`must be an IP address, not ${shown(value)}`);
   });
@@ -260,10 +252,9 @@ function variable<T>(
   fallback: T,
   fallbackText: string,
   meaning: string,
-  { planned = false }: { readonly planned?: boolean },
   parse: (text: string) => T,
 ): Variable<T> {
-  return { name, kind, fallback, fallbackText, meaning, planned, secret: SECRET.test(name), parse };
+  return { name, kind, fallback, fallbackText, meaning, secret: SECRET.test(name), parse };
 }
 
 /** Without the userinfo of a URL. */

@@ -23,7 +23,6 @@ import {
   word,
 } from './variable.ts';
 
-const PLANNED = { planned: true } as const;
 const seconds = { min: 0, max: 2 ** 32 - 1, unit: 's' } as const;
 const milliseconds = { min: 1, unit: 'ms' } as const;
 
@@ -376,12 +375,12 @@ export const VARIABLES = {
   },
   http: {
     port: port('HTTP_PORT', 'Port for health checks, Prometheus metrics and the status page; off when not set.'),
-    host: text('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
-    adminToken: text('HTTP_ADMIN_TOKEN', 'Token required for admin requests.', '', PLANNED),
+    host: host('HTTP_HOST', 'Listen address for HTTP, or a name of this machine.', '127.0.0.1'),
+    adminToken: text('HTTP_ADMIN_TOKEN', 'Token required for admin requests.'),
   },
   statsd: {
     on: flag('ENABLE_METRICS', 'Send metrics to statsd.'),
-    host: text('STATS_HOST', 'Host of statsd.', '127.0.0.1'),
+    host: host('STATS_HOST', 'Host of statsd.', '127.0.0.1'),
     port: port('STATS_PORT', 'Port of statsd.', 8125),
     protocol: choice('STATS_PROTOCOL', 'Transport to statsd.', ['udp', 'tcp'], 'udp'),
     prefix: text('STATS_PREFIX', 'Prefix of all metric names; a dot follows it.'),

@@ -22,7 +22,7 @@ import { newTag } from './tokens.ts';
 import { TransactionLayer } from './transaction-layer.ts';
 import type { ClientUser } from './transactions/client.ts';
 import type { ServerTransaction } from './transactions/server.ts';
-import type { Flow } from './transports/transport.ts';
+import type { DropCause, Flow } from './transports/transport.ts';
 
 export type { EdgeOptions } from './options.ts';
 export { CertificateError, type TlsOptions } from './transports/certificates.ts';
@@ -114,6 +114,11 @@ export class Edge implements SipServer {
     return this.#layer.counters;
   }
 
+  /** `counters.dropped` by cause. */
+  get drops(): ReadonlyMap<DropCause, number> {
+    return this.#layer.drops;
+  }
+
   get holding(): Holding {
     return this.#layer.holding;
   }
@@ -167,7 +172,7 @@ export class Edge implements SipServer {
 
   #onRequest(request: ParsedRequest, flow: Flow, bytes: number): void {
     if (this.#state === 'stopped') {
-      this.#layer.drop(flow, 'stopping');
+      this.#layer.drop(flow, 'stopping', 'stopping');
       return;
     }
     const refusal = refusalOf(request, this.#methods) ?? (this.#layer.isMerged(request) ? MERGED : undefined);

@@ -31,7 +31,7 @@ import { FairShare } from './transports/fair-share.ts';
 import { KeptBytes } from './transports/kept-bytes.ts';
 import { Transports } from './transports/listen.ts';
 import { peerNames } from './transports/peer-names.ts';
-import type { Flow, TransportEvents } from './transports/transport.ts';
+import { DROP_CAUSES, type DropCause, type Flow, type TransportEvents } from './transports/transport.ts';
 
 /** The transaction user (RFC 3261 5). */
 export interface TransactionUser {
@@ -62,6 +62,8 @@ export class TransactionLayer {
     dropped: 0,
     banned: 0,
   };
+  /** `counters.dropped` by cause. */
+  readonly drops = new Map(DROP_CAUSES.map((cause) => [cause, 0]));
   readonly #timers: Timers;
   readonly #certificates: Certificates | undefined;
   readonly #server: ServerTransactions;
@@ -109,7 +111,7 @@ export class TransactionLayer {
       message: (message, flow, bytes) =>
         message.kind === 'request' ? this.#onRequest(message, flow, bytes) : this.#onResponse(message, flow, bytes),
       malformed: (error, flow) => this.#onMalformed(error, flow),
-      dropped: (flow, why) => this.drop(flow, why),
+      dropped: (flow, cause, why) => this.drop(flow, cause, why),
       fault: (flow, error) => this.#onFault(flow, error),
       smallReceiveBuffer: (granted, asked) => this.#onSmallReceiveBuffer(granted, asked),
       notAccepted: (flow, why) => this.#onNotAccepted(flow, why),
@@ -180,9 +182,14 @@ export class TransactionLayer {
     this.#refuse(stampSource(headers, topVia, flow), answer, flow);
   }
 
-  drop(flow: Flow | undefined, why: string): void {
-    this.counters.dropped++;
+  drop(flow: Flow | undefined, cause: DropCause, why: string): void {
+    this.#countDrop(cause);
     this.options.logger.debug({ ...(flow && { from: peerOf(flow) }), why }, 'dropped');
+  }
+
+  #countDrop(cause: DropCause): void {
+    this.counters.dropped++;
+    this.drops.set(cause, (this.drops.get(cause) ?? 0) + 1);
   }
 
   // --- Client side --------------------------------------------------------------------------------------------------
@@ -241,7 +248,8 @@ export class TransactionLayer {
 
   #onResponse(response: ParsedResponse, flow: Flow, bytes: number): void {
     this.counters.responses++;
-    if (!this.#client.receive(response, flow, bytes)) this.drop(flow, 'a response to no request of ours');
+    if (!this.#client.receive(response, flow, bytes))
+      this.drop(flow, 'stray response', 'a response to no request of ours');
   }
 
   #onMalformed({ status, message, method, headers }: MalformedMessage, flow: Flow): void {
@@ -249,7 +257,7 @@ export class TransactionLayer {
     const line = headerValue(headers, 'Via');
     if (method === undefined || method === 'ACK' || line === undefined) {
       // Noise, such as the STUN keep-alives of phones.
-      this.drop(flow, message);
+      this.drop(flow, 'malformed', message);
       return;
     }
     this.#screen.malformed(flow.address);
@@ -269,7 +277,7 @@ export class TransactionLayer {
   }
 
   #onFault(flow: Flow, error: unknown): void {
-    this.counters.dropped++;
+    this.#countDrop('fault');
     this.options.logger.error({ from: peerOf(flow), why: traceOf(error) }, 'a message could not be dealt with');
   }
 
@@ -284,7 +292,7 @@ export class TransactionLayer {
   }
 
   #onNotAccepted(flow: Flow, why: string): void {
-    this.drop(flow, why);
+    this.drop(flow, 'not accepted', why);
     const now = this.#timers.monotonic();
     if (now - this.#warnedAt < WARNING_INTERVAL_MS) return;
     this.#warnedAt = now;

@@ -104,7 +104,7 @@ export class Dependency {
   /** Probes the dependency now, because something indicates that it is down, or back. */
   probeNow(why: string): void {
     if (!this.#started || this.#probing || this.#due) return;
-    this.options.logger.debug({ service: this.options.name, why }, 'dependency probed');
+    this.options.logger.debug({ dependency: this.options.name, why }, 'dependency probed');
     this.#due = true;
     this.#schedule(0);
   }
@@ -184,7 +184,7 @@ export class Dependency {
     this.#answeredAt = timers.monotonic();
     if (this.#state === 'up') return;
     const seconds = Math.round((timers.now() - this.#since) / 1000);
-    if (this.#logged) logger.info({ service: name, address, seconds }, `${name} answers again`);
+    if (this.#logged) logger.info({ dependency: name, address, seconds }, `${name} answers again`);
     this.#logged = false;
     this.#recheckMs = RECHECK_MS;
     this.#enter('up', undefined);
@@ -197,7 +197,7 @@ export class Dependency {
     if (this.#logged || !this.#started) return;
     this.#logged = true;
     if (this.#state === 'up') this.#enter('down', error.why);
-    logger.warn({ service: name, address, why: error.why, affects }, `${name} does not answer`);
+    logger.warn({ dependency: name, address, why: error.why, affects }, `${name} does not answer`);
     onDown?.();
   }
 

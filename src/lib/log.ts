@@ -39,6 +39,14 @@ export async function createLogger(
   return { logger, output };
 }
 
+/** A logger with a level of its own, which a change of the level of `logger` does not touch. */
+export function withLevel(logger: Log, level: string): Log {
+  const child = logger.child({});
+  // As an option of child() pino ignores a level that its parent has, and the child follows the parent.
+  child.level = level;
+  return child;
+}
+
 async function prettyFormat(): Promise<(line: string) => string> {
   const { prettyFactory } = await import('pino-pretty');
   const pretty = prettyFactory({ ignore: 'service,version,host,clusterId,pid', translateTime: 'SYS:HH:MM:ss' });

@@ -4,8 +4,8 @@ const LETTERS_PER_MISTAKE = 3;
 const MAX_MISTAKES = 3;
 
 /**
- * The candidate that a mistyped word is most likely meant to be: one that it begins, or one with a mistake in three letters.
- * Upper and lower case count as the same. @returns undefined when none is near
+ * The candidate that a mistyped word most likely means: one that differs in at most a third of its letters, else one that
+ * starts with the word. Ignores case. @returns undefined when none is near
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   if (word.length < 2 || word.length > MAX_LENGTH) return undefined;
@@ -18,7 +18,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return (near ?? ranked.find(({ candidate }) => candidate.toLowerCase().startsWith(typed)))?.candidate;
 }
 
-/** `. Did you mean drain?`, to end a message about a mistyped word; '' when no candidate is near. */
+/** The end of a message about a mistyped word: `. Did you mean drain?`; '' when no candidate is near. */
 export function didYouMean(word: string, candidates: readonly string[]): string {
   const found = nearest(word, candidates);
   return found === undefined ? '' : `. Did you mean ${found}?`;

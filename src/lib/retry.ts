@@ -32,7 +32,7 @@ export async function retry(
       return await Promise.race([succeeds(), aborted]);
     } catch (error) {
       const why = error instanceof Error && !isOwnFault(error) ? error.message : traceOf(error);
-      logger.warn({ service: name, why, retryInMs: delay }, `waiting for ${name}`);
+      logger.warn({ dependency: name, why, retryInMs: delay }, `waiting for ${name}`);
     }
     await sleep(delay, timers, signal);
   }

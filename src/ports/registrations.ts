@@ -9,7 +9,7 @@ export interface Registration {
 /** What the location service holds, for operators. It changes nothing, and no phone waits for it. */
 export interface Registrations {
   /**
-   * Reads all registrations in batches of some hundred AORs, which may be empty. A batch takes about a millisecond, and is
+   * Reads all registrations in batches of at most a hundred AORs, which may be empty. A batch takes about a millisecond, and is
    * read when it is asked for. An AOR that registers, leaves or refreshes meanwhile may be missing or come
    * twice.
    * @param realm only AORs of this realm and its sub-domains, in lower case

@@ -308,7 +308,7 @@ export class TrunkRegistration implements Paced {
 
   #names() {
     const { carrierName: carrier, gatewaySid: gateway, host } = this.#trunk;
-    return { carrier, gateway, host };
+    return { carrier, gateway, registrar: host };
   }
 
   #arm(ms: number): void {

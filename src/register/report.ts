@@ -71,20 +71,20 @@ export class Reporter {
   #logRefusal(decision: Decision, refusal: Refusal, result: RegisterResult): void {
     const { logger } = this.options;
     if (refusal.level === 'info' && !this.#lines.allows(refusal.reason)) return;
-    const fields = { ...refusalFields(decision, refusal), result, ms: tenths(decision.ms) };
+    const { parsed, ms } = decision;
+    const contact = parsed && contactOf(parsed);
+    const fields = { ...refusalFields(decision, refusal), contact, result, ms: tenths(ms) };
     logger[refusal.level](fields, `REGISTER ${result}`);
   }
 
   #logGrant({ request, parsed, ms }: Decision, { answer, updated }: Granted, result: RegisterResult): void {
     if (!parsed) return;
-    const { operation } = parsed;
-    const [contact] = operation.kind === 'update' ? [...operation.add, ...operation.remove] : [];
     const changes = updated !== undefined && (updated.ended.length > 0 || result === 'registered');
     this.options.logger[changes ? 'info' : 'debug'](
       {
         aor: aorName(parsed.aor),
         result,
-        contact: contact?.contact,
+        contact: contactOf(parsed),
         source: joinHostPort(request.source.address, request.source.port),
         transport: parsed.protocol,
         userAgent: parsed.userAgent,
@@ -103,6 +103,12 @@ function resultOf(parsed: RegisterRequest | undefined, outcome: Granted | Refusa
   if (parsed.operation.kind === 'remove-all' || parsed.operation.add.length === 0) return 'unregistered';
   const source = parsed.proxy;
   return outcome.updated?.renewed.some((previous) => previous !== source) ? 'registered' : 'refreshed';
+}
+
+/** The first of several. */
+function contactOf({ operation }: RegisterRequest): string | undefined {
+  if (operation.kind === 'remove-all') return '*';
+  return operation.kind === 'update' ? [...operation.add, ...operation.remove][0]?.contact : undefined;
 }
 
 function refusalFields({ request, parsed }: Decision, { reason, detail }: Refusal) {

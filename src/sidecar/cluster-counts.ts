@@ -6,7 +6,7 @@ import type { AorCounts, RegistrationCounts } from '../ports/registration-counts
 import type { ServerPool } from '../ports/server-pool.ts';
 
 /** Pause between two counts: at most this old is what metrics show. */
-const INTERVAL_MS = 15_000;
+const INTERVAL_MS = 10_000;
 /** Realms that are counted by name. */
 const MAX_REALMS = 50;
 

@@ -2,6 +2,7 @@ import { type EventsView, Refused } from '../admin/actions.ts';
 import type { StreamParams, StreamPart } from '../admin/protocol.ts';
 import type { EventBus } from '../events/bus.ts';
 import { EventQueue } from '../events/event-queue.ts';
+import { didYouMean } from '../lib/nearest.ts';
 import type { PublishedEvent, SidecarEvent } from '../ports/events.ts';
 import { aorName, readAorName } from '../sip/aor.ts';
 
@@ -42,8 +43,10 @@ async function* parts(queue: EventQueue): AsyncGenerator<StreamPart<'events'>> {
 
 /** @throws Refused */
 function filterOf({ aor, types }: StreamParams<'events'>): (event: PublishedEvent) => boolean {
-  const unknown = types?.find((type) => !Object.hasOwn(TYPES, type));
-  if (unknown !== undefined) throw new Refused(`no event is ${unknown}; they are ${Object.keys(TYPES).join(', ')}`);
+  const names = Object.keys(TYPES);
+  const unknown = types?.find((type) => !names.includes(type));
+  if (unknown !== undefined)
+    throw new Refused(`no event is ${unknown}; they are ${names.join(', ')}${didYouMean(unknown, names)}`);
   const wanted = aor === undefined ? undefined : lowerCaseRealm(aor);
   return (event) =>
     (types?.includes(event.type) ?? true) &&

@@ -69,14 +69,14 @@ export class Monitoring {
   }
 
   #snapshot(): Snapshot {
-    const { sip, edge, outbound, abuse, webhook, logger } = this.sources;
+    const { sip, edge, outbound, alerts, abuse, webhook, logger } = this.sources;
     const { readiness, dependencies } = readinessView({ ...this.sources, now: systemTimers.now() });
     const counts = this.#counts.latest;
     return {
       readiness,
       dependencies,
       sipConnected: sip.connected,
-      edge: edge && { ...edge.holding, ...edge.counters },
+      edge: edge && { ...edge.holding, ...edge.counters, drops: edge.drops },
       aors: counts && withOthers(counts.aors),
       realms: counts?.aors.realms,
       featureServers: counts?.featureServers,
@@ -86,6 +86,7 @@ export class Monitoring {
       gateways: outbound.pinger.snapshot(),
       webhooksDown: webhook.down.length,
       abuse: abuse.figures,
+      alerts: alerts.points && { waiting: alerts.points.waiting, dropped: alerts.points.dropped },
       backgroundFailures: backgroundFailures(logger),
     };
   }

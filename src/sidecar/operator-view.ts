@@ -99,8 +99,15 @@ async function unknownTrunk(
   leadership: () => Promise<Leadership>,
 ): Promise<string> {
   const { leading, holder } = await leadership();
-  const carriers = fleet.snapshot().map(({ carrier }) => carrier);
-  if (leading) return `Unknown trunk: ${name}${didYouMean(name, carriers)}`;
+  if (leading) {
+    const skipped = findTrunk(
+      name,
+      fleet.skipped().map((one) => ({ ...one, gateway: one.gateway ?? '' })),
+    );
+    if (skipped) return `${skipped.carrier} is not registered: ${skipped.why}`;
+    const carriers = fleet.snapshot().map(({ carrier }) => carrier);
+    return `Unknown trunk: ${name}${didYouMean(name, carriers)}`;
+  }
   return holder === null ? 'no sidecar registers at carriers now' : `another sidecar registers at carriers: ${holder}`;
 }
 
@@ -172,6 +179,7 @@ export function readinessView(
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
   const { config, lifetime, sip, edge, outbound, abuse, alerts, stores } = sources;
+  const [servers, aors] = await Promise.all([serverCounts(stores.pool), registeredAors(stores.registrations)]);
   return {
     version: VERSION,
     pid: process.pid,
@@ -186,8 +194,8 @@ export async function statusOf(sources: StatusSources): Promise<Status> {
     store: config.parts.store,
     directory: config.parts.directory,
     clusterId: config.platform.clusterId,
-    ...(await serverCounts(stores.pool)),
-    registeredAors: await registeredAors(stores.registrations),
+    ...servers,
+    registeredAors: aors,
     bans: abuse.bans().length,
     alerts: alerts.points ? { waiting: alerts.points.waiting, dropped: alerts.points.dropped } : null,
     outbound: await outboundCounts(outbound, stores.lease),

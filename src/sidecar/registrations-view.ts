@@ -1,8 +1,8 @@
 import { type BansView, Refused, type RegistrationsView } from '../admin/actions.ts';
 import type { BindingDetails, BindingRow, RegistrationDetails, StreamParams } from '../admin/protocol.ts';
 import type { LastRefusals } from '../events/last-refusals.ts';
+import { defined } from '../lib/defined.ts';
 import { loggableUrl } from '../lib/loggable-url.ts';
-import type { Logger } from '../lib/logger.ts';
 import { sleep, type Timers } from '../lib/timers.ts';
 import type { Directory } from '../ports/directory.ts';
 import { DependencyError } from '../ports/errors.ts';
@@ -27,7 +27,6 @@ export interface RegistrationSources {
   readonly bans: Pick<BansView, 'bans'>;
   readonly events: Events;
   readonly timers: Timers;
-  readonly logger: Logger;
 }
 
 /** The bindings of phones as an operator sees them. */
@@ -55,15 +54,19 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
   const { lastRefusals, bans, timers } = sources;
   const { aor, bindings } = await find(sources, text);
   const now = timers.now();
-  const refusal = lastRefusals.of(aorName(aor));
+  const canonical = { ...aor, realm: aor.realm.toLowerCase() };
+  const refusal = lastRefusals.of(aorName(canonical));
+  const current = bans.bans();
   const bannedUntil = (source: string) => {
     const network = networkOf(ipOf(source) ?? source);
-    return bans.bans().find((ban) => ban.source === network && ban.until > now)?.until ?? null;
+    return current.find((ban) => ban.source === network && ban.until > now)?.until;
   };
   return {
     aor: aorName(aor),
-    bindings: bindings.map((binding) => bindingDetails(aor, binding)),
-    ...(await accountOf(sources, aor)),
+    bindings: bindings.map((binding) =>
+      defined({ ...bindingDetails(aor, binding), bannedUntil: bannedUntil(sourceOf(binding) ?? '') }),
+    ),
+    ...(await accountOf(sources, canonical)),
     lastRefusal: refusal
       ? {
           at: refusal.at,
@@ -74,7 +77,7 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
           transport: refusal.transport,
           userAgent: refusal.userAgent ?? null,
           callId: refusal.callId,
-          bannedUntil: bannedUntil(refusal.source),
+          bannedUntil: bannedUntil(refusal.source) ?? null,
         }
       : null,
     now,

@@ -1,4 +1,3 @@
-import { fullGC } from 'bun:jsc';
 import { Abuse } from '../abuse/index.ts';
 import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
@@ -12,7 +11,7 @@ import { EventWriter } from '../events/event-writer.ts';
 import { LastRefusals } from '../events/last-refusals.ts';
 import type { Dependency } from '../lib/dependency.ts';
 import { IdleCollection } from '../lib/idle-collection.ts';
-import { createLogger, type Log } from '../lib/log.ts';
+import { createLogger, type Log, withLevel } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
 import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
@@ -137,14 +136,13 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
       bans: abuse,
       events: bus,
       timers: systemTimers,
-      logger,
     }),
     events: eventsView(bus),
     now: systemClock.now,
     status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
     // Acts are logged whatever the level, which is itself changed by one.
-    audit: logger.child({}, { level: 'info' }),
+    audit: withLevel(logger, 'info'),
     config: () => ({ variables: variablesOf(config, logger.level) }),
   };
   admin.serve((request, signal, operator) => perform(rules, request, signal, operator));
@@ -171,7 +169,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   const silence = new SilenceWatch({ pool: stores.pool, ...config.servers, timers: systemTimers, logger });
   silence.start();
   open.defer(() => silence.stop());
-  const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: fullGC });
+  const idleCollection = new IdleCollection({ timers: systemTimers, cpuMs, collect: () => Bun.gc(true) });
   idleCollection.start();
   open.defer(() => idleCollection.stop());
 

@@ -335,3 +335,18 @@ test('strangers in any number evict nobody who has authenticated', () => {
   for (let i = 0; i < 30_000; i++) abuse.record(`198.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 'unknown user');
   expect(abuse.mayAnswer(AOR, '192.0.2.7')).toBe(true);
 });
+
+test('the figures count bans, sources with a score, and AORs that are closed', () => {
+  const { timers, sidecar } = cluster();
+  const { abuse } = sidecar();
+  expect(abuse.figures).toEqual({ bans: 0, scoredSources: 0, highestScore: 0, closedAors: 0 });
+  offend(abuse, 50);
+  offend(abuse, 4, 'wrong password', '198.51.100.8');
+  offend(abuse, 1, 'malformed request', '198.51.100.9');
+  for (let i = 0; i < 100; i++) abuse.wrongAnswer(AOR);
+  expect(abuse.figures).toEqual({ bans: 1, scoredSources: 2, highestScore: 20, closedAors: 1 });
+  timers.advance(30_000);
+  expect(abuse.figures).toEqual({ bans: 1, scoredSources: 1, highestScore: 10, closedAors: 1 });
+  timers.advance(300_000);
+  expect(abuse.figures).toMatchObject({ bans: 0, scoredSources: 0, closedAors: 0 });
+});

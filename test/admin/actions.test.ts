@@ -5,12 +5,14 @@ import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { SqliteServerPool } from '../../src/adapters/sqlite/server-pool.ts';
 import {
   type AdminRules,
+  type EventsView,
   type OutboundView,
   perform,
   Refused,
   type RegistrationsView,
 } from '../../src/admin/actions.ts';
 import type { Operator } from '../../src/admin/audit.ts';
+import type { Answer } from '../../src/admin/client-connection.ts';
 import { SettingError, Settings } from '../../src/admin/settings.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import type { SidecarEvent } from '../../src/ports/events.ts';
@@ -146,14 +148,14 @@ describe('feature servers', () => {
     expect(await drain('10.0.0.9', false)).toEqual({
       success: false,
       error:
-        'no feature server at 10.0.0.9 has checked in. To drain it all the same: sbc-sip-sidecar fs drain 10.0.0.9 --force',
+        'no feature server at 10.0.0.9 has checked in. To drain 10.0.0.9 all the same: sbc-sip-sidecar fs drain 10.0.0.9 --force',
     });
     expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
     expect(await drain('10.0.0.1', false)).toMatchObject({ success: true });
     expect(await drain('[2001:DB8::1]', false)).toEqual({
       success: false,
       error:
-        '2001:db8::1 is the last active feature server: new calls would fail. To drain it all the same: sbc-sip-sidecar fs drain 2001:db8::1 --force',
+        '2001:db8::1 is the last active feature server: new calls would fail. To drain 2001:db8::1 all the same: sbc-sip-sidecar fs drain 2001:db8::1 --force',
     });
     expect((await pool.featureServers()).drained).toEqual(['10.0.0.1']);
     expect(await drain('2001:db8::1', true)).toMatchObject({ success: true });
@@ -235,6 +237,7 @@ describe('the trunks of the leader', () => {
       fleet: {
         ...IDLE.fleet,
         snapshot: () => [...trunks],
+        skipped: () => [{ carrier: 'Cable', carrierSid: 'c-2', gateway: 'ffff-1', why: 'it has no password' }],
         refreshNow: async (gateway) => {
           trunks = [...trunks, ...added];
           refreshed.push(gateway);
@@ -265,6 +268,15 @@ describe('the trunks of the leader', () => {
     expect(refreshed).toEqual([undefined, 'd00d-1']);
   });
 
+  test('one that cannot be registered is refused with the reason', async () => {
+    const { send } = leading();
+    const error = 'Cable is not registered: it has no password';
+    for (const gateway of ['ffff', 'cable']) {
+      expect(await send({ action: 'trunk-show', gateway })).toEqual({ success: false, error });
+      expect(await send({ action: 'trunk-refresh', gateway })).toEqual({ success: false, error });
+    }
+  });
+
   test('an unknown one is refused, with the name that is meant', async () => {
     const { send } = leading();
     const error = 'Unknown trunk: Amce. Did you mean Acme?';
@@ -284,6 +296,83 @@ test('trunk actions concern the named gateway; a refresh may name none', async (
   expect(await send({ action: 'trunk-show', gateway: 'g1' })).toEqual({ success: false, error: 'no trunk g1' });
   expect(await send({ action: 'trunk-refresh', gateway: 'g1' })).toEqual({ success: true, refreshed: 'g1' });
   expect(await send({ action: 'trunk-refresh' })).toEqual({ success: true, refreshed: 'all' });
+});
+
+describe('a stream', () => {
+  const row = { aor: 'a@x', contact: 'sip:a', transport: null, source: null, userAgent: null, expiresAt: 1 };
+  const part = { bindings: [row], now: 1 };
+
+  async function linesOf(answer: Answer) {
+    return Symbol.asyncIterator in answer ? Array.fromAsync(answer) : [answer];
+  }
+
+  test('is a line for each part, and a last one', async () => {
+    const asked: unknown[] = [];
+    const list = (filter: unknown) => {
+      asked.push(filter);
+      return of(part, part);
+    };
+    const { send } = start({ registrations: { ...NO_REGISTRATIONS, list } });
+    const line = { success: true, more: true, ...part };
+    const request = { action: 'reg-list', realm: 'x', source: '192.0.2.1', transport: 'UDP', other: 1 };
+    expect(await linesOf(await send(request))).toEqual([line, line, { success: true, more: false }]);
+    expect(asked).toEqual([{ realm: 'x', source: '192.0.2.1', transport: 'udp' }]);
+  });
+
+  test.each([
+    ['an outage', new Unavailable('Redis', 'away')],
+    ['a refusal', new Refused('Invalid IP address: x')],
+  ])('that fails by %s ends with its message', async (_, error) => {
+    async function* list() {
+      yield part;
+      throw error;
+    }
+    const { send } = start({ registrations: { ...NO_REGISTRATIONS, list } });
+    expect(await linesOf(await send({ action: 'reg-list' }))).toEqual([
+      { success: true, more: true, ...part },
+      { success: false, error: error.message },
+    ]);
+  });
+
+  test('of events gets the filter, and the signal of a client that goes', async () => {
+    const asked: unknown[] = [];
+    const follow: EventsView['follow'] = (...args) => {
+      asked.push(args);
+      return of();
+    };
+    const request = { action: 'events', aor: 'a@x', types: ['refused'], recent: 5 };
+    await linesOf(await start({ events: { follow } }).send(request));
+    expect(asked).toEqual([[{ aor: 'a@x', types: ['refused'], recent: 5 }, NEVER]]);
+  });
+
+  test.each([
+    [{ action: 'reg-list', realm: '' }, 'realm expected'],
+    [{ action: 'reg-list', transport: 'sctp' }, 'transport must be one of udp, tcp, tls, ws, wss'],
+    [{ action: 'events', types: [''] }, 'type expected'],
+    [{ action: 'reg-show' }, 'aor expected'],
+    [{ action: 'reg-remove', aor: 'a@x', contact: '' }, 'contact expected'],
+    [{ action: 'toString' }, 'Unknown action'],
+  ])('%p is refused in one line', async (request, error) => {
+    expect(await linesOf(await start().send(request))).toEqual([{ success: false, error }]);
+  });
+});
+
+test('actions on an AOR name it, and the Contact if there is one', async () => {
+  const asked: unknown[] = [];
+  const remove: RegistrationsView['remove'] = async (...args) => {
+    asked.push(args);
+    return { aor: 'a@x', removed: ['sip:a'], remaining: 0 };
+  };
+  const { send } = start({ registrations: { ...NO_REGISTRATIONS, remove } });
+  expect(await send({ action: 'reg-remove', aor: 'a@x', contact: 'sip:a' })).toMatchObject({
+    success: true,
+    remaining: 0,
+  });
+  await send({ action: 'reg-remove', aor: 'a@x' });
+  expect(asked).toEqual([
+    ['a@x', 'sip:a'],
+    ['a@x', undefined],
+  ]);
 });
 
 describe('bans', () => {
@@ -484,7 +573,7 @@ describe('an act of an operator', () => {
     await send({ action: 'fs-undrain', server: 'fs1' }, { source: '192.0.2.7' });
     await send({ action: 'set', key: 'logLevel', value: 'debug' }, { uid: 54_321 });
     expect(acts(logger)).toEqual([
-      { level: 'info', act: 'fs-drain', server: '10.0.0.1', uid: 0, user: 'root', pid: 4711, result: 'done' },
+      { level: 'info', act: 'fs-drain', server: '10.0.0.1', uid: 0, user: 'root', peerPid: 4711, result: 'done' },
       {
         level: 'info',
         act: 'fs-undrain',
@@ -505,9 +594,11 @@ describe('an act of an operator', () => {
     [{ action: 'remove', key: 'list', item: 'x' }],
     [{ action: 'trunk-refresh' }],
     [{ action: 'ban-clear', ip: '192.0.2.1' }],
+    [{ action: 'reg-remove', aor: 'john@example.com' }],
     [{ action: 'reload' }],
   ])('%p is logged', async (request) => {
-    const { send, logger } = start();
+    const remove = async (aor: string) => ({ aor, removed: [], remaining: 0 });
+    const { send, logger } = start({ registrations: { ...NO_REGISTRATIONS, remove } });
     await send(request, ROOT);
     expect(acts(logger)).toEqual([expect.objectContaining({ act: request.action, uid: 0 })]);
   });

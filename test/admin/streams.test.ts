@@ -129,7 +129,7 @@ describe('an answer of several lines', () => {
     const { path, timers } = await start(async function* () {
       try {
         asked.resolve();
-        for (;;) yield { filler };
+        for (let i = 0; i < 100; i++) yield { filler };
       } finally {
         ended.resolve();
       }

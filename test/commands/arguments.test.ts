@@ -27,6 +27,7 @@ describe('arguments', () => {
     expect(read('--wait', '--', '--wait', '-5')).toMatchObject({ ip: '--wait', port: '-5', wait: true });
     expect(read('-').ip).toBe('-');
     expect(read('x', '--transport', 'tls').transport).toBe('tls');
+    expect(read('x', '--transport=TLS').transport).toBe('tls');
   });
 
   test.each([

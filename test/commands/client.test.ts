@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { AdminPeer, gatewayList, serverList, statusOf, trunkList, trunkShown } from '../support/admin-peer.ts';
-import { run, runOnTerminal } from './cli.ts';
+import { sidecarBinary } from '../support/binary.ts';
+import { spawnProcess } from '../support/process.ts';
+import { ended, run, runOnTerminal } from './cli.ts';
 
 const peer = await AdminPeer.start();
 
@@ -207,6 +209,15 @@ describe('output that scripts parse', () => {
       stdout: '✓ x = "1"',
       stderr: 'note: x has no effect in this version',
     });
+    const misspelt = await answered(
+      { success: true, key: 'loglevel', value: '1', effect: false },
+      'set',
+      'loglevel',
+      '1',
+    );
+    expect(misspelt.stderr).toBe('note: loglevel has no effect in this version. Did you mean logLevel?');
+    const none = await answered({ success: true, key: 'loglevel' }, 'get', 'loglevel');
+    expect(none.stderr).toBe('loglevel is not set. Did you mean logLevel?');
     const missing = { success: true, key: 'x' };
     expect(await answered(missing, 'get', 'x')).toEqual({ code: 1, stdout: '', stderr: 'x is not set' });
     const json = await answered(missing, 'get', 'x', '--json');
@@ -274,6 +285,15 @@ describe('errors', () => {
     const { code, stderr } = await run(peer.path, ['fs', 'list']);
     expect({ code, stderr }).toEqual({ code: 3, stderr: 'timed out: the sidecar did not answer within 5 s' });
     expect(performance.now() - began).toBeGreaterThan(4900);
+  });
+
+  test('a full disk is one line: exit 1', async () => {
+    for (const flags of ['', ' --json']) {
+      const command = `exec "${await sidecarBinary()}" version${flags} >/dev/full`;
+      const { code, stderr } = await ended(spawnProcess('bash', ['-c', command]));
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^cannot write: .*ENOSPC.*$/) });
+      expect(stderr).not.toContain('\n');
+    }
   });
 
   test('no sidecar: exit 4, the path of the socket and a hint', async () => {

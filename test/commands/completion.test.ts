@@ -45,6 +45,7 @@ test('bash completes commands, flags and files', async () => {
   expect(await offered('trunk ')).toEqual(['list', 'show', 'refresh', '--help']);
   expect(await offered('help fs d')).toEqual(['drain', 'drained']);
   expect(await offered('log level ')).toEqual(['--json', '--help', ...LEVELS]);
+  expect(await offered('reg list --transport t')).toEqual(['tcp', 'tls']);
   expect(await offered('log level --json w')).toEqual(['warn']);
   expect(await offered('log level warn ')).toEqual(['--json', '--help']);
   expect(await offered('list --')).toEqual(['--json', '--help']);
@@ -70,6 +71,7 @@ test('fish completes commands, flags and files', async () => {
   expect(await words('trunk ')).toEqual(['list', 'refresh', 'show']);
   expect(await words('trunk refresh x ')).toEqual([]);
   expect(await words('log level ')).toEqual(LEVELS.toSorted());
+  expect(await words('reg count --by u')).toEqual(['user-agent']);
   expect(await words('help fs d')).toEqual(['drain', 'drained']);
   expect(await words('ban ')).toEqual(['clear', 'list']);
   const toml = await fileWith('accounts.toml', '');
@@ -88,6 +90,7 @@ test('zsh completes commands, flags and files', async () => {
     'completion ': ['bash', 'fish', 'zsh'],
     'log level ': LEVELS.toSorted(),
     'help fs un': ['undrain'],
+    'reg list --transport ws': ['ws', 'wss'],
     'serve --tls-cert x.pem,acc': ['accounts', 'accounts.toml'],
     'serve --provision acc': ['accounts', 'accounts.toml'],
     'serve --data acc': ['accounts'],

@@ -73,6 +73,25 @@ describe('docs/cli.schema.json', () => {
     expect(schema && violations(JSON.parse(stdout), schema)).toEqual([]);
   });
 
+  const BINDING = { aor: 'a@x', contact: 'sip:a@y', transport: null, source: null, userAgent: null, expiresAt: 5 };
+  const EVENT = { id: 1, at: 5, type: 'registered', aor: 'a@x' };
+
+  test.each([
+    ['reg list', { bindings: [BINDING], now: 1 }],
+    ['reg count --by realm', { bindings: [BINDING], now: 1 }],
+    ['events', { dropped: 3, events: [EVENT] }],
+  ])('describes what %s prints', async (line, part) => {
+    const lines = [
+      { success: true, more: true, ...part },
+      { success: true, more: false },
+    ];
+    const peer = await AdminPeer.start(() => lines.map((each) => `${JSON.stringify(each)}\n`).join(''));
+    const { stdout } = await run(peer.path, [...line.split(' '), '--json']);
+    const schema = (await schemas()).get(line.replace(/ --.*$/, ''));
+    const documents = line === 'events' ? stdout.split('\n').slice(0, 2) : [stdout];
+    for (const document of documents) expect(schema && violations(JSON.parse(document), schema)).toEqual([]);
+  });
+
   test.each([['fs bogus'], ['status'], ['serve --bogus']])('describes what %s prints when it fails', async (line) => {
     const { stdout } = await run('/nowhere/admin.sock', [...line.split(' '), '--json']);
     const schema = (await schemas()).get('error');

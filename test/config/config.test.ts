@@ -87,11 +87,11 @@ describe('configuration', () => {
     expect(problems({ ...PRODUCTION, SIDECAR_SIP: 'tls/127.0.0.1:0' })).toEqual([]);
   });
 
-  test('a set of banned addresses requires Redis', () => {
-    const env = { SIDECAR_EMBEDDED: '1', JAMBONES_BAN_REDIS_KEY: 'apiban:ips' };
-    expect(problems(env)).toEqual(['JAMBONES_BAN_REDIS_KEY needs Redis: set JAMBONES_REDIS_HOST']);
+  test.each(['JAMBONES_BAN_REDIS_KEY', 'JAMBONES_EVENTS_STREAM'])('%s requires Redis', (name) => {
+    const env = { SIDECAR_EMBEDDED: '1', [name]: 'key' };
+    expect(problems(env)).toEqual([`${name} needs Redis: set JAMBONES_REDIS_HOST`]);
     expect(problems({ ...env, JAMBONES_REDIS_HOST: 'h' })).toEqual([]);
-    expect(problems({ ...PRODUCTION, JAMBONES_BAN_REDIS_KEY: 'apiban:ips' })).toEqual([]);
+    expect(problems({ ...PRODUCTION, [name]: 'key' })).toEqual([]);
   });
 
   test.each([

@@ -84,7 +84,7 @@ describe.each(['ws', 'wss'] as const)('JsSIP over %s', (protocol) => {
     expect(await phone.register()).toStartWith('SIP/2.0 200 ');
     expect(await bindings(user)).toContain('transport=ws');
     await phone.close();
-    await sidecar.process.line(new RegExp(`"${user.user}".*connection lost, bindings removed`), DEADLINE_MS);
+    await sidecar.process.line(new RegExp(`"${user.user}@.*connection lost, bindings removed`), DEADLINE_MS);
     expect(await bindings(user)).toBeUndefined();
   });
 });

@@ -40,7 +40,7 @@ test('config says that a secret of our own making is in a file', async () => {
 });
 
 test('an act is logged with the user and the process that asked, whatever the log level', async () => {
-  const sidecar = await startEmbedded({});
+  const sidecar = await startEmbedded({ env: { JAMBONES_LOGLEVEL: 'info' } });
   const uid = process.geteuid?.();
   await cli(sidecar, 'log', 'level', 'silent');
   const [first] = await sidecar.process.line(/^.*"act":"set".*$/, DEADLINE_MS);
@@ -49,7 +49,7 @@ test('an act is logged with the user and the process that asked, whatever the lo
     key: 'logLevel',
     value: 'silent',
     uid,
-    pid: expect.any(Number),
+    peerPid: expect.any(Number),
   });
   await cli(sidecar, 'fs', 'drain', '10.0.0.1', '--force');
   const [second] = await sidecar.process.line(/^.*"act":"fs-drain".*$/, DEADLINE_MS);

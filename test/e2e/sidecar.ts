@@ -4,7 +4,7 @@ import { sidecarBinary } from '../support/binary.ts';
 import type { TestCertificate } from '../support/certificates.ts';
 import { onCleanup, temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
-import type { Mariadb } from '../support/mariadb.ts';
+import { type Mariadb, mysqlVariables } from '../support/mariadb.ts';
 import { freePort } from '../support/net.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
 import type { RedisServer } from '../support/redis.ts';
@@ -103,11 +103,7 @@ export function outsideStores(redis: RedisServer, mysql: Mariadb, secret = ENCRY
   return {
     JAMBONES_REDIS_HOST: redis.host,
     JAMBONES_REDIS_PORT: String(redis.port),
-    JAMBONES_MYSQL_HOST: mysql.host,
-    JAMBONES_MYSQL_PORT: String(mysql.port),
-    JAMBONES_MYSQL_USER: mysql.user,
-    JAMBONES_MYSQL_PASSWORD: mysql.password,
-    JAMBONES_MYSQL_DATABASE: mysql.database,
+    ...mysqlVariables(mysql),
     ENCRYPTION_SECRET: secret,
   };
 }

@@ -70,6 +70,6 @@ test.each(['tcp', 'tls'] as const)('baresip loses its binding when it is killed:
   const baresip = await registered(protocol);
   expect(await bindings()).toContain('demo');
   baresip.kill('SIGKILL');
-  await sidecar.process.line(/"demo".*connection lost, bindings removed/, DEADLINE_MS, seen);
+  await sidecar.process.line(/"demo@.*connection lost, bindings removed/, DEADLINE_MS, seen);
   expect(await bindings()).toBeUndefined();
 });

@@ -49,7 +49,7 @@ async function startEcho() {
 }
 
 /** What a handler is given is what the parser makes of it once more. */
-function expectSound({ source: _, ...request }: SipRequest): void {
+function expectSound({ source: _source, receivedOn: _listener, ...request }: SipRequest): void {
   const parsed = parseMessage(Buffer.from(serialise(request) as string));
   expect({ ...parsed, body: Buffer.from(parsed.body) }).toEqual({ ...request, body: Buffer.from(request.body) });
 }

@@ -4,7 +4,7 @@ import { disposedAfterEach } from '../support/after-each.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/sip-request.ts';
 import { UdpPeer } from '../support/wire.ts';
-import { TestEdge } from './support.ts';
+import { causesOf, TestEdge } from './support.ts';
 
 const cleaner = disposedAfterEach();
 
@@ -175,6 +175,7 @@ test('noise is counted as malformed and dropped', async () => {
     dropped: 1,
     banned: 0,
   });
+  expect(causesOf(edge.edge.drops)).toEqual({ malformed: 1 });
 });
 
 test('a CRLF before a request is skipped (RFC 3261 7.5), and a keep-alive by UDP is nothing', async () => {

@@ -14,7 +14,7 @@ import { RecordingLogger } from '../support/logger.ts';
 import { request, responseTo } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
 import { isSecure, openStream, STREAMS, StreamPeer, type StreamProtocol } from '../support/wire.ts';
-import { serverTls, TestEdge } from './support.ts';
+import { causesOf, serverTls, TestEdge } from './support.ts';
 
 const DEADLINE_MS = 60_000;
 
@@ -210,6 +210,7 @@ describe.each(STREAMS)('%s', (proto) => {
     const third = await openStream(proto, edge.port(proto)).catch(() => undefined);
     await third?.closed;
     expect(edge.edge.counters.dropped).toBe(1);
+    expect(causesOf(edge.edge.drops)).toEqual({ 'not accepted': 1 });
     await ping(first);
     await ping(second);
     // A connection that ends makes room for another.

@@ -127,3 +127,8 @@ export async function datagramsRead(): Promise<void> {
   other.send('marker');
   await one.next();
 }
+
+/** The causes that messages or connections were dropped for, with their counts. */
+export function causesOf(drops: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries([...drops].filter(([, count]) => count > 0));
+}

@@ -12,7 +12,7 @@ import { Inbox } from '../support/inbox.ts';
 import { request } from '../support/sip-request.ts';
 import { ManualTimers, settle } from '../support/timers.ts';
 import { clientFrame, openSocket, openStream, UPGRADE, type WsPeer } from '../support/wire.ts';
-import { serverTls, TestEdge } from './support.ts';
+import { causesOf, serverTls, TestEdge } from './support.ts';
 
 const cleaner = disposedAfterEach();
 
@@ -102,6 +102,7 @@ describe('an upgrade', () => {
     expect(text()).toEndWith('\r\nContent-Length: 0\r\n\r\n');
     if (status === 426) expect(text()).toContain('\r\nSec-WebSocket-Version: 13\r\n');
     expect(edge.edge.counters).toMatchObject({ requests: 0, malformed: 0, dropped: 1 });
+    expect(causesOf(edge.edge.drops)).toEqual({ WebSocket: 1 });
   });
 
   test('is accepted as in RFC 6455 1.3, byte by byte, with one of several subprotocols', async () => {

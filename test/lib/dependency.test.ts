@@ -117,7 +117,7 @@ describe('an outage', () => {
     expect(world.logger.lines.at(-1)).toEqual({
       level: 'warn',
       fields: {
-        service: 'MySQL',
+        dependency: 'MySQL',
         address: 'db.example:3306',
         why: OUTAGE.why,
         affects: 'cached rows serve on',
@@ -235,6 +235,21 @@ test('a stopped one is probed no more', async () => {
   world.dependency.probeNow('closed');
   await settle();
   expect(world.timers.pending).toBe(0);
+});
+
+test('the time of every question and probe is reported, answered or failed', async () => {
+  const { dependency, timers } = await World.up();
+  const times: number[] = [];
+  dependency.onAsked((ms) => times.push(ms));
+  await dependency.ask(async () => timers.advance(3));
+  const failing = dependency.ask(async () => {
+    timers.advance(20);
+    throw new QueryFault('MySQL', 'unknown column', 'ER_BAD_FIELD_ERROR');
+  });
+  await expect(failing).rejects.toThrow(QueryFault);
+  await dependency.check();
+  expect(times).toEqual([3, 20, 0]);
+  dependency.stop();
 });
 
 test('its listeners are called after each change of the state', async () => {

@@ -25,7 +25,7 @@ test('tries at once, then after pauses that double up to 5 s, with a warning for
   expect(logger.lines).toHaveLength(6);
   expect(logger.lines[1]).toEqual({
     level: 'warn',
-    fields: { service: 'Redis', why: 'refused', retryInMs: 1000 },
+    fields: { dependency: 'Redis', why: 'refused', retryInMs: 1000 },
     message: 'waiting for Redis',
   });
 });

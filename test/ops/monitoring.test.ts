@@ -11,6 +11,11 @@ const READY: ReadinessView = {
 };
 const DEGRADED: ReadinessView = { ...READY, readiness: 'degraded', notReadyBecause: 'MySQL does not answer' };
 const NOT_READY: ReadinessView = { ...READY, ready: false, readiness: 'not ready', notReadyBecause: 'stopping' };
+const STATES = [
+  ['ready', READY],
+  ['degraded', DEGRADED],
+  ['not ready', NOT_READY],
+] as const;
 
 async function get(view: ReadinessView, path: string) {
   const routes = [...healthRoutes(() => view), metricsRoute(async () => 'a 1\n')];
@@ -23,19 +28,19 @@ async function get(view: ReadinessView, path: string) {
 
 describe('health', () => {
   test.each([
-    [READY, 200],
-    [DEGRADED, 200],
-    [NOT_READY, 503],
-  ])('%j: /readyz tells each dependency', async (view, status) => {
+    ['ready', READY, 200],
+    ['degraded', DEGRADED, 200],
+    ['not ready', NOT_READY, 503],
+  ])('%s: /readyz tells each dependency', async (_, view, status) => {
     const answer = await get(view, '/readyz');
     expect([answer.status, JSON.parse(answer.text)]).toEqual([status, view]);
   });
 
-  test.each([READY, DEGRADED, NOT_READY])('%j: /healthz says that the process lives', async (view) => {
+  test.each(STATES)('%s: /healthz says that the process lives', async (_, view) => {
     expect(await get(view, '/healthz')).toMatchObject({ status: 200, text: '{"alive":true}' });
   });
 
-  test.each([READY, DEGRADED, NOT_READY])('%j: /system-health has calls first, as the neighbours', async (view) => {
+  test.each(STATES)('%s: /system-health has calls first, as the neighbours', async (_, view) => {
     const answer = await get(view, '/system-health');
     expect(answer.status).toBe(200);
     expect(answer.text).toStartWith('{"calls":0,');

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
+import fc from 'fast-check';
 import { HttpListenError } from '../../src/ops/listen-error.ts';
 import { json } from '../../src/ops/response.ts';
 import type { Route } from '../../src/ops/route.ts';
@@ -155,6 +156,28 @@ describe('a request beyond the bounds', () => {
     expect(new Set((await Promise.all(slow)).map((response) => response.status))).toEqual(new Set([200]));
     expect((await fetch(URL_OF(server, '/own'))).status).toBe(200);
   });
+});
+
+test('noise is no request, and harms no other', async () => {
+  const server = start();
+  const noise = fc.oneof(
+    fc.uint8Array({ minLength: 1, maxLength: 200 }),
+    fc
+      .string({ unit: 'binary', minLength: 1 })
+      .map((text) => Buffer.from(`GET ${text} HTTP/1.1\r\nHost: ${text}\r\n\r\n`)),
+    fc.string({ unit: 'binary' }).map((text) => Buffer.from(`GET /own HTTP/1.1\r\n${text}: ${text}\r\n\r\n`)),
+  );
+  await fc.assert(
+    fc.asyncProperty(noise, async (bytes) => {
+      const socket = connect(server.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.resume();
+      socket.end(bytes);
+      await once(socket, 'close').catch(() => {});
+      expect((await fetch(URL_OF(server, '/own'))).status).toBe(200);
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test('every response has the security headers, and a resource may set its own', async () => {

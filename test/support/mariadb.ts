@@ -5,6 +5,7 @@ import { onCleanup, removeTemporaryDirectory, temporaryDirectory } from './clean
 import { within } from './deadline.ts';
 import { freePort } from './net.ts';
 import { type SpawnedProcess, spawnProcess } from './process.ts';
+import { startRestartable } from './restartable.ts';
 
 const HOST = '127.0.0.1';
 /** Each database has this and a number of its own. */
@@ -13,7 +14,6 @@ const USER = 'jambones';
 const PASSWORD = 'jambones-password';
 const INSTALL_DEADLINE_MS = 60_000;
 const START_DEADLINE_MS = 30_000;
-const STOP_DEADLINE_MS = 15_000;
 const DISCONNECT_DEADLINE_MS = 10_000;
 const CONNECTIONS = 10;
 /** Small logs, because writing the default 100 MB takes most of a server's start. */
@@ -27,6 +27,8 @@ interface Server {
   readonly password: string;
   /** Whether we started the server: only then can it be paused, resumed, stopped and started. */
   readonly own: boolean;
+  /** Sends a signal. Resolves when the process has ended, after SIGSTOP when it has stopped, after SIGCONT at once. */
+  kill(signal: NodeJS.Signals): Promise<void>;
   /** Freezes the server: connections stay open, but nothing is answered once this has resolved. */
   pause(): Promise<void>;
   resume(): void;
@@ -86,6 +88,7 @@ function openServer(): Promise<Server> {
     user: 'root',
     password: MYSQL_ROOT_PASSWORD,
     own: false,
+    kill: async () => notOurs(),
     pause: async () => notOurs(),
     resume: notOurs,
     stop: async () => notOurs(),
@@ -105,12 +108,9 @@ async function startServer(): Promise<Server> {
   ];
   await Bun.write(initFile, `${initial.join('\n')}\n`);
   const port = await freePort();
-  const launch = () => launchServer({ directory, data, initFile, port });
-  let server = await launch();
+  const server = await startRestartable('MariaDB', () => launchServer({ directory, data, initFile, port }));
   onCleanup(async () => {
-    server.kill('SIGCONT');
-    server.kill('SIGKILL');
-    await within(server.exited, STOP_DEADLINE_MS, 'end of MariaDB');
+    await server.kill('SIGKILL');
     removeTemporaryDirectory(directory);
   });
   return {
@@ -119,16 +119,22 @@ async function startServer(): Promise<Server> {
     user: USER,
     password: PASSWORD,
     own: true,
-    pause: () => server.freeze(),
-    resume: () => server.kill('SIGCONT'),
-    stop: async () => {
-      server.kill('SIGTERM');
-      server.kill('SIGCONT');
-      await within(server.exited, STOP_DEADLINE_MS, 'end of MariaDB');
-    },
-    start: async () => {
-      server = await launch();
-    },
+    kill: server.kill,
+    pause: () => server.kill('SIGSTOP'),
+    resume: () => void server.kill('SIGCONT'),
+    stop: () => server.kill('SIGTERM'),
+    start: server.start,
+  };
+}
+
+/** The variables of a sidecar with this database. */
+export function mysqlVariables({ host, port, user, password, database }: Mariadb): Record<string, string> {
+  return {
+    JAMBONES_MYSQL_HOST: host,
+    JAMBONES_MYSQL_PORT: String(port),
+    JAMBONES_MYSQL_USER: user,
+    JAMBONES_MYSQL_PASSWORD: password,
+    JAMBONES_MYSQL_DATABASE: database,
   };
 }
 

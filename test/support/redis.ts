@@ -1,13 +1,14 @@
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { onCleanup, removeTemporaryDirectory, temporaryDirectory } from './cleanup.ts';
 import { within } from './deadline.ts';
 import { freePort } from './net.ts';
 import { type SpawnedProcess, spawnProcess } from './process.ts';
+import { type Restartable, startRestartable } from './restartable.ts';
 import { secret } from './secrets.ts';
 
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 30_000;
-const STOP_DEADLINE_MS = 15_000;
 const RECONNECT_MS = 20;
 /** Another process may take the free port first. */
 const START_ATTEMPTS = 3;
@@ -29,6 +30,7 @@ export interface RedisServer {
 
 export interface RedisOptions {
   readonly password?: string;
+  /** `--name value` for its configuration file, which CONFIG REWRITE and sentinels rewrite. */
   readonly args?: readonly string[];
 }
 
@@ -54,10 +56,11 @@ export function sharedRedis(): Promise<RedisServer> {
 
 async function startOn(port: number, { password, args = [] }: RedisOptions): Promise<RedisServer> {
   const directory = temporaryDirectory('redis');
-  const launch = () => launchServer(port, directory, password, args);
-  let server: SpawnedProcess;
+  const file = join(directory, 'redis.conf');
+  let server: Restartable;
   try {
-    server = await launch();
+    await Bun.write(file, configuration(port, directory, password, args));
+    server = await startRestartable('Redis', () => launchServer(file));
   } catch (error) {
     removeTemporaryDirectory(directory);
     throw error;
@@ -81,17 +84,9 @@ async function startOn(port: number, { password, args = [] }: RedisOptions): Pro
       throw new Error(`Redis on port ${port} does not answer: ${lastError}`, { cause: error });
     }
   };
-  const kill = async (signal: NodeJS.Signals) => {
-    if (signal === 'SIGSTOP') return server.freeze();
-    server.kill(signal);
-    if (signal === 'SIGCONT') return;
-    // A stopped process handles signals only after SIGCONT.
-    server.kill('SIGCONT');
-    await within(server.gone(), STOP_DEADLINE_MS, `end of Redis after ${signal}`);
-  };
   onCleanup(async () => {
     client.disconnect();
-    await kill('SIGKILL');
+    await server.kill('SIGKILL');
     removeTemporaryDirectory(directory);
   });
   await ping();
@@ -101,34 +96,38 @@ async function startOn(port: number, { password, args = [] }: RedisOptions): Pro
     port,
     password,
     get pid() {
-      return server.pid;
+      return server.process.pid;
     },
     client,
-    kill,
-    stop: () => kill('SIGTERM'),
+    kill: server.kill,
+    stop: () => server.kill('SIGTERM'),
     start: async () => {
-      server = await launch();
+      await server.start();
       await ping();
     },
   };
 }
 
-async function launchServer(
-  port: number,
-  directory: string,
-  password: string | undefined,
-  args: readonly string[],
-): Promise<SpawnedProcess> {
-  const settings = [
-    ['--port', String(port)],
-    ['--bind', HOST],
-    ['--dir', directory],
-    ['--save', ''],
-    ['--appendonly', 'no'],
-    ['--daemonize', 'no'],
-    ...(password === undefined ? [] : [['--requirepass', password]]),
+function configuration(port: number, directory: string, password: string | undefined, args: readonly string[]): string {
+  const lines = [
+    `port ${port}`,
+    `bind ${HOST}`,
+    `dir ${quoted(directory)}`,
+    'save ""',
+    'appendonly no',
+    'daemonize no',
+    ...(password === undefined ? [] : [`requirepass ${quoted(password)}`]),
   ];
-  const server = spawnProcess('redis-server', [...settings.flat(), ...args], { cwd: directory });
+  const more = args.map((arg) => (arg.startsWith('--') ? `\n${arg.slice(2)}` : ` ${quoted(arg)}`));
+  return `${lines.join('\n')}${more.join('')}\n`;
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+async function launchServer(file: string): Promise<SpawnedProcess> {
+  const server = spawnProcess('redis-server', [file]);
   try {
     await server.line(/Ready to accept connections/, START_DEADLINE_MS);
   } catch (error) {

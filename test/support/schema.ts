@@ -3,6 +3,8 @@ import type { RowDataPacket } from 'mysql2/promise';
 import type { Mariadb } from './mariadb.ts';
 import { basicCredentials, secret, urlSecrets } from './secrets.ts';
 
+const ROWS_PER_INSERT = 1000;
+
 export interface AccountSeed {
   readonly realm: string;
   /** Default true. */
@@ -67,9 +69,22 @@ export interface ClientSeed {
 
 /** @returns the client_sid */
 export async function insertClient(database: Mariadb, seed: ClientSeed): Promise<string> {
-  const clientSid = crypto.randomUUID();
-  await insert(database, 'clients', {
-    client_sid: clientSid,
+  const row = clientRow(seed);
+  await insert(database, 'clients', row);
+  return row.client_sid;
+}
+
+/** Inserts many in a few statements. */
+export async function insertClients({ pool }: Mariadb, seeds: readonly ClientSeed[]): Promise<void> {
+  for (let i = 0; i < seeds.length; i += ROWS_PER_INSERT) {
+    const rows = seeds.slice(i, i + ROWS_PER_INSERT).map(clientRow);
+    await pool.query('INSERT INTO clients (??) VALUES ?', [Object.keys(rows[0] ?? {}), rows.map(Object.values)]);
+  }
+}
+
+function clientRow(seed: ClientSeed) {
+  return {
+    client_sid: crypto.randomUUID(),
     account_sid: seed.accountSid,
     is_active: Number(seed.isActive ?? true),
     username: seed.username,
@@ -81,8 +96,7 @@ export async function insertClient(database: Mariadb, seed: ClientSeed): Promise
     allow_direct_app_calling: Number(seed.allowDirectAppCalling ?? true),
     allow_direct_queue_calling: Number(seed.allowDirectQueueCalling ?? true),
     allow_direct_user_calling: Number(seed.allowDirectUserCalling ?? true),
-  });
-  return clientSid;
+  };
 }
 
 export interface SubscriptionSeed {

@@ -1,56 +1,104 @@
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { onCleanup, temporaryDirectory } from './cleanup.ts';
+import { within } from './deadline.ts';
 import { freePort } from './net.ts';
 import { spawnProcess } from './process.ts';
 import { type RedisServer, startRedis } from './redis.ts';
+import { type Restartable, startRestartable } from './restartable.ts';
 
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 30_000;
+const ANSWER_DEADLINE_MS = 300;
+const RECONNECT_MS = 20;
 const SENTINELS = 3;
+/** Otherwise a master waits 5 s for further replicas before it sends its data. */
+const AT_ONCE = ['--repl-diskless-sync-delay', '0'];
 
 export interface SentinelCluster {
   /** The first one is the master. */
-  readonly servers: readonly [RedisServer, RedisServer];
+  readonly servers: readonly [RedisServer, RedisServer, ...RedisServer[]];
+  readonly members: readonly Restartable[];
   readonly masterName: string;
   /** `host:port,host:port,…` */
   readonly sentinels: string;
+  /** The port of the master that each sentinel names; NaN for one that does not answer. */
+  mastersNamed(): Promise<number[]>;
   /** Resolves when a sentinel has named this server the master. */
   promoted(server: RedisServer): Promise<void>;
 }
 
-/** A master, its replica and three sentinels, which take a second to notice that the master is gone. */
-export async function startSentinels(): Promise<SentinelCluster> {
+export interface SentinelOptions {
+  /** Default 1. */
+  readonly replicas?: number;
+  /** How long a server does not answer before a sentinel takes it for dead; default 1000. */
+  readonly downAfterMs?: number;
+}
+
+/** A master, its replicas and three sentinels. */
+export async function startSentinels({
+  replicas = 1,
+  downAfterMs = 1000,
+}: SentinelOptions = {}): Promise<SentinelCluster> {
   const masterName = 'jambonz';
-  const master = await startRedis();
-  const replica = await startRedis({ args: ['--replicaof', HOST, String(master.port)] });
+  const master = await startRedis({ args: AT_ONCE });
+  const startReplica = () => startRedis({ args: [...AT_ONCE, '--replicaof', HOST, String(master.port)] });
+  const [first, ...others] = await Promise.all([startReplica(), ...Array.from({ length: replicas - 1 }, startReplica)]);
   const sentinels = await Promise.all(
     Array.from({ length: SENTINELS }, async () => {
       const port = await freePort();
+      // Rewritten by the sentinel: it remembers after a restart what it has learned.
       const file = join(temporaryDirectory('sentinel'), 'sentinel.conf');
       const settings = [
         `port ${port}`,
         `bind ${HOST}`,
         `sentinel monitor ${masterName} ${HOST} ${master.port} 2`,
-        `sentinel down-after-milliseconds ${masterName} 1000`,
+        `sentinel down-after-milliseconds ${masterName} ${downAfterMs}`,
         `sentinel failover-timeout ${masterName} 5000`,
       ];
       await Bun.write(file, `${settings.join('\n')}\n`);
-      const process = spawnProcess('redis-server', [file, '--sentinel']);
-      onCleanup(() => process.kill('SIGKILL'));
-      await process.line(/\+monitor master/, START_DEADLINE_MS);
-      // A failover needs to know the replica and the other sentinels.
-      await process.line(/\+slave slave/, START_DEADLINE_MS);
-      for (let i = 1; i < SENTINELS; i++) await process.line(/\+sentinel sentinel/, START_DEADLINE_MS);
-      return { port, process };
+      const member = await startRestartable('sentinel', async () => {
+        const process = spawnProcess('redis-server', [file, '--sentinel']);
+        await process.line(/\+monitor master/, START_DEADLINE_MS);
+        return process;
+      });
+      onCleanup(() => member.kill('SIGKILL'));
+      // A failover needs to know the replicas and the other sentinels.
+      for (const { port } of [first, ...others])
+        await member.process.line(new RegExp(`\\+slave slave \\S+:${port} `), START_DEADLINE_MS);
+      return { port, member };
     }),
   );
+  for (const { port, member } of sentinels)
+    for (const other of sentinels)
+      if (other.port !== port)
+        await member.process.line(new RegExp(`\\+sentinel sentinel .* ${other.port} @`), START_DEADLINE_MS);
+  const clients = sentinels.map(({ port }) => {
+    const client = new Redis({ host: HOST, port, retryStrategy: () => RECONNECT_MS, enableOfflineQueue: false });
+    client.on('error', () => {});
+    onCleanup(() => client.disconnect());
+    return client;
+  });
   return {
-    servers: [master, replica],
+    servers: [master, first, ...others],
+    members: sentinels.map(({ member }) => member),
     masterName,
     sentinels: sentinels.map(({ port }) => `${HOST}:${port}`).join(),
+    mastersNamed: () =>
+      Promise.all(
+        clients.map(async (client) => {
+          try {
+            const named = client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName);
+            const [, port] = (await within(named, ANSWER_DEADLINE_MS, 'a master')) as string[];
+            return Number(port);
+          } catch {
+            return Number.NaN;
+          }
+        }),
+      ),
     async promoted({ port }) {
       const named = new RegExp(`\\+switch-master ${masterName} \\S+ \\d+ \\S+ ${port}$`);
-      await Promise.any(sentinels.map(({ process }) => process.line(named, START_DEADLINE_MS)));
+      await Promise.any(sentinels.map(({ member }) => member.process.line(named, START_DEADLINE_MS)));
     },
   };
 }

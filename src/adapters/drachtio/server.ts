@@ -10,6 +10,7 @@ import {
   type SipServer,
 } from '../../ports/sip-server.ts';
 import { completeHostports, type Hostports, listensTowards, privateSipAddress } from '../../sip/hostports.ts';
+import { joinHostPort } from '../../sip/ip.ts';
 import { MalformedMessage, type SipRequest, type SipResponse } from '../../sip/message.ts';
 import type { NextHop } from '../../sip/next-hop.ts';
 import { OpenRequests } from './client.ts';
@@ -98,23 +99,24 @@ export class DrachtioServer implements SipServer {
   connect(): Promise<void> {
     this.#connecting = true;
     const { host, port, secret, logger } = this.options;
+    const address = joinHostPort(host, port);
     const connected = Promise.withResolvers<void>();
     this.#srf.on('connect', (error, external, _version, local) => {
       if (error) {
         this.#srf.client.wp.reconnectVars.retryDelay = MAX_RECONNECT_DELAY_MS;
-        logger.error({ host, port }, 'drachtio refused our secret: is DRACHTIO_SECRET the right one?');
+        logger.error({ address }, 'drachtio refused our secret: is DRACHTIO_SECRET the right one?');
         return;
       }
       this.#learn({ external, local });
       [this.#socket] = this.#srf.client.mapServer.keys();
-      logger.info({ host, port, hostports: this.hostports }, 'drachtio connected');
+      logger.info({ address, hostports: this.hostports }, 'drachtio connected');
       connected.resolve();
       for (const listener of this.#onConnected) listener();
     });
     this.#srf.on('error', (error) => {
       // Later failures are part of an outage that has been reported.
       const level = this.#hostports ? 'debug' : 'warn';
-      logger[level]({ host, port, why: error.message }, 'drachtio connection');
+      logger[level]({ address, why: error.message }, 'drachtio connection');
     });
     this.#srf.on('close', () => {
       this.#unacknowledged.clear();

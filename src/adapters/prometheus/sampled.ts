@@ -86,6 +86,8 @@ export const SAMPLED: readonly SampledMetric<Snapshot>[] = [
     'AORs under attack, which answers from unknown sources are refused for',
     ({ abuse }) => abuse.closedAors,
   ),
+  gauge('alerts_waiting', 'Alerts that wait for InfluxDB', ({ alerts }) => alerts?.waiting),
+  counter('alerts_dropped_total', 'Alerts dropped because too many waited', ({ alerts }) => alerts?.dropped),
   counterBy(
     ['work'],
     'background_failures_total',
@@ -118,12 +120,7 @@ export const SAMPLED: readonly SampledMetric<Snapshot>[] = [
     ({ edge }) => edge?.refused,
   ),
   counterBy(['cause'], 'edge_dropped_total', 'Messages and connections discarded without a response', ({ edge }) =>
-    edge
-      ? [
-          [edge.banned, 'banned source'],
-          [edge.dropped, 'other'],
-        ]
-      : [],
+    edge ? [[edge.banned, 'banned source'], ...Array.from(edge.drops, ([cause, count]): Sample => [count, cause])] : [],
   ),
 ];
 
@@ -161,17 +158,30 @@ function counterBy<S>(
   return { ...gaugeBy(labels, name, help, read), type: 'counter' };
 }
 
+/** In one pass: there may be ten thousand. */
 function trunksBy(trunks: Snapshot['trunks']): Sample[] {
-  const byCarrier = Map.groupBy(trunks, ({ carrier }) => carrier);
-  const named = largest(
-    Array.from(byCarrier, ([carrier, own]): Count => [carrier, own.length]),
-    MAX_CARRIERS,
-  );
-  const labels = new Set(named.map(([carrier]) => carrier));
-  const groups = Map.groupBy(trunks, ({ carrier }) => (labels.has(carrier) ? carrier : OTHER));
-  return [...groups].flatMap(([carrier, own]) =>
-    [...Map.groupBy(own, ({ state }) => state)].map(([state, same]): Sample => [same.length, carrier, state]),
-  );
+  const byCarrier = new Map<string, Map<string, number>>();
+  for (const { carrier, state } of trunks) {
+    const states = byCarrier.get(carrier) ?? new Map<string, number>();
+    states.set(state, (states.get(state) ?? 0) + 1);
+    byCarrier.set(carrier, states);
+  }
+  const sizes = Array.from(byCarrier, ([carrier, states]): Count => [carrier, sum(states.values())]);
+  const named = new Set(largest(sizes, MAX_CARRIERS).map(([carrier]) => carrier));
+  const others = new Map<string, number>();
+  for (const [carrier, states] of byCarrier) {
+    if (named.has(carrier)) continue;
+    for (const [state, count] of states) others.set(state, (others.get(state) ?? 0) + count);
+    byCarrier.delete(carrier);
+  }
+  if (others.size > 0) byCarrier.set(OTHER, others);
+  return [...byCarrier].flatMap(([carrier, states]) => Array.from(states, ([state, n]): Sample => [n, carrier, state]));
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
 }
 
 function present(value: number | undefined): Sample[] {

@@ -2,7 +2,7 @@
 export interface Snapshot {
   readonly readiness: 'ready' | 'degraded' | 'not ready';
   readonly dependencies: readonly {
-    /** `sip`, `store`, `database`, `database writer`. */
+    /** `sip`, `store`, `database`, `database writer`, `alerts`. */
     readonly role: string;
     readonly state: 'unknown' | 'up' | 'down';
     /** Milliseconds since the epoch. */
@@ -27,6 +27,8 @@ export interface Snapshot {
     readonly highestScore: number;
     readonly closedAors: number;
   };
+  /** Points for InfluxDB; undefined where alerts only go to the log. */
+  readonly alerts: { readonly waiting: number; readonly dropped: number } | undefined;
   /** Name of the work → failures since the start. */
   readonly backgroundFailures: ReadonlyMap<string, number>;
 }
@@ -45,8 +47,9 @@ export interface EdgeFigures {
   readonly refused: number;
   readonly responses: number;
   readonly malformed: number;
-  readonly dropped: number;
   readonly banned: number;
+  /** Cause → messages and connections discarded without a response. */
+  readonly drops: ReadonlyMap<string, number>;
 }
 
 /** The label of what has no series of its own. */

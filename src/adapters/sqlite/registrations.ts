@@ -6,7 +6,7 @@ import { liveBindings } from '../binding-json.ts';
 import { guarded } from './guarded.ts';
 
 /** AORs per step, which takes about a millisecond. */
-const STEP = 200;
+const STEP = 100;
 
 export class SqliteRegistrations implements Registrations {
   readonly #sql: ReturnType<typeof statements>;

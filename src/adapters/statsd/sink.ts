@@ -36,7 +36,7 @@ export class SinkHealth {
     if (this.#downSince !== undefined) return;
     this.#downSince = timers.monotonic();
     logger.warn(
-      { service: 'statsd', address: `${host}:${port}`, why, affects: 'metrics are dropped' },
+      { dependency: 'statsd', address: `${host}:${port}`, why, affects: 'metrics are dropped' },
       'statsd does not answer',
     );
   }
@@ -55,6 +55,6 @@ export class SinkHealth {
     const seconds = Math.round((timers.monotonic() - (this.#downSince ?? 0)) / 1000);
     this.#downSince = undefined;
     this.#recovery = undefined;
-    logger.info({ service: 'statsd', address: `${host}:${port}`, seconds }, 'statsd answers again');
+    logger.info({ dependency: 'statsd', address: `${host}:${port}`, seconds }, 'statsd answers again');
   }
 }

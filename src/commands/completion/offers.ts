@@ -1,4 +1,4 @@
-import { LOG_LEVELS } from '../../admin/protocol.ts';
+import { LOG_LEVELS, SETTINGS } from '../../admin/protocol.ts';
 
 /** What only the running sidecar knows. */
 export type Kind = 'active' | 'drained' | 'trunk' | 'banned';
@@ -10,8 +10,6 @@ export interface Offers {
   /** Asked of the sidecar, by the command `__complete`. */
   readonly kind?: Kind;
 }
-
-const SETTINGS = ['logLevel'];
 
 /** By the command whose first argument it is. */
 const OFFERS: Readonly<Record<string, Offers>> = {

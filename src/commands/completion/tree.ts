@@ -51,7 +51,7 @@ export function* everyNode(node: CommandNode): Generator<CommandNode> {
   for (const child of node.children) yield* everyNode(child);
 }
 
-/** Takes the name of another command, which completes as it does without `help` before it. */
+/** The words after this command complete as they do without it. */
 export const HELP = 'help';
 
 export function lastName({ path }: CommandNode): string {

@@ -1,6 +1,5 @@
 import { defineCommand } from 'citty';
 import type { BindingRow } from '../../admin/protocol.ts';
-import { UsageError } from '../arguments.ts';
 import { NOTHING } from '../outbound.ts';
 import { json, print } from '../output.ts';
 import { JSON_FLAG, streamFromSidecar } from '../sidecar.ts';
@@ -26,11 +25,16 @@ interface Count {
 export default defineCommand({
   meta: { name: 'count', description: 'Count the bindings of phones at all sidecars of the cluster' },
   args: {
-    by: { type: 'string', valueHint: 'field', description: 'Count apart by realm, transport or user-agent' },
+    by: {
+      type: 'enum',
+      valueHint: 'field',
+      options: Object.keys(VALUES),
+      description: 'Count apart by realm, transport or user-agent',
+    },
     ...JSON_FLAG,
   },
   async run({ args: { by, ...args } }) {
-    const read = by === undefined ? undefined : valueBy(by);
+    const read = by === undefined ? undefined : VALUES[by];
     const counts = new Map<string | null, number>();
     let [bindings, aors] = [0, 0];
     for await (const part of streamFromSidecar('reg-list', {})) {
@@ -50,18 +54,12 @@ export default defineCommand({
   },
 });
 
-function valueBy(field: string): Value {
-  const value = Object.hasOwn(VALUES, field) ? VALUES[field] : undefined;
-  if (!value) throw new UsageError(`--by ${field}: expected ${Object.keys(VALUES).join(', ')}`);
-  return value;
-}
-
 async function listing(
   { bindings, aors }: { readonly bindings: number; readonly aors: number },
   by: string | undefined,
   rows: readonly Count[],
 ): Promise<string> {
-  const total = `${bindings} bindings of ${aors} AORs`;
+  const total = `${bindings} ${bindings === 1 ? 'binding' : 'bindings'} of ${aors} ${aors === 1 ? 'AOR' : 'AORs'}`;
   if (by === undefined || rows.length === 0) return total;
   const columns: readonly Column<Count>[] = [
     { head: by.toUpperCase(), cell: ({ value }) => value ?? NOTHING },

@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import type { BindingRow } from '../../admin/protocol.ts';
+import { type BindingRow, TRANSPORTS } from '../../admin/protocol.ts';
 import { until } from '../duration.ts';
 import { NOTHING } from '../outbound.ts';
 import { json, print, printError } from '../output.ts';
@@ -18,7 +18,12 @@ export default defineCommand({
   args: {
     realm: { type: 'string', valueHint: 'realm', description: 'Only AORs of this realm and its sub-domains' },
     source: { type: 'string', valueHint: 'ip', description: 'Only bindings made from this address' },
-    transport: { type: 'string', valueHint: 'name', description: 'Only bindings over udp, tcp, tls, ws or wss' },
+    transport: {
+      type: 'enum',
+      valueHint: 'name',
+      options: [...TRANSPORTS],
+      description: 'Only bindings over udp, tcp, tls, ws or wss',
+    },
     ...JSON_FLAG,
   },
   async run({ args: { realm, source, transport, ...args } }) {

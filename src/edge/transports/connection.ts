@@ -6,7 +6,7 @@ import { Batch, joined } from '../tick.ts';
 import type { FairShare } from './fair-share.ts';
 import type { KeptBytes } from './kept-bytes.ts';
 import { reasonOf } from './reasons.ts';
-import type { Flow, Transport, TransportEvents } from './transport.ts';
+import type { DropCause, Flow, Transport, TransportEvents } from './transport.ts';
 
 /** Bytes between two checks of the number of unanswered requests: one or two messages. */
 const SLICE_BYTES = 512;
@@ -27,7 +27,7 @@ export interface SessionEvents {
   malformed(error: MalformedMessage): void;
   /** A malformed message whose end is unknown: nothing after it can be read. */
   broken(error: MalformedMessage): void;
-  dropped(why: string): void;
+  dropped(cause: DropCause, why: string): void;
   /** Sends bytes other than a message. */
   write(bytes: Wire): void;
   /** Sends the last bytes; the peer has the time of a half-open message to close its end. */
@@ -94,7 +94,7 @@ export class Connection implements Flow {
         events.malformed(error, this);
         this.#end();
       },
-      dropped: (why) => events.dropped(this, why),
+      dropped: (cause, why) => events.dropped(this, cause, why),
       write: (bytes) => this.#write(bytes),
       end: (last) => {
         if (last !== undefined) this.#write(last);

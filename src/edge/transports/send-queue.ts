@@ -22,7 +22,7 @@ export interface DatagramSocket {
 export interface SendQueueEvents {
   refused(): void;
   unreachable(address: string, port: number, why: string): void;
-  dropped(why: string): void;
+  dropped(): void;
 }
 
 /** Datagrams that wait for a UDP socket, in order. */
@@ -61,6 +61,6 @@ export class SendQueue {
     const left = this.#values.length - at;
     const excess = Math.max(0, left - MAX_UNSENT_DATAGRAMS * VALUES);
     this.#values.splice(0, at + excess);
-    if (excess > 0) this.events.dropped('socket buffer full');
+    if (excess > 0) this.events.dropped();
   }
 }

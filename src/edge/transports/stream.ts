@@ -97,7 +97,7 @@ export class StreamTransport implements Transport, ConnectionContext {
         }
         // From here on an error is a connection that could not be accepted, such as too many open files.
         this.#server.removeAllListeners('error');
-        this.#server.on('error', (error) => this.events.dropped(undefined, error.message));
+        this.#server.on('error', (error) => this.events.dropped(undefined, 'not accepted', error.message));
         resolve();
       });
     });
@@ -142,7 +142,12 @@ export class StreamTransport implements Transport, ConnectionContext {
     if (this.#closing) return;
     if (!established) {
       if (origin === 'opened') this.events.notConnected(connection, why);
-      else this.events.dropped(connection, `no ${origin === 'accepted' ? 'handshake' : 'connection'}: ${why}`);
+      else
+        this.events.dropped(
+          connection,
+          'handshake',
+          `no ${origin === 'accepted' ? 'handshake' : 'connection'}: ${why}`,
+        );
     }
     this.events.closed(connection);
   }

@@ -6,6 +6,20 @@ import type { PeerNames } from './peer-names.ts';
 /** As in listening addresses and `hostports`. */
 export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
+/** Why something is discarded without a response, apart from bans; labels of metrics. */
+export const DROP_CAUSES = [
+  'malformed',
+  'stray response',
+  'bad datagram',
+  'socket buffer full',
+  'handshake',
+  'WebSocket',
+  'not accepted',
+  'stopping',
+  'fault',
+] as const;
+export type DropCause = (typeof DROP_CAUSES)[number];
+
 /** The source of a datagram, or a connection. Responses take the flow of their request. */
 export interface Flow {
   readonly transport: Transport;
@@ -63,8 +77,8 @@ export interface TransportEvents {
   /** @param bytes length on the wire */
   message(message: ParsedMessage, flow: Flow, bytes: number): void;
   malformed(error: MalformedMessage, flow: Flow): void;
-  /** Bytes or a connection were discarded without a response. */
-  dropped(flow: Flow | undefined, why: string): void;
+  /** Bytes or a connection were discarded without a response. @param why for the log */
+  dropped(flow: Flow | undefined, cause: DropCause, why: string): void;
   /** Processing a message threw an unexpected error. */
   fault(flow: Flow, error: unknown): void;
   notAccepted(flow: Flow, why: string): void;

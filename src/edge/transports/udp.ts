@@ -32,7 +32,7 @@ class UdpTransport implements Transport {
   readonly #queue = new SendQueue({
     refused: () => this.events.refused(this),
     unreachable: (address, port, why) => this.events.unreachable(this, address, port, why),
-    dropped: (why) => this.events.dropped(undefined, why),
+    dropped: () => this.events.dropped(undefined, 'socket buffer full', 'socket buffer full'),
   });
   #reading = true;
   readonly #batch = new Batch<UdpDatagram>((datagrams) => {
@@ -123,7 +123,7 @@ class UdpTransport implements Transport {
   #receive(data: Buffer, address: string, port: number, truncated: boolean): void {
     const flow = new UdpFlow(this, address, port);
     if (truncated || port === 0) {
-      this.events.dropped(flow, truncated ? 'truncated' : 'source port 0');
+      this.events.dropped(flow, 'bad datagram', truncated ? 'truncated' : 'source port 0');
       return;
     }
     if (isFiller(data[0] ?? 0) && data.every(isFiller)) return;

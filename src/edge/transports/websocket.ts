@@ -22,7 +22,7 @@ class WebSocketSession implements Session {
     ping: (payload) => this.events.write(encodeFrame(OPCODE.pong, payload)),
     close: (payload) => this.#close(payload.subarray(0, 2)),
     failed: (code) => {
-      this.events.dropped(`WebSocket failed with ${code}`);
+      this.events.dropped('WebSocket', `WebSocket failed with ${code}`);
       this.#close(closePayload(code));
     },
   });
@@ -62,7 +62,7 @@ class WebSocketSession implements Session {
     this.#head.clear();
     if (!accepted) {
       this.#state = 'closing';
-      this.events.dropped(`not upgraded: ${response.slice(9, 12)}`);
+      this.events.dropped('WebSocket', `not upgraded: ${response.slice(9, 12)}`);
       this.events.end(response);
       return;
     }

@@ -13,8 +13,8 @@ const EDGE = {
   refused: 5,
   responses: 8,
   malformed: 4,
-  dropped: 6,
   banned: 9,
+  drops: new Map([['handshake', 6]]),
 };
 
 const SNAPSHOT: Snapshot = {
@@ -34,6 +34,7 @@ const SNAPSHOT: Snapshot = {
   gateways: [{ state: 'up' }, { state: 'up' }, { state: 'down' }],
   webhooksDown: 1,
   abuse: { bans: 2, scoredSources: 3, highestScore: 249.96, closedAors: 1 },
+  alerts: { waiting: 3, dropped: 1 },
   backgroundFailures: new Map([['exchange of bans', 2]]),
 };
 
@@ -61,6 +62,12 @@ describe('what is measured', () => {
     expect(lines).toContain('sbc_sidecar_registration_duration_seconds_bucket{le="0.01",result="registered"} 2');
     expect(lines).toContain('sbc_sidecar_registration_duration_seconds_sum{result="registered"} 0.01');
     expect(lines).toContain('sbc_sidecar_registration_step_duration_seconds_count{step="lookup"} 1');
+  });
+
+  test('counts registrations from zero on, so that none at all is seen', async () => {
+    const lines = await create().scrape();
+    for (const result of ['registered', 'refreshed', 'unregistered', 'queried'])
+      expect(lines).toContain(`sbc_sidecar_registrations_total{result="${result}",reason=""} 0`);
   });
 
   test('counts webhook calls by the class of their status', async () => {
@@ -112,11 +119,13 @@ describe('what is read at a scrape', () => {
       'sbc_sidecar_score_max 250',
       'sbc_sidecar_closed_aors 1',
       'sbc_sidecar_background_failures_total{work="exchange of bans"} 2',
+      'sbc_sidecar_alerts_waiting 3',
+      'sbc_sidecar_alerts_dropped_total 1',
       'sbc_sidecar_edge_connections 3',
       'sbc_sidecar_edge_transactions{side="client"} 2',
       'sbc_sidecar_edge_requests_total 100',
       'sbc_sidecar_edge_dropped_total{cause="banned source"} 9',
-      'sbc_sidecar_edge_dropped_total{cause="other"} 6',
+      'sbc_sidecar_edge_dropped_total{cause="handshake"} 6',
     ])
       expect(lines).toContain(line);
     const names = lines.map((line) => line.split(/[{ ]/)[0]);
@@ -137,17 +146,18 @@ describe('what is read at a scrape', () => {
     expect(lines.filter((line) => line.includes('_aors{'))).toEqual(['sbc_sidecar_aors{realm="b.example.com"} 2']);
   });
 
-  test('has no series for what is unknown: no edge with drachtio, no counts without a store', async () => {
+  test('has no series for what is unknown: no edge with drachtio, no alerts without InfluxDB, no counts without a store', async () => {
     const { scrape } = create();
     await scrape();
     const unknown = {
+      alerts: undefined,
       edge: undefined,
       aors: undefined,
       realms: undefined,
       featureServers: undefined,
       rtpServers: undefined,
     };
-    expect((await scrape(unknown)).filter((line) => /edge|aors{|realms|_servers/.test(line))).toEqual([]);
+    expect((await scrape(unknown)).filter((line) => /edge|alerts|aors{|realms|_servers/.test(line))).toEqual([]);
   });
 
   test('escapes labels', async () => {

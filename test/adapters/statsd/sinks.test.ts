@@ -75,7 +75,7 @@ describe.each(KINDS)('a statsd server over %s', (_, Kind, serve) => {
       await Bun.sleep(20);
     }
     expect(messages()).toEqual([DOWN]);
-    expect(logger.lines[0]?.fields).toMatchObject({ service: 'statsd', address: 'statsd.invalid:8125' });
+    expect(logger.lines[0]?.fields).toMatchObject({ dependency: 'statsd', address: 'statsd.invalid:8125' });
     await sink.stop();
   });
 
