@@ -58,9 +58,9 @@ export async function startSentinels({
       ];
       await Bun.write(file, `${settings.join('\n')}\n`);
       const member = await startRestartable('sentinel', async () => {
-        const process = spawnProcess('redis-server', [file, '--sentinel']);
-        await process.line(/\+monitor master/, START_DEADLINE_MS);
-        return process;
+        const sentinel = spawnProcess('redis-server', [file, '--sentinel']);
+        await sentinel.line(/\+monitor master/, START_DEADLINE_MS);
+        return sentinel;
       });
       onCleanup(() => member.kill('SIGKILL'));
       // A failover needs to know the replicas and the other sentinels.
@@ -89,8 +89,8 @@ export async function startSentinels({
         clients.map(async (client) => {
           try {
             const named = client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName);
-            const [, port] = (await within(named, ANSWER_DEADLINE_MS, 'a master')) as string[];
-            return Number(port);
+            const reply = await within(named, ANSWER_DEADLINE_MS, 'a master');
+            return Array.isArray(reply) ? Number(reply[1]) : Number.NaN;
           } catch {
             return Number.NaN;
           }
