@@ -140,7 +140,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     now: systemClock.now,
     status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
-    // Acts are logged whatever the level, which is itself changed by one.
+    // Acts are logged at any level, which is itself changed by one.
     audit: withLevel(logger, 'info'),
     config: () => ({ variables: variablesOf(config, logger.level) }),
   };

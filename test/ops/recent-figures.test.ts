@@ -13,7 +13,7 @@ function start() {
 
 const NOTHING = { granted: 0, challenged: 0, refused: 0, p50: null, p99: null };
 
-test('every second that is over is told, the present one is not', () => {
+test('shows each second that is over, not the present one', () => {
   const { timers, figures, answer } = start();
   const at = timers.now();
   expect(figures.seconds()).toEqual([]);
@@ -48,7 +48,7 @@ test('five minutes are kept', () => {
   expect(figures.seconds().every(({ refused }) => refused === 0)).toBe(true);
 });
 
-test.each([0.01, 0.1, 0.5, 1, 3.7, 12, 100, 999, 5000, 10_000])('a latency of %d ms is told within an eighth', (ms) => {
+test.each([0.01, 0.1, 0.5, 1, 3.7, 12, 100, 999, 5000, 10_000])('a latency of %d ms is shown within an eighth', (ms) => {
   const { timers, figures, answer } = start();
   answer('registered', ms);
   timers.advance(1000);

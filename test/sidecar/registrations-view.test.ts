@@ -309,7 +309,7 @@ describe('a removal', () => {
     expect(bus.recent()).toMatchObject([{ presence: 'online' }]);
   });
 
-  test('is never out of order, whatever Call-ID and CSeq the phone has used', async () => {
+  test('is never out of order, with any Call-ID and CSeq the phone has used', async () => {
     const { view, save, binding, contacts } = start();
     await save(JOHN, binding('sip:john@a', { callId: '', cseq: 2 ** 31 - 1 }));
     await view.remove('john@example.com');
