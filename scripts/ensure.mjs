@@ -31,8 +31,8 @@ const TOOLS = {
   baresip: 'baresip-core',
   // Keeps the alerts.
   influxd: 'influxdb',
-  // Checks metrics and alert rules.
-  promtool: 'prometheus',
+  // Reads the metrics; promtool, which comes with it, checks metrics and alerts.
+  prometheus: 'prometheus',
   // Shells that read the completion scripts.
   zsh: 'zsh',
   fish: 'fish',

@@ -43,9 +43,9 @@ export async function startDrachtio(program: string | undefined): Promise<Dracht
 function double(controlPort: number, port: number) {
   return async (): Promise<SpawnedProcess> => {
     const args = [join(import.meta.dir, 'double.ts'), String(controlPort), String(port), SECRET];
-    const process_ = spawnProcess(process.execPath, args);
-    await process_.line(/^listening$/, START_MS);
-    return process_;
+    const server = spawnProcess(process.execPath, args);
+    await server.line(/^listening$/, START_MS);
+    return server;
   };
 }
 

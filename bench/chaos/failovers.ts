@@ -165,7 +165,7 @@ export class Failovers implements AsyncDisposable {
     this.#change(watched, 'primary');
   }
 
-  /** A restarted server is a primary, empty, until a sentinel makes it a replica. What it is told meanwhile is lost. */
+  /** A restarted server is a primary, empty, until a sentinel makes it a replica. What it acknowledges meanwhile is lost. */
   #written(watched: Watched): void {
     if (this.#lossy.some((interval) => interval.watched === watched && interval.until > performance.now())) return;
     this.#lossy.push({ watched, from: watched.downUntil, until: Number.POSITIVE_INFINITY });

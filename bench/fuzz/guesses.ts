@@ -6,7 +6,7 @@ import { REALM } from '../lib/sidecar.ts';
 
 export interface Intruders {
   readonly protocol: 'udp' | 'tcp';
-  /** Addresses that they guess from. */
+  /** Addresses that they guess from, in 127.1.0.0/16. */
   readonly sources: number;
   /** REGISTERs with a wrong password, each after a challenge of its own. */
   readonly guesses: number;
@@ -14,8 +14,8 @@ export interface Intruders {
 
 export interface GuessesResult {
   readonly seconds: number;
-  /** Requests sent, and responses by status. */
   readonly requests: number;
+  /** By status. */
   readonly responses: Readonly<Record<string, number>>;
   /** Of a phone that registers over UDP meanwhile. */
   readonly registrations: number;
@@ -23,59 +23,64 @@ export interface GuessesResult {
   readonly maxMs: number;
 }
 
-/** Requests in progress, of all intruders together. */
+/** Requests in progress, of all sources together. */
 const WINDOW = 2000;
 const MAX_OPEN = 100;
-/** Without a response for this long a source is banned. */
 const SILENCE_MS = 1000;
+/** In a row, before a source counts as banned. */
 const MAX_SILENCES = 3;
-/** Requests of a banned source for each turn of the event loop. */
+/** Requests of a banned source between two pauses of 1 ms. */
 const BLIND = 50;
+const PAUSE_MS = 20;
 const USERS = 100;
 const WRONG = '0'.repeat(32);
 
 /**
  * Guesses passwords as fast as the server responds, half of them of users that do not exist, while a phone registers. A
- * banned intruder goes on without responses.
+ * banned source sends the rest of its guesses without waiting.
  * @throws when the phone is not served
  */
 export async function guessPasswords(server: Server, intruders: Intruders): Promise<GuessesResult> {
   const { protocol, sources, guesses } = intruders;
   const flood = new Flood(protocol, portOf(server, protocol), Math.ceil(WINDOW / Math.min(MAX_OPEN, sources)));
+  const share = (source: number) => Math.floor((guesses * source) / sources);
+  let next = 0;
+  const guessInTurn = async () => {
+    while (next < sources) {
+      const source = next++;
+      await flood.guess(`127.1.${source >> 8}.${source & 255}`, share(source + 1) - share(source));
+    }
+  };
   const phone = await Phone.open('udp', portOf(server, 'udp'), 1);
   const latency = new Latency();
   const began = performance.now();
   let over = false;
-  const registering = (async () => {
+  const register = async () => {
     while (!over) {
       const sentAt = performance.now();
       await phone.register();
       latency.add(performance.now() - sentAt);
-      await Bun.sleep(20);
-    }
-  })();
-  let next = 0;
-  const inTurn = async () => {
-    while (next < sources) {
-      const source = next++;
-      const address = `127.1.${source >> 8}.${source & 255}`;
-      await flood.guess(
-        address,
-        Math.floor(((source + 1) * guesses) / sources) - Math.floor((source * guesses) / sources),
-      );
+      await Bun.sleep(PAUSE_MS);
     }
   };
   try {
-    await Promise.race([registering, Promise.all(Array.from({ length: MAX_OPEN }, inTurn))]);
-    const seconds = (performance.now() - began) / 1000;
+    const registering = register();
+    const guessing = Promise.all(Array.from({ length: Math.min(MAX_OPEN, sources) }, guessInTurn));
+    await Promise.race([guessing, registering]);
     over = true;
     await registering;
-    const { requests, responses } = flood;
-    const [p50Ms, maxMs] = [latency.percentile(0.5), latency.percentile(1)];
-    return { seconds, requests, responses, registrations: latency.count, p50Ms, maxMs };
   } finally {
+    over = true;
     phone.close();
   }
+  return {
+    seconds: (performance.now() - began) / 1000,
+    requests: flood.requests,
+    responses: flood.responses,
+    registrations: latency.count,
+    p50Ms: latency.percentile(0.5),
+    maxMs: latency.percentile(1),
+  };
 }
 
 class Flood {
@@ -88,21 +93,29 @@ class Flood {
     private readonly window: number,
   ) {}
 
-  /** Guesses from an address until it has sent so many wrong passwords. */
+  /** Guesses from an address until it has sent so many wrong passwords, or its connection is refused. */
   async guess(address: string, guesses: number): Promise<void> {
     using peer = await openPeer(this.protocol, this.port, undefined, address);
+    const sent = await this.#whileAnswered(peer, guesses);
+    if (this.protocol !== 'udp') return;
+    for (let i = sent; i < guesses; i++) {
+      this.#send(peer, 'none');
+      if (i % BLIND === 0) await Bun.sleep(1);
+    }
+  }
+
+  /** @returns how many wrong passwords were sent */
+  async #whileAnswered(peer: WirePeer, guesses: number): Promise<number> {
     let sent = 0;
-    let silences = 0;
     let open = 0;
-    const begin = (wanted: number) => {
-      for (open = 0; open < wanted; open++) this.#send(peer);
-    };
-    begin(Math.min(this.window, guesses));
+    let silences = 0;
+    for (; open < Math.min(this.window, guesses); open++) this.#send(peer);
     while (open > 0 && silences < MAX_SILENCES) {
       const response = await peer.next('a response', SILENCE_MS).catch(() => undefined);
       if (response === undefined) {
         silences++;
-        begin(1);
+        open = 1;
+        this.#send(peer);
         continue;
       }
       silences = 0;
@@ -114,15 +127,12 @@ class Flood {
       } else if (sent + open <= guesses) this.#send(peer);
       else open--;
     }
-    for (; sent < guesses && this.protocol === 'udp'; sent++) {
-      this.#send(peer, 'none');
-      if (sent % BLIND === 0) await Bun.sleep(1);
-    }
+    return sent;
   }
 
   #send(peer: WirePeer, nonce?: string): void {
     const n = ++this.requests;
-    const user = n % 2 === 0 ? `user${1 + (n % USERS)}` : `nobody${n}`;
+    const user = n % 2 === 0 ? `user${1 + (n % USERS)}` : `stranger${n}`;
     const aor = `<sip:${user}@${REALM}>`;
     const own = `${peer.address}:${peer.port}`;
     const authorization =
@@ -131,9 +141,10 @@ class Flood {
         : `Authorization: Digest username="${user}", realm="${REALM}", nonce="${nonce}", uri="sip:${REALM}", ` +
           `response="${WRONG}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c"\r\n`;
     peer.send(
-      `REGISTER sip:${REALM} SIP/2.0\r\nVia: SIP/2.0/${this.protocol.toUpperCase()} ${own};branch=z9hG4bKguess${n};rport\r\n` +
-        `Max-Forwards: 70\r\nFrom: ${aor};tag=${n}\r\nTo: ${aor}\r\nCall-ID: ${n}@${own}\r\nCSeq: ${n} REGISTER\r\n` +
-        `Contact: <sip:${user}@${own}>\r\n${authorization}User-Agent: intruder\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n`,
+      `REGISTER sip:${REALM} SIP/2.0\r\n` +
+        `Via: SIP/2.0/${this.protocol.toUpperCase()} ${own};branch=z9hG4bKguess${n};rport\r\nMax-Forwards: 70\r\n` +
+        `From: ${aor};tag=${n}\r\nTo: ${aor}\r\nCall-ID: ${n}@${own}\r\nCSeq: ${n} REGISTER\r\n` +
+        `Contact: <sip:${user}@${own}>\r\n${authorization}User-Agent: intruder\r\nContent-Length: 0\r\n\r\n`,
     );
   }
 }

@@ -6,6 +6,7 @@ import { machine, rssMb, settledHandles } from '../lib/proc.ts';
 import { portOf } from '../lib/server.ts';
 import { startSidecar } from '../lib/sidecar.ts';
 import { flood } from './flood.ts';
+import { excesses, floodWithGuesses } from './intruders.ts';
 import { type ScanResult, scan } from './scan.ts';
 import { slowConnections } from './slow.ts';
 import { storm } from './storm.ts';
@@ -69,6 +70,12 @@ function settings(flags: Flags) {
       smoke: 800,
       min: 0,
     }),
+    guesses: flags.whole('guesses', {
+      help: 'wrong passwords in each of four floods',
+      default: 100_000,
+      smoke: 100,
+      min: 0,
+    }),
     seed: flags.whole('seed', {
       help: 'of the messages; a failure names it',
       default: Math.floor(Math.random() * MAX_INT32),
@@ -79,7 +86,7 @@ function settings(flags: Flags) {
     json: jsonFlag(flags),
     smoke: flags.toggle(
       'smoke',
-      '300 messages each, 200 connections, 10 floods of 1 s, a scan of 800;\nmemory and times are not judged',
+      '300 messages each, 200 connections, 10 floods of 1 s, a scan of 800,\n100 guesses; memory and times are not judged',
     ),
   };
 }
@@ -140,10 +147,13 @@ async function fuzz(settings: Settings): Promise<void> {
   if (!smoke && end.rssMb > start.rssMb * TOLERATED_GROWTH) faults.push('memory has grown');
   if (!smoke) faults.push(...toldApart(scanned));
   if (!smoke && flooded.p50Ms > TOLERATED_WAIT_MS) faults.push('phones waited while it was flooded');
-  if (settings.json)
-    console.log(
-      JSON.stringify({ machine: machine(), settings, start, storms, slow, flooded, scanned, end, faults }, null, 2),
-    );
+  const guessed = settings.guesses > 0 ? await floodWithGuesses(binary, settings.guesses, smoke) : [];
+  for (const result of guessed) say(`guesses: ${JSON.stringify(result)}`);
+  if (!smoke) faults.push(...guessed.flatMap(excesses));
+  if (settings.json) {
+    const report = { machine: machine(), settings, start, storms, slow, flooded, scanned, end, guessed, faults };
+    console.log(JSON.stringify(report, null, 2));
+  }
   for (const fault of faults) say(`failed: ${fault}`);
   say(faults.length === 0 ? 'every sound request was answered, nothing was kept' : `${faults.length} failed`);
   if (faults.length > 0) process.exitCode = 1;

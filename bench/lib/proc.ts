@@ -72,8 +72,12 @@ export function cpuMs(watched: Watched): number {
 
 /** Its resident memory, MB (2^20 bytes). Throws when it does not exist. */
 export function rssMb(watched: Watched): number {
-  const kb = /^VmRSS:\s+(\d+) kB/m.exec(read(watched, 'status'))?.[1];
-  return Number(kb ?? 0) / 1024;
+  return statusMb(watched, 'VmRSS');
+}
+
+/** The most resident memory that it has had, MB (2^20 bytes). Throws when it does not exist. */
+export function peakRssMb(watched: Watched): number {
+  return statusMb(watched, 'VmHWM');
 }
 
 /** Its open file descriptors. Throws when it does not exist. */
@@ -95,6 +99,11 @@ export async function settledHandles(watched: Watched): Promise<number> {
 
 function ownRssMb(): number {
   return process.memoryUsage.rss() / 2 ** 20;
+}
+
+function statusMb(watched: Watched, field: string): number {
+  const kb = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(read(watched, 'status'))?.[1];
+  return Number(kb ?? 0) / 1024;
 }
 
 function read({ name, pid }: Watched, file: string): string {

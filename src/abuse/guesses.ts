@@ -9,8 +9,9 @@ const MAX_WRONG_ANSWERS = 100;
 const KNOWN_MS = 86_400_000;
 /** Pairs of AOR and source, some 150 bytes each. */
 const MAX_KNOWN = 100_000;
-/** AORs whose wrong answers are counted; the one guessed at last longest ago is forgotten first. */
+/** AORs whose wrong answers are counted, as many as in the store; the one guessed at last longest ago is forgotten first. */
 const MAX_GUESSED = 10_000;
+/** Nonces with wrong answers, some 230 bytes each. Rotating more of them spares an attacker one challenge in four guesses. */
 const MAX_WRONG_NONCES = 10_000;
 const MAX_WRONG_PER_NONCE = 3;
 

@@ -60,7 +60,7 @@ export interface BansView {
 
 /** Bindings of phones. */
 export interface RegistrationsView {
-  /** Parts with the bindings of some AORs, until `signal` is aborted. @throws Refused when the source is no address @throws DependencyError */
+  /** Parts with at most some hundred AORs, until `signal` is aborted. @throws Refused, DependencyError */
   list(filter: StreamParams<'reg-list'>, signal: AbortSignal): AsyncIterable<StreamPart<'reg-list'>>;
   /** @throws Refused when the text names no AOR @throws DependencyError */
   show(aor: string): Promise<Result<'reg-show'>>;

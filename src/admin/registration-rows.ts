@@ -31,6 +31,8 @@ export const bindingDetails = v.object({
   directAppCalling: v.boolean(),
   directQueueCalling: v.boolean(),
   directUserCalling: v.boolean(),
+  /** While its source is banned: the phone cannot refresh. */
+  bannedUntil: v.exactOptional(v.number()),
 });
 
 /** The last REGISTER that was refused. */

@@ -44,7 +44,7 @@ The sidecar keeps at most 1000 settings of 4096 bytes, key and value together.
 |---|---|
 ${contents.join('\n')}
 
-With \`--json\` stdout gets exactly one JSON document, whatever happens: the answer, or \`{"success":false,"error":"…"}\` when the
+With \`--json\` stdout gets exactly one JSON document in every case: the answer, or \`{"success":false,"error":"…"}\` when the
 command fails, there is no sidecar, or the command line is not valid. \`events\` and \`fs watch\` print one a line; \`reg list\` prints while it reads, so \`success\` comes last. [cli.schema.json](cli.schema.json)
 has a JSON Schema for each command. Messages for people go to stderr, with \`--json\` too; after a command line that is not valid the
 usage comes first and the error last.
@@ -57,7 +57,7 @@ what \`<command> --help\` prints. Completion scripts also complete what the runn
 [man/sbc-sip-sidecar.1](../man/sbc-sip-sidecar.1) is this page for \`man\`.
 
 Every act of an operator (\`fs drain\`, \`fs undrain\`, \`set\`, \`log level\`, \`trunk refresh\`, \`ban clear\`, \`reg remove\`, \`reload\`) is a line in the
-sidecar's log, at info whatever the log level: \`act\` (the action and its parameters; the value of a setting only if it has an effect),
+sidecar's log, at any log level: \`act\` (the action and its parameters; the value of a setting only if it has an effect),
 \`uid\`, \`user\` and \`peerPid\` of the process that asked, as the kernel knows them, \`result\` (done or refused) and \`why\`.
 
 | exit code | |

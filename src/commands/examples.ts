@@ -58,7 +58,7 @@ Status hook:      -
 May call:         applications, queues, users
 
 Last refusal:  3 min ago
-Reason:        InvalidCredentials: user john
+Reason:        InvalidCredentials: wrong password of john
 Response:      403
 Source:        203.0.113.7:5062
 Transport:     udp

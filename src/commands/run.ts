@@ -29,7 +29,7 @@ export class Failure extends Error {
 
 /**
  * Runs a command and sets the exit code. citty only defines commands and renders their usage. With `--json` stdout gets one
- * document whatever happens; messages, and the usage before them, go to stderr.
+ * document in every case; messages, and the usage before them, go to stderr.
  */
 export async function runCommandLine(root: CommandDef, argv: readonly string[]): Promise<void> {
   const found = await findCommand(root, argv, []);

@@ -29,6 +29,9 @@ const SECRET = /(PASSWORD|SECRET|TOKEN)$/;
 
 type Range = { readonly min: number; readonly max?: number; readonly unit?: string };
 
+export const seconds = { min: 0, max: 2 ** 32 - 1, unit: 's' } as const;
+export const milliseconds = { min: 1, unit: 'ms' } as const;
+
 export function text(name: string, meaning: string, fallback = ''): Variable<string> {
   return variable(name, 'text', fallback, fallback, meaning, (value) => value);
 }

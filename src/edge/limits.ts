@@ -7,10 +7,12 @@
 export const MAX_MESSAGE_BYTES = 65_536;
 
 /**
- * Server transactions, unanswered and answered: 32 s of 2 000 requests a second, some 80 MB. At a higher rate responses
- * are kept for less than 32 s; requests are refused only when all of these are unanswered.
+ * Server transactions, unanswered and answered, 1.2 KB each: answers to 2 000 requests a second for 4 s, in which a client
+ * repeats a request three times (timer E of RFC 3261 17.1.2.2). At a lower rate answers are kept for 32 s. A repeated
+ * request whose answer is forgotten is processed again, which changes no binding. Each live megabyte lets the heap grow by
+ * three under a flood. Requests are refused only when all of these are unanswered.
  */
-export const MAX_SERVER_TRANSACTIONS = 8_192;
+export const MAX_SERVER_TRANSACTIONS = 8192;
 
 /** Bytes that server transactions keep, 1 KiB each; over it, the same happens. */
 export const MAX_SERVER_TRANSACTION_BYTES = 8 * 1024 * 1024;
@@ -75,5 +77,8 @@ export const MAX_REQUESTS_PER_CONNECTION = 64;
 /** The same over all connections, which share it (fair-share.ts): a tenth to a quarter of a second of work. */
 export const MAX_REQUESTS_OVER_CONNECTIONS = 512;
 
-/** Unanswered requests over all transports: one to two seconds of work. Further requests are answered 503. */
+/**
+ * Unanswered requests over all transports, some 6 KB each: half a second to a second of work, and twice the burst of
+ * {@link UDP_RECEIVE_BUFFER_BYTES}. Further requests are answered 503.
+ */
 export const MAX_REQUESTS_IN_PROGRESS = 4096;

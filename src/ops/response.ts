@@ -1,4 +1,4 @@
-/** For whatever a response shows, a browser neither guesses its type, nor frames it, nor keeps it. */
+/** A browser neither guesses its type, nor frames it, nor keeps it. */
 const SECURITY_HEADERS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",

@@ -10,7 +10,7 @@ export interface Registration {
 export interface RegistrationFilter {
   /** Only AORs of this realm and its sub-domains; in lower case. */
   readonly realm?: string;
-  /** Only AORs with this text in `user@realm`, whatever the case. */
+  /** Only AORs with this text in `user@realm`, in any case. */
   readonly text?: string;
 }
 

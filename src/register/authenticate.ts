@@ -4,7 +4,7 @@ import { challenges } from '../digest/challenge.ts';
 import { type Credentials, credentialsFor, MalformedCredentials, parseAuthHeader } from '../digest/credentials.ts';
 import type { NonceState, Nonces } from '../digest/nonce.ts';
 import { defined } from '../lib/defined.ts';
-import type { Account, Directory } from '../ports/directory.ts';
+import type { Account, Client, Directory } from '../ports/directory.ts';
 import type { Aor, Grant, LocationService, NonceUse } from '../ports/location.ts';
 import type { SipAnswer } from '../ports/sip-server.ts';
 import { aorName } from '../sip/aor.ts';
@@ -111,11 +111,20 @@ export async function authenticate(
   // The database may compare without case and accents.
   const isNamed = mayDiffer || client?.username === credentials.username;
   if (!matches || !client || !isNamed) {
-    const refusal = wrong(client ? 'InvalidCredentials' : 'UnknownUser', `user ${credentials.username}`);
+    const why = whyRefused(client, credentials.username, matches);
+    const refusal = wrong(client ? 'InvalidCredentials' : 'UnknownUser', why);
     // A phone whose nonce is no longer valid may be asked again, but it has shown that it does not know the password.
     return nonce ? refusal : challenge(rules, aor, false, refusal.offence);
   }
   return nonce ? { grant: client.grant, nonce } : challenge(rules, aor, true);
+}
+
+/** What an operator learns of a refusal, and the phone does not. */
+function whyRefused(client: Client | undefined, username: string, matches: boolean): string {
+  if (!client) return `no client ${username}`;
+  if (!client.isActive) return `client ${username} is deactivated`;
+  if (client.password === undefined) return `client ${username} has no password that can be decrypted`;
+  return matches ? `the client is ${client.username}, not ${username}` : `wrong password of ${username}`;
 }
 
 /** Whether an AOR is registered from a source, by whichever sidecar. */

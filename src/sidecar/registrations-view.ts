@@ -62,13 +62,16 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
   const now = timers.now();
   const canonical = { ...aor, realm: aor.realm.toLowerCase() };
   const refusal = lastRefusals.of(aorName(canonical));
+  const current = bans.bans();
   const bannedUntil = (source: string) => {
     const network = networkOf(ipOf(source) ?? source);
-    return bans.bans().find((ban) => ban.source === network && ban.until > now)?.until ?? null;
+    return current.find((ban) => ban.source === network && ban.until > now)?.until;
   };
   return {
     aor: aorName(aor),
-    bindings: bindings.map((binding) => bindingDetails(aor, binding)),
+    bindings: bindings.map((binding) =>
+      defined({ ...bindingDetails(aor, binding), bannedUntil: bannedUntil(sourceOf(binding) ?? '') }),
+    ),
     ...(await accountOf(sources, canonical)),
     lastRefusal: refusal
       ? {
@@ -80,7 +83,7 @@ async function show(sources: RegistrationSources, text: string): Promise<Registr
           transport: refusal.transport,
           userAgent: refusal.userAgent ?? null,
           callId: refusal.callId,
-          bannedUntil: bannedUntil(refusal.source),
+          bannedUntil: bannedUntil(refusal.source) ?? null,
         }
       : null,
     now,

@@ -1,4 +1,3 @@
-import { Abuse } from '../abuse/index.ts';
 import { DataError } from '../adapters/sqlite/data-error.ts';
 import { type AdminRules, perform, Refused } from '../admin/actions.ts';
 import { claimAdminSocket } from '../admin/server.ts';
@@ -21,11 +20,11 @@ import { HttpListenError } from '../ops/listen-error.ts';
 import { type OptionsRules, options } from '../options/index.ts';
 import { SilenceWatch } from '../options/silence.ts';
 import { QueryFault } from '../ports/errors.ts';
-import type { Events } from '../ports/events.ts';
 import type { SipServer } from '../ports/sip-server.ts';
 import { ProvisionError } from '../provision/file.ts';
 import { provision } from '../provision/index.ts';
 import { register } from '../register/index.ts';
+import { createAbuse } from './abuse.ts';
 import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
 import { eventsView } from './events-view.ts';
@@ -42,7 +41,7 @@ import { bindingsOfConnections, registerRules } from './registrar.ts';
 import { registrationsView } from './registrations-view.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { createDrachtioServer, createEdge, sipDependency } from './sip-server.ts';
-import { abusePolicy, openStores, type Stores } from './stores.ts';
+import { openStores, type Stores } from './stores.ts';
 
 /** Minimum interval between warnings about refused check-ins from one address, ms. */
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
@@ -141,7 +140,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     now: systemClock.now,
     status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
-    // Acts are logged whatever the level, which is itself changed by one.
+    // Acts are logged at any level, which is itself changed by one.
     audit: withLevel(logger, 'info'),
     config: () => ({ variables: variablesOf(config, logger.level) }),
   };
@@ -202,18 +201,6 @@ async function answer(dependency: Dependency): Promise<void> {
   } catch (error) {
     if (!(error instanceof QueryFault)) throw error;
   }
-}
-
-function createAbuse(config: Config, stores: Stores, events: Events, logger: Logger): Abuse {
-  const exempt = [...config.platform.networks, ...config.abuse.banExempt];
-  return new Abuse({
-    store: stores.abuse,
-    policy: abusePolicy(config),
-    exempt: (address) => exempt.some((network) => network.contains(address)),
-    events,
-    timers: systemTimers,
-    logger,
-  });
 }
 
 function optionsRules({ platform }: Config, { pool }: Stores, logger: Logger): OptionsRules {

@@ -20,7 +20,7 @@ export function isWithin(realm: string, other: string): boolean {
   return realm === other || realm.endsWith(`.${other}`);
 }
 
-/** Whether an AOR is within a realm and has a text in its name, whatever the case. What is undefined does not restrict. */
+/** Whether an AOR is within a realm and has a text in its name, in any case. What is undefined does not restrict. */
 export function isSelected(aor: Aor, realm: string | undefined, text: string | undefined): boolean {
   return (
     (realm === undefined || isWithin(aor.realm.toLowerCase(), realm)) &&

@@ -63,7 +63,7 @@ export class AccountCalls {
 
   /** Never rejects. @param address of the phone that the call is about */
   async call(call: WebhookCall, address: string): Promise<CallResult | NotCalled> {
-    if (this.#circuit.refuses) return DOWN;
+    if (this.#circuit.refuses) return this.#down();
     const { concurrency } = this.bounds;
     const source = networkOf(address);
     const ofSource = this.#bySource.get(source) ?? 0;
@@ -92,11 +92,15 @@ export class AccountCalls {
         const hadTime = this.timers.monotonic() - askedAt <= timeoutMs / 2;
         // A call that had to wait for most of its time, and then timed out, says nothing of the web server.
         const hasFailed = (result: CallResult) => isOutage(result) && (hadTime || !deadline.signal.aborted);
-        return (await this.#circuit.run(() => this.#send(call, deadline.signal), hasFailed)) ?? DOWN;
+        return (await this.#circuit.run(() => this.#send(call, deadline.signal), hasFailed)) ?? this.#down();
       });
     } finally {
       timer.cancel();
     }
+  }
+
+  #down(): NotCalled {
+    return { kind: 'not called', why: `the webhook is down: ${this.#failure.why}` };
   }
 
   async #send(call: WebhookCall, signal: AbortSignal): Promise<CallResult> {
@@ -108,8 +112,6 @@ export class AccountCalls {
     return result;
   }
 }
-
-const DOWN: NotCalled = { kind: 'not called', why: 'the webhook is down' };
 
 /** An answer of any other status shows that the web server is up. */
 function isOutage(result: CallResult): boolean {

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'bun:test';
+import { Failovers } from '../../bench/chaos/failovers.ts';
 import { type Attempt, judge } from '../../bench/chaos/history.ts';
 import { CALM_SECONDS, type Fault, scheduleOf } from '../../bench/chaos/schedule.ts';
 import { sidecarBinary } from '../support/binary.ts';
+import { eventually } from '../support/eventually.ts';
+import { startSentinels } from '../support/sentinels.ts';
 import { runBenchWithin } from './run-bench.ts';
 
 const RUN_MS = 240_000;
+const DEADLINE_MS = 30_000;
 
 test(
   'no registration is lost while everything behind and in front of three sidecars fails',
@@ -96,4 +100,21 @@ describe('what is stored', () => {
     expect(judge(history, A, [{ from: 0, until: (last?.sentAt ?? 0) - 1 }])).toBe('lost');
     expect(judge(history, A, [{ from: (last?.endedAt ?? 0) + 1, until: Number.POSITIVE_INFINITY }])).toBe('lost');
   });
+});
+
+test('a failover is counted, and what the former primary acknowledged after its last replicated write may be lost', async () => {
+  const cluster = await startSentinels({ replicas: 2 });
+  const [primary] = cluster.servers;
+  await using failovers = new Failovers(cluster);
+  expect((await failovers.untilWhole(DEADLINE_MS))?.primary).toBe(primary);
+  const before = performance.now();
+  await primary.kill('SIGKILL');
+  const after = performance.now();
+  await failovers.untilReplaced(primary, DEADLINE_MS);
+  await eventually('a failover', () => failovers.count === 1 || undefined);
+  expect(failovers.lossy).toHaveLength(1);
+  const [lossy] = failovers.lossy;
+  expect(lossy?.from).toBeLessThan(after);
+  expect(lossy?.until).toBeGreaterThan(before);
+  expect(lossy?.until).toBeLessThan(performance.now());
 });

@@ -117,7 +117,7 @@ describe('configuration', () => {
     expect(problems({ ...PRODUCTION, ...env })).toEqual([]);
   });
 
-  test('a wrong SIDECAR_SIP is the only problem, whatever listener takes check-ins', () => {
+  test('a wrong SIDECAR_SIP is the only problem, with any JAMBONES_CHECKIN_LISTENER', () => {
     const env = { SIDECAR_EMBEDDED: '1', SIDECAR_SIP: 'udp/localhost', JAMBONES_CHECKIN_LISTENER: '10.0.0.5' };
     expect(problems(env)).toEqual([expect.stringMatching(/^SIDECAR_SIP must be/)]);
   });

@@ -21,7 +21,7 @@ async function open(timers: ManualTimers) {
 
 registrationsContract('Redis', open);
 
-test('bindings of an earlier jambonz sidecar are listed, whatever the case of their realm', async () => {
+test('bindings of an earlier jambonz sidecar are listed, with a realm in any case', async () => {
   const timers = new ManualTimers(Date.now());
   const { registrations } = await open(timers);
   const expiryTime = timers.now() + 600_000;

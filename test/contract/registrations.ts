@@ -120,7 +120,7 @@ export function registrationsContract(name: string, open: (timers: ManualTimers)
       },
     );
 
-    test('a text selects the AORs that have it in their names, whatever the case', async () => {
+    test('a text selects the AORs that have it in their names, in any case', async () => {
       const { register, aors } = await start();
       await register('Alice', 'one.example.com');
       await register('bob', 'alice.example.com');

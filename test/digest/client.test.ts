@@ -299,7 +299,7 @@ describe('of several algorithms', () => {
   });
 });
 
-test('credentials are one line whatever the challenge contains', () => {
+test('credentials are one line', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (realm, nonce) => {
       const quoted = (text: string) => `"${text.replace(/["\\]/g, '\\$&')}"`;

@@ -103,7 +103,7 @@ describe.each(STORES)('with %s', async (stores) => {
   );
 
   test(
-    'a user whom no row names gets nothing, whatever the name',
+    'a user whom no row names gets nothing, with any name',
     async () => {
       await target.unharmedBy(async () => {
         await each(INJECTIONS, async (text) => {

@@ -15,7 +15,7 @@ const redis = await startRedis();
 
 const SAVED = { ...UP, alerts: 'up' };
 const DOWN = { ...UP, alerts: 'down' };
-/** Two lines for each outage, whatever was raised meanwhile. */
+/** Two lines for each outage, however many alerts were raised meanwhile. */
 const OUTAGE = ['InfluxDB does not answer', 'InfluxDB answers again'];
 
 /** A customer's web server, which fails: each call raises an alert. */

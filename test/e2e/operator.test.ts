@@ -39,7 +39,7 @@ test('config says that a secret of our own making is in a file', async () => {
   expect((await cli(sidecar, 'config')).stdout).toMatch(/^ +ENCRYPTION_SECRET +file +\[hidden\]$/m);
 });
 
-test('an act is logged with the user and the process that asked, whatever the log level', async () => {
+test('an act is logged with the user and the process that asked, at any log level', async () => {
   const sidecar = await startEmbedded({ env: { JAMBONES_LOGLEVEL: 'info' } });
   const uid = process.geteuid?.();
   await cli(sidecar, 'log', 'level', 'silent');

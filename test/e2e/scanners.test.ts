@@ -122,7 +122,7 @@ describe('sipvicious', () => {
 });
 
 describe.concurrent('sipvicious from outside of our networks', () => {
-  // svwar and svcrack send from the first address of the host, whatever -b says.
+  // svwar and svcrack send from the first address of the host; -b has no effect.
   test.each<[Scanner, string, readonly string[]]>([
     ['svmap', '127.0.0.66', []],
     ['svmap', '127.0.0.66', ['-m', 'REGISTER']],

@@ -65,7 +65,7 @@ describe('a flood of made-up AORs', () => {
     expect(refusals.of('alice@x')).toMatchObject({ reason: 'InvalidCredentials' });
   });
 
-  test('evicts no refusal of an AOR that was registered, whatever the reason', () => {
+  test('evicts no refusal of an AOR that was registered, for any reason', () => {
     const { refusals, emit } = start();
     emit(registered('alice@x', { type: 'unregistered' }), refused('alice@x', 'DeniedByWebhook'));
     flood(emit);

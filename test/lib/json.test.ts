@@ -22,6 +22,6 @@ test.each([
   if (levels > 0) expect(nestsDeeperThan(value, levels - 1)).toBe(true);
 });
 
-test('what nests without measure is told at once', () => {
+test('JSON that nests without measure is refused at once', () => {
   expect(nestsDeeperThan(parseJson(`${'['.repeat(30_000)}${']'.repeat(30_000)}`), 100)).toBe(true);
 });

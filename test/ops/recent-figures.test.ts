@@ -13,7 +13,7 @@ function start() {
 
 const NOTHING = { granted: 0, challenged: 0, refused: 0, p50: null, p99: null };
 
-test('every second that is over is shown, the present one is not', () => {
+test('shows each second that is over, not the present one', () => {
   const { timers, figures, answer } = start();
   const at = timers.now();
   expect(figures.seconds()).toEqual([]);
@@ -49,7 +49,7 @@ test('five minutes are kept', () => {
 });
 
 test.each([0.01, 0.1, 0.5, 1, 3.7, 12, 100, 999, 5000, 10_000])(
-  'a latency of %d ms is known within an eighth',
+  'a latency of %d ms is shown within an eighth',
   (ms) => {
     const { timers, figures, answer } = start();
     answer('registered', ms);

@@ -45,6 +45,25 @@ describe('the log has a line for each REGISTER', () => {
     expect(logger.lines.at(-1)).toMatchObject({ level: 'info', fields: { result: 'unregistered', expires: 0 } });
   });
 
+  const details = [
+    ['alice', 'not the password', 'wrong password of alice'],
+    ['gone', 'fishing', 'client gone is deactivated'],
+    ['mallory', 'not the password', 'no client mallory'],
+    // SQLite, as MySQL, finds a client by its name without case.
+    ['Alice', WONDERLAND, 'the client is alice, not Alice'],
+  ] as const;
+  test.each(details)(
+    'that is refused, with what was wrong, which phones do not learn: %s, %s',
+    async (user, ...rest) => {
+      const [password, detail] = rest;
+      const { logger, events, rules } = start();
+      const { status, headers } = await new Phone(pipeline(rules), user, password).register();
+      expect([status, headers?.['X-Reason']]).toEqual([403, 'Invalid credentials']);
+      expect(logger.lines.at(-1)).toMatchObject({ level: 'info', fields: { detail } });
+      expect(events.at(-1)).toMatchObject({ type: 'refused', detail });
+    },
+  );
+
   test('that is refused, with the reason; the log tells an unknown user from a wrong password', async () => {
     const { logger, rules } = start();
     const guess = async (user: string) => new Phone(pipeline(rules), user, 'not the password').register();
@@ -134,7 +153,7 @@ describe('events', () => {
         type: 'refused',
         aor: 'alice@sip.example.com',
         reason: 'InvalidCredentials',
-        detail: 'user alice',
+        detail: 'wrong password of alice',
         status: 403,
         source: '192.0.2.7:5060',
         transport: 'udp',

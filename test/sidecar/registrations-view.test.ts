@@ -16,13 +16,12 @@ import { refused } from '../events/support.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { impatient, ManualTimers, settle } from '../support/timers.ts';
 
+const NEVER = new AbortController().signal;
 const ACCOUNT: Account = { sid: 'account-1', realm: 'example.com', isActive: true, deviceToCallRatio: 0 };
 const GRANT = { allowDirectAppCalling: 1, allowDirectQueueCalling: 0, allowDirectUserCalling: 1 };
 const CLIENT: Client = { username: 'john', isActive: true, grant: GRANT };
 const WEBHOOK: Webhook = { url: 'https://u:p@hook.example/?k=1', method: 'POST' };
 const JOHN: Aor = { user: 'john', realm: 'example.com' };
-
-const NEVER = new AbortController().signal;
 
 function start(
   directory: Partial<Directory> = {},
@@ -331,7 +330,7 @@ describe('a removal', () => {
     expect(bus.recent()).toMatchObject([{ presence: 'online' }]);
   });
 
-  test('is never out of order, whatever Call-ID and CSeq the phone has used', async () => {
+  test('is never out of order, with any Call-ID and CSeq the phone has used', async () => {
     const { view, save, binding, contacts } = start();
     await save(JOHN, binding('sip:john@a', { callId: '', cseq: 2 ** 31 - 1 }));
     await view.remove('john@example.com');

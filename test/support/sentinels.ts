@@ -12,8 +12,8 @@ const START_DEADLINE_MS = 30_000;
 const ANSWER_DEADLINE_MS = 300;
 const RECONNECT_MS = 20;
 const SENTINELS = 3;
-/** Otherwise a master waits 5 s for further replicas before it sends its data. */
-const AT_ONCE = ['--repl-diskless-sync-delay', '0'];
+/** A master sends its data to a replica at once, not after 5 s; a replica that is restarted does not load the data again. */
+const REPLICATION = ['--repl-diskless-sync-delay', '0', '--rdb-del-sync-files', 'yes'];
 
 export interface SentinelCluster {
   /** The first one is the master. */
@@ -41,8 +41,8 @@ export async function startSentinels({
   downAfterMs = 1000,
 }: SentinelOptions = {}): Promise<SentinelCluster> {
   const masterName = 'jambonz';
-  const master = await startRedis({ args: AT_ONCE });
-  const startReplica = () => startRedis({ args: [...AT_ONCE, '--replicaof', HOST, String(master.port)] });
+  const master = await startRedis({ args: REPLICATION });
+  const startReplica = () => startRedis({ args: [...REPLICATION, '--replicaof', HOST, String(master.port)] });
   const [first, ...others] = await Promise.all([startReplica(), ...Array.from({ length: replicas - 1 }, startReplica)]);
   const sentinels = await Promise.all(
     Array.from({ length: SENTINELS }, async () => {
@@ -58,9 +58,9 @@ export async function startSentinels({
       ];
       await Bun.write(file, `${settings.join('\n')}\n`);
       const member = await startRestartable('sentinel', async () => {
-        const process = spawnProcess('redis-server', [file, '--sentinel']);
-        await process.line(/\+monitor master/, START_DEADLINE_MS);
-        return process;
+        const sentinel = spawnProcess('redis-server', [file, '--sentinel']);
+        await sentinel.line(/\+monitor master/, START_DEADLINE_MS);
+        return sentinel;
       });
       onCleanup(() => member.kill('SIGKILL'));
       // A failover needs to know the replicas and the other sentinels.
@@ -89,8 +89,8 @@ export async function startSentinels({
         clients.map(async (client) => {
           try {
             const named = client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName);
-            const [, port] = (await within(named, ANSWER_DEADLINE_MS, 'a master')) as string[];
-            return Number(port);
+            const reply = await within(named, ANSWER_DEADLINE_MS, 'a master');
+            return Array.isArray(reply) ? Number(reply[1]) : Number.NaN;
           } catch {
             return Number.NaN;
           }

@@ -51,6 +51,13 @@ describe('a webhook that is down', () => {
     expect(webhook.down).toHaveLength(1);
   });
 
+  test('refuses phones with the failure that brought it down', async () => {
+    const { register, events } = openWebhooks('http://127.0.0.1:1/');
+    for (let i = 0; i <= FAILURES; i++) await register();
+    const detail = expect.stringMatching(/^the webhook is down: connect ECONNREFUSED /);
+    expect(events.at(-1)).toMatchObject({ type: 'refused', reason: 'WebhookFailed', detail });
+  });
+
   test('is one that does not answer in time, too, and phones do not wait for it then', async () => {
     const server = await changingServer(() => {});
     const { register, webhook, clock } = openWebhooks(server.url);

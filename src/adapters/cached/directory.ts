@@ -14,6 +14,7 @@ export interface CacheTimes {
 
 /** Rows of each kind; at some 500 bytes each, 50 MB at the very most. */
 const MAX_ROWS = 100_000;
+/** For phones that ask again with a wrong name; names that a scanner makes up are asked for once. */
 const MAX_UNKNOWN = 5_000;
 /** How long an unknown name stays unknown; short, for users who have just been created. */
 const UNKNOWN_MS = 5000;

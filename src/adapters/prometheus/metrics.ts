@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Metrics } from '../../ports/metrics.ts';
+import type { Metrics, RegisterResult } from '../../ports/metrics.ts';
 import { type ProcessFigures, processFigures } from './process-figures.ts';
 import { PROCESS, SAMPLED, type SampledMetric } from './sampled.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -10,6 +10,8 @@ const PREFIX = 'sbc_sidecar_';
 /** Seconds. A refresh takes 1 ms, a slow webhook several seconds. */
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DELAY_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+
+const GRANTED: readonly RegisterResult[] = ['registered', 'refreshed', 'unregistered', 'queried'];
 
 export interface BuildInfo {
   readonly version: string;
@@ -59,8 +61,9 @@ export class PrometheusMetrics implements Metrics {
     this.#gauge('process_start_time_seconds', 'When the process started, since the epoch', []).set(startedAt / 1000);
     this.#sampled = SAMPLED.map((metric) => this.#sampling(metric, PREFIX + metric.name));
     this.#process = PROCESS.map((metric) => this.#sampling(metric, metric.name));
-    // A series that exists from the start has a rate from its first event on.
+    // A series that exists from the start has a rate from its first event on, and before it.
     this.#bans.inc(0);
+    for (const result of GRANTED) this.#registrations.inc({ result, reason: '' }, 0);
   }
 
   registerAnswered({ result, reason, ms }: Parameters<Metrics['registerAnswered']>[0]): void {

@@ -9,7 +9,7 @@ import { guarded } from './guarded.ts';
 /** AORs per step, which takes about a millisecond. */
 const STEP = 100;
 /** The same where most names are only compared. */
-const FILTERED_STEP = 2000;
+const FILTERED_STEP = 1000;
 
 export class SqliteRegistrations implements Registrations {
   readonly #sql: ReturnType<typeof statements>;

@@ -79,6 +79,7 @@ function bindingFields(binding: BindingDetails, now: number): readonly Field[] {
     ['Call hook', binding.callHook ?? NOTHING],
     ['Status hook', binding.callStatusHook ?? NOTHING],
     ['May call', allowed.join(', ') || 'nothing directly'],
+    ...bannedField(binding.bannedUntil ?? null, now),
   ];
 }
 
@@ -92,6 +93,11 @@ function refusalFields(refusal: RefusedRegister, now: number): readonly Field[] 
     ['Transport', refusal.transport],
     ['User agent', refusal.userAgent ?? NOTHING],
     ['Call-ID', refusal.callId],
-    ...(bannedUntil === null ? [] : [['Banned', `for ${duration(bannedUntil - now)}`, 'red'] as const]),
+    ...bannedField(bannedUntil, now),
   ];
+}
+
+/** For how long the source is banned, if it is. */
+function bannedField(until: number | null, now: number): readonly Field[] {
+  return until === null ? [] : [['Banned', `for ${duration(until - now)}`, 'red']];
 }

@@ -64,6 +64,12 @@ describe('what is measured', () => {
     expect(lines).toContain('sbc_sidecar_registration_step_duration_seconds_count{step="lookup"} 1');
   });
 
+  test('counts registrations from zero on, so that none at all is seen', async () => {
+    const lines = await create().scrape();
+    for (const result of ['registered', 'refreshed', 'unregistered', 'queried'])
+      expect(lines).toContain(`sbc_sidecar_registrations_total{result="${result}",reason=""} 0`);
+  });
+
   test('counts webhook calls by the class of their status', async () => {
     const { metrics, scrape } = create();
     metrics.webhookAnswered('granted', 200, 20);
