@@ -46,9 +46,9 @@ describe('reg list', () => {
 
   test('asks for what its flags name', async () => {
     const count = peer.asked.length;
-    await answered([LAST], 'reg', 'list', '--realm', 'x', '--source', '192.0.2.1', '--transport', 'tls');
+    await answered([LAST], 'reg', 'list', '--aor', 'al', '--realm', 'x', '--source', '192.0.2.1', '--transport', 'tls');
     expect(peer.asked.slice(count)).toEqual([
-      { action: 'reg-list', realm: 'x', source: '192.0.2.1', transport: 'tls' },
+      { action: 'reg-list', aor: 'al', realm: 'x', source: '192.0.2.1', transport: 'tls' },
     ]);
     expect(await answered([LAST], 'reg', 'list')).toEqual({ code: 0, stdout: 'No registrations', stderr: '' });
   });

@@ -54,12 +54,14 @@ describe.each([
       const row = { aor, contact: phone.contact, transport: 'udp', source, userAgent: 'Test Phone 1' };
       expect(await jsonOf(sidecar, 'reg', 'list')).toMatchObject({ success: true, bindings: [row] });
       for (const flags of [
+        ['--aor', 'ALICE@'],
         ['--realm', 'example.com'],
         ['--source', '127.0.0.1'],
         ['--transport', 'udp'],
       ])
         expect((await jsonOf(sidecar, 'reg', 'list', ...flags)).bindings).toHaveLength(1);
       for (const flags of [
+        ['--aor', 'alicia'],
         ['--realm', 'other.com'],
         ['--source', '127.0.0.2'],
         ['--transport', 'tcp'],

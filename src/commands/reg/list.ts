@@ -16,6 +16,7 @@ const MAX_USER_AGENT = 40;
 export default defineCommand({
   meta: { name: 'list', description: 'Show the bindings of phones at all sidecars of the cluster, in no order' },
   args: {
+    aor: { type: 'string', valueHint: 'text', description: 'Only AORs with this text in them, in any case' },
     realm: { type: 'string', valueHint: 'realm', description: 'Only AORs of this realm and its sub-domains' },
     source: { type: 'string', valueHint: 'ip', description: 'Only bindings made from this address' },
     transport: {
@@ -26,8 +27,9 @@ export default defineCommand({
     },
     ...JSON_FLAG,
   },
-  async run({ args: { realm, source, transport, ...args } }) {
+  async run({ args: { aor, realm, source, transport, ...args } }) {
     const parts = streamFromSidecar('reg-list', {
+      ...(aor !== undefined && { aor }),
       ...(realm !== undefined && { realm }),
       ...(source !== undefined && { source }),
       ...(transport !== undefined && { transport }),
