@@ -17,9 +17,10 @@ export function until(at: number | null, now: number): string {
   return at === null ? '–' : `in ${duration(at - now)}`;
 }
 
-/** A latency: `0.4 ms`, `12 ms`, `1.2 s`; `–` for none. */
+/** A latency: `< 0.1 ms`, `0.4 ms`, `12 ms`, `1.2 s`; `–` for none. */
 export function latency(ms: number | null): string {
   if (ms === null) return '–';
+  if (ms < 0.1) return '< 0.1 ms';
   if (ms >= 1000) return `${(ms / 1000).toPrecision(2)} s`;
   return ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toPrecision(2)} ms`;
 }
