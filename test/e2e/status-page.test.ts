@@ -18,6 +18,7 @@ import { fileWith, type RunningSidecar, startEmbedded } from './sidecar.ts';
 
 const REALM = 'office.example.com';
 const PASSWORD = 'through the looking-glass';
+const WRONG_PASSWORD = 'guessed-at-random';
 const TOKEN = secret('the token of operators', 'token-of-the-operators');
 const INTRUDER = '127.0.9.66';
 const USERS = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'grace', 'heidi'];
@@ -109,7 +110,7 @@ test('texts of strangers are shown as text', async () => {
 
 test('the search tells why an AOR is not registered', async () => {
   const page = await StatusPageTab.open(browser, sidecar.url);
-  expect(await register('carol', {}, 'a wrong password')).toBe(403);
+  expect(await register('carol', {}, WRONG_PASSWORD)).toBe(403);
   await page.page.getByLabel('Part of an AOR').fill(`carol@${REALM}`);
   await page.shows(
     '#search-result',
@@ -270,7 +271,7 @@ describe('the look', () => {
       await register(
         user,
         { headers: { 'User-Agent': agents[i % agents.length] ?? '' } },
-        i % 5 ? PASSWORD : 'wrong password',
+        i % 5 ? PASSWORD : WRONG_PASSWORD,
       );
     }
     using scanner = await UdpPeer.open(sidecar.sip.port, '127.0.0.1', '127.0.9.67');
