@@ -12,7 +12,11 @@ const PHONES = 60;
 const RESTARTS = 3;
 const REALM = 'restart.example.com';
 const SECRET = 'restart-secret';
-const users = Array.from({ length: PHONES }, (_, i) => ({ user: `user${i}`, password: `restart-word-${i}`, realm: REALM }));
+const users = Array.from({ length: PHONES }, (_, i) => ({
+  user: `user${i}`,
+  password: `restart-word-${i}`,
+  realm: REALM,
+}));
 
 /** A phone that moves from one Contact to the next, each registered with credentials. */
 class Mover {
