@@ -2,12 +2,12 @@ import { Random } from '../lib/random.ts';
 
 export const SIDECARS = 3;
 export const REPLICAS = 2;
-export const SENTINELS = 3;
+const SENTINELS = 3;
 
 const KINDS = ['kill', 'pause', 'restart'] as const;
 type Kind = (typeof KINDS)[number];
 
-export type Role = 'sidecar' | 'Redis primary' | 'Redis replica' | 'sentinel' | 'MariaDB' | 'drachtio';
+type Role = 'sidecar' | 'Redis primary' | 'Redis replica' | 'sentinel' | 'MariaDB' | 'drachtio';
 
 /** What happens to one process. */
 export interface Fault {

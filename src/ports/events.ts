@@ -41,7 +41,7 @@ export interface RefusedEvent {
   readonly callId: string;
 }
 
-export interface BanEvent {
+interface BanEvent {
   readonly type: 'banned' | 'unbanned';
   /** An IPv4 address, or the /64 of an IPv6 address. */
   readonly source: string;
@@ -49,14 +49,14 @@ export interface BanEvent {
   readonly until?: number;
 }
 
-export interface DrainEvent {
+interface DrainEvent {
   readonly type: 'drained' | 'undrained';
   /** IP address of the feature server. */
   readonly server: string;
 }
 
 /** A registration of ours at a carrier changed its state. */
-export interface TrunkEvent {
+interface TrunkEvent {
   readonly type: 'trunk';
   readonly carrier: string;
   readonly carrierSid: string;
@@ -67,7 +67,7 @@ export interface TrunkEvent {
   readonly reason?: string;
 }
 
-export interface ReadinessEvent {
+interface ReadinessEvent {
   readonly type: 'readiness';
   readonly state: 'ready' | 'degraded' | 'not ready';
   readonly why?: string;

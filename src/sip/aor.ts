@@ -16,7 +16,7 @@ export function readAorName(name: string): Aor | undefined {
 }
 
 /** Whether a realm is another one or a sub-domain of it. Both in lower case. */
-export function isWithin(realm: string, other: string): boolean {
+function isWithin(realm: string, other: string): boolean {
   return realm === other || realm.endsWith(`.${other}`);
 }
 

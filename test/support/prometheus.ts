@@ -19,7 +19,7 @@ const answer = v.object({
   }),
 });
 
-export interface PrometheusSample {
+interface PrometheusSample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }

@@ -2,7 +2,7 @@ import type { ProcessFigures } from './process-figures.ts';
 import { type Count, largest, OTHER, type Snapshot } from './snapshot.ts';
 
 /** A value and its labels, in the order of {@link SampledMetric.labels}. */
-export type Sample = readonly [value: number, ...labels: string[]];
+type Sample = readonly [value: number, ...labels: string[]];
 
 /** A metric whose values are read from a state `S` at a scrape. */
 export interface SampledMetric<S> {

@@ -36,7 +36,7 @@ export interface Snapshot {
 export type Count = readonly [label: string, count: number];
 
 /** Gauges, then counters since the start; see `edge/options.ts`. */
-export interface EdgeFigures {
+interface EdgeFigures {
   readonly connections: number;
   readonly requestsUnderWay: number;
   readonly keptBytes: number;
