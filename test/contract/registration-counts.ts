@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { LocationService } from '../../src/ports/location.ts';
 import type { RegistrationCounts } from '../../src/ports/registration-counts.ts';
 import { ManualTimers } from '../support/timers.ts';
+import { bindingOf } from './registrations.ts';
 
 export interface RegistrationCountsBench {
   readonly location: LocationService;
@@ -20,22 +21,8 @@ export function registrationCountsContract(
       const timers = new ManualTimers(Date.now());
       const { location, counts } = await open(timers);
       const update = (user: string, realm: string, expires: number, accountRealm = realm) => {
-        const contact = `sip:${user}@192.0.2.1`;
-        const binding = {
-          key: contact,
-          uri: contact,
-          contact,
-          contactParams: '',
-          callId: crypto.randomUUID(),
-          cseq: 1,
-          protocol: 'udp',
-          proxy: 'sip:192.0.2.1:5060',
-          sbcAddress: 'udp/10.0.0.1:5060',
-          privateSbcAddress: '10.0.0.1:5060',
-          grant: { allowDirectAppCalling: 1, allowDirectQueueCalling: 0, allowDirectUserCalling: 1 },
-          expiryTime: timers.now() + expires * 1000,
-          savedAt: timers.now(),
-        };
+        const bound = bindingOf(`sip:${user}@192.0.2.1`, timers.now());
+        const binding = { ...bound, expiryTime: timers.now() + expires * 1000 };
         return location.update({
           aor: { user, realm },
           accountRealm,
