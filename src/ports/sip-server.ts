@@ -66,7 +66,7 @@ export interface ClientConnections {
 export interface Screen {
   /** Whether nothing from an address is to be read; asked before every message is parsed. */
   isBanned(address: string): boolean;
-  /** Asked with every request, whatever its method. False: its source is banned, if only because of it. */
+  /** Asked with every request of any method. False: its source is banned, if only because of it. */
   admits(address: string, headers: readonly Header[]): boolean;
   /** A request from an address could not be read. */
   malformed(address: string): void;

@@ -328,7 +328,7 @@ test('a nonce is good for three wrong answers', () => {
   expect(abuse.isSpent('b')).toBe(false);
 });
 
-test('strangers in any number evict nobody who has authenticated', () => {
+test('strangers in any number evict no source that has authenticated', () => {
   const { abuse } = cluster().sidecar();
   abuse.succeeded(AOR, '192.0.2.7');
   for (let i = 0; i < 200_000; i++) abuse.wrongAnswer(AOR, nonce(`n${i}`));

@@ -233,7 +233,7 @@ test('a database that is damaged under a sidecar does not end it', async () => {
   // Every page that has been written since the start is in this log.
   writeSync(file, Buffer.alloc(statSync(join(data, 'sidecar.db-wal')).size - 32, 0xee), 0, undefined, 32);
   closeSync(file);
-  for (let i = 0; i < 5; i++) await registerOnce(sidecar.sip, { ...ALICE, user: `nobody${i}` });
+  for (let i = 0; i < 5; i++) await registerOnce(sidecar.sip, { ...ALICE, user: `stranger${i}` });
   expect([200, 503]).toContain((await registerOnce(sidecar.sip, ALICE)).status);
   expect(await sidecar.stop()).toBe(0);
 });

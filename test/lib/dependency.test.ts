@@ -156,7 +156,7 @@ describe('an outage', () => {
     expect(world.state).toBe('down');
   });
 
-  test('makes nobody wait', async () => {
+  test('delays no question', async () => {
     const world = await World.down();
     let asked = 0;
     const question = world.dependency.ask(async () => asked++);
@@ -164,7 +164,7 @@ describe('an outage', () => {
     expect(asked).toBe(0);
   });
 
-  test('makes nobody wait while it is only suspected', async () => {
+  test('delays no question while it is only suspected', async () => {
     const world = await World.up();
     const probe = Promise.withResolvers<void>();
     world.probe = () => probe.promise;

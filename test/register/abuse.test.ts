@@ -22,7 +22,7 @@ async function guess(phone: Phone, times: number): Promise<number[]> {
 describe('what counts against a source', () => {
   test.each([
     ['a wrong password', (w: ReturnType<typeof open>) => w.phone('alice', 'guess'), 50],
-    ['an unknown user', (w: ReturnType<typeof open>) => w.phone('nobody', 'guess'), 125],
+    ['an unknown user', (w: ReturnType<typeof open>) => w.phone('stranger', 'guess'), 125],
     ['an inactive user', (w: ReturnType<typeof open>) => w.phone('gone', 'guess'), 50],
     ['an unknown realm', (w: ReturnType<typeof open>) => w.phone('alice', 'x', STRANGER, 'nowhere.example.net'), 125],
   ])('%s', async (_, intruder, times) => {
@@ -142,7 +142,7 @@ test('a replay is refused although the store has lost its data', async () => {
 describe('the time of a refusal', () => {
   test.each([
     ['a wrong password', 'alice'],
-    ['an unknown user', 'nobody'],
+    ['an unknown user', 'stranger'],
     ['an inactive user', 'gone'],
   ])('of %s is 100 ms after its arrival, however long the look-up took', async (_, user) => {
     const timers = new ManualTimers();

@@ -17,7 +17,7 @@ export interface DataState {
 
 /**
  * Checks a data directory, its database and the key of its secrets, and changes nothing. Reads the whole database.
- * @throws DataError for whatever would stop a sidecar
+ * @throws DataError for anything that would stop a sidecar
  */
 export function inspectData(directory: string, secret: GivenSecret): DataState {
   const path = resolve(directory);

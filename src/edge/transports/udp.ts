@@ -54,7 +54,7 @@ class UdpTransport implements Transport {
           data: (_socket, data, fromPort, from, { truncated }) => {
             if (!this.#reading) return;
             const address = plainAddress(from);
-            // A response must match a request of ours. It may come from a carrier whose address somebody has forged.
+            // A response must match a request of ours. It may come from a carrier whose address is forged.
             if (!isResponse(data) && this.events.isBanned(address)) return;
             try {
               this.#receive(data, address, fromPort, truncated);

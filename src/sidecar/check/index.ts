@@ -6,7 +6,7 @@ import type { Finding } from './finding.ts';
 import { checkHttp, checkListeners } from './listeners.ts';
 
 /**
- * Looks for whatever would stop `serve` or make it useless, without disturbing a sidecar that runs. The variables
+ * Looks for what would stop `serve` or make it useless, without disturbing a sidecar that runs. The variables
  * themselves were checked when Config was read.
  */
 export async function check(config: Config): Promise<Finding[]> {

@@ -36,7 +36,7 @@ function refusal(path: string): string {
 const modeOf = (path: string) => (lstatSync(path).mode & 0o777).toString(8);
 
 describe('a data directory', () => {
-  test('is created for its owner only, and so are its files, whatever the umask', () => {
+  test('is created for its owner only, and so are its files, with any umask', () => {
     const before = process.umask(0);
     try {
       const path = join(temporaryDirectory('data'), 'new');
