@@ -40,7 +40,7 @@ export class InfluxClient {
 
   /**
    * Writes lines of the line protocol, with times in nanoseconds. In InfluxDB 1.x, a missing database is created.
-   * @throws Unavailable when they may be written later, QueryFault when they are refused for what they are
+   * @throws Unavailable when they may be written later, QueryFault when they are refused as invalid
    */
   async write(database: Database, lines: readonly string[]): Promise<void> {
     try {
@@ -138,7 +138,7 @@ export class InfluxClient {
     return WRITER_REFUSED.has(status) ? new WriterRefused(why, status) : new Unavailable(NAME, why);
   }
 
-  /** Servers have been seen to repeat the credentials that they refuse. */
+  /** The text may come from the server, and repeat the credentials that it refuses. */
   #loggable(text: string): string {
     const { token } = this.config;
     let masked = text;
