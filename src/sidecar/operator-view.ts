@@ -13,7 +13,7 @@ import type { SipServer } from '../ports/sip-server.ts';
 import type { TrunkRegistrationView } from '../regbot/registration-context.ts';
 import type { AlertSinks } from './alerts.ts';
 import type { Outbound } from './outbound.ts';
-import type { Phase, Readiness } from './readiness.ts';
+import { type Phase, type Readiness, readinessOf } from './readiness.ts';
 import type { Stores } from './stores.ts';
 
 export interface OutboundState {
@@ -121,7 +121,6 @@ export interface StatusSources {
   readonly lifetime: Lifetime;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  readonly readiness: Readiness;
   readonly sip: SipServer;
   readonly edge: Edge | undefined;
   readonly outbound: Outbound;
@@ -132,9 +131,20 @@ export interface StatusSources {
   readonly stores: Pick<Stores, 'pool' | 'lease' | 'store' | 'database' | 'databaseWriter'>;
 }
 
+/** Whether phones should be sent here now. */
+export function readinessNow({
+  lifetime,
+  sipServer,
+  stores,
+}: Pick<StatusSources, 'lifetime' | 'sipServer' | 'stores'>): Readiness {
+  const { store, database } = stores;
+  return readinessOf(lifetime.phase, { sip: sipServer.health, store: store.health, database: database.health });
+}
+
 /** The answer to `status`. Never throws: what a store cannot tell now is null. */
 export async function statusOf(sources: StatusSources): Promise<Status> {
-  const { config, lifetime, now, readiness, sip, edge, outbound, abuse, alerts, stores } = sources;
+  const { config, lifetime, now, sip, edge, outbound, abuse, alerts, stores } = sources;
+  const readiness = readinessNow(sources);
   return {
     version: VERSION,
     pid: process.pid,

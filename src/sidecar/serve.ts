@@ -31,9 +31,8 @@ import { createAlerts } from './alerts.ts';
 import { banner } from './banner.ts';
 import { endOnFault, FLUSH_MS } from './fatal.ts';
 import { logLevelSetting } from './log-level.ts';
-import { type Lifetime, outboundView, statusOf } from './operator-view.ts';
+import { type Lifetime, outboundView, readinessNow, statusOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
-import { readinessOf } from './readiness.ts';
 import { ReadinessWatch } from './readiness-watch.ts';
 import { type Reloadable, reload } from './reload.ts';
 import { abusePolicy, openStores, type Stores } from './stores.ts';
@@ -92,11 +91,10 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
 
   const sipServer = sipDependency(config, sip, logger);
   const lifetime: Lifetime = { startedAt: systemClock.now(), phase: 'starting' };
-  const { store, database } = stores;
-  const readiness = () =>
-    readinessOf(lifetime.phase, { sip: sipServer.health, store: store.health, database: database.health });
-  const readinessWatch = new ReadinessWatch(readiness, alerts);
-  for (const dependency of [sipServer, store, database]) dependency.onChange(() => readinessWatch.update());
+  const view = { config, lifetime, sip, sipServer, edge, outbound, abuse, alerts, stores };
+  const readinessWatch = new ReadinessWatch(() => readinessNow(view), alerts);
+  for (const dependency of [sipServer, stores.store, stores.database])
+    dependency.onChange(() => readinessWatch.update());
   const reloadable = { config, stores, edge, outbound, logger };
   const rules: AdminRules = {
     pool: stores.pool,
@@ -105,26 +103,13 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
     outbound: outboundView(outbound, stores.lease, systemClock),
     bans: abuse,
     now: systemClock.now,
-    status: () =>
-      statusOf({
-        config,
-        lifetime,
-        now: systemClock.now(),
-        readiness: readiness(),
-        sip,
-        sipServer,
-        edge,
-        outbound,
-        abuse,
-        alerts,
-        stores,
-      }),
+    status: () => statusOf({ ...view, now: systemClock.now() }),
     reload: () => reload(reloadable),
   };
   admin.serve((request) => perform(rules, request));
   open.defer(onHangup(() => tryReload(reloadable)));
 
-  const stored = new Set([store, database]);
+  const stored = new Set([stores.store, stores.database]);
   const answers = await Promise.all(
     [...stored].map((one) => retry(() => answer(one), { name: one.name, signal: stop, timers: systemTimers, logger })),
   );
