@@ -209,7 +209,7 @@ export const VARIABLES = {
   alerts: {
     host: text('JAMBONES_TIME_SERIES_HOST', 'Host of the InfluxDB that keeps alerts; `none`: they go to the log only.'),
     port: port('JAMBONES_TIME_SERIES_PORT', 'InfluxDB port.', 8086),
-    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2; for 1.8 with authentication, `user:password`.'),
+    token: text('JAMBONES_TIME_SERIES_TOKEN', 'Token for InfluxDB 2; for 1.x with authentication, `user:password`.'),
     org: text('JAMBONES_TIME_SERIES_ORG', 'Organisation; with it, InfluxDB 2 is written to.'),
     bucket: text(
       'JAMBONES_TIME_SERIES_BUCKET',

@@ -46,7 +46,7 @@ describe('configuration', () => {
     expect(problems({ ...PRODUCTION, ...noOrg })).toEqual([
       'JAMBONES_TIME_SERIES_ORG is missing: JAMBONES_TIME_SERIES_BUCKET needs it',
     ]);
-    // A token alone is that of InfluxDB 1.8.
+    // InfluxDB 1.x has no organisations.
     expect(problems({ ...PRODUCTION, JAMBONES_TIME_SERIES_TOKEN })).toEqual([]);
   });
 

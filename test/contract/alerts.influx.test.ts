@@ -5,9 +5,9 @@ import type { Alert } from '../../src/ports/alerts.ts';
 import { type InfluxServer, startInflux } from '../support/influx.ts';
 import { RecordingLogger } from '../support/logger.ts';
 
-function open({ host, port }: InfluxServer, timers = systemTimers) {
+function open({ host, port }: InfluxServer, timers = systemTimers, token = '') {
   const logger = new RecordingLogger();
-  const config = { host, port, token: '', org: '', bucket: '' };
+  const config = { host, port, token, org: '', bucket: '' };
   const { alerts, writer } = openInflux(config, { host: 'sbc-1', timers, random: Math.random, logger });
   writer.dependency.start();
   return { alerts, writer, logger };
@@ -78,6 +78,20 @@ test('alerts of one account and type in one millisecond are all kept', async () 
   await writer.stop();
   const rows = await influx.rows('alerts', `SELECT * FROM alerts WHERE account_sid = '${accountSid}'`);
   expect(rows.map(({ message }) => message)).toEqual(Array.from({ length: 1_200 }, (_, i) => `alert ${i}`));
+});
+
+test('a server with authentication takes user:password, and nothing without', async () => {
+  const user = 'writer:influx-password';
+  const influx = await startInflux({ user });
+  const stranger = open(influx);
+  stranger.alerts.raise({ ...ALERT, message: 'of a stranger' });
+  await stranger.writer.stop();
+  expect(stranger.writer.waiting).toBe(1);
+  expect(stranger.logger.lines.at(-1)?.fields).toMatchObject({ why: expect.stringContaining('HTTP status 401') });
+  const { alerts, writer } = open(influx, systemTimers, user);
+  alerts.raise(ALERT);
+  await writer.stop();
+  expect((await influx.points('alerts', 1)).map(({ message }) => message)).toEqual([ALERT.message]);
 });
 
 test('a database that is dropped is created again', async () => {

@@ -4,6 +4,7 @@ import { within } from './deadline.ts';
 import { eventually } from './eventually.ts';
 import { freePort, waitForPort } from './net.ts';
 import { type SpawnedProcess, spawnProcess } from './process.ts';
+import { basicCredentials, secret } from './secrets.ts';
 
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 30_000;
@@ -31,14 +32,14 @@ export interface InfluxServer {
 }
 
 export interface InfluxOptions {
-  /** More lines of its configuration, in the section [http]. */
-  readonly http?: string;
+  /** The only user, who may do everything, as `name:password`; unless given, no authentication is required. */
+  readonly user?: string;
   /** Default true. */
   readonly started?: boolean;
 }
 
 /** Starts an influxd, without databases, on a free port of 127.0.0.1. */
-export async function startInflux({ http = '', started = true }: InfluxOptions = {}): Promise<InfluxServer> {
+export async function startInflux({ user, started = true }: InfluxOptions = {}): Promise<InfluxServer> {
   const directory = temporaryDirectory('influx');
   const [port, rpcPort] = [await freePort(), await freePort()];
   const config = join(directory, 'influxdb.conf');
@@ -53,7 +54,7 @@ dir = "${join(directory, 'data')}"
 wal-dir = "${join(directory, 'wal')}"
 [http]
 bind-address = "${HOST}:${port}"
-${http}
+auth-enabled = ${user !== undefined}
 [monitor]
 store-enabled = false
 `,
@@ -68,7 +69,7 @@ store-enabled = false
     await end('SIGKILL');
     removeTemporaryDirectory(directory);
   });
-  const rows = (database: string, query: string) => queryRows(port, database, query);
+  const rows = (database: string, query: string) => queryRows({ port, user }, database, query);
   const influx: InfluxServer = {
     host: HOST,
     port,
@@ -91,7 +92,13 @@ store-enabled = false
     },
     resume: () => server?.kill('SIGCONT'),
   };
-  if (started) await influx.start();
+  if (!started) return influx;
+  await influx.start();
+  if (user !== undefined) {
+    const [name = '', password = ''] = user.split(':');
+    basicCredentials(name, secret('the password of InfluxDB', password));
+    await queryRows({ port }, '', `CREATE USER ${name} WITH PASSWORD '${password}' WITH ALL PRIVILEGES`);
+  }
   return influx;
 }
 
@@ -104,10 +111,16 @@ interface QueryResult {
   }[];
 }
 
-async function queryRows(port: number, database: string, query: string): Promise<readonly InfluxRow[]> {
+interface Access {
+  readonly port: number;
+  readonly user?: string | undefined;
+}
+
+async function queryRows({ port, user }: Access, database: string, query: string): Promise<readonly InfluxRow[]> {
   const parameters = new URLSearchParams({ db: database, q: query });
   const response = await fetch(`http://${HOST}:${port}/query`, {
     method: 'POST',
+    headers: user === undefined ? {} : { authorization: `Basic ${btoa(user)}` },
     body: parameters,
     signal: AbortSignal.timeout(QUERY_DEADLINE_MS),
   });

@@ -40,7 +40,7 @@ export class InfluxClient {
 
   /**
    * Writes lines of the line protocol, with times in nanoseconds. In InfluxDB 1.x, a missing database is created.
-   * @throws Unavailable when they may be written later, QueryFault when they are refused for what they are
+   * @throws Unavailable when they may be written later, QueryFault when they are refused as invalid
    */
   async write(database: Database, lines: readonly string[]): Promise<void> {
     try {
@@ -101,12 +101,11 @@ export class InfluxClient {
   }
 
   async #request(send: (influx: InfluxDB) => Promise<unknown>): Promise<void> {
-    const { token } = this.config;
     const request = new AbortController();
     this.#requests.add(request);
     const influx = connect({
       url: `http://${this.address}`,
-      ...(token && { token }),
+      ...this.#credentials(),
       // The library's own limit leaves the connection open.
       timeout: 2 * TIMEOUT_MS,
       transportOptions: { signal: request.signal },
@@ -122,6 +121,13 @@ export class InfluxClient {
     }
   }
 
+  /** InfluxDB 1.x takes a name and a password, if anything. */
+  #credentials(): Pick<ClientOptions, 'token' | 'headers'> {
+    const { token, org } = this.config;
+    if (org === '' && token.includes(':')) return { headers: { authorization: `Basic ${base64(token)}` } };
+    return token === '' ? {} : { token };
+  }
+
   #classified(error: unknown): unknown {
     if (error instanceof Unavailable || isOwnFault(error)) return error;
     if (!(error instanceof HttpError)) return new Unavailable(NAME, this.#loggable(messageOf(error)));
@@ -132,10 +138,11 @@ export class InfluxClient {
     return WRITER_REFUSED.has(status) ? new WriterRefused(why, status) : new Unavailable(NAME, why);
   }
 
-  /** Servers have been seen to repeat the credentials that they refuse. */
+  /** The text may come from the server, and repeat the credentials that it refuses. */
   #loggable(text: string): string {
     const { token } = this.config;
-    const masked = token === '' ? text : text.replaceAll(token, '********');
+    let masked = text;
+    if (token !== '') for (const form of [token, base64(token)]) masked = masked.replaceAll(form, '********');
     return printable(cut(masked.trim(), MAX_REASON_LENGTH));
   }
 }
@@ -166,6 +173,10 @@ function connect(options: ClientOptions): InfluxDB {
 function reasonOf({ json, body }: HttpError): string {
   for (const text of [json?.error, json?.message]) if (typeof text === 'string') return text;
   return body ?? '';
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
 }
 
 function messageOf(error: unknown): string {

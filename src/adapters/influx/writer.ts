@@ -27,7 +27,7 @@ export interface PointWriterOptions {
 
 /**
  * Writes points in the background, in batches and in order. During an outage they wait, and the probe of the dependency
- * writes the first of them. Points that InfluxDB refuses for what they are get dropped.
+ * writes the first of them. Points that InfluxDB refuses as invalid are dropped.
  */
 export class PointWriter {
   readonly dependency: Dependency;

@@ -4,11 +4,13 @@ import { systemTimers } from '../../../src/lib/timers.ts';
 import { DependencyError, QueryFault, Unavailable } from '../../../src/ports/errors.ts';
 import { failure, InfluxDouble, noContent } from '../../support/influx-double.ts';
 import { freePort } from '../../support/net.ts';
-import { secret } from '../../support/secrets.ts';
+import { basicCredentials, secret } from '../../support/secrets.ts';
 import { ManualTimers } from '../../support/timers.ts';
 
 const LINES = ['alerts,alert_type=a message="1" 1', 'alerts,alert_type=b message="2" 2'];
 const TOKEN = secret('the token of InfluxDB', 'my-influx-token==');
+const USER = secret('the token of InfluxDB 1.x', 'writer:influx-password');
+basicCredentials('writer', 'influx-password');
 const WRITE_1 = 'POST /write?db=alerts&precision=ns';
 
 function start(more: { token?: string; org?: string; bucket?: string } = {}, timers = systemTimers) {
@@ -63,11 +65,14 @@ describe('InfluxDB 1.x', () => {
     expect(influx.requests[0]?.body).toBe(LINES.join('\n'));
   });
 
-  test('is given a token when there is one: that of 1.8 is user:password', async () => {
-    const { influx, client } = start({ token: secret('credentials of InfluxDB 1.8', 'writer:pass-of-1.8') });
+  test('is given user:password as Basic credentials, and any other token as it is', async () => {
+    const { influx, client } = start({ token: USER });
     await client.write('alerts', LINES);
     expect(influx.seen).toEqual([WRITE_1]);
-    expect(influx.requests[0]?.headers.get('authorization')).toBe('Token writer:pass-of-1.8');
+    expect(influx.requests[0]?.headers.get('authorization')).toBe(`Basic ${btoa(USER)}`);
+    const other = start({ token: TOKEN });
+    await other.client.write('alerts', LINES);
+    expect(other.influx.requests[0]?.headers.get('authorization')).toBe(`Token ${TOKEN}`);
   });
 
   test('whose database is missing has it created, and is written to again', async () => {
@@ -159,6 +164,12 @@ describe('an answer', () => {
     const { influx, client } = start({ token: TOKEN, org: 'o' });
     influx.answer = failure(401, { message: `token ${TOKEN} is not valid` });
     expect((await errorOf(client.write('alerts', LINES))).why).toBe('HTTP status 401: token ******** is not valid');
+  });
+
+  test('that repeats the Basic credentials does not show them', async () => {
+    const { influx, client } = start({ token: USER });
+    influx.answer = failure(401, { error: `Basic ${btoa(USER)} is not valid` });
+    expect((await errorOf(client.ping())).why).toBe('HTTP status 401: Basic ******** is not valid');
   });
 });
 

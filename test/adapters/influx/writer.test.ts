@@ -130,7 +130,7 @@ describe('points', () => {
     expect(world.writer.waiting).toBe(0);
   });
 
-  test('that are refused for what they are get dropped, which is logged once', async () => {
+  test('that are refused as invalid are dropped, which is logged once', async () => {
     const world = await World.up();
     world.fails(REFUSED);
     for (let i = 0; i < 3; i++) {
