@@ -70,7 +70,7 @@ export class Reporter {
 
   #logRefusal(decision: Decision, refusal: Refusal, result: RegisterResult): void {
     const { logger } = this.options;
-    if (refusal.level === 'info' && !this.#lines.allows(refusal.reason)) return;
+    if (refusal.level !== 'debug' && !this.#lines.allows(refusal.reason)) return;
     const { parsed, ms } = decision;
     const contact = parsed && contactOf(parsed);
     const fields = { ...refusalFields(decision, refusal), contact, result, ms: tenths(ms) };

@@ -95,6 +95,13 @@ describe('the log has a line for each REGISTER', () => {
       fields: { reason: 'UnknownRealm', further: 10 },
     });
   });
+
+  test('nor more of faults of our own', async () => {
+    const refuse = () => Promise.reject(new TypeError('oops'));
+    const { phone, logger } = start({ directory: { accountByRealm: refuse, client: refuse, deviceLimit: refuse } });
+    for (let i = 0; i < 60; i++) expect((await phone.send()).status).toBe(500);
+    expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(50);
+  });
 });
 
 describe('events', () => {
