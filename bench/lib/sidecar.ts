@@ -18,6 +18,8 @@ export interface SidecarOptions {
   readonly listen: readonly Protocol[];
   /** Clients of the account: user1 with password secret1, and so on. None: no provisioning file. */
   readonly users?: number;
+  /** URL; the account has it in place of clients. */
+  readonly webhook?: string;
   readonly tls?: TlsFiles;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -27,16 +29,16 @@ const PINO_WARN = 40;
 
 /** Starts the compiled sidecar with its embedded edge. @throws when it does not start, with the last lines printed */
 export async function startSidecar(binary: string, options: SidecarOptions): Promise<Sidecar> {
-  const { listen, users = 0, tls, env } = options;
+  const { listen, users = 0, webhook, tls, env } = options;
   const directory = temporaryDirectory('bench');
   const socketPath = join(directory, 'admin.sock');
   const dataDirectory = join(directory, 'data');
   const sip = listen.map((protocol) => `${protocol}/127.0.0.1:0`).join();
   const args = ['serve', '--embedded', '--sip', sip, '--data', dataDirectory];
   if (tls) args.push('--tls-cert', tls.certFile, '--tls-key', tls.keyFile);
-  if (users > 0) {
+  if (webhook !== undefined || users > 0) {
     const provision = join(directory, 'provision.toml');
-    await Bun.write(provision, provisioning(users));
+    await Bun.write(provision, provisioning(users, webhook));
     args.push('--provision', provision);
   }
   const server = await startServer('sidecar', [resolve(binary), ...args], /^ +SIP +.*$/, {
@@ -58,9 +60,11 @@ function complaintsIn(lines: readonly string[]): string[] {
   return lines.filter(isComplaint).slice(0, MAX_COMPLAINTS);
 }
 
-function provisioning(users: number): string {
+function provisioning(users: number, webhook: string | undefined): string {
+  const account = `[[account]]\nrealm = "${REALM}"\n`;
+  if (webhook !== undefined) return `${account}[account.webhook]\nurl = "${webhook}"\nsecret = "secret-of-the-bench"\n`;
   const clients = Array.from({ length: users }, (_, i) => {
     return `[[account.client]]\nusername = "user${i + 1}"\npassword = "secret${i + 1}"\n`;
   });
-  return `[[account]]\nrealm = "${REALM}"\n${clients.join('')}`;
+  return `${account}${clients.join('')}`;
 }

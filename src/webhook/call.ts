@@ -1,34 +1,24 @@
-import * as http from 'node:http';
-import * as https from 'node:https';
-import { MAX_BODY, readBody } from './body.ts';
-
-export interface WebhookCall {
-  readonly url: URL;
-  readonly method: 'GET' | 'POST';
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
+import type { Timers } from '../lib/timers.ts';
+import { readBody } from './body.ts';
+import { CLOSED, Connection, type Failure, type Response } from './connection.ts';
+import { composeRequest, type WebhookCall } from './request.ts';
 
 export type CallResult =
   /** `body` is undefined when it was too long or could not be decoded. */
-  | { readonly kind: 'response'; readonly status: number; readonly body: string | undefined }
-  | { readonly kind: 'unreachable'; readonly why: string };
+  { readonly kind: 'response'; readonly status: number; readonly body: string | undefined } | Failure;
 
-/** Idle connections that are kept, per web server. */
+/** Idle connections that are kept. */
 const MAX_IDLE = 32;
-/** Longer than a call may take, as it also ends a connection that is in use. */
-const IDLE_MS = 60_000;
-
-const CLOSED: CallResult = { kind: 'unreachable', why: 'connection closed' };
-const TIMED_OUT: CallResult = { kind: 'unreachable', why: 'timed out' };
 
 /**
  * The connections to the web server of one account, which are kept for its next calls. Not fetch(), which shares 256
- * connections among all hosts: a few slow customers could starve the others.
+ * connections among all hosts: a few slow customers could starve the others. Not node:http: it costs four times as much.
  */
 export class WebhookConnections {
-  readonly #http = new http.Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS });
-  readonly #https = new https.Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS });
+  /** The one that was used last comes last. */
+  readonly #idle: Connection[] = [];
+
+  constructor(private readonly timers: Timers) {}
 
   /**
    * Makes one HTTP request without following redirects. Never rejects; resolves at the latest when aborted. A server may
@@ -36,57 +26,42 @@ export class WebhookConnections {
    * more, on a new connection. That is safe, since a webhook only answers a question.
    */
   async call(call: WebhookCall, signal: AbortSignal): Promise<CallResult> {
-    const agent = call.url.protocol === 'https:' ? this.#https : this.#http;
-    return (await send(call, signal, agent)) ?? (await send(call, signal, false)) ?? CLOSED;
+    const { url } = call;
+    const request = composeRequest(call);
+    const kept = this.#take(url.origin);
+    const result =
+      (kept && (await this.#exchange(kept, request, signal))) ??
+      (await this.#exchange(this.#open(url), request, signal)) ??
+      CLOSED;
+    if (result.kind === 'unreachable') return result;
+    const { status, body, encoding } = result;
+    return { kind: 'response', status, body: body && readBody(body, encoding) };
   }
-}
 
-/**
- * @param agent false: on a new connection
- * @returns undefined when a reused connection fails before the first byte of a response
- */
-function send(
-  { url, method, headers, body }: WebhookCall,
-  signal: AbortSignal,
-  agent: http.Agent | false,
-): Promise<CallResult | undefined> {
-  return new Promise((resolve) => {
-    const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
-    const options = { method, headers: { ...headers, ...length }, signal, agent };
-    const request = url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
-    let bytesReadBefore = 0;
-    request.on('socket', (socket) => {
-      bytesReadBefore = socket.bytesRead;
+  async #exchange(
+    connection: Connection,
+    request: string,
+    signal: AbortSignal,
+  ): Promise<Response | Failure | undefined> {
+    const result = await connection.exchange(request, signal);
+    if (connection.isFree) this.#keep(connection);
+    return result;
+  }
+
+  #open(url: URL): Connection {
+    return new Connection(url, this.timers, (closed) => {
+      const at = this.#idle.indexOf(closed);
+      if (at >= 0) this.#idle.splice(at, 1);
     });
-    const unreachable = (error: Error) => {
-      if (signal.aborted) return resolve(TIMED_OUT);
-      const untouched = request.reusedSocket && request.socket?.bytesRead === bytesReadBefore;
-      resolve(untouched ? undefined : { kind: 'unreachable', why: reasonOf(error) });
-    };
-    request.on('error', unreachable);
-    request.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      const finish = (text: string | undefined) =>
-        resolve({ kind: 'response', status: response.statusCode ?? 0, body: text });
-      response.on('error', unreachable);
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= MAX_BODY) return void chunks.push(chunk);
-        finish(undefined);
-        request.destroy();
-      });
-      response.on('end', () => finish(readBody(Buffer.concat(chunks), response.headers['content-encoding'])));
-      response.on('close', () => unreachable(new Error('connection closed')));
-    });
-    request.end(body);
-  });
-}
+  }
 
-/** OpenSSL's codes for certificates that are not accepted, and Node's for one of another host. */
-const CERTIFICATE_FAULT = /CERT|VERIFY|SELF_SIGNED/;
+  #keep(connection: Connection): void {
+    this.#idle.push(connection);
+    if (this.#idle.length > MAX_IDLE) this.#idle.shift()?.close();
+  }
 
-function reasonOf(error: Error): string {
-  const isCertificate = 'code' in error && CERTIFICATE_FAULT.test(String(error.code));
-  return isCertificate ? `certificate not accepted: ${error.message}` : error.message;
+  #take(origin: string): Connection | undefined {
+    const at = this.#idle.findLastIndex((connection) => connection.origin === origin && connection.isFree);
+    return at < 0 ? undefined : this.#idle.splice(at, 1)[0];
+  }
 }

@@ -10,8 +10,9 @@ import type { Grant } from '../ports/location.ts';
 import type { Metrics } from '../ports/metrics.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { AccountCalls, type CallBounds, type NotCalled } from './account-calls.ts';
-import type { CallResult, WebhookCall } from './call.ts';
+import type { CallResult } from './call.ts';
 import { grantOf, parseReply, passedOnHeaders } from './reply.ts';
+import type { WebhookCall } from './request.ts';
 import { signature } from './signature.ts';
 
 export interface WebhookOptions extends CallBounds {
@@ -135,15 +136,15 @@ export class WebhookAuthenticator {
     return defined({
       url,
       method: webhook.method,
-      headers: this.#headers(webhook, body),
+      headers: this.#headers(webhook, url, body),
       body: post ? body : undefined,
     });
   }
 
-  #headers({ username, password, secret }: Webhook, body: string): Record<string, string> {
+  #headers({ username, password, secret }: Webhook, url: URL, body: string): Record<string, string> {
     const headers: Record<string, string> = { 'Content-Type': 'application/json' };
-    if (username && password)
-      headers.Authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    if (username && password) headers.Authorization = basic(username, password);
+    else if (url.username || url.password) headers.Authorization = basic(decoded(url.username), decoded(url.password));
     if (secret) headers['Jambonz-Signature'] = signature(secret, body, this.options.timers);
     if (this.options.userAgent !== undefined) headers['User-Agent'] = this.options.userAgent;
     return headers;
@@ -151,6 +152,20 @@ export class WebhookAuthenticator {
 
   #alert({ sid, serviceProviderSid }: Account, type: Alert['type'], message: string, detail?: string): void {
     this.options.alerts.raise(defined({ type, accountSid: sid, serviceProviderSid, message, detail }));
+  }
+}
+
+/** RFC 7617 */
+function basic(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+/** Userinfo of a URL; as it is when it has percent signs that encode nothing. */
+function decoded(userinfo: string): string {
+  try {
+    return decodeURIComponent(userinfo);
+  } catch {
+    return userinfo;
   }
 }
 

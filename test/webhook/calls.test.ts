@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { Socket } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { WebhookConnections } from '../../src/webhook/call.ts';
+import { ManualTimers } from '../support/timers.ts';
 import { answerOf, OK, openWebhooks, rawServer } from './support.ts';
 
 describe('one source', () => {
@@ -223,7 +224,7 @@ describe('connections', () => {
   test('are not opened for a call whose time is over', async () => {
     const server = await rawServer((socket) => void socket.write(answerOf('200 OK')));
     const call = { url: new URL(server.url), method: 'POST', headers: {}, body: '{}' } as const;
-    const result = await new WebhookConnections().call(call, AbortSignal.abort());
+    const result = await new WebhookConnections(new ManualTimers()).call(call, AbortSignal.abort());
     expect(result).toEqual({ kind: 'unreachable', why: 'timed out' });
     expect(server.requests).toEqual([]);
   });
