@@ -70,16 +70,16 @@ export class WebhookAuthenticator {
   }
 
   #verdict(webhook: Webhook, account: Account, result: CallResult): Verdict {
-    const url = loggableUrl(webhook.url);
     if (result.kind === 'unreachable') {
-      this.#alert(account, 'webhook-connection-failure', `failed to connect to ${url}`, result.why);
+      const message = `failed to connect to ${loggableUrl(webhook.url)}`;
+      this.#alert(account, 'webhook-connection-failure', message, result.why);
       return { kind: 'failed', why: result.why };
     }
     const { status, body } = result;
     const reply = status === 200 && body !== undefined ? parseReply(body) : undefined;
     if (!reply) {
       const why = `${status}${status === 200 ? ' with an invalid body' : ''}`;
-      this.#alert(account, 'webhook-failure', `${url} returned ${why}`);
+      this.#alert(account, 'webhook-failure', `${loggableUrl(webhook.url)} returned ${why}`);
       return { kind: status >= 400 && status < 500 ? 'refused' : 'failed', why };
     }
     if (reply.status.toLowerCase() === 'ok')

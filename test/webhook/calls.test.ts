@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { Socket } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { WebhookConnections } from '../../src/webhook/call.ts';
+import { composeRequest, type WebhookCall } from '../../src/webhook/request.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { answerOf, OK, openWebhooks, rawServer } from './support.ts';
 
@@ -242,5 +243,114 @@ describe('connections', () => {
     await next();
     await next(otherRealm);
     expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1, 1, 2, 1, 2]);
+  });
+
+  test('are closed after a minute without a call', async () => {
+    const ended = Promise.withResolvers<void>();
+    const server = await rawServer((socket, { connection }) => {
+      if (connection === 1) socket.on('close', () => ended.resolve());
+      socket.write(answerOf('200 OK'));
+    });
+    const { register, clock } = openWebhooks(server.url);
+    await register();
+    clock.advance(59_999);
+    await register();
+    clock.advance(59_999);
+    await register();
+    clock.advance(60_000);
+    await ended.promise;
+    await register();
+    expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1, 1, 2]);
+  });
+
+  test.each([
+    ['says that it closes', '200 OK', ['Connection: close']],
+    ['sends more than a response', '200 OK', ['X-A: b\r\n\r\n{"status":"ok"}HTTP/1.1 200 OK']],
+  ])('are not kept when the web server %s', async (_, status, headers) => {
+    const server = await rawServer((socket) => void socket.write(answerOf(status, OK, headers)));
+    const { register } = openWebhooks(server.url);
+    expect(await register()).toBe(200);
+    expect(await register()).toBe(200);
+    expect(server.requests.map(({ connection }) => connection)).toEqual([1, 2]);
+  });
+
+  test('on which something comes unasked are closed', async () => {
+    const held: Socket[] = [];
+    const ended = Promise.withResolvers<void>();
+    const server = await rawServer((socket, { connection }) => {
+      held.push(socket);
+      if (connection === 1) socket.on('close', () => ended.resolve());
+      socket.write(answerOf('200 OK'));
+    });
+    const { register } = openWebhooks(server.url);
+    expect(await register()).toBe(200);
+    held[0]?.write(answerOf('408 Request Timeout'));
+    await ended.promise;
+    expect(await register()).toBe(200);
+    expect(server.requests.map(({ connection }) => connection)).toEqual([1, 2]);
+  });
+
+  test('are kept up to 32', async () => {
+    const held: Socket[] = [];
+    const ended = Promise.withResolvers<void>();
+    let open = 0;
+    const server = await rawServer((socket) => {
+      open++;
+      held.push(socket);
+      socket.on('close', () => {
+        if (--open === 32) ended.resolve();
+      });
+    });
+    const { register } = openWebhooks(server.url);
+    const calls = Array.from({ length: 35 }, (_, i) => register({ address: `192.0.2.${i}` }));
+    await server.received(35);
+    for (const socket of held) socket.write(answerOf('200 OK'));
+    expect(await Promise.all(calls)).toEqual(Array(35).fill(200));
+    await ended.promise;
+  });
+
+  test('end with a response that is no HTTP, which is not asked for again', async () => {
+    const server = await rawServer((socket) => {
+      const isFirst = server.requests.length === 1;
+      socket.write(isFirst ? answerOf('200 OK') : 'HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n{');
+    });
+    const { register, alerts } = openWebhooks(server.url);
+    expect(await register()).toBe(200);
+    expect(await register()).toBe(503);
+    expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1]);
+    expect(alerts).toMatchObject([{ detail: 'the Content-Length of the response is malformed' }]);
+  });
+});
+
+describe('a request', () => {
+  const bytes = (url: string, call: Partial<WebhookCall> = {}) =>
+    composeRequest({ url: new URL(url), method: 'GET', headers: {}, ...call });
+
+  test('is HTTP/1.1 with its length in bytes', () => {
+    const headers = { 'Content-Type': 'application/json' };
+    expect(bytes('http://hook.test/auth', { method: 'POST', headers, body: '"é"' })).toBe(
+      'POST /auth HTTP/1.1\r\nHost: hook.test\r\nContent-Type: application/json\r\nContent-Length: 4\r\n' +
+        'Connection: keep-alive\r\n\r\n"é"',
+    );
+  });
+
+  test.each([
+    ['http://hook.test:80', '/', 'hook.test'],
+    ['https://hook.test:444/a?b=c#d', '/a?b=c', 'hook.test:444'],
+    ['http://u:p@[2001:DB8::1]:81/', '/', '[2001:db8::1]:81'],
+    ['http://bücher.test/ü ?ü="\r\nX: y', '/%C3%BC%20?%C3%BC=%22X:%20y', 'xn--bcher-kva.test'],
+  ])('to %s', (url, target, host) => {
+    expect(bytes(url)).toBe(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n\r\n`);
+  });
+
+  test.each([
+    ['us%20er:p%40ss', 'us er:p@ss'],
+    ['us%zzer:p%4', 'us%zzer:p%4'],
+    [':pass', ':pass'],
+  ])('has the userinfo of the URL as credentials: %s', async (userinfo, credentials) => {
+    const server = await rawServer((socket) => void socket.write(answerOf('200 OK')));
+    const { register } = openWebhooks(server.url.replace('//', `//${userinfo}@`));
+    expect(await register()).toBe(200);
+    expect(server.requests[0]?.text).toContain(`Authorization: Basic ${btoa(credentials)}\r\n`);
   });
 });

@@ -31,6 +31,18 @@ describe('a webhook over HTTPS', () => {
     expect(await callAll([url])).toEqual([OURS]);
   });
 
+  test('may be named', async () => {
+    const { port } = await httpsServer(authority.own.certificate(['localhost']));
+    expect(await callAll([`https://localhost:${port}/auth`])).toEqual([OURS]);
+  });
+
+  test('must prove its name, not its address, when it is named', async () => {
+    const { port, requests } = await httpsServer(authority.own.certificate(['other.test'], ['127.0.0.1']));
+    const why = expect.stringMatching(/^certificate not accepted: .*altnames/);
+    expect(await callAll([`https://localhost:${port}/auth`])).toEqual([{ kind: 'unreachable', why }]);
+    expect(requests).toEqual([]);
+  });
+
   const faults: [string, TestCertificate, Readonly<Record<string, string>>, RegExp][] = [
     ['an unknown CA', certificate, {}, /^certificate not accepted: unable to/],
     [
