@@ -36,6 +36,14 @@ export function text(name: string, meaning: string, fallback = ''): Variable<str
   return variable(name, 'text', fallback, fallback, meaning, (value) => value);
 }
 
+/** The value of a header field, without control characters (RFC 9110 5.5); '' when not set. */
+export function fieldValue(name: string, meaning: string): Variable<string> {
+  return variable(name, 'text', '', '', meaning, (value) => {
+    if (!/\p{Cc}/u.test(value)) return value;
+    throw new BadValue('must have no control characters, such as line breaks');
+  });
+}
+
 /** What clients prove themselves with; '' when not set. Sent in a header field, so it is visible ASCII. */
 export function token(name: string, meaning: string): Variable<string> {
   return variable(name, 'text', '', '', meaning, (value) => {

@@ -5,6 +5,7 @@ import { ping, regbot, sbcAddresses } from './outbound-variables.ts';
 import {
   address,
   choice,
+  fieldValue,
   file,
   flag,
   flagOr,
@@ -164,7 +165,7 @@ export const VARIABLES = {
         max: 10_000,
       },
     ),
-    userAgent: text('JAMBONES_HTTP_USER_AGENT_HEADER', 'User-Agent of webhook calls.'),
+    userAgent: fieldValue('JAMBONES_HTTP_USER_AGENT_HEADER', 'User-Agent of webhook calls.'),
   },
   platform: {
     logLevel: choice(

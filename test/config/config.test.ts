@@ -241,6 +241,13 @@ describe('configuration', () => {
     ]);
   });
 
+  test.each(['a\nX-Evil: 1', 'a\r', 'a\0', 'a\u0085'])('JAMBONES_HTTP_USER_AGENT_HEADER %j is an error', (text) => {
+    const env = { ...PRODUCTION, JAMBONES_HTTP_USER_AGENT_HEADER: text };
+    expect(problems(env)).toEqual([
+      'JAMBONES_HTTP_USER_AGENT_HEADER must have no control characters, such as line breaks',
+    ]);
+  });
+
   test.each([
     ['127.0.0.1', 0],
     ['127.8.8.8', 0],
