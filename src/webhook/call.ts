@@ -61,7 +61,7 @@ export class WebhookConnections {
   }
 
   #take(origin: string): Connection | undefined {
-    const at = this.#idle.findLastIndex((connection) => connection.origin === origin && connection.isFree);
+    const at = this.#idle.findLastIndex((connection) => connection.origin === origin);
     return at < 0 ? undefined : this.#idle.splice(at, 1)[0];
   }
 }

@@ -245,6 +245,16 @@ describe('connections', () => {
     expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1, 1, 2, 1, 2]);
   });
 
+  test('are not used for another web server', async () => {
+    const ok = (socket: Socket) => void socket.write(answerOf('200 OK'));
+    const [server, other] = await Promise.all([rawServer(ok), rawServer(ok)]);
+    const connections = new WebhookConnections(new ManualTimers());
+    const { signal } = new AbortController();
+    for (const { url } of [server, other])
+      await connections.call({ url: new URL(url), method: 'GET', headers: {} }, signal);
+    expect([server.requests.length, other.requests.length]).toEqual([1, 1]);
+  });
+
   test('are closed after a minute without a call', async () => {
     const ended = Promise.withResolvers<void>();
     const server = await rawServer((socket, { connection }) => {
