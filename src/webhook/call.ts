@@ -12,7 +12,8 @@ const MAX_IDLE = 32;
 
 /**
  * The connections to the web server of one account, which are kept for its next calls. Not fetch(), which shares 256
- * connections among all hosts: a few slow customers could starve the others. Not node:http: it costs four times as much.
+ * connections among all hosts: a few slow customers could starve the others. Not node:http, which costs two to three times as
+ * much CPU (bench/README.md).
  */
 export class WebhookConnections {
   /** The one that was used last comes last. */

@@ -21,3 +21,12 @@ test('every phone of a burst is answered', async () => {
   ]);
   expect(code).toBe(0);
 });
+
+test('every registration through a webhook over HTTPS is granted', async () => {
+  const script = join(import.meta.dir, '../../bench/webhook/index.ts');
+  const flags = ['--smoke', '--hook', 'https', '--binary', await sidecarBinary()];
+  const bench = spawnProcess(process.execPath, [script, ...flags]);
+  const { code } = await within(bench.exited, 50_000, 'end of the benchmark');
+  expect(bench.lines.filter((line) => /does not count/.test(line))).toEqual([]);
+  expect(code).toBe(0);
+});
