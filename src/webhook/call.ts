@@ -1,6 +1,6 @@
 import type { Timers } from '../lib/timers.ts';
 import { readBody } from './body.ts';
-import { CLOSED, Connection, type Failure, type Response } from './connection.ts';
+import { CLOSED, Connection, type Failure, type Response, TIMED_OUT } from './connection.ts';
 import { composeRequest, type WebhookCall } from './request.ts';
 
 export type CallResult =
@@ -27,6 +27,7 @@ export class WebhookConnections {
    * more, on a new connection. That is safe, since a webhook only answers a question.
    */
   async call(call: WebhookCall, signal: AbortSignal): Promise<CallResult> {
+    if (signal.aborted) return TIMED_OUT;
     const { url } = call;
     const request = composeRequest(call);
     const kept = this.#take(url.origin);

@@ -21,7 +21,7 @@ interface Exchange {
 }
 
 const IDLE_MS = 60_000;
-const TIMED_OUT: Failure = { kind: 'unreachable', why: 'timed out' };
+export const TIMED_OUT: Failure = { kind: 'unreachable', why: 'timed out' };
 export const CLOSED: Failure = { kind: 'unreachable', why: 'connection closed' };
 
 /** A connection to a web server. It takes one request at a time, and closes after a minute without any. */
@@ -59,6 +59,7 @@ export class Connection {
 
   /**
    * Sends a request. Never rejects; resolves at the latest when aborted, which ends the connection.
+   * @param signal not aborted yet
    * @returns undefined when a connection that was used before ends without any byte of a response
    */
   exchange(request: string, signal: AbortSignal): Promise<Response | Failure | undefined> {
@@ -72,8 +73,7 @@ export class Connection {
       };
       this.#exchange = { request, reader: new ResponseReader(), hasBegun: false, finish };
       signal.addEventListener('abort', abort);
-      if (signal.aborted) abort();
-      else if (this.#isEstablished) this.#send();
+      if (this.#isEstablished) this.#send();
     });
   }
 
