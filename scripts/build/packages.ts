@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { locked, sha512Of } from './lock.ts';
+
+/** A package of which a part is inside the binary. */
+export interface BundledPackage {
+  /** Where it is installed: `node_modules/pino`, or within another package. */
+  readonly directory: string;
+  readonly name: string;
+  readonly version: string;
+  /** An SPDX expression. */
+  readonly license: string;
+  /** Of the package's archive, in hex. */
+  readonly sha512: string;
+  /** Whether our own modules import it. */
+  readonly direct: boolean;
+  /** Directories of the packages that it imports. */
+  readonly imports: readonly string[];
+}
+
+/** Licences that package.json does not name, and another file of the package does. */
+const NAMED_ELSEWHERE: Readonly<Record<string, string>> = { only: 'MIT', 'unix-dgram': 'ISC' };
+const OURS = '';
+
+/** The packages inside a bundle, in the order of their directories. What the bundler has left out does not count. */
+export function packagesIn({ inputs, outputs }: Bun.BuildMetafile): readonly BundledPackage[] {
+  const modules = new Set(
+    Object.values(outputs).flatMap((output) =>
+      Object.entries(output.inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : [])),
+    ),
+  );
+  const imports = new Map<string, Set<string>>();
+  for (const path of modules) {
+    const importer = directoryOf(path);
+    const imported = imports.get(importer) ?? new Set();
+    imports.set(importer, imported);
+    for (const one of inputs[path]?.imports ?? []) {
+      const target = one.entryPoint ?? one.path;
+      if (modules.has(target)) imported.add(directoryOf(target));
+    }
+  }
+  const directories = [...imports.keys()].filter((directory) => directory !== OURS).sort();
+  return directories.map((directory) => {
+    const entry = locked(directory);
+    return {
+      directory,
+      ...named(directory),
+      version: entry.version,
+      sha512: sha512Of(entry),
+      direct: imports.get(OURS)?.has(directory) ?? false,
+      imports: [...(imports.get(directory) ?? [])].filter((one) => one !== directory && one !== OURS).sort(),
+    };
+  });
+}
+
+/** The package of a module; '' for a module of ours. */
+function directoryOf(path: string): string {
+  return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? OURS;
+}
+
+function named(directory: string): { name: string; license: string } {
+  const manifest: { name: string; license?: unknown } = JSON.parse(
+    readFileSync(join(directory, 'package.json'), 'utf8'),
+  );
+  const license = typeof manifest.license === 'string' ? manifest.license : NAMED_ELSEWHERE[manifest.name];
+  if (license === undefined) throw new Error(`${directory} names no licence`);
+  return { name: manifest.name, license };
+}
