@@ -24,22 +24,19 @@ const OURS = '';
 
 /** The packages inside a bundle, in the order of their directories. What the bundler has left out does not count. */
 export function packagesIn({ inputs, outputs }: Bun.BuildMetafile): readonly BundledPackage[] {
-  const modules = new Set(
-    Object.values(outputs).flatMap((output) =>
-      Object.entries(output.inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : [])),
-    ),
-  );
-  const imports = new Map<string, Set<string>>();
-  for (const path of modules) {
-    const importer = directoryOf(path);
-    const imported = imports.get(importer) ?? new Set();
-    imports.set(importer, imported);
-    for (const one of inputs[path]?.imports ?? []) {
-      const target = one.entryPoint ?? one.path;
-      if (modules.has(target)) imported.add(directoryOf(target));
-    }
-  }
-  const directories = [...imports.keys()].filter((directory) => directory !== OURS).sort();
+  const inside = new Set<string>();
+  for (const output of Object.values(outputs))
+    for (const [path, { bytesInOutput }] of Object.entries(output.inputs))
+      if (bytesInOutput > 0) inside.add(directoryOf(path));
+  const importsOf = (directory: string) => {
+    const modules = Object.entries(inputs).filter(([path]) => directoryOf(path) === directory);
+    const imported = modules.flatMap(([, module]) =>
+      module.imports.map((one) => directoryOf(one.entryPoint ?? one.path)),
+    );
+    return inside.intersection(new Set(imported)).difference(new Set([directory, OURS]));
+  };
+  const direct = importsOf(OURS);
+  const directories = [...inside].filter((directory) => directory !== OURS).sort();
   return directories.map((directory) => {
     const entry = locked(directory);
     return {
@@ -47,8 +44,8 @@ export function packagesIn({ inputs, outputs }: Bun.BuildMetafile): readonly Bun
       ...named(directory),
       version: entry.version,
       sha512: sha512Of(entry),
-      direct: imports.get(OURS)?.has(directory) ?? false,
-      imports: [...(imports.get(directory) ?? [])].filter((one) => one !== directory && one !== OURS).sort(),
+      direct: direct.has(directory),
+      imports: [...importsOf(directory)].sort(),
     };
   });
 }

@@ -31,8 +31,12 @@ async function build(): Promise<string> {
 
 /** Includes directories, whose time changes when a file is removed or renamed. */
 async function newestSource(): Promise<number> {
-  const inSource = await readdir(join(ROOT, 'src'), { recursive: true });
-  const paths = ['build.ts', 'package.json', 'src', ...inSource.map((path) => join('src', path))];
+  const folders = ['src', 'scripts/build'];
+  const within = folders.map(async (folder) => {
+    const names = await readdir(join(ROOT, folder), { recursive: true });
+    return names.map((name) => join(folder, name));
+  });
+  const paths = ['build.ts', 'package.json', ...folders, ...(await Promise.all(within)).flat()];
   return Math.max(...(await Promise.all(paths.map((path) => modified(join(ROOT, path))))));
 }
 
