@@ -4,6 +4,9 @@ import type { LicenseText } from '../../src/lib/licenses.ts';
 import type { Runtime } from './runtimes.ts';
 import type { Stamp } from './stamp.ts';
 
+/** Packages that npm may or may not have been able to install, and that we do not use. */
+const NEVER_LOADED = ['unix-dgram'];
+
 /**
  * Lazy imports are lazy only with `splitting`. Names are not minified: `error.name` would change. CommonJS packages see the
  * directory inside the binary, or they would see that of the build, which differs and may belong to anyone where they run.
@@ -13,6 +16,7 @@ const BUNDLE: Bun.BuildConfig = {
   target: 'bun',
   format: 'esm',
   splitting: true,
+  external: NEVER_LOADED,
   minify: { whitespace: true, syntax: true },
   sourcemap: 'none',
   metafile: true,

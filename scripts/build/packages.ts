@@ -19,7 +19,7 @@ export interface BundledPackage {
 }
 
 /** Licences that package.json does not name, and another file of the package does. */
-const NAMED_ELSEWHERE: Readonly<Record<string, string>> = { only: 'MIT', 'unix-dgram': 'ISC' };
+const NAMED_ELSEWHERE: Readonly<Record<string, string>> = { only: 'MIT' };
 const OURS = '';
 
 /** The packages inside a bundle, in the order of their directories. What the bundler has left out does not count. */

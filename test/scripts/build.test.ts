@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'bun:test';
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import manifest from '../../package.json';
+import { BUILD_INPUTS } from '../support/binary.ts';
 import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/process.ts';
@@ -10,8 +11,6 @@ import { directoryForAll, NOBODY, spawnAs } from '../support/users.ts';
 const ROOT = new URL('../../', import.meta.url).pathname;
 const DEADLINE_MS = 120_000;
 const STAMP = { GIT_COMMIT: '4f1c2d9be07a', SOURCE_DATE_EPOCH: '1777852800' };
-/** What a build reads, besides packages. */
-const SOURCES = ['src', 'scripts/build', 'build.ts', 'package.json', 'package-lock.json', 'LICENSE', 'tsconfig.json'];
 const HOST = `linux-${process.arch}`;
 const FOREIGN = process.arch === 'arm64' ? 'linux-x64' : 'linux-arm64';
 /** e_machine, elf(5). */
@@ -67,7 +66,7 @@ function copyOfSources(): string {
   const copy = join(directoryForAll('another folder'), 'deeper');
   mkdirSync(copy);
   chmodSync(copy, 0o777);
-  for (const path of SOURCES) cpSync(join(ROOT, path), join(copy, path), { recursive: true });
+  for (const path of BUILD_INPUTS) cpSync(join(ROOT, path), join(copy, path), { recursive: true });
   for (const { 'bom-ref': ref, purl, ...component } of sbom.components.slice(1)) {
     const directory = ref === purl ? `node_modules/${fullName(component)}` : ref.slice(ref.indexOf('#') + 1);
     cpSync(join(ROOT, directory), join(copy, directory), { recursive: true });
