@@ -8,6 +8,8 @@ import { RUNTIME_PARTS } from './runtime-parts.ts';
 
 /** Of all texts together: they are in every binary. */
 const MAX_CHARACTERS = 300_000;
+/** Ours is the same licence. */
+const MIT_TERMS = /^Permission is hereby granted[\s\S]*/m;
 const LICENSE_FILE = /^(licen[cs]e|copying|notice)/i;
 
 /** The licence of the sidecar, those of the packages inside, and those of Bun. */
@@ -39,14 +41,16 @@ async function textOf({ directory, name, version, license }: BundledPackage): Pr
 async function bunText(): Promise<LicenseText> {
   const parts = RUNTIME_PARTS.map((part) => `  ${part.name}: ${part.license} (${part.source})`);
   const text = [
-    'Bun itself is licensed under the MIT license: https://github.com/oven-sh/bun/blob/main/LICENSE.md',
+    'Bun (https://github.com/oven-sh/bun) is licensed under the MIT license:',
+    '',
+    MIT_TERMS.exec(await readText('LICENSE'))?.[0] ?? '',
     '',
     'It is linked statically with these libraries:',
     ...parts,
     '',
     'JavaScriptCore and TinyCC are covered by the GNU Lesser General Public License, version 2.1, which follows. Their sources',
-    'are at the addresses above. The modules of this program are not linked with them: `bun build.ts`, in the sources',
-    'of this program, joins them with whichever Bun runs it, one with a changed JavaScriptCore or TinyCC included.',
+    'are at the addresses above. `bun build.ts`, in the sources of this program, joins its modules with the Bun that runs',
+    'it, which may be one with a changed JavaScriptCore or TinyCC.',
     '',
     await readText(join(import.meta.dir, 'LGPL-2.1.txt')),
   ];

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../../package.json';
 import { BUILD_INPUTS } from '../support/binary.ts';
-import { authority } from '../support/certificates.ts';
+import { authority, type TestCertificate } from '../support/certificates.ts';
 import { readDockerfile } from '../support/dockerfile.ts';
 import { freePort } from '../support/net.ts';
 import { registerOnce } from '../support/phone.ts';
@@ -16,9 +16,11 @@ import { ended, Image, REPOSITORY } from './image.ts';
 const START_DEADLINE_MS = 30_000;
 const ACCOUNTS = '/etc/sbc-sip-sidecar/accounts.toml';
 const CA = '/etc/sbc-sip-sidecar/ca.pem';
+const SYSTEM_CAS = '/etc/ssl/certs/ca-certificates.crt';
 const LOGS = { JAMBONES_LOGLEVEL: 'trace' };
 const ALICE = { user: 'alice', password: 'wonderland', realm: 'image.example.com' };
 const BOB = { user: 'bob', password: 'of the webhook', realm: 'hook.example.com' };
+const CAROL = { ...BOB, user: 'carol', realm: 'system-hook.example.com' };
 const HOOK = 'hook.image.test';
 const GATEWAY = 'gateway.image.test';
 
@@ -37,6 +39,13 @@ async function nameServer(zone: Readonly<Record<string, object>>): Promise<void>
   const server = spawnAs(ROOT, process.execPath, [program, address, JSON.stringify(zone)]);
   await server.line(/listening/, START_DEADLINE_MS);
   image.write('/etc/resolv.conf', `nameserver ${address}\n`);
+}
+
+function webhook(certificate: TestCertificate) {
+  return rawServer(
+    (socket) => socket.write(answerOf('200 OK')),
+    (onConnection) => authority.server(certificate).on('secureConnection', onConnection),
+  );
 }
 
 describe('the Dockerfile', () => {
@@ -87,12 +96,9 @@ describe('in the image', () => {
     );
   });
 
-  test('phones are registered, a webhook is asked over TLS, a gateway is pinged, and the health check answers', async () => {
-    const certificate = authority.own.certificate([HOOK]);
-    const hook = await rawServer(
-      (socket) => socket.write(answerOf('200 OK')),
-      (onConnection) => authority.server(certificate).on('secureConnection', onConnection),
-    );
+  test('phones are registered, webhooks are asked over TLS, a gateway is pinged, and the health check answers', async () => {
+    const hook = await webhook(authority.own.certificate([HOOK]));
+    const systemHook = await webhook(authority.stranger.certificate([HOOK]));
     using gateway = await UdpPeer.open();
     const accounts = `
       [[account]]
@@ -106,6 +112,11 @@ describe('in the image', () => {
       [account.webhook]
       url = "https://${HOOK}:${hook.port}/register"
 
+      [[account]]
+      realm = "${CAROL.realm}"
+      [account.webhook]
+      url = "https://${HOOK}:${systemHook.port}/register"
+
       [[carrier]]
       name = "upstream"
       [[carrier.gateway]]
@@ -116,6 +127,7 @@ describe('in the image', () => {
     provisioned(accounts);
     image.write(ACCOUNTS, accounts);
     image.write(CA, authority.ca);
+    image.write(SYSTEM_CAS, readFileSync(authority.stranger.caFile, 'utf8'));
     await nameServer({ [HOOK]: { A: ['127.0.0.1'] }, [GATEWAY]: { A: ['127.0.0.1'] } });
 
     const sip = { host: '127.0.0.1', port: await freePort() };
@@ -124,12 +136,13 @@ describe('in the image', () => {
     await container.process.line(/is ready, embedded/, START_DEADLINE_MS);
     expect((await registerOnce(sip, ALICE)).status).toBe(200);
     expect((await registerOnce(sip, BOB)).status).toBe(200);
-    expect(hook.requests).toHaveLength(1);
+    expect((await registerOnce(sip, CAROL)).status).toBe(200);
+    expect([hook, systemHook].map(({ requests }) => requests.length)).toEqual([1, 1]);
     expect(await gateway.next()).toStartWith(`OPTIONS sip:${GATEWAY}:${gateway.port} SIP/2.0`);
 
     expect(await container.exec(image.stage.healthcheck)).toMatchObject({ code: 0, stdout: 'ready' });
     const status = await container.exec([...image.stage.entrypoint, 'status']);
-    expect(status.stdout).toMatch(/^Registered: +2 AORs$/m);
+    expect(status.stdout).toMatch(/^Registered: +3 AORs$/m);
     expect(await container.stop()).toBe(0);
   });
 

@@ -91,6 +91,12 @@ test('the same commit gives the same bytes in another folder, by another user, w
   expect((await succeeded(check)).stdout).toHaveLength(4);
 });
 
+test('an unknown target is refused, and the known ones are named', async () => {
+  const build = spawnProcess(process.execPath, ['build.ts', '--target', 'linux-arm'], { cwd: ROOT });
+  expect((await within(build.exited, DEADLINE_MS, 'build')).code).toBe(1);
+  expect(build.stderr.join()).toContain('no target linux-arm; there are linux-x64, linux-arm64,');
+});
+
 test('a binary knows the commit and its date', async () => {
   expect(JSON.parse(await output('version', '--json'))).toMatchObject({ commit: '4f1c2d9be07a', built: '2026-05-04' });
 });
