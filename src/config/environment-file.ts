@@ -10,7 +10,6 @@ const WIDTH = 100;
 export const SERVICE_DEFAULTS: Readonly<Record<string, string>> = {
   [VARIABLES.platform.socketPath.name]: SERVICE_SOCKET_PATH,
   [VARIABLES.embedded.data.name]: '/var/lib/sbc-sip-sidecar',
-  NODE_USE_SYSTEM_CA: '1',
 };
 
 /** Generates packaging/environment, in the syntax of systemd's EnvironmentFile, from the table of variables. */
@@ -46,11 +45,7 @@ const INTRODUCTION = `# Environment of sbc-sip-sidecar.service.
 
 const RUNTIME = `##### Runtime
 
-# Trust the CAs of Debian's ca-certificates beside those that are built in; 0: the built-in ones alone.
-# on/off, default on
-#NODE_USE_SYSTEM_CA=${SERVICE_DEFAULTS.NODE_USE_SYSTEM_CA}
-
-# A file of further CAs, PEM.
+# Further CAs to trust, PEM, besides those that are built in and those in /etc/ssl/certs.
 # file
 #NODE_EXTRA_CA_CERTS=
 `;

@@ -7,8 +7,17 @@ import { spawnProcess } from '../support/process.ts';
 export const PROJECT = new URL('../../', import.meta.url).pathname;
 const DEADLINE_MS = 60_000;
 
-/** Builds a Debian package of the compiled binary. @returns its path */
-export async function debianPackage(version: string, umask = '022'): Promise<string> {
+const built = new Map<string, Promise<string>>();
+
+/** The path of a Debian package of the compiled binary, which is built once per process. */
+export function debianPackage(version: string): Promise<string> {
+  const path = built.get(version) ?? buildDebianPackage(version, '022');
+  built.set(version, path);
+  return path;
+}
+
+/** Builds it anew. */
+export async function buildDebianPackage(version: string, umask: string): Promise<string> {
   const binary = await sidecarBinary();
   const out = temporaryDirectory('deb');
   const words = ['packaging/deb/build.ts', '--fast', '--binary', binary, '--version', version, '--out', out];
@@ -17,7 +26,7 @@ export async function debianPackage(version: string, umask = '022'): Promise<str
   const { code } = await within(build.exited, DEADLINE_MS, 'build.ts');
   if (code !== 0) throw new Error(`build.ts ended with ${code}:\n${build.lines.join('\n')}`);
   const [path = ''] = build.stdout;
-  return join(path);
+  return path;
 }
 
 /** The text of a file of the project. */

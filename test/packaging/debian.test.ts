@@ -5,7 +5,7 @@ import { Phone } from '../support/phone.ts';
 import { spawnProcess } from '../support/process.ts';
 import { provisioned } from '../support/secrets.ts';
 import { readUnit, variablesIn } from '../support/systemd-unit.ts';
-import { debianPackage, projectFile } from './debian-package.ts';
+import { buildDebianPackage, debianPackage, projectFile } from './debian-package.ts';
 import { DebianSystem } from './debian-system.ts';
 
 const NAME = 'sbc-sip-sidecar';
@@ -28,7 +28,7 @@ describe('the Debian package', () => {
   test(
     'is the same to the byte for the same binary, whatever the time and the umask',
     async () => {
-      const [one, two] = [await debianPackage('1.2.3', '022'), await debianPackage('1.2.3', '077')];
+      const [one, two] = [await debianPackage('1.2.3'), await buildDebianPackage('1.2.3', '077')];
       expect(await Bun.file(one).bytes()).toEqual(await Bun.file(two).bytes());
     },
     TEST_MS,
@@ -58,8 +58,8 @@ describe('on a fresh Debian 12', () => {
   let fresh: DebianSystem;
 
   beforeAll(async () => {
-    // As on any machine that apt installs the package on.
-    fresh = await DebianSystem.bootstrap(['systemd', 'ca-certificates']);
+    // What the package depends on, and the commands for users, which every Debian has.
+    fresh = await DebianSystem.bootstrap(['passwd', 'systemd', 'ca-certificates']);
   }, TEST_MS);
 
   test(
