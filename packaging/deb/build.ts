@@ -132,7 +132,7 @@ async function checksums(): Promise<string> {
   return (await Promise.all(lines)).join('');
 }
 
-/** Gives directories their mode, whatever the umask, and everything one time. */
+/** Gives directories their mode, which the umask has changed, and everything one time. */
 function settle(date: number): void {
   for (const path of ['', ...entries()]) {
     const full = join(stage, path);

@@ -38,7 +38,7 @@ export class ServiceManager {
     this.#watchdogMs = Number(env.WATCHDOG_USEC ?? 0) / 1000;
   }
 
-  /** The service is up: whatever waits for it may start. From now on the watchdog hears from our event loop. */
+  /** The service is up: units that wait for it may start. From now on the event loop feeds the watchdog. */
   ready(): void {
     this.#send('READY=1');
     if (this.#watchdogMs > 0) this.#feedWatchdog();

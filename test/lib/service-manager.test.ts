@@ -18,7 +18,7 @@ function managed(variables: Readonly<Record<string, string>>) {
 }
 
 describe.each(PATHS)('a service manager that listens at %s', (_, path) => {
-  test('is told of readiness, of the state in a line, and of the stop with its longest time', () => {
+  test('gets readiness, the state in a line, and the stop with its longest time', () => {
     using socket = new NotifySocket(path());
     const { manager } = managed({ NOTIFY_SOCKET: socket.path });
     manager.status('waiting for\nRedis');
