@@ -103,7 +103,8 @@ export class Committer {
     try {
       await withDeadline(work, SYNC_TIMEOUT_MS, late, this.timers);
     } catch (error) {
-      this.#outage = error instanceof Unavailable ? error : new Unavailable('SQLite', String(error));
+      const why = error instanceof Error ? error.message : String(error);
+      this.#outage = error instanceof Unavailable ? error : new Unavailable('SQLite', why);
       for (const { reject } of [...group, ...this.#waiting]) reject(this.#outage);
       this.#waiting = [];
       await work;

@@ -19,8 +19,8 @@ const LIMITS: LogLimits = { copyBytes: 4 << 20, resetBytes: 64 << 20 };
  *
  * Three rules keep the database whole when the power fails at any moment:
  * 1. Pages are copied to the database file only when the log that has them is on disk.
- * 2. The log is overwritten only when the database file is on disk. An open read transaction keeps SQLite from it, also
- *    in statements that know nothing of this class.
+ * 2. The log is emptied only when the database file is on disk. From a copy on, an open read transaction keeps SQLite
+ *    from overwriting it, also in statements that know nothing of this class.
  * 3. A new log begins only when the file is empty on disk: old and new frames could be mixed there otherwise.
  */
 export class WriteAheadLog {
@@ -87,23 +87,18 @@ export class WriteAheadLog {
 
   /** Copies to the database file what the log has now. */
   async #copy(): Promise<void> {
+    this.#release();
     this.#reader.run('BEGIN');
-    try {
-      // The transaction begins with the first read. Later commits are not copied.
-      this.#reader.query('SELECT 1 FROM settings').get();
-      await this.files.syncLog();
-      this.#withoutSync(() => checkpoint(this.database, 'PASSIVE'));
-    } catch (error) {
-      this.#reader.run('COMMIT');
-      throw error;
-    }
+    // The transaction begins with the first read. Later commits are not copied.
+    this.#reader.query('SELECT 1 FROM settings').get();
+    await this.files.syncLog();
+    this.#withoutSync(() => checkpoint(this.database, 'PASSIVE'));
     await this.files.syncDatabase();
-    // Not after a SyncFault: what has been copied is on disk in the log alone.
-    this.#reader.run('COMMIT');
   }
 
   async #reset(): Promise<void> {
     await this.#copy();
+    this.#release();
     // A statement that came in between is synced and copied here by SQLite itself.
     if (!checkpoint(this.#reader, 'TRUNCATE')) return;
     await this.files.syncLog();
@@ -111,6 +106,10 @@ export class WriteAheadLog {
     this.#resetAt = this.limits.resetBytes;
     // SQLite would sync the header of the new log at the next commit. This writes a page without changing anything.
     this.#withoutSync(() => this.database.run('PRAGMA user_version = 0'));
+  }
+
+  #release(): void {
+    if (this.#reader.inTransaction) this.#reader.run('COMMIT');
   }
 
   #withoutSync(work: () => void): void {
