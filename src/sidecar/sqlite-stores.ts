@@ -62,6 +62,8 @@ export function openData(directory: string, logger: Logger): Data {
       },
       async close() {
         await committer.stop();
+        // After a SyncFault the log must be kept, and closing would delete it.
+        if (committer.outage) return;
         await log.close();
         sqlite.close();
         files.close();

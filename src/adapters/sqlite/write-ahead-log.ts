@@ -70,8 +70,8 @@ export class WriteAheadLog {
     if (bytes >= this.#resetAt) {
       this.#resetAt = bytes + this.limits.copyBytes;
       await this.#copying;
-      await this.#checked(() => this.#reset());
-    } else if (bytes >= this.#copyAt && !this.#copying) {
+      if (!this.#fault) await this.#checked(() => this.#reset());
+    } else if (bytes >= this.#copyAt && !this.#copying && !this.#fault) {
       this.#copyAt = bytes + this.limits.copyBytes;
       this.#copying = this.#checked(() => this.#copy()).finally(() => {
         this.#copying = undefined;
