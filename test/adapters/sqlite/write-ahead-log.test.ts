@@ -54,9 +54,11 @@ test('a log that another connection reads grows, and is emptied once that has en
 
 test('a sync of the database file that fails is reported by the next call, and leaves the log as it is', async () => {
   const fault = new SyncFault('EIO');
-  // Only the first: the kernel reports an error once.
-  const results = [Promise.reject(fault)];
-  const { files, log, grow } = start((real) => ({ syncDatabase: () => results.pop() ?? real.syncDatabase() }));
+  let syncs = 0;
+  const { files, log, grow } = start((real) => ({
+    // The kernel reports an error once.
+    syncDatabase: () => (++syncs === 1 ? Promise.reject(fault) : real.syncDatabase()),
+  }));
   grow(LIMITS.copyBytes);
   await log.maintain();
   grow(LIMITS.resetBytes);
