@@ -19,6 +19,7 @@ import { isSameBinding } from '../../sip/binding-identity.ts';
 import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
 import type { Committer } from './committer.ts';
 import { guarded } from './guarded.ts';
+import { locationStatements } from './location-statements.ts';
 
 /** At most this many expired AORs, and as many nonces, are deleted with each commit. */
 const SWEEP_LIMIT = 100;
@@ -49,7 +50,7 @@ export class SqliteLocationService implements LocationService {
   readonly #unsynced = new Set<string>();
   #lookups: PendingLookup[] = [];
   #willRead = false;
-  readonly #sql: ReturnType<typeof statements>;
+  readonly #sql: ReturnType<typeof locationStatements>;
   readonly #onExpired: ((aor: string) => void)[] = [];
   #timer: Timer | undefined;
 
@@ -59,7 +60,7 @@ export class SqliteLocationService implements LocationService {
     private readonly timers: Timers,
     private readonly logger: Logger,
   ) {
-    this.#sql = statements(database);
+    this.#sql = locationStatements(database);
   }
 
   /** Deletes all that expired while the process was down. Commits delete what expires later, at the latest each second. */
@@ -269,29 +270,4 @@ export class SqliteLocationService implements LocationService {
 
 function rejectAll(waiting: readonly { reject(error: Error): void }[], error: unknown): void {
   for (const { reject } of waiting) reject(error instanceof Error ? error : new Error(String(error)));
-}
-
-function statements(db: Database) {
-  return {
-    bindings: db.query<{ json: string }, [string]>('SELECT json FROM bindings WHERE aor = ?'),
-    setBinding: db.query('INSERT OR REPLACE INTO bindings (aor, key, json) VALUES (?, ?, ?)'),
-    deleteBinding: db.query('DELETE FROM bindings WHERE aor = ? AND key = ?'),
-    deleteBindings: db.query('DELETE FROM bindings WHERE aor = ?'),
-    aor: db.query<{ realm: string }, [string]>('SELECT realm FROM aors WHERE aor = ?'),
-    setAor: db.query('INSERT OR REPLACE INTO aors (aor, realm, expiry) VALUES (?, ?, ?)'),
-    deleteAor: db.query('DELETE FROM aors WHERE aor = ?'),
-    expiredAors: db.query<{ aor: string; realm: string }, [number, number]>(
-      'SELECT aor, realm FROM aors WHERE expiry <= ? LIMIT ?',
-    ),
-    expiredInRealm: db.query<{ aors: number }, [number, string]>(
-      'SELECT count(*) AS aors FROM aors WHERE expiry <= ? AND realm = ?',
-    ),
-    realm: db.query<{ aors: number }, [string]>('SELECT aors FROM realms WHERE realm = ?'),
-    addToRealm: db.query(
-      'INSERT INTO realms (realm, aors) VALUES (?1, ?2) ON CONFLICT (realm) DO UPDATE SET aors = aors + ?2',
-    ),
-    nonce: db.query<{ count: number }, [string]>('SELECT count FROM nonces WHERE id = ?'),
-    setNonce: db.query('INSERT OR REPLACE INTO nonces (id, count, expiry) VALUES (?, ?, ?)'),
-    sweepNonces: db.query('DELETE FROM nonces WHERE id IN (SELECT id FROM nonces WHERE expiry <= ? LIMIT ?)'),
-  };
 }
