@@ -38,6 +38,9 @@ const TOOLS = {
   fish: 'fish',
   // Shows the man page.
   man: 'man-db',
+  // Checks the Debian package, and makes a Debian to install it on.
+  lintian: 'lintian',
+  mmdebstrap: 'mmdebstrap debian-archive-keyring',
 };
 
 ensurePackages();

@@ -22,6 +22,8 @@ export class Counts {
   readonly statuses = new Map<number, number>();
   readonly samples = new Set<string>();
   readonly latency = new Latency();
+  /** From the start of a unit to each answer but its last: of a full registration, to the challenge. */
+  readonly pending = new Latency();
 
   answered(status: number): void {
     this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);

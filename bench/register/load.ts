@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly target: Target;
   readonly realm: string;
   readonly users: number;
+  /** Number of the first user. Default: 1. */
+  readonly firstUser?: number;
   readonly userPattern: string;
   readonly passwordPattern: string;
   /** UDP sockets that the users are spread over; a user always sends from the same one. */
@@ -74,7 +76,7 @@ export class Load {
       const source = load.#sources[slot % load.#sources.length];
       if (!source) throw new Error('a load needs at least one source');
       const [user, password] = [options.userPattern, options.passwordPattern].map((p) =>
-        p.replace('%d', `${slot + 1}`),
+        p.replace('%d', `${slot + (options.firstUser ?? 1)}`),
       );
       load.#phones.push(new UserAgent(slot, user ?? '', password ?? '', source, domain));
     }
@@ -207,7 +209,8 @@ export class Load {
     const phone = this.#phones[Number.parseInt(message.slice(branchAt, branchAt + 10), 10)];
     const outcome = phone?.receive(status, message, branchAt) ?? 'stray';
     if (!phone || outcome === 'stray') this.#counts.stray++;
-    else if (outcome !== 'pending') {
+    else if (outcome === 'pending') this.#counts.pending.add(performance.now() - phone.startedAt);
+    else {
       if (outcome === 'done') this.#done(performance.now(), phone);
       else this.#counts.wrongAnswer(outcome.wrong);
       this.#over(phone);

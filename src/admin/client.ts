@@ -1,12 +1,15 @@
+import { existsSync } from 'node:fs';
 import * as v from 'valibot';
 import { BrokenAnswerError, RefusedError, StoppedError } from './errors.ts';
 import { ConnectError, LineConnection } from './line-connection.ts';
 import {
   ACTIONS,
   type ActionName,
+  DEFAULT_SOCKET_PATH,
   MAX_LINE_BYTES,
   type Params,
   REFUSAL,
+  SERVICE_SOCKET_PATH,
   STREAM_LINE,
   STREAMS,
   type StreamName,
@@ -24,6 +27,11 @@ export interface AdminClientOptions {
   readonly socketPath: string;
   /** For each answer, default {@link ANSWER_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
+}
+
+/** Where a sidecar listens unless SBC_SOCKET_PATH says otherwise: that of the service, or one that was started by hand. */
+export function usualSocketPath(service = SERVICE_SOCKET_PATH): string {
+  return existsSync(service) ? service : DEFAULT_SOCKET_PATH;
 }
 
 /**

@@ -11,6 +11,8 @@ import { type bindingDetails, bindingRow, type refusedRegister, registrationDeta
 
 /** The socket's path unless SBC_SOCKET_PATH is set. */
 export const DEFAULT_SOCKET_PATH = '/tmp/sbc-sip-sidecar.sock';
+/** The value of SBC_SOCKET_PATH in packaging/systemd; commands look there first. */
+export const SERVICE_SOCKET_PATH = '/run/sbc-sip-sidecar/admin.sock';
 /** Longest accepted request line, bytes without the line break. */
 export const MAX_LINE_BYTES = 65_536;
 

@@ -29,7 +29,8 @@ const count = { type: 'number' } as const;
 
 /** Answers that are no action's. */
 const ANSWERS: Readonly<Record<string, () => JsonSchema>> = {
-  version: () => answer({ version: text, commit: text, built: text, bun: text }),
+  version: () =>
+    answer({ version: text, commit: text, built: text, bun: text }, { licenses: { type: 'array', items: LICENSE } }),
   help: () => answer({ usage: text }),
   'reg list': () => ({
     type: 'object',
@@ -46,6 +47,13 @@ const ANSWERS: Readonly<Record<string, () => JsonSchema>> = {
     ],
   }),
 };
+
+const LICENSE = {
+  type: 'object',
+  description: 'With --licenses: one of each package inside.',
+  properties: { name: text, version: text, license: text, text },
+  required: ['name', 'version', 'license', 'text'],
+} as const;
 
 const COUNT = {
   type: 'object',

@@ -1,5 +1,5 @@
 import type { CommandDef } from 'citty';
-import { DEFAULT_SOCKET_PATH } from '../admin/protocol.ts';
+import { DEFAULT_SOCKET_PATH, SERVICE_SOCKET_PATH } from '../admin/protocol.ts';
 import { VERSION } from '../lib/version.ts';
 import { type Argument, type CommandNode, commandTree, everyNode } from './completion/tree.ts';
 import { exitCodes, placeholder, spelled } from './docs.ts';
@@ -31,14 +31,16 @@ ${exitCodes()
   .map(([code, meaning]) => definition(String(code), meaning))
   .join('\n')}
 .SH ENVIRONMENT
-${definition('SBC_SOCKET_PATH', `path of the admin socket, ${DEFAULT_SOCKET_PATH} by default`)}
+${definition('SBC_SOCKET_PATH', `path of the admin socket. Default: ${SERVICE_SOCKET_PATH} for commands when it exists, otherwise ${DEFAULT_SOCKET_PATH}`)}
 ${definition('NO_COLOR', 'when set, nothing is coloured')}
 .PP
 The variables of
 .B serve
-are in docs/configuration.md.
+are in docs/configuration.md and, where the Debian package is installed, explained in /etc/sbc\\-sip\\-sidecar/environment.
 .SH FILES
 ${definition(DEFAULT_SOCKET_PATH, 'the admin socket, which only the user of the sidecar and root can open')}
+${definition(SERVICE_SOCKET_PATH, 'the admin socket of the service sbc-sip-sidecar.service')}
+${definition('/etc/sbc-sip-sidecar/environment', 'the variables of the service')}
 `;
 }
 

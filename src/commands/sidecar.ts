@@ -1,14 +1,6 @@
-import { type AdminClient, requestOnce, streamOf } from '../admin/client.ts';
+import { type AdminClient, requestOnce, streamOf, usualSocketPath } from '../admin/client.ts';
 import { AdminError, DeniedError, NoSidecarError, StoppedError, TimedOutError } from '../admin/errors.ts';
-import {
-  type ActionName,
-  DEFAULT_SOCKET_PATH,
-  type Params,
-  type StreamName,
-  type StreamPart,
-  type StreamRequest,
-  type Success,
-} from '../admin/protocol.ts';
+import type { ActionName, Params, StreamName, StreamPart, StreamRequest, Success } from '../admin/protocol.ts';
 import { json, print } from './output.ts';
 import { EXIT, Failure } from './run.ts';
 
@@ -18,7 +10,7 @@ export const JSON_FLAG = {
 
 /** Reads the variable without Config, which takes too long to load. */
 export function socketPath(): string {
-  return process.env.SBC_SOCKET_PATH || DEFAULT_SOCKET_PATH;
+  return process.env.SBC_SOCKET_PATH || usualSocketPath();
 }
 
 /**

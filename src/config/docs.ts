@@ -1,7 +1,8 @@
 import { allVariables } from './index.ts';
 import type { Variable } from './variable.ts';
 
-const TITLES: Readonly<Record<string, string>> = {
+/** Title of each group of variables. */
+export const TITLES: Readonly<Record<string, string>> = {
   drachtio: 'drachtio',
   redis: 'Redis',
   mysql: 'MySQL',

@@ -3,7 +3,7 @@ import type { StatsdMetrics } from '../adapters/statsd/metrics.ts';
 import type { Config } from '../config/index.ts';
 import type { Logger } from '../lib/logger.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
-import { COMMIT, VERSION } from '../lib/version.ts';
+import { BUILT, COMMIT, VERSION } from '../lib/version.ts';
 import type { RecentFigures } from '../ops/recent-figures.ts';
 import { type Metrics, NO_METRICS } from '../ports/metrics.ts';
 
@@ -29,7 +29,7 @@ export async function openMeasuring(config: Config, startedAt: number, logger: L
 
 async function openPrometheus(startedAt: number): Promise<PrometheusMetrics> {
   const { PrometheusMetrics } = await import('../adapters/prometheus/metrics.ts');
-  return new PrometheusMetrics({ version: VERSION, commit: COMMIT, startedAt });
+  return new PrometheusMetrics({ version: VERSION, commit: COMMIT, built: BUILT, startedAt });
 }
 
 async function openRecentFigures(): Promise<RecentFigures> {

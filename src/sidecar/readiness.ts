@@ -28,6 +28,11 @@ export function readinessOf(phase: Phase, { sip, store, database }: Dependencies
   return database.state === 'up' ? { state: 'ready' } : { state: 'degraded', why: reasonOf(database) };
 }
 
+/** `degraded: MySQL does not answer`, in a line. */
+export function readinessText({ state, why }: Pick<Readiness, 'state' | 'why'>): string {
+  return why === undefined ? state : `${state}: ${why}`;
+}
+
 function reasonOf({ name, state }: DependencyHealth): string {
   return state === 'unknown' ? `${name} has not answered yet` : `${name} does not answer`;
 }

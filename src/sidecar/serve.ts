@@ -14,6 +14,7 @@ import { createLogger, type Log, withLevel } from '../lib/log.ts';
 import type { Logger } from '../lib/logger.ts';
 import { OncePer } from '../lib/once-per.ts';
 import { retry } from '../lib/retry.ts';
+import { ServiceManager } from '../lib/service-manager.ts';
 import type { TextOutput } from '../lib/text-output.ts';
 import { systemClock, systemTimers } from '../lib/timers.ts';
 import { HttpListenError } from '../ops/listen-error.ts';
@@ -35,7 +36,7 @@ import { openMeasuring } from './measuring.ts';
 import { Monitoring } from './monitoring.ts';
 import { type Lifetime, outboundView, statusOf, variablesOf } from './operator-view.ts';
 import { createOutbound } from './outbound.ts';
-import { readinessOf } from './readiness.ts';
+import { readinessOf, readinessText } from './readiness.ts';
 import { ReadinessWatch } from './readiness-watch.ts';
 import { bindingsOfConnections, registerRules } from './registrar.ts';
 import { registrationsView } from './registrations-view.ts';
@@ -47,6 +48,8 @@ import { openStores, type Stores } from './stores.ts';
 const CHECK_IN_WARNING_INTERVAL_MS = 60_000;
 /** In that interval, about all addresses together: the source of a datagram can be forged. */
 const MAX_CHECK_IN_WARNINGS = 20;
+/** A stop takes no longer than this beyond the grace for requests: the last alerts, the log and connections have deadlines. */
+const MAX_STOP_MS = 15_000;
 
 /**
  * Runs the sidecar until SIGTERM or SIGINT. An error that nothing catches is logged and ends the process with 1.
@@ -91,6 +94,8 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   const bus = new EventBus(systemClock);
   const lastRefusals = new LastRefusals();
   bus.follow((event) => lastRefusals.follow(event));
+  const manager = new ServiceManager(process.env, systemTimers, logger);
+  bus.follow((event) => event.type === 'readiness' && manager.status(readinessText(event)));
   const eventWriter = stores.events && new EventWriter(bus, stores.events, systemTimers, logger);
   open.defer(() => eventWriter?.stop());
   const edge = config.parts.sip === 'edge' ? createEdge(config, logger) : undefined;
@@ -154,6 +159,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   open.defer(onHangup(() => tryReload(reloadable)));
 
   const stored = new Set([store, database]);
+  manager.status(`waiting for ${[...stored].map(({ name }) => name).join(' and ')}`);
   const answers = await Promise.all(
     [...stored].map((one) => retry(() => answer(one), { name: one.name, signal: stop, timers: systemTimers, logger })),
   );
@@ -177,6 +183,7 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   open.defer(() => idleCollection.stop());
 
   open.defer(() => sip.stop(config.platform.shutdownGraceMs));
+  manager.status(readinessText(readiness()));
   await Promise.race([sip.connect(), aborted(stop)]);
   if (stop.aborted) return;
   sipServer.start();
@@ -186,11 +193,13 @@ async function run(config: Config, logger: Log, output: TextOutput, stop: AbortS
   open.defer(() => outbound.stop());
   lifetime.phase = 'serving';
   readinessWatch.update();
+  manager.ready();
   if (edge) output.write(banner(config, edge.hostports, demo));
   logger.info({ parts: config.parts }, 'ready');
 
   await aborted(stop);
   lifetime.phase = 'stopping';
+  manager.stopping(config.platform.shutdownGraceMs + MAX_STOP_MS);
   readinessWatch.stopping();
 }
 

@@ -92,9 +92,13 @@ export function openStores(config: Config, logger: Logger, clock: Clock): Stores
     carriers: new CachedCarriers(database.carriers, times.staleMs, clock, logger),
     secret,
     forget: () => directory.clear(),
+    start() {
+      data?.start();
+      shared.start();
+    },
     async close() {
       await Promise.all([shared.close(), database.close()]);
-      data?.close();
+      await data?.close();
     },
   };
 }

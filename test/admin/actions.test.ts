@@ -19,6 +19,7 @@ import type { SidecarEvent } from '../../src/ports/events.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import type { TrunkRegistrationView } from '../../src/regbot/registration-context.ts';
 import { type OutboundState, outboundView } from '../../src/sidecar/operator-view.ts';
+import { unsyncedCommitter } from '../support/committer.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { secret } from '../support/secrets.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -36,7 +37,7 @@ function start(changes: Partial<AdminRules> = {}) {
   const logger = new RecordingLogger();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
-  const pool = new SqliteServerPool(database, clock);
+  const pool = new SqliteServerPool(database, unsyncedCommitter(database), clock);
   let level = 'info';
   const settings = new Settings({
     logLevel: {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, jest, spyOn, test } from 'bun:test';
 import { symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { AdminClient, requestOnce } from '../../src/admin/client.ts';
+import { AdminClient, requestOnce, usualSocketPath } from '../../src/admin/client.ts';
 import { BrokenAnswerError, NoSidecarError, RefusedError, TimedOutError } from '../../src/admin/errors.ts';
 import { ConnectError, LineConnection } from '../../src/admin/line-connection.ts';
 import { MAX_LINE_BYTES } from '../../src/admin/protocol.ts';
@@ -16,6 +16,11 @@ afterEach(() => {
 });
 
 const drained = () => requestOnce('fs-drained', {}, { socketPath: peer.path, timeoutMs: 2000 });
+
+test('commands look for the socket of the service, then for that of a sidecar that was started by hand', () => {
+  expect(usualSocketPath(peer.path)).toBe(peer.path);
+  expect(usualSocketPath('/nonexistent/admin.sock')).toBe('/tmp/sbc-sip-sidecar.sock');
+});
 
 describe('a single request', () => {
   test('is one line, and resolves with the answer', async () => {

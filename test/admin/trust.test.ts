@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AdminClient, requestOnce } from '../../src/admin/client.ts';
 import { BrokenAnswerError, DeniedError, NoSidecarError, TimedOutError } from '../../src/admin/errors.ts';
 import { trustedOwner, whyNot } from '../../src/admin/trust.ts';
@@ -37,6 +37,12 @@ describe('a socket is trusted', () => {
       new RegExp(`^${path} belongs to (.*uid \\d+\\)?), and you are .*uid ${uid}\\)?\\. Run this command as \\1$`),
     );
   });
+});
+
+test('root trusts the socket of another user in no directory that this user can have made, as in /tmp', async () => {
+  const { path } = await AdminPeer.start();
+  if (process.getuid?.() === 0) for (const file of [dirname(path), path]) chownSync(file, 65534, 65534);
+  expect(() => trustedOwner(path, 0)).toThrow(DeniedError);
 });
 
 test('a socket that is exchanged while we connect is not asked, and the connection closed', async () => {

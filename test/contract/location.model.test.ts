@@ -6,6 +6,7 @@ import { RedisLocationService } from '../../src/adapters/redis/location.ts';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import type { Aor, Binding, NonceUse, Removal, Update, UpdateOutcome } from '../../src/ports/location.ts';
+import { unsyncedCommitter } from '../support/committer.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -144,7 +145,7 @@ test('Redis and SQLite answer like the model, and hold the keys that other servi
       const clock = new ManualTimers(Date.now());
       const database = new Database(':memory:', { strict: true });
       database.run(SCHEMA);
-      const inSqlite = new SqliteLocationService(database, clock, new RecordingLogger());
+      const inSqlite = new SqliteLocationService(database, unsyncedCommitter(database), clock, new RecordingLogger());
       const inRedis = new RedisLocationService(redis, clock, new RecordingLogger());
       const model = new ModelLocation(clock);
       const accountRealm = `${crypto.randomUUID()}.example.com`;

@@ -5,6 +5,7 @@ import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { openSqlite } from '../../src/adapters/sqlite/open.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/cleanup.ts';
+import { unsyncedCommitter } from '../support/committer.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { ManualTimers } from '../support/timers.ts';
 import { locationServiceContract } from './location-service.ts';
@@ -17,7 +18,7 @@ afterAll(() => {
 });
 
 locationServiceContract('SQLite', (clock) => {
-  const location = new SqliteLocationService(database, clock, new RecordingLogger());
+  const location = new SqliteLocationService(database, unsyncedCommitter(database), clock, new RecordingLogger());
   return {
     location,
     callTarget: async (aor) => (await location.lookup(aor, { several: false })).bindings[0]?.contact,
@@ -76,7 +77,7 @@ test('opens a database of our first version, with bindings in the order of their
   before.close();
 
   const database = openSqlite(earlier);
-  const location = new SqliteLocationService(database, clock, new RecordingLogger());
+  const location = new SqliteLocationService(database, unsyncedCommitter(database), clock, new RecordingLogger());
   const alice = { user: 'alice', realm: 'example.com' };
   const { bindings } = await location.lookup(alice, { several: true });
   expect(bindings.map((each) => each.contact)).toEqual(preferred);
@@ -107,7 +108,7 @@ test('an AOR that an earlier version counted for a sub-domain is counted for its
   const clock = new ManualTimers();
   const memory = new Database(':memory:', { strict: true });
   memory.run(SCHEMA);
-  const location = new SqliteLocationService(memory, clock, new RecordingLogger());
+  const location = new SqliteLocationService(memory, unsyncedCommitter(memory), clock, new RecordingLogger());
   const aor = { user: 'alice', realm: 'd1.one.test' };
   const contact = 'sip:alice@192.0.2.1';
   const register = (accountRealm: string) =>
@@ -157,7 +158,7 @@ test('the start deletes and reports everything that has expired', () => {
     database.run('INSERT INTO nonces VALUES (?, 1, ?)', [`gone${i}`, clock.now() - 1]);
   }
   database.run("INSERT INTO realms VALUES ('gone.example.com', 250)");
-  const location = new SqliteLocationService(database, clock, new RecordingLogger());
+  const location = new SqliteLocationService(database, unsyncedCommitter(database), clock, new RecordingLogger());
   const expired: string[] = [];
   location.onExpired((aor) => expired.push(aor));
   location.start();

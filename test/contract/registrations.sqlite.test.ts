@@ -2,6 +2,7 @@ import { Database } from 'bun:sqlite';
 import { SqliteLocationService } from '../../src/adapters/sqlite/location.ts';
 import { SqliteRegistrations } from '../../src/adapters/sqlite/registrations.ts';
 import { SCHEMA } from '../../src/adapters/sqlite/schema.ts';
+import { unsyncedCommitter } from '../support/committer.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { registrationsContract } from './registrations.ts';
 
@@ -10,6 +11,6 @@ registrationsContract('SQLite', async (timers) => {
   database.run(SCHEMA);
   return {
     registrations: new SqliteRegistrations(database, timers),
-    location: new SqliteLocationService(database, timers, new RecordingLogger()),
+    location: new SqliteLocationService(database, unsyncedCommitter(database), timers, new RecordingLogger()),
   };
 });

@@ -101,6 +101,35 @@ describe('the embedded sidecar', () => {
     phone.close();
   });
 
+  test('keeps every binding that was answered 200 through kill -9 under load', async () => {
+    const users = Array.from({ length: 300 }, (_, n) => ({ ...ALICE, user: `phone${n}` }));
+    const clients = users.map(
+      ({ user, password }) => `[[account.client]]\nusername = "${user}"\npassword = "${password}"\n`,
+    );
+    const provision = await fileWith('many.toml', ACCOUNT + clients.join(''));
+    const args = ['--data', temporaryDirectory('data'), '--provision', provision];
+    const first = await startEmbedded({ args });
+    const phones = await Promise.all(users.map((user) => Phone.open(first.sip, user)));
+    const answered: Phone[] = [];
+    const registrations = phones.map(async (phone) => {
+      // After the kill there is no answer: closing the phone ends the wait.
+      const { status } = await phone.register().catch(() => ({ status: 0 }));
+      if (status !== 200) return;
+      answered.push(phone);
+      if (answered.length === 100) first.process.kill('SIGKILL');
+    });
+    await first.process.exited;
+    for (const phone of phones) phone.close();
+    await Promise.all(registrations);
+    expect(answered.length).toBeGreaterThanOrEqual(100);
+
+    const second = await startEmbedded({ args });
+    for (const { user, contact } of answered) {
+      const listed = await registerOnce(second.sip, { ...ALICE, user }, { contact: null });
+      expect(headerOf(listed, 'Contact')).toContain(contact);
+    }
+  });
+
   test('applies a changed provisioning file on SIGHUP, and keeps the old one when it is bad', async () => {
     const path = await fileWith('p.toml', ACCOUNT);
     const { process, sip } = await startEmbedded({ args: ['--provision', path] });

@@ -9,6 +9,7 @@ import { SilenceWatch } from '../../src/options/silence.ts';
 import { QueryFault, Unavailable } from '../../src/ports/errors.ts';
 import type { ServerPool } from '../../src/ports/server-pool.ts';
 import type { Endpoint } from '../../src/sip/message.ts';
+import { unsyncedCommitter } from '../support/committer.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { sipRequest } from '../support/sip-request.ts';
 import { ManualTimers } from '../support/timers.ts';
@@ -18,7 +19,7 @@ function start() {
   const logger = new RecordingLogger();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
-  const pool = new SqliteServerPool(database, clock);
+  const pool = new SqliteServerPool(database, unsyncedCommitter(database), clock);
   const warnings = new OncePer(60_000, clock);
   const rules = {
     pool,

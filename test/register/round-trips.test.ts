@@ -11,7 +11,7 @@ const server = await sharedRedis();
 const redis = new Redis({ host: server.host, port: server.port, enableAutoPipelining: true });
 afterAll(() => redis.disconnect());
 
-/** The commands that Redis gets while `work` runs, those of scripts apart. */
+/** The commands that Redis gets from us while `work` runs, without those of scripts. */
 async function commandsDuring(work: () => Promise<unknown>): Promise<string[]> {
   const opener = redis.duplicate();
   const monitor = await opener.monitor();
@@ -20,7 +20,7 @@ async function commandsDuring(work: () => Promise<unknown>): Promise<string[]> {
   const finished = Promise.withResolvers<void>();
   monitor.on('monitor', (_time: string, [command = '', ...args]: string[], source: string) => {
     if (args[0] === marker) finished.resolve();
-    else if (source !== 'lua') seen.push(command);
+    else if (source === `127.0.0.1:${redis.stream.localPort}`) seen.push(command);
   });
   await work();
   await redis.echo(marker);

@@ -13,6 +13,7 @@ import type { Aor, Binding } from '../../src/ports/location.ts';
 import { type RegistrationSources, registrationsView } from '../../src/sidecar/registrations-view.ts';
 import { bindingOf } from '../contract/registrations.ts';
 import { refused } from '../events/support.ts';
+import { unsyncedCommitter } from '../support/committer.ts';
 import { RecordingLogger } from '../support/logger.ts';
 import { impatient, ManualTimers, settle } from '../support/timers.ts';
 
@@ -32,7 +33,7 @@ function start(
   const logger = new RecordingLogger();
   const database = new Database(':memory:', { strict: true });
   database.run(SCHEMA);
-  const location = new SqliteLocationService(database, timers, logger);
+  const location = new SqliteLocationService(database, unsyncedCommitter(database), timers, logger);
   const bus = new EventBus(timers);
   const lastRefusals = new LastRefusals();
   bus.follow((event) => lastRefusals.follow(event));

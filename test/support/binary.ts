@@ -5,6 +5,17 @@ import { spawnProcess } from './process.ts';
 
 const ROOT = join(import.meta.dir, '../..');
 const BINARY = join(ROOT, 'dist/sbc-sip-sidecar');
+/** What a build reads, besides packages. */
+export const BUILD_INPUTS = [
+  'src',
+  'scripts/build',
+  'build.ts',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'LICENSE',
+];
+
 const BUILD_DEADLINE_MS = 120_000;
 
 let built: Promise<string> | undefined;
@@ -31,9 +42,16 @@ async function build(): Promise<string> {
 
 /** Includes directories, whose time changes when a file is removed or renamed. */
 async function newestSource(): Promise<number> {
-  const inSource = await readdir(join(ROOT, 'src'), { recursive: true });
-  const paths = ['build.ts', 'package.json', 'src', ...inSource.map((path) => join('src', path))];
+  const within = await Promise.all(BUILD_INPUTS.map(filesIn));
+  const paths = [...BUILD_INPUTS, ...within.flat()];
   return Math.max(...(await Promise.all(paths.map((path) => modified(join(ROOT, path))))));
+}
+
+/** Empty for a file. */
+async function filesIn(path: string): Promise<string[]> {
+  if (!(await stat(join(ROOT, path))).isDirectory()) return [];
+  const names = await readdir(join(ROOT, path), { recursive: true });
+  return names.map((name) => join(path, name));
 }
 
 /** Milliseconds since the epoch; 0 for a missing file. */

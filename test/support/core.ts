@@ -17,6 +17,7 @@ import { parseProvisioning } from '../../src/provision/file.ts';
 import type { RegisterRules } from '../../src/register/index.ts';
 import { Reporter } from '../../src/register/report.ts';
 import { WebhookAuthenticator } from '../../src/webhook/index.ts';
+import { unsyncedCommitter } from './committer.ts';
 import { RecordingLogger } from './logger.ts';
 import { searchForSecrets, secret } from './secrets.ts';
 import { sqlServer } from './sql-server.ts';
@@ -75,7 +76,7 @@ export function openCore(changes: Partial<RegisterRules> = {}, toml = ACCOUNTS) 
     timers: clock,
     logger,
   });
-  const location = new SqliteLocationService(database, clock, logger);
+  const location = new SqliteLocationService(database, unsyncedCommitter(database), clock, logger);
   const events: SidecarEvent[] = [];
   const rules: RegisterRules = {
     timers: impatient(clock),

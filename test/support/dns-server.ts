@@ -27,7 +27,7 @@ const RCODES: Readonly<Record<Exclude<Mood, 'silent' | 'malformed'>, number>> = 
 };
 const DEFAULT_TTL = 60;
 
-/** A name server on a free UDP port of 127.0.0.1. */
+/** A name server, on a free UDP port of 127.0.0.1 unless another address is given. */
 export class DnsServer {
   /** Lower-case name → its records. */
   zone: Readonly<Record<string, Records>> = {};
@@ -57,9 +57,12 @@ export class DnsServer {
     });
   }
 
-  static async start(zone: Readonly<Record<string, Records>> = {}): Promise<DnsServer> {
+  static async start(
+    zone: Readonly<Record<string, Records>> = {},
+    { address = '127.0.0.1', port = 0 } = {},
+  ): Promise<DnsServer> {
     const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+    socket.bind(port, address);
     await once(socket, 'listening');
     const server = new DnsServer(socket);
     server.zone = zone;

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type Logger, traceOf } from '../../lib/logger.ts';
 import { systemTimers, type Timers } from '../../lib/timers.ts';
+import { WritePerTurn } from '../../lib/write-per-turn.ts';
 import {
   OPEN_TO_ALL,
   type OutboundRequest,
@@ -14,6 +16,7 @@ import { joinHostPort } from '../../sip/ip.ts';
 import { MalformedMessage, type SipRequest, type SipResponse } from '../../sip/message.ts';
 import type { NextHop } from '../../sip/next-hop.ts';
 import { OpenRequests } from './client.ts';
+import { encodeFrame } from './frames.ts';
 import { type Received, readAcknowledgement, readReceived, readRequest, writeAnswer } from './messages.ts';
 import { readResponse } from './requests.ts';
 import { createSrf, interceptMessages, type SrfApp } from './srf.ts';
@@ -42,6 +45,7 @@ export class DrachtioServer implements SipServer {
   /** Ids of responses whose sending drachtio has not confirmed. */
   readonly #unacknowledged = new Set<string>();
   readonly #timers: Timers;
+  readonly #writes = new WritePerTurn();
   readonly #requests: OpenRequests;
   readonly #onConnected: (() => void)[] = [];
   readonly #onDisconnected: (() => void)[] = [];
@@ -201,7 +205,7 @@ export class DrachtioServer implements SipServer {
 
   /** @returns the id of the message; undefined without a connection */
   #send(text: string): string | undefined {
-    return this.#socket?.writable ? this.#srf.client.wp.send(this.#socket, text) : undefined;
+    return this.#socket?.writable ? this.#write(this.#socket, text) : undefined;
   }
 
   /** Never rejects. */
@@ -223,7 +227,15 @@ export class DrachtioServer implements SipServer {
 
   /** Once the connection is lost, the server itself answers its transactions. */
   #respond(socket: Socket, text: string): void {
-    if (socket.writable) this.#unacknowledged.add(this.#srf.client.wp.send(socket, text));
+    if (socket.writable) this.#unacknowledged.add(this.#write(socket, text));
+  }
+
+  /** @returns the id of the message */
+  #write(socket: Socket, text: string): string {
+    const id = randomUUID();
+    this.#writes.hold(socket);
+    socket.write(encodeFrame(`${id}|`, text));
+    return id;
   }
 }
 

@@ -1,6 +1,10 @@
 import type { Socket } from 'node:net';
 import Srf from 'drachtio-srf';
 import WireProtocolClass from 'drachtio-srf/lib/wire-protocol.js';
+import { FrameReader } from './frames.ts';
+
+/** More than the longest SIP message that drachtio accepts, 2 MB. */
+const MAX_FRAME_BYTES = 2 ** 22;
 
 /** The parts of drachtio-srf that we use, typed: its own declarations are mostly `any`. */
 export interface SrfApp {
@@ -32,8 +36,7 @@ export interface WireProtocol {
   listeners(event: 'msg'): ((socket: Socket, message: string) => void)[];
   removeAllListeners(event: 'msg'): void;
   on(event: 'msg', listener: (socket: Socket, message: string) => void): void;
-  /** Sends a frame: a new id, `|`, and the text. @returns the id */
-  send(socket: Socket, text: string): string;
+  emit(event: 'msg', socket: Socket, message: string): void;
 }
 
 export function createSrf(): SrfApp {
@@ -62,15 +65,21 @@ export function interceptMessages(
 
 let complain: (error: unknown) => void = () => {};
 
-// On a malformed frame drachtio-srf throws from its socket's data handler, which it binds while it connects: only the
-// prototype, before any connection, allows us to catch that.
-const prototype = WireProtocolClass.prototype as { _onData(socket: Socket, data: Buffer): void };
-const onData = prototype._onData;
+// drachtio-srf binds its reader while it connects: only the prototype, before any connection, allows us to replace it. Its
+// own copies each chunk and throws where it cannot be caught.
+const prototype = WireProtocolClass.prototype as { _onData(this: WireProtocol, socket: Socket, data: Buffer): void };
+const readers = new WeakMap<Socket, FrameReader>();
 prototype._onData = function (socket, data) {
+  let reader = readers.get(socket);
+  if (!reader) {
+    reader = new FrameReader(MAX_FRAME_BYTES, (message) => this.emit('msg', socket, message));
+    readers.set(socket, reader);
+  }
   try {
-    onData.call(this, socket, data);
+    if (reader.push(data)) return;
+    complain('not a frame');
   } catch (error) {
     complain(error);
-    socket.destroy();
   }
+  socket.destroy();
 };

@@ -17,6 +17,8 @@ export interface BuildInfo {
   readonly version: string;
   /** '' in an unbuilt run. */
   readonly commit: string;
+  /** Day of the commit. */
+  readonly built: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
 }
@@ -55,9 +57,9 @@ export class PrometheusMetrics implements Metrics {
   #scraping: Promise<string> | undefined;
 
   constructor(build: BuildInfo) {
-    const { version, commit, startedAt } = build;
-    const info = this.#gauge(`${PREFIX}build_info`, 'Always 1', ['version', 'commit', 'bun']);
-    info.labels(version, commit, Bun.version).set(1);
+    const { version, commit, built, startedAt } = build;
+    const info = this.#gauge(`${PREFIX}build_info`, 'Always 1', ['version', 'commit', 'built', 'bun']);
+    info.labels(version, commit, built, Bun.version).set(1);
     this.#gauge('process_start_time_seconds', 'When the process started, since the epoch', []).set(startedAt / 1000);
     this.#sampled = SAMPLED.map((metric) => this.#sampling(metric, PREFIX + metric.name));
     this.#process = PROCESS.map((metric) => this.#sampling(metric, metric.name));

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import type { Config } from '../../config/index.ts';
 import { withDeadline } from '../../lib/deadline.ts';
 import { Dependency } from '../../lib/dependency.ts';
@@ -8,6 +8,7 @@ import type { Logger } from '../../lib/logger.ts';
 import { isOwnFault } from '../../lib/own-fault.ts';
 import { systemTimers } from '../../lib/timers.ts';
 import { DependencyError, Unavailable } from '../../ports/errors.ts';
+import { BatchingRedis } from './batching-redis.ts';
 import { keys } from './keys.ts';
 import { isReadOnly, messageOf, replyFault } from './reply-error.ts';
 import { guardReplies } from './reply-guard.ts';
@@ -20,7 +21,7 @@ const MAX_RECONNECT_DELAY_MS = 2000;
 /** Connects to the server, or to the master named by the sentinels. Reconnects for ever; meanwhile commands fail. */
 export function connectRedis(config: Config['redis'], logger: Logger): Redis {
   guardReplies();
-  const redis = new Redis(optionsFor(config));
+  const redis = new BatchingRedis(optionsFor(config), config.timeoutMs, systemTimers);
   // Log the message only: an ioredis error contains the failed command, which may be AUTH.
   redis.on('error', (error: Error) => logger.debug({ why: messageOf(error) }, 'Redis connection'));
   return redis;
@@ -108,12 +109,9 @@ function optionsFor(config: Config['redis']): Options {
   const common: Options = {
     ...(config.username && { username: config.username }),
     ...(config.password && { password: config.password }),
-    // Closes the connection, and so fails pending commands: a timer per command would cost more than the command.
-    socketTimeout: config.timeoutMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
-    enableAutoPipelining: true,
     retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
     reconnectOnError: ({ message }) => isReadOnly(message),
     ...(config.tls && {

@@ -69,7 +69,10 @@ export class RedisLocationService implements LocationService {
     const now = this.timers.now();
     const removals =
       remove === 'all' ? ['all'] : [remove.length, ...remove.flatMap(({ key, uri, contact }) => [key, uri, contact])];
-    const saves = rankBindings(change.save).map(bindingToJson);
+    const saves = rankBindings(change.save).flatMap((stored) => {
+      const { key, uri, contact, expiryTime, savedAt } = stored.binding;
+      return [key, uri, contact, expiryTime, savedAt, bindingToJson(stored)];
+    });
     const reply = await ask(() =>
       update.run(
         this.redis,

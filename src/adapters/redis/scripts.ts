@@ -55,6 +55,7 @@ local function sort(list)
   end
 end
 
+-- Returns the live bindings in order, and whether there are others, expired or not, than the newest.
 local function live(user, others, now)
   local list = {}
   local function add(json)
@@ -62,50 +63,53 @@ local function live(user, others, now)
     if b and b.expiry > now then list[#list + 1] = b end
   end
   add(redis.call('GET', user))
-  for _, json in ipairs(redis.call('HVALS', others)) do add(json) end
+  local jsons = redis.call('HVALS', others)
+  for _, json in ipairs(jsons) do add(json) end
   sort(list)
-  return list
-end
-
-local function store(list, now, user, others, active, index, realms, promotions, realm, aor)
-  local newest = list[1]
-  if not newest then
-    redis.call('DEL', user, others)
-    redis.call('ZREM', active, user)
-    redis.call('ZREM', index, user)
-    redis.call('ZREM', promotions, aor)
-    return
-  end
-  local expiry = string.format('%.0f', newest.expiry)
-  redis.call('SET', user, newest.json, 'PX', string.format('%.0f', newest.expiry - now))
-  redis.call('ZADD', active, expiry, user)
-  if redis.call('ZADD', index, expiry, user) == 1 then redis.call('SADD', realms, realm) end
-  if #list == 1 then
-    if redis.call('DEL', others) == 1 then redis.call('ZREM', promotions, aor) end
-    return
-  end
-  local last = 0
-  redis.call('DEL', others)
-  for i = 2, #list do
-    redis.call('HSET', others, list[i].key, list[i].json)
-    last = math.max(last, list[i].expiry)
-  end
-  redis.call('PEXPIRE', others, string.format('%.0f', last - now))
-  if last > newest.expiry then redis.call('ZADD', promotions, expiry, aor)
-  else redis.call('ZREM', promotions, aor) end
+  return list, #jsons > 0
 end
 
 local function trim(zset, now)
   local gone = redis.call('ZRANGEBYSCORE', zset, '-inf', string.format('%.0f', now), 'LIMIT', 0, 50)
   if #gone > 0 then redis.call('ZREM', zset, unpack(gone)) end
 end
+
+-- had_others: whether there are others than the newest. The index is trimmed whenever it grows.
+local function store(list, had_others, now, user, others, active, index, realms, promotions, realm, aor)
+  if had_others then
+    redis.call('DEL', others)
+    redis.call('ZREM', promotions, aor)
+  end
+  local newest = list[1]
+  if not newest then
+    redis.call('DEL', user)
+    redis.call('ZREM', active, user)
+    redis.call('ZREM', index, user)
+    return
+  end
+  local expiry = string.format('%.0f', newest.expiry)
+  redis.call('SET', user, newest.json, 'PX', string.format('%.0f', newest.expiry - now))
+  redis.call('ZADD', active, expiry, user)
+  if redis.call('ZADD', index, expiry, user) == 1 then
+    redis.call('SADD', realms, realm)
+    trim(index, now)
+  end
+  if #list == 1 then return end
+  local last = 0
+  for i = 2, #list do
+    redis.call('HSET', others, list[i].key, list[i].json)
+    last = math.max(last, list[i].expiry)
+  end
+  redis.call('PEXPIRE', others, string.format('%.0f', last - now))
+  if last > newest.expiry then redis.call('ZADD', promotions, expiry, aor) end
+end
 `;
 
 /**
  * KEYS user, others, active-user, index, realms, promotions, nonce.
  * ARGV now, realm of the account, aor, call-id, cseq, maximum of contacts, maximum of AORs or '', nonce-count or '', time of
- * the nonce's issue, its life in ms, 'all' or the number of removed bindings, key, uri and contact of each, then the JSON of
- * each saved binding.
+ * the nonce's issue, its life in ms, 'all' or the number of removed bindings, key, uri and contact of each, then of each saved
+ * binding, in order of rank, key, uri, contact, expiry, time of saving and JSON.
  * Returns the name of a refusal, after 'replay' the live bindings as JSON, in order; or 'ok', the number of saved bindings, for
  * each '=' and the proxy of the one that it renews or '' when it is new, the number of ended bindings, their JSON, then the live
  * bindings.
@@ -121,7 +125,7 @@ local function append(reply, list)
   return reply
 end
 
-local before = live(user, others, now)
+local before, had_others = live(user, others, now)
 if count and count <= tonumber(redis.call('GET', nonce) or '0') then return append({ 'replay' }, before) end
 
 local all = ARGV[11] == 'all'
@@ -131,8 +135,9 @@ for _ = 1, all and 0 or tonumber(ARGV[11]) do
   at = at + 3
 end
 local saved, after, ended = {}, {}, {}
-for i = at, #ARGV do
-  local b = binding(ARGV[i])
+for i = at, #ARGV, 6 do
+  local b = { key = ARGV[i], uri = ARGV[i + 1], contact = ARGV[i + 2], sip = is_sip(ARGV[i + 2]),
+              expiry = tonumber(ARGV[i + 3]), savedAt = tonumber(ARGV[i + 4]), json = ARGV[i + 5], rank = #saved }
   saved[#saved + 1] = b
   after[#after + 1] = b
 end
@@ -154,9 +159,12 @@ end
 
 if count then redis.call('SET', nonce, ARGV[8], 'PX', ARGV[10]) end
 -- The index is stale when the newest binding has expired or was saved by an earlier jambonz sidecar.
-local stale = after[1] and tonumber(redis.call('ZSCORE', index, user) or '0') ~= after[1].expiry
-if adding or stale or #after ~= #before then store(after, now, user, others, active, index, realms, promotions, realm, aor) end
-trim(index, now)
+local function is_stale()
+  return after[1] and tonumber(redis.call('ZSCORE', index, user) or '0') ~= after[1].expiry
+end
+if adding or #after ~= #before or is_stale() then
+  store(after, had_others, now, user, others, active, index, realms, promotions, realm, aor)
+end
 local reply = { 'ok', tostring(#saved) }
 for _, b in ipairs(saved) do reply[#reply + 1] = b.renews or '' end
 reply[#reply + 1] = tostring(#ended)
@@ -176,9 +184,9 @@ end
 export const PROMOTE = `${SHARED}${INDEX_OF_ACCOUNT}
 local user, others, active, _, realms, promotions = unpack(KEYS)
 local now = tonumber(ARGV[1])
-local list = live(user, others, now)
+local list, had_others = live(user, others, now)
 find_index(list, ARGV[4])
-store(list, now, user, others, active, index, realms, promotions, realm, ARGV[3])
+store(list, had_others, now, user, others, active, index, realms, promotions, realm, ARGV[3])
 `;
 
 /**
@@ -188,13 +196,14 @@ store(list, now, user, others, active, index, realms, promotions, realm, ARGV[3]
 export const REMOVE_FROM = `${SHARED}${INDEX_OF_ACCOUNT}
 local user, others, active, _, realms, promotions = unpack(KEYS)
 local now, savedUntil = tonumber(ARGV[1]), tonumber(ARGV[7])
-local before, after, reply = live(user, others, now), {}, { '' }
+local before, had_others = live(user, others, now)
+local after, reply = {}, { '' }
 find_index(before, ARGV[4])
 for _, b in ipairs(before) do
   if b.proxy == ARGV[5] and b.protocol == ARGV[6] and b.savedAt <= savedUntil then reply[#reply + 1] = b.json
   else after[#after + 1] = b end
 end
-if #after < #before then store(after, now, user, others, active, index, realms, promotions, realm, ARGV[3]) end
+if #after < #before then store(after, had_others, now, user, others, active, index, realms, promotions, realm, ARGV[3]) end
 reply[1] = tostring(#after)
 return reply
 `;

@@ -17,7 +17,9 @@ import type {
 import { aorName } from '../../sip/aor.ts';
 import { isSameBinding } from '../../sip/binding-identity.ts';
 import { bindingToJson, compareBindings, liveBindings, rankBindings, type StoredBinding } from '../binding-json.ts';
+import type { Committer } from './committer.ts';
 import { guarded } from './guarded.ts';
+import { locationStatements } from './location-statements.ts';
 
 /** At most this many expired AORs, and as many nonces, are deleted with each commit. */
 const SWEEP_LIMIT = 100;
@@ -25,31 +27,40 @@ const MAX_PENDING_CHANGES = 10_000;
 const SWEEP_INTERVAL_MS = 1000;
 
 interface PendingChange {
-  /** Runs within the transaction. @returns a function to call after the commit, which resolves the caller's promise */
+  readonly name: string;
+  /** Runs within the transaction. @returns a function to call after the sync, which resolves the caller's promise */
   readonly apply: (now: number) => () => void;
   readonly reject: (error: Error) => void;
 }
 
 interface PendingLookup {
+  readonly name: string;
   readonly read: (now: number) => AorState;
   readonly resolve: (state: AorState) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Updates that arrive in one turn of the event loop share one transaction, and so one sync to disk. */
+/**
+ * Updates that arrive until the committer takes the next group share one transaction. A lookup of an AOR whose update is
+ * not on disk yet waits for that.
+ */
 export class SqliteLocationService implements LocationService {
   #queue: PendingChange[] = [];
+  /** AORs with updates that are committed and may not be on disk. */
+  readonly #unsynced = new Set<string>();
   #lookups: PendingLookup[] = [];
-  readonly #sql: ReturnType<typeof statements>;
+  #willRead = false;
+  readonly #sql: ReturnType<typeof locationStatements>;
   readonly #onExpired: ((aor: string) => void)[] = [];
   #timer: Timer | undefined;
 
   constructor(
     private readonly database: Database,
+    private readonly committer: Committer,
     private readonly timers: Timers,
     private readonly logger: Logger,
   ) {
-    this.#sql = statements(database);
+    this.#sql = locationStatements(database);
   }
 
   /** Deletes all that expired while the process was down. Commits delete what expires later, at the latest each second. */
@@ -81,7 +92,7 @@ export class SqliteLocationService implements LocationService {
   /** Commits when there are expired AORs. @throws DependencyError */
   async sweepExpired(): Promise<void> {
     const [expired] = guarded(() => this.#sql.expiredAors.all(this.timers.now(), 1));
-    if (expired) await this.#durably(() => {});
+    if (expired) await this.#durably('', () => {});
   }
 
   #report(expired: readonly string[]): void {
@@ -89,47 +100,56 @@ export class SqliteLocationService implements LocationService {
   }
 
   lookup(aor: Aor, { several, nonceId }: LookupOptions): Promise<AorState> {
+    const name = aorName(aor);
     const read = (now: number): AorState => ({
-      bindings: this.#live(aorName(aor), now)
+      bindings: this.#live(name, now)
         .slice(0, several ? undefined : 1)
         .map(({ binding }) => binding),
       lastNonceCount: nonceId === undefined ? 0 : (this.#sql.nonce.get(nonceId)?.count ?? 0),
     });
     return new Promise((resolve, reject) => {
-      if (this.#lookups.push({ read, resolve, reject }) === 1) setImmediate(() => this.#read());
+      this.#lookups.push({ name, read, resolve, reject });
+      if (this.#willRead) return;
+      this.#willRead = true;
+      setImmediate(() => {
+        this.#willRead = false;
+        this.#read();
+      });
     });
   }
 
   /** Reads for every lookup of this turn of the event loop in one transaction: its locks cost more than a read. */
   #read(): void {
-    const batch = this.#lookups;
-    this.#lookups = [];
+    const batch = this.#lookups.filter(({ name }) => !this.#unsynced.has(name));
+    this.#lookups = this.#lookups.filter(({ name }) => this.#unsynced.has(name));
     const now = this.timers.now();
     try {
+      if (this.committer.outage) throw this.committer.outage;
       const states = guarded(this.database.transaction(() => batch.map(({ read }) => read(now))));
       for (const [i, state] of states.entries()) batch[i]?.resolve(state);
     } catch (error) {
-      for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
+      rejectAll(batch, error);
     }
   }
 
   update(update: Update): Promise<UpdateOutcome> {
-    return this.#durably((now) => this.#apply(update, now));
+    return this.#durably(aorName(update.aor), (now) => this.#apply(update, now));
   }
 
   removeFrom(aor: Aor, { proxy, protocol, savedUntil }: BindingSource): Promise<Removal> {
-    return this.#durably((now) => {
-      const before = this.#live(aorName(aor), now);
+    const name = aorName(aor);
+    return this.#durably(name, (now) => {
+      const before = this.#live(name, now);
       const after = before.filter(
         ({ binding: b }) => b.proxy !== proxy || b.protocol !== protocol || b.savedAt > savedUntil,
       );
       const removed = before.filter((stored) => !after.includes(stored));
-      if (removed.length > 0) this.#store(aorName(aor), undefined, before, after);
+      if (removed.length > 0) this.#store(name, undefined, before, after);
       return { removed: removed.map(({ binding }) => binding), remaining: after.length };
     });
   }
 
-  #durably<T>(change: (now: number) => T): Promise<T> {
+  #durably<T>(name: string, change: (now: number) => T): Promise<T> {
     if (this.#queue.length >= MAX_PENDING_CHANGES)
       return Promise.reject(new Unavailable('SQLite', 'too many updates wait'));
     return new Promise((resolve, reject) => {
@@ -137,26 +157,31 @@ export class SqliteLocationService implements LocationService {
         const outcome = change(now);
         return () => resolve(outcome);
       };
-      if (this.#queue.push({ apply, reject }) === 1) setImmediate(() => this.#commit());
+      if (this.#queue.push({ name, apply, reject }) === 1) void this.#commit();
     });
   }
 
-  #commit(): void {
-    const batch = this.#queue;
-    this.#queue = [];
-    const now = this.timers.now();
+  async #commit(): Promise<void> {
+    let batch: readonly PendingChange[] | undefined;
+    const take = () => {
+      const taken = this.#queue;
+      this.#queue = [];
+      return taken;
+    };
     try {
-      const { expired, resolvers } = guarded(
-        this.database.transaction(() => ({
-          expired: this.#sweep(now).expired,
-          resolvers: batch.map(({ apply }) => apply(now)),
-        })),
-      );
+      const { expired, resolvers } = await this.committer.durably(() => {
+        batch = take();
+        for (const { name } of batch) this.#unsynced.add(name);
+        const now = this.timers.now();
+        return { expired: this.#sweep(now).expired, resolvers: batch.map(({ apply }) => apply(now)) };
+      });
       this.#report(expired);
       for (const resolve of resolvers) resolve();
     } catch (error) {
-      for (const { reject } of batch) reject(error instanceof Error ? error : new Error(String(error)));
+      rejectAll(batch ?? take(), error);
     }
+    this.#unsynced.clear();
+    if (this.#lookups.length > 0) this.#read();
   }
 
   #apply(update: Update, now: number): UpdateOutcome {
@@ -243,27 +268,6 @@ export class SqliteLocationService implements LocationService {
   }
 }
 
-function statements(db: Database) {
-  return {
-    bindings: db.query<{ json: string }, [string]>('SELECT json FROM bindings WHERE aor = ?'),
-    setBinding: db.query('INSERT OR REPLACE INTO bindings (aor, key, json) VALUES (?, ?, ?)'),
-    deleteBinding: db.query('DELETE FROM bindings WHERE aor = ? AND key = ?'),
-    deleteBindings: db.query('DELETE FROM bindings WHERE aor = ?'),
-    aor: db.query<{ realm: string }, [string]>('SELECT realm FROM aors WHERE aor = ?'),
-    setAor: db.query('INSERT OR REPLACE INTO aors (aor, realm, expiry) VALUES (?, ?, ?)'),
-    deleteAor: db.query('DELETE FROM aors WHERE aor = ?'),
-    expiredAors: db.query<{ aor: string; realm: string }, [number, number]>(
-      'SELECT aor, realm FROM aors WHERE expiry <= ? LIMIT ?',
-    ),
-    expiredInRealm: db.query<{ aors: number }, [number, string]>(
-      'SELECT count(*) AS aors FROM aors WHERE expiry <= ? AND realm = ?',
-    ),
-    realm: db.query<{ aors: number }, [string]>('SELECT aors FROM realms WHERE realm = ?'),
-    addToRealm: db.query(
-      'INSERT INTO realms (realm, aors) VALUES (?1, ?2) ON CONFLICT (realm) DO UPDATE SET aors = aors + ?2',
-    ),
-    nonce: db.query<{ count: number }, [string]>('SELECT count FROM nonces WHERE id = ?'),
-    setNonce: db.query('INSERT OR REPLACE INTO nonces (id, count, expiry) VALUES (?, ?, ?)'),
-    sweepNonces: db.query('DELETE FROM nonces WHERE id IN (SELECT id FROM nonces WHERE expiry <= ? LIMIT ?)'),
-  };
+function rejectAll(waiting: readonly { reject(error: Error): void }[], error: unknown): void {
+  for (const { reject } of waiting) reject(error instanceof Error ? error : new Error(String(error)));
 }

@@ -7,11 +7,10 @@ import { SCHEMA } from './schema.ts';
 export const DATABASE_FILE = 'sidecar.db';
 
 /**
- * Opens or creates the database in a data directory.
- * @param durable sync to disk at every commit, to survive a power failure; about a hundred times slower
+ * Opens or creates the database in a data directory. SQLite syncs every commit to disk.
  * @throws DataError
  */
-export function openSqlite(directory: string, { durable = true } = {}): Database {
+export function openSqlite(directory: string): Database {
   return inDirectory(directory, () => {
     const file = join(directory, DATABASE_FILE);
     // SQLite gives its other files the mode of this one. Never opened here when it exists: to close it again would
@@ -22,9 +21,10 @@ export function openSqlite(directory: string, { durable = true } = {}): Database
     try {
       database.run('PRAGMA busy_timeout = 2000');
       database.run('PRAGMA journal_mode = WAL');
-      database.run(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
+      database.run('PRAGMA synchronous = FULL');
       database.run('PRAGMA foreign_keys = ON');
-      database.run(SCHEMA);
+      // One sync rather than one for each table.
+      database.transaction(() => database.run(SCHEMA))();
     } catch (error) {
       database.close();
       throw error;

@@ -2,6 +2,7 @@ import type { Database } from 'bun:sqlite';
 import type { Clock } from '../../lib/timers.ts';
 import type { CheckIn, CheckInOutcome, FeatureServer, ServerKind, ServerPool } from '../../ports/server-pool.ts';
 import { ipOf } from '../../sip/ip.ts';
+import type { Committer } from './committer.ts';
 import { guarded } from './guarded.ts';
 
 /** A server is active unless its IP is drained; unlike in Redis there is no separate set of active servers. */
@@ -10,6 +11,7 @@ export class SqliteServerPool implements ServerPool {
 
   constructor(
     private readonly database: Database,
+    private readonly committer: Committer,
     private readonly clock: Clock,
   ) {
     this.#sql = statements(database);
@@ -28,15 +30,15 @@ export class SqliteServerPool implements ServerPool {
     });
   }
 
-  async drain(ip: string): Promise<string[]> {
-    return this.#atomically(() => {
+  drain(ip: string): Promise<string[]> {
+    return this.committer.durably(() => {
       this.#sql.drain.run(ip);
       return this.#drained();
     });
   }
 
-  async undrain(ip: string, silentMs: number): Promise<string[]> {
-    return this.#atomically(() => {
+  undrain(ip: string, silentMs: number): Promise<string[]> {
+    return this.committer.durably(() => {
       const wasDrained = this.#sql.undrain.run(ip).changes > 0;
       // Otherwise a silent server would be active until the next expiry.
       if (wasDrained) this.#sql.removeSilent.run(ip, this.clock.now() - silentMs);

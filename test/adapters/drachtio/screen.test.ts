@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { createServer, type Socket } from 'node:net';
+import { encodeFrame, FrameReader } from '../../../src/adapters/drachtio/frames.ts';
 import { DrachtioServer } from '../../../src/adapters/drachtio/server.ts';
 import { onCleanup } from '../../support/cleanup.ts';
-import { encodeFrame, FrameReader } from '../../support/drachtio/frames.ts';
 import { Inbox } from '../../support/inbox.ts';
 import { RecordingLogger } from '../../support/logger.ts';
 import { TestScreen } from '../../support/screen.ts';
@@ -19,7 +19,7 @@ async function controlServer() {
   const write = (socket: Socket, text: string) => socket.write(encodeFrame(text, ''));
   const server = createServer((socket) => {
     socket.on('error', () => {});
-    const reader = new FrameReader((frame) => {
+    const reader = new FrameReader(65_536, (frame) => {
       const [id = '', kind] = frame.split('|');
       if (kind === 'sip') answers.put(frame);
       write(socket, `${crypto.randomUUID()}|response|${id}|OK|udp/192.0.2.1:5060|0.8|udp/192.0.2.1:5060`);

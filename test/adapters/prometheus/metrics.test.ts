@@ -39,7 +39,7 @@ const SNAPSHOT: Snapshot = {
 };
 
 function create() {
-  const metrics = new PrometheusMetrics({ version: '1.2.3', commit: 'abc', startedAt: 1_500 });
+  const metrics = new PrometheusMetrics({ version: '1.2.3', commit: 'abc', built: '2026-05-04', startedAt: 1_500 });
   const scrape = async (changes: Partial<Snapshot> = {}) => {
     const text = await metrics.scrape(() => ({ ...SNAPSHOT, ...changes }));
     return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
@@ -100,7 +100,7 @@ describe('what is read at a scrape', () => {
   test('is the present state', async () => {
     const lines = await create().scrape();
     for (const line of [
-      `sbc_sidecar_build_info{version="1.2.3",commit="abc",bun="${Bun.version}"} 1`,
+      `sbc_sidecar_build_info{version="1.2.3",commit="abc",built="2026-05-04",bun="${Bun.version}"} 1`,
       'process_start_time_seconds 1.5',
       'sbc_sidecar_readiness{state="ready"} 0',
       'sbc_sidecar_readiness{state="degraded"} 1',

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
+import { encodeFrame, FrameReader } from '../../../src/adapters/drachtio/frames.ts';
 import { newId } from '../../../src/edge/tokens.ts';
 import type { Wire } from '../../../src/sip/message.ts';
-import { encodeFrame, FrameReader } from './frames.ts';
 
 export interface AppHandlers {
   readonly secret: string;
@@ -13,6 +13,9 @@ export interface AppHandlers {
   appLeft(app: App): void;
 }
 
+/** drachtio closes the connection of an app that sends more. */
+export const MAX_FRAME_BYTES = 65_536;
+
 /** The server's end of an app's connection. */
 export class App {
   readonly routes = new Set<string>();
@@ -22,7 +25,7 @@ export class App {
     private readonly socket: Socket,
     private readonly handlers: AppHandlers,
   ) {
-    const reader = new FrameReader((payload) => {
+    const reader = new FrameReader(MAX_FRAME_BYTES, (payload) => {
       if (socket.writable) this.#receive(payload);
     });
     socket.on('data', (chunk) => {

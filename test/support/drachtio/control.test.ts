@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { encodeFrame, FrameReader } from '../../../src/adapters/drachtio/frames.ts';
 import { portOf } from '../../edge/support.ts';
 import { disposedAfterEach } from '../after-each.ts';
 import { request } from '../sip-request.ts';
 import { openStream, UdpPeer } from '../wire.ts';
-import { encodeFrame, FrameReader, MAX_FRAME_BYTES } from './frames.ts';
+import { MAX_FRAME_BYTES } from './app.ts';
 import { RawApp, SECRET, startTestDrachtio, transactionOf } from './raw-app.ts';
 
 const cleaner = disposedAfterEach();
@@ -21,7 +22,7 @@ const start = async (...protos: ('udp' | 'tcp' | 'ws')[]) => {
 describe('frames', () => {
   const read = (...pieces: Uint8Array[]) => {
     const seen: string[] = [];
-    const reader = new FrameReader((payload) => seen.push(payload));
+    const reader = new FrameReader(MAX_FRAME_BYTES, (payload) => seen.push(payload));
     for (const piece of pieces) if (!reader.push(Buffer.from(piece))) return [...seen, 'no frame'];
     return seen;
   };

@@ -1,10 +1,7 @@
-import type { Wire } from '../../../src/sip/message.ts';
-
-export const MAX_FRAME_BYTES = 65_536;
+import type { Wire } from '../../sip/message.ts';
 
 const HASH = 0x23;
 const ZERO = 0x30;
-const MAX_DIGITS = String(MAX_FRAME_BYTES).length;
 const NOTHING = Buffer.alloc(0);
 
 /** `<bytes>#<payload>`: the length is in bytes of UTF-8, the payload a first line and an optional message. */
@@ -17,10 +14,15 @@ export function encodeFrame(leader: string, message: Wire): Wire {
   return Buffer.concat([Buffer.from(`${bytes.length + message.length}#`), bytes, message]);
 }
 
+/** Splits a stream of bytes into the payloads of frames. */
 export class FrameReader {
   #rest = NOTHING;
 
-  constructor(private readonly frame: (payload: string) => void) {}
+  /** @param maxBytes of a frame's payload */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly frame: (payload: string) => void,
+  ) {}
 
   /** @returns false for an invalid or too long frame, after which the stream cannot be read */
   push(chunk: Buffer): boolean {
@@ -29,7 +31,7 @@ export class FrameReader {
     while (at < bytes.length) {
       const hash = bytes.indexOf(HASH, at);
       const digits = (hash < 0 ? bytes.length : hash) - at;
-      const length = lengthAt(bytes, at, digits);
+      const length = lengthAt(bytes, at, digits, this.maxBytes);
       if (length === undefined || (hash >= 0 && length === 0)) return false;
       const end = hash + 1 + length;
       if (hash < 0 || end > bytes.length) break;
@@ -42,13 +44,13 @@ export class FrameReader {
 }
 
 /** The frame length in `digits` digits; undefined when it is invalid or too large. */
-function lengthAt(bytes: Buffer, at: number, digits: number): number | undefined {
-  if (digits < 1 || digits > MAX_DIGITS) return undefined;
+function lengthAt(bytes: Buffer, at: number, digits: number, max: number): number | undefined {
+  if (digits < 1 || digits > String(max).length) return undefined;
   let length = 0;
   for (let i = at; i < at + digits; i++) {
     const digit = (bytes[i] ?? 0) - ZERO;
     if (digit < 0 || digit > 9) return undefined;
     length = length * 10 + digit;
   }
-  return length <= MAX_FRAME_BYTES ? length : undefined;
+  return length <= max ? length : undefined;
 }
