@@ -4,9 +4,8 @@ import type { Logger } from '../lib/logger.ts';
 import type { Timers } from '../lib/timers.ts';
 import type { Account } from '../ports/directory.ts';
 import { networkOf } from '../sip/ip.ts';
-import { type CallResult, WebhookConnections } from './call.ts';
+import { type CallResult, type WebhookCall, WebhookConnections } from './call.ts';
 import { Circuit } from './circuit.ts';
-import type { WebhookCall } from './request.ts';
 
 export interface CallBounds {
   /** For a whole call, including the time it waits. */
@@ -30,7 +29,7 @@ export interface NotCalled {
 export class AccountCalls {
   readonly #limit: LimitFunction;
   readonly #circuit: Circuit;
-  readonly #connections: WebhookConnections;
+  readonly #connections = new WebhookConnections();
   /** Calls that run or wait. */
   readonly #bySource = new Map<string, number>();
   /** Of the last failed call. */
@@ -43,7 +42,6 @@ export class AccountCalls {
     logger: Logger,
   ) {
     this.#limit = pLimit(bounds.concurrency);
-    this.#connections = new WebhookConnections(timers);
     const { sid, realm } = account;
     this.#circuit = new Circuit(timers, {
       onOpened: () => {

@@ -1,25 +1,35 @@
-import type { Timers } from '../lib/timers.ts';
-import { readBody } from './body.ts';
-import { CLOSED, Connection, type Failure, type Response, TIMED_OUT } from './connection.ts';
-import { composeRequest, type WebhookCall } from './request.ts';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { unbracketed } from '../sip/ip.ts';
+import { MAX_BODY, readBody } from './body.ts';
+
+export interface WebhookCall {
+  readonly url: URL;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
 
 export type CallResult =
   /** `body` is undefined when it was too long or could not be decoded. */
-  { readonly kind: 'response'; readonly status: number; readonly body: string | undefined } | Failure;
+  | { readonly kind: 'response'; readonly status: number; readonly body: string | undefined }
+  | { readonly kind: 'unreachable'; readonly why: string };
 
-/** Idle connections that are kept. */
+/** Idle connections that are kept, per web server. */
 const MAX_IDLE = 32;
+/** Longer than a call may take, as it also ends a connection that is in use. */
+const IDLE_MS = 60_000;
+
+const CLOSED: CallResult = { kind: 'unreachable', why: 'connection closed' };
+const TIMED_OUT: CallResult = { kind: 'unreachable', why: 'timed out' };
 
 /**
  * The connections to the web server of one account, which are kept for its next calls. Not fetch(), which shares 256
- * connections among all hosts: a few slow customers could starve the others. Not node:http, which costs two to three times as
- * much CPU (bench/README.md).
+ * connections among all hosts: a few slow customers could starve the others.
  */
 export class WebhookConnections {
-  /** The one that was used last comes last. */
-  readonly #idle: Connection[] = [];
-
-  constructor(private readonly timers: Timers) {}
+  readonly #http = new http.Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS });
+  readonly #https = new https.Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS });
 
   /**
    * Makes one HTTP request without following redirects. Never rejects; resolves at the latest when aborted. A server may
@@ -28,42 +38,67 @@ export class WebhookConnections {
    */
   async call(call: WebhookCall, signal: AbortSignal): Promise<CallResult> {
     if (signal.aborted) return TIMED_OUT;
-    const { url } = call;
-    const request = composeRequest(call);
-    const kept = this.#take(url.origin);
-    const result =
-      (kept && (await this.#exchange(kept, request, signal))) ??
-      (await this.#exchange(this.#open(url), request, signal)) ??
-      CLOSED;
-    if (result.kind === 'unreachable') return result;
-    const { status, body, encoding } = result;
-    return { kind: 'response', status, body: body && readBody(body, encoding) };
+    const agent = call.url.protocol === 'https:' ? this.#https : this.#http;
+    return (await send(call, signal, agent)) ?? (await send(call, signal, false)) ?? CLOSED;
   }
+}
 
-  async #exchange(
-    connection: Connection,
-    request: string,
-    signal: AbortSignal,
-  ): Promise<Response | Failure | undefined> {
-    const result = await connection.exchange(request, signal);
-    if (connection.isFree) this.#keep(connection);
-    return result;
-  }
-
-  #open(url: URL): Connection {
-    return new Connection(url, this.timers, (closed) => {
-      const at = this.#idle.indexOf(closed);
-      if (at >= 0) this.#idle.splice(at, 1);
+/**
+ * @param agent false: on a new connection
+ * @returns undefined when a reused connection fails before the first byte of a response
+ */
+function send(call: WebhookCall, signal: AbortSignal, agent: http.Agent | false): Promise<CallResult | undefined> {
+  return new Promise((resolve) => {
+    const request = open(call, agent);
+    // Not the `signal` option of node:http, which watches for the end of each stream.
+    const abort = () => {
+      finish(TIMED_OUT);
+      request.destroy();
+    };
+    const finish = (result: CallResult | undefined) => {
+      signal.removeEventListener('abort', abort);
+      resolve(result);
+    };
+    signal.addEventListener('abort', abort);
+    let bytesReadBefore = 0;
+    request.on('socket', (socket) => {
+      bytesReadBefore = socket.bytesRead;
     });
-  }
+    request.on('error', (error) => {
+      const isUntouched = request.reusedSocket && request.socket?.bytesRead === bytesReadBefore;
+      finish(isUntouched ? undefined : { kind: 'unreachable', why: reasonOf(error) });
+    });
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const respond = (body: string | undefined) =>
+        finish({ kind: 'response', status: response.statusCode ?? 0, body });
+      response.on('error', (error) => finish({ kind: 'unreachable', why: reasonOf(error) }));
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= MAX_BODY) return void chunks.push(chunk);
+        respond(undefined);
+        request.destroy();
+      });
+      response.on('end', () => respond(readBody(Buffer.concat(chunks), response.headers['content-encoding'])));
+    });
+    request.end(call.body);
+  });
+}
 
-  #keep(connection: Connection): void {
-    this.#idle.push(connection);
-    if (this.#idle.length > MAX_IDLE) this.#idle.shift()?.close();
-  }
+function open({ url, method, headers, body }: WebhookCall, agent: http.Agent | false): http.ClientRequest {
+  const fields = ['Host', url.host];
+  for (const [name, value] of Object.entries(headers)) fields.push(name, value);
+  if (body !== undefined) fields.push('Content-Length', String(Buffer.byteLength(body)));
+  const { port, pathname, search } = url;
+  const options = { host: unbracketed(url.hostname), port, path: pathname + search, method, headers: fields, agent };
+  return url.protocol === 'https:' ? https.request(options) : http.request(options);
+}
 
-  #take(origin: string): Connection | undefined {
-    const at = this.#idle.findLastIndex((connection) => connection.origin === origin);
-    return at < 0 ? undefined : this.#idle.splice(at, 1)[0];
-  }
+/** OpenSSL's codes for certificates that are not accepted, and Node's for one of another host. */
+const CERTIFICATE_FAULT = /CERT|VERIFY|SELF_SIGNED/;
+
+function reasonOf(error: Error): string {
+  const isCertificate = 'code' in error && CERTIFICATE_FAULT.test(String(error.code));
+  return isCertificate ? `certificate not accepted: ${error.message}` : error.message;
 }

@@ -10,9 +10,8 @@ import type { Grant } from '../ports/location.ts';
 import type { Metrics } from '../ports/metrics.ts';
 import type { SipRequest } from '../sip/message.ts';
 import { AccountCalls, type CallBounds, type NotCalled } from './account-calls.ts';
-import type { CallResult } from './call.ts';
+import type { CallResult, WebhookCall } from './call.ts';
 import { grantOf, parseReply, passedOnHeaders } from './reply.ts';
-import type { WebhookCall } from './request.ts';
 import { signature } from './signature.ts';
 
 export interface WebhookOptions extends CallBounds {
