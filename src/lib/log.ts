@@ -8,11 +8,14 @@ import { VERSION } from './version.ts';
 
 export type Log = PinoLogger;
 
+type Fields = Record<string, unknown>;
+
 const STDOUT = 1;
 const SERVICE = 'sbc-sip-sidecar';
 
 /** Fields that never reach a log, at the top level or one below. */
-const SECRETS = ['password', 'secret', 'authorization', 'Authorization', 'token', 'response'];
+const SECRETS = new Set(['password', 'secret', 'authorization', 'Authorization', 'token', 'response']);
+const HIDDEN = '[hidden]';
 
 /**
  * The log: JSON lines on stdout; for a person at a terminal one readable line each. Lines are written in the background,
@@ -33,10 +36,31 @@ export async function createLogger(
   const options = {
     level,
     base: { service: SERVICE, version: VERSION, host: hostname(), clusterId, pid: process.pid },
-    redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[hidden]' },
+    // pino's own `redact` parses its paths again for every line.
+    formatters: { log: (fields: Fields) => withoutSecrets(fields, 1) },
   };
   const logger = pino(options, { write: (line) => output.write(format(line)) });
   return { logger, output };
+}
+
+/** @param levels how far to look into objects within */
+function withoutSecrets(fields: Fields, levels: number): Fields {
+  let safe = fields;
+  for (const [name, value] of Object.entries(fields)) {
+    const shown = SECRETS.has(name)
+      ? HIDDEN
+      : levels > 0 && isFields(value)
+        ? withoutSecrets(value, levels - 1)
+        : value;
+    if (shown === value) continue;
+    if (safe === fields) safe = { ...fields };
+    safe[name] = shown;
+  }
+  return safe;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !(value instanceof Error);
 }
 
 /** A logger with a level of its own, which a change of the level of `logger` does not touch. */

@@ -6,6 +6,8 @@ import type { Timers } from './timers.ts';
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 /** Pause before the next try while a non-blocking pipe is full, milliseconds. */
 const FULL_PIPE_PAUSE_MS = 20;
+/** Pause after a write, in which texts gather for the next: a write of its own costs as much as composing a line. */
+const GATHERING_MS = 10;
 const IS_BUSY: ReadonlySet<unknown> = new Set(['EAGAIN', 'EINTR']);
 
 /**
@@ -81,7 +83,7 @@ export class TextOutput {
       const done = error ? chunk.length : written;
       this.#waitingBytes -= done;
       if (done < chunk.length) this.#write(chunk.subarray(done));
-      else this.#next();
+      else this.timers.after(GATHERING_MS, () => this.#next());
     });
   }
 }

@@ -227,11 +227,11 @@ return gone
 /** Reconciles a realm's index with active-user. KEYS active-user, index, realms. ARGV realm, members. */
 export const REINDEX = `
 local active, index, realms = unpack(KEYS)
-local members = {}
-for i = 2, #ARGV do members[#members + 1] = ARGV[i] end
-local scores = redis.call('ZMSCORE', active, unpack(members))
-for i, member in ipairs(members) do
-  if scores[i] then redis.call('ZADD', index, scores[i], member) else redis.call('ZREM', index, member) end
+for i = 2, #ARGV do
+  local member = ARGV[i]
+  -- ZMSCORE would be one call, but Redis 6.0 does not have it.
+  local score = redis.call('ZSCORE', active, member)
+  if score then redis.call('ZADD', index, score, member) else redis.call('ZREM', index, member) end
 end
 if redis.call('EXISTS', index) == 1 then redis.call('SADD', realms, ARGV[1])
 else redis.call('SREM', realms, ARGV[1]) end
