@@ -56,10 +56,21 @@ function readBinary(text: string): { readonly name: string; readonly path: strin
 }
 
 async function run(settings: Settings): Promise<void> {
-  const { pace } = settings;
+  const sides: Side[] = [];
+  try {
+    await start(settings, sides);
+    await measure(settings, sides);
+  } finally {
+    for (const { load } of sides) load.close();
+  }
+  for (const { sidecar } of sides) await sidecar.stop();
+  print(settings, sides);
+  if (sides.some(({ runs }) => runs.every((run) => flaw(run) !== undefined))) process.exitCode = 1;
+}
+
+async function measure({ pace }: Settings, sides: readonly Side[]): Promise<void> {
   const { rate, concurrency, seconds } = pace;
   const work = { work: 'full', rate, concurrency } as const;
-  const sides = await start(settings);
   // Closed loop: compiles in seconds what a paced load would in minutes.
   if (pace.warmup > 0) for (const { load } of sides) await load.run({ ...work, rate: 0, seconds: pace.warmup });
   for (let n = 0; n < pace.runs; n++)
@@ -68,19 +79,13 @@ async function run(settings: Settings): Promise<void> {
       const counts = await load.run({ ...work, seconds });
       runs.push({ counts, seconds, usage: watch.stop() });
     }
-  for (const { sidecar, load } of sides) {
-    load.close();
-    await sidecar.stop();
-  }
-  print(settings, sides);
-  if (sides.some(({ runs }) => runs.every((run) => flaw(run) !== undefined))) process.exitCode = 1;
 }
 
-async function start({ binaries, hooks, users, pace }: Settings): Promise<Side[]> {
+/** Starts each of the binaries with each of the hooks, and adds them to `sides`. */
+async function start({ binaries, hooks, users, pace }: Settings, sides: Side[]): Promise<void> {
   const authority = new TestAuthority();
   const urls = await startHook(authority);
   const env = { NODE_EXTRA_CA_CERTS: authority.caFile };
-  const sides: Side[] = [];
   for (const { name, path } of binaries)
     for (const hook of hooks) {
       const webhook = urls[hook];
@@ -97,7 +102,6 @@ async function start({ binaries, hooks, users, pace }: Settings): Promise<Side[]
       });
       sides.push({ name: `${name}, ${hook}`, sidecar, load, runs: [] });
     }
-  return sides;
 }
 
 /** Starts the customer's web server in a process of its own. @returns its URLs */

@@ -87,11 +87,14 @@ function send(call: WebhookCall, signal: AbortSignal, agent: http.Agent | false)
 }
 
 function open({ url, method, headers, body }: WebhookCall, agent: http.Agent | false): http.ClientRequest {
-  const fields = ['Host', url.host];
-  for (const [name, value] of Object.entries(headers)) fields.push(name, value);
-  if (body !== undefined) fields.push('Content-Length', String(Buffer.byteLength(body)));
-  const { port, pathname, search } = url;
-  const options = { host: unbracketed(url.hostname), port, path: pathname + search, method, headers: fields, agent };
+  const options = {
+    host: unbracketed(url.hostname),
+    port: url.port,
+    path: url.pathname + url.search,
+    method,
+    headers: body === undefined ? headers : { ...headers, 'Content-Length': Buffer.byteLength(body) },
+    agent,
+  };
   return url.protocol === 'https:' ? https.request(options) : http.request(options);
 }
 
