@@ -184,9 +184,10 @@ end
 export const PROMOTE = `${SHARED}${INDEX_OF_ACCOUNT}
 local user, others, active, _, realms, promotions = unpack(KEYS)
 local now = tonumber(ARGV[1])
-local list, had_others = live(user, others, now)
+local list = live(user, others, now)
 find_index(list, ARGV[4])
-store(list, had_others, now, user, others, active, index, realms, promotions, realm, ARGV[3])
+-- The others may have expired all together: the promotion is done all the same.
+store(list, true, now, user, others, active, index, realms, promotions, realm, ARGV[3])
 `;
 
 /**
