@@ -1,12 +1,12 @@
 /**
- * Options of JavaScriptCore for a process that lives long. A flood makes garbage that survives the first collections,
- * because each request is in progress for a while.
+ * Options of JavaScriptCore (bench/fuzz/README.md). A request in progress survives a collection of new objects, so a flood
+ * makes garbage that only a full collection frees: they let it begin earlier.
  */
 const OPTIONS = {
   // The heap doubles between full collections; on a machine with more than 16 GB it would triple.
   BUN_JSC_forceRAMSize: String(8 * 2 ** 30),
-  // Share of new objects in the heap below which a collection includes the old ones; by default a third.
-  BUN_JSC_minEdenToOldGenerationRatio: '0.6',
+  // The next collection is a full one when new objects get less than this share of the heap; by default a third.
+  BUN_JSC_minEdenToOldGenerationRatio: '0.42',
 };
 
 /**

@@ -14,7 +14,7 @@ async function engineOptions(options: SidecarOptions): Promise<Record<string, st
 test('serve runs with options of the engine that save memory, as the process that was started', async () => {
   expect(await engineOptions({})).toEqual({
     BUN_JSC_forceRAMSize: String(8 * 2 ** 30),
-    BUN_JSC_minEdenToOldGenerationRatio: '0.6',
+    BUN_JSC_minEdenToOldGenerationRatio: '0.42',
   });
 });
 
