@@ -215,15 +215,21 @@ end
 return gone
 `;
 
-/** Reconciles a realm's index with active-user. KEYS active-user, index, realms. ARGV realm, members. */
+/**
+ * Reconciles the indexes of realms with active-user. KEYS active-user, realms, index of each realm. ARGV for each realm: the
+ * realm, number of members, members.
+ */
 export const REINDEX = `
-local active, index, realms = unpack(KEYS)
-local members = {}
-for i = 2, #ARGV do members[#members + 1] = ARGV[i] end
-local scores = redis.call('ZMSCORE', active, unpack(members))
-for i, member in ipairs(members) do
-  if scores[i] then redis.call('ZADD', index, scores[i], member) else redis.call('ZREM', index, member) end
+local active, realms, at = KEYS[1], KEYS[2], 1
+for i = 3, #KEYS do
+  local index, realm, count = KEYS[i], ARGV[at], tonumber(ARGV[at + 1])
+  local members = { unpack(ARGV, at + 2, at + 1 + count) }
+  at = at + 2 + count
+  local scores = redis.call('ZMSCORE', active, unpack(members))
+  for n, member in ipairs(members) do
+    if scores[n] then redis.call('ZADD', index, scores[n], member) else redis.call('ZREM', index, member) end
+  end
+  if redis.call('EXISTS', index) == 1 then redis.call('SADD', realms, realm)
+  else redis.call('SREM', realms, realm) end
 end
-if redis.call('EXISTS', index) == 1 then redis.call('SADD', realms, ARGV[1])
-else redis.call('SREM', realms, ARGV[1]) end
 `;
