@@ -1,7 +1,7 @@
+import { reportOf } from '../lib/apart.ts';
 import { cpuMs, peakRssMb, rssMb, Watch, type Watched } from '../lib/proc.ts';
 
 export interface ListPlan {
-  readonly part: 'list';
   readonly binary: string;
   readonly socketPath: string;
   readonly sidecar: Watched;
@@ -19,11 +19,16 @@ export interface ListReport {
   readonly clientMb: number;
 }
 
+/** The script that measures a {@link ListPlan} and reports a {@link ListReport}. */
+export const LIST = import.meta.path;
+
 const SAMPLE_MS = 50;
 const DEADLINE_MS = 100_000;
 
+if (import.meta.main) await reportOf(list);
+
 /** Runs `reg list --json`. @throws when it fails */
-export async function list({ binary, socketPath, sidecar, redis }: ListPlan): Promise<ListReport> {
+async function list({ binary, socketPath, sidecar, redis }: ListPlan): Promise<ListReport> {
   const [sidecarCpu, redisCpu, sidecarBeforeMb] = [cpuMs(sidecar), cpuMs(redis), rssMb(sidecar)];
   const watch = new Watch([sidecar]);
   const began = performance.now();

@@ -1,18 +1,15 @@
-import { join } from 'node:path';
 import { requestOnce } from '../../src/admin/client.ts';
-import { temporaryDirectory } from '../../test/support/cleanup.ts';
-import { within } from '../../test/support/deadline.ts';
 import type { Mariadb } from '../../test/support/mariadb.ts';
-import { spawnProcess } from '../../test/support/process.ts';
 import type { RedisServer } from '../../test/support/redis.ts';
+import { measureApart } from '../lib/apart.ts';
+import { mariadbProcess } from '../lib/mariadb.ts';
 import { portOf } from '../lib/server.ts';
 import { type Sidecar, startSidecar } from '../lib/sidecar.ts';
-import type { GrowthPlan, Side, SideReport } from './growth.ts';
-import type { ListReport } from './list.ts';
-import type { Plan } from './part.ts';
-import type { ReconciliationReport } from './reconciliation.ts';
+import { SIDES, type Side, type SideReport, type SidesPlan } from '../register/sides.ts';
+import { LIST, type ListPlan, type ListReport } from './list.ts';
+import { RECONCILIATION, type ReconciliationPlan, type ReconciliationReport } from './reconciliation.ts';
 import type { Settings } from './settings.ts';
-import { fillDatabase, fillRedis, memoryOf, processOf, type Size, variablesOf } from './stores.ts';
+import { fillDatabase, fillRedis, memoryOf, phonesOf, type Size, variablesOf } from './stores.ts';
 
 export interface Measured {
   readonly bytesPerBinding: number;
@@ -31,8 +28,8 @@ interface Place {
 }
 
 const CACHED_SECONDS = 3600;
-/** Waiting for the machine, as under `flock`, included. */
-const PART_DEADLINE_MS = 1_800_000;
+/** While users are first registered. */
+const CONCURRENCY = 50;
 const RECONCILED_MS = 120_000;
 
 /** @throws when a part cannot be measured */
@@ -68,7 +65,7 @@ export async function measure(settings: Settings): Promise<Measured> {
 async function compare(
   settings: Settings,
   places: readonly Place[],
-  { refreshSeconds, works }: { refreshSeconds: number; works: GrowthPlan['works'] },
+  { refreshSeconds, works }: { refreshSeconds: number; works: SidesPlan['works'] },
 ): Promise<SideReport[]> {
   const { rate, seconds, warmup, runs } = settings;
   await using open = new AsyncDisposableStack();
@@ -80,27 +77,26 @@ async function compare(
     sides.push({
       name,
       port: portOf(sidecar, 'udp'),
-      phones: Math.min(size.users, settings.phones),
-      realms: size.realms,
-      processes: [watched(sidecar), { name: 'Redis', pid: redis.pid }, await processOf(mariadb)],
+      phones: phonesOf(size, settings.phones),
+      processes: [watched(sidecar), { name: 'Redis', pid: redis.pid }, await mariadbProcess(mariadb)],
     });
   }
-  return await run<SideReport[]>(settings, { part: 'growth', sides, works, rate, seconds, warmup, runs });
+  const plan: SidesPlan = { sides, works, rate, concurrency: CONCURRENCY, seconds, warmup, runs };
+  return await measureApart(SIDES, plan, settings.under);
 }
 
 function reconcile(settings: Settings, { size, redis, mariadb }: Place): Promise<ReconciliationReport> {
   const { binary, rate, seconds, warmup, phones } = settings;
-  return run(settings, {
-    part: 'reconciliation',
+  const plan: ReconciliationPlan = {
     binary,
     env: variablesOf(redis, mariadb, CACHED_SECONDS),
     redis: { name: 'Redis', pid: redis.pid },
-    phones: Math.min(size.users, phones),
-    realms: size.realms,
+    phones: phonesOf(size, phones),
     rate,
     seconds,
     warmup,
-  });
+  };
+  return measureApart(RECONCILIATION, plan, settings.under);
 }
 
 async function list(settings: Settings, place: Place): Promise<ListReport> {
@@ -109,7 +105,8 @@ async function list(settings: Settings, place: Place): Promise<ListReport> {
   try {
     const redis = { name: 'Redis', pid: place.redis.pid };
     const { socketPath } = sidecar;
-    return await run(settings, { part: 'list', binary, socketPath, sidecar: watched(sidecar), redis });
+    const plan: ListPlan = { binary, socketPath, sidecar: watched(sidecar), redis };
+    return await measureApart(LIST, plan, settings.under);
   } finally {
     await stop(sidecar);
   }
@@ -133,16 +130,4 @@ async function stop(sidecar: Sidecar): Promise<void> {
 
 function watched({ name, pid }: Sidecar) {
   return { name, pid };
-}
-
-/** Measures in a process of its own. @throws with what it printed when it fails */
-async function run<T>({ under }: Settings, plan: Plan): Promise<T> {
-  const file = join(temporaryDirectory('bench-million'), 'plan.json');
-  await Bun.write(file, JSON.stringify(plan));
-  const words = [...(under?.split(' ') ?? []), process.execPath, join(import.meta.dir, 'part.ts'), file];
-  const [program = '', ...args] = words;
-  const part = spawnProcess(program, args);
-  const { code } = await within(part.exited, PART_DEADLINE_MS, `end of ${plan.part}`);
-  if (code !== 0) throw new Error(`measuring ${plan.part} failed:\n${part.lines.join('\n')}`);
-  return JSON.parse(part.stdout.at(-1) ?? '');
 }

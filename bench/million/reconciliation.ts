@@ -1,12 +1,12 @@
+import { reportOf } from '../lib/apart.ts';
 import { cpuMs, peakRssMb, rssMb, Watch, type Watched } from '../lib/proc.ts';
 import { portOf } from '../lib/server.ts';
 import { type Sidecar, startSidecar } from '../lib/sidecar.ts';
 import type { Load } from '../register/load.ts';
 import { toJson } from '../register/report.ts';
-import { openLoad, type Side } from './growth.ts';
+import { openLoad, type Side } from '../register/sides.ts';
 
-export interface ReconciliationPlan extends Pick<Side, 'phones' | 'realms'> {
-  readonly part: 'reconciliation';
+export interface ReconciliationPlan extends Pick<Side, 'phones'> {
   readonly binary: string;
   readonly env: Readonly<Record<string, string>>;
   readonly redis: Watched;
@@ -29,10 +29,15 @@ export interface ReconciliationReport {
   readonly afterwards: ReturnType<typeof toJson>;
 }
 
+/** The script that measures a {@link ReconciliationPlan} and reports a {@link ReconciliationReport}. */
+export const RECONCILIATION = import.meta.path;
+
 const DEADLINE_MS = 120_000;
 const RECONCILED = /realm indexes reconciled/;
 
-export async function reconciliation(plan: ReconciliationPlan): Promise<ReconciliationReport> {
+if (import.meta.main) await reportOf(reconciliation);
+
+async function reconciliation(plan: ReconciliationPlan): Promise<ReconciliationReport> {
   return { ...(await alone(plan)), ...(await underLoad(plan)) };
 }
 

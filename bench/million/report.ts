@@ -1,5 +1,6 @@
 import { machine } from '../lib/proc.ts';
-import type { SideReport } from './growth.ts';
+import { comparison, digits } from '../register/comparison.ts';
+import type { SideReport } from '../register/sides.ts';
 import type { ListReport } from './list.ts';
 import type { Measured } from './measure.ts';
 import type { ReconciliationReport } from './reconciliation.ts';
@@ -14,21 +15,20 @@ const FIGURES = [
   'latency p99 ms',
   'sidecar RSS max MB',
 ];
-const NAME_WIDTH = 30;
-const WIDTH = 26;
 
 export function table(settings: Settings, measured: Measured): string {
   const { many, realms, few, phones, rate, seconds, warmup, runs } = settings;
   const { bytesPerBinding, redisMb, growth = [], lookups = [], reconciliation, list } = measured;
+  const of = (work: string, reports: readonly SideReport[]) => reports.filter((report) => report.work === work);
   return [
     machine(),
     `${many} bindings in ${realms} realms beside ${few}; ${phones} phones at ${rate}/s, ` +
       `${runs} runs of ${seconds} s after ${warmup} s`,
     '',
     `Redis: ${bytesPerBinding.toFixed(0)} bytes a binding, ${redisMb.toFixed(0)} MB resident`,
-    ...comparison('full registration, clients in the cache', growth, 'full'),
-    ...comparison('refresh', growth, 'refresh'),
-    ...comparison('full registration, its client read from MySQL', lookups, 'full'),
+    ...comparison('full registration, clients in the cache', of('full', growth), FIGURES),
+    ...comparison('refresh', of('refresh', growth), FIGURES),
+    ...comparison('full registration, its client read from MySQL', lookups, FIGURES),
     ...(reconciliation ? reconciliationLines(reconciliation) : []),
     ...(list ? listLines(list) : []),
     ...faultsOf(settings, measured).map((fault) => `\nthis does not count: ${fault}`),
@@ -41,23 +41,6 @@ export function faultsOf({ many }: Settings, { growth, lookups, list }: Measured
   );
   if (list && list.bindings !== many) faults.push(`reg list shows ${list.bindings} bindings`);
   return faults;
-}
-
-function comparison(title: string, reports: readonly SideReport[], work: string): string[] {
-  const sides = reports.filter((report) => report.work === work);
-  const [first] = sides;
-  if (!first) return [];
-  const rows = FIGURES.map((figure) => {
-    const base = first.summary[figure]?.median ?? Number.NaN;
-    const cells = sides.map(({ summary }) => {
-      const { median = Number.NaN, min = Number.NaN, max = Number.NaN } = summary[figure] ?? {};
-      const ratio = `${(median / base).toFixed(2)} x`;
-      return `${digits(median)} (${digits(min)}–${digits(max)})  ${ratio}`.padStart(WIDTH + 10);
-    });
-    return figure.padEnd(NAME_WIDTH) + cells.join('');
-  });
-  const head = ''.padEnd(NAME_WIDTH) + sides.map(({ side }) => side.padStart(WIDTH + 10)).join('');
-  return ['', title, head, ...rows];
 }
 
 function reconciliationLines(report: ReconciliationReport): string[] {
@@ -82,8 +65,4 @@ function listLines(report: ListReport): string[] {
       `CPU ${digits(sidecarCpuMs / 1000)} s of the sidecar, ${digits(redisCpuMs / 1000)} s of Redis; ` +
       `memory of the sidecar ${digits(sidecarBeforeMb)} MB before, ${digits(sidecarMb)} MB at most, of reg list ${digits(clientMb)} MB`,
   ];
-}
-
-function digits(value = Number.NaN): string {
-  return value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(2) : value.toFixed(4);
 }

@@ -1,3 +1,4 @@
+import { underFlag } from '../lib/apart.ts';
 import { binaryFlag, jsonFlag } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 
@@ -22,10 +23,7 @@ list            reg list`,
     seconds: flags.number('seconds', { value: 's', help: 'length of a run', default: 6, smoke: 1, max: 600 }),
     warmup: flags.number('warmup', { value: 's', help: 'the same before the first run', default: 3, smoke: 0.5 }),
     runs: flags.whole('runs', { help: 'runs of each side', default: 3, smoke: 1, max: 100 }),
-    under: flags.optionalText('under', {
-      value: 'command',
-      help: "runs what measures under this command, as in 'taskset -c 1'",
-    }),
+    under: underFlag(flags),
     json: jsonFlag(flags),
     smoke: flags.toggle('smoke', '2 000 bindings in 20 accounts, one run of 1 s at 50/s'),
   };

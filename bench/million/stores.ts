@@ -1,15 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { createConnection } from 'mysql2/promise';
 import { bindingToJson } from '../../src/adapters/binding-json.ts';
 import { ClientPasswordCipher } from '../../src/adapters/sql/client-password.ts';
 import { type Mariadb, mysqlVariables, openDatabase } from '../../test/support/mariadb.ts';
 import { type RedisServer, startRedis } from '../../test/support/redis.ts';
-import type { Watched } from '../lib/proc.ts';
+import type { Side } from '../register/sides.ts';
 
-export const REALMS = 'realm%d.test';
-export const USERS = 'user%d';
-export const PASSWORD = 'bench-password';
-
+const PASSWORD = 'bench-password';
 const ENCRYPTION_SECRET = 'bench-encryption-secret';
 /** As `serve --check` advises. */
 const INDEX = 'CREATE INDEX clients_account_sid_username ON clients (account_sid, username)';
@@ -21,6 +17,17 @@ const HOUR_MS = 3_600_000;
 export interface Size {
   readonly users: number;
   readonly realms: number;
+}
+
+/** The first of the users. */
+export function phonesOf({ users, realms }: Size, most: number): Side['phones'] {
+  return {
+    users: Math.min(users, most),
+    realm: 'realm%d.test',
+    realms,
+    userPattern: 'user%d',
+    passwordPattern: PASSWORD,
+  };
 }
 
 export async function fillRedis(size: Size): Promise<RedisServer> {
@@ -96,11 +103,6 @@ export function variablesOf(redis: RedisServer, mariadb: Mariadb, refreshSeconds
     JAMBONES_MYSQL_REFRESH_TTL: String(refreshSeconds),
     JAMBONES_LOGLEVEL: 'info',
   };
-}
-
-export async function processOf({ pool }: Mariadb): Promise<Watched> {
-  const [rows] = await pool.query<RowDataPacket[]>('SELECT @@pid_file AS file');
-  return { name: 'MariaDB', pid: Number(await readFile(String(rows[0]?.file), 'utf8')) };
 }
 
 /** Bytes of its data, and those the process has taken from the system for them. */

@@ -1,23 +1,23 @@
+import { reportOf } from '../lib/apart.ts';
 import { Watch, type Watched } from '../lib/proc.ts';
-import { Load } from '../register/load.ts';
-import { type Run, toJson } from '../register/report.ts';
-import type { Work } from '../register/user-agent.ts';
-import { PASSWORD, REALMS, USERS } from './stores.ts';
+import { Load, type LoadOptions } from './load.ts';
+import { type Run, toJson } from './report.ts';
+import type { Work } from './user-agent.ts';
 
+/** A registrar on 127.0.0.1, and its phones. */
 export interface Side {
   readonly name: string;
-  /** Of the sidecar, on 127.0.0.1. */
   readonly port: number;
-  readonly phones: number;
-  readonly realms: number;
+  readonly phones: Pick<LoadOptions, 'users' | 'realm' | 'realms' | 'userPattern' | 'passwordPattern'>;
   readonly processes: readonly Watched[];
 }
 
-export interface GrowthPlan {
-  readonly part: 'growth';
+export interface SidesPlan {
   readonly sides: readonly Side[];
   readonly works: readonly Work[];
+  /** As of a {@link Load}'s run. */
   readonly rate: number;
+  readonly concurrency: number;
   readonly seconds: number;
   readonly warmup: number;
   readonly runs: number;
@@ -28,28 +28,33 @@ export interface SideReport extends ReturnType<typeof toJson> {
   readonly work: Work;
 }
 
-const CONCURRENCY = 50;
+/** The script that measures a {@link SidesPlan} in a process of its own, and reports each side with each work. */
+export const SIDES = import.meta.path;
+
 const SOURCES = 50;
 const EXPIRES_SECONDS = 3600;
 
+if (import.meta.main) await reportOf(measureSides);
+
 /** Measures the sides in turn, run by run. @throws when a phone cannot be registered */
-export async function growth({ sides, works, rate, seconds, warmup, runs }: GrowthPlan): Promise<SideReport[]> {
+async function measureSides(plan: SidesPlan): Promise<SideReport[]> {
+  const { sides, works, rate, concurrency, seconds, warmup, runs } = plan;
   await using open = new AsyncDisposableStack();
   const loads: { side: Side; load: Load }[] = [];
   for (const side of sides) {
     const load = await openLoad(side);
     open.defer(() => load.close());
-    await load.enrol(CONCURRENCY);
+    await load.enrol(concurrency);
     loads.push({ side, load });
   }
   const reports: SideReport[] = [];
   for (const work of works) {
     const measured = loads.map((one) => ({ ...one, done: [] as Run[] }));
-    for (const { load } of loads) await load.run({ work, rate, seconds: warmup, concurrency: CONCURRENCY });
+    for (const { load } of loads) await load.run({ work, rate, seconds: warmup, concurrency });
     for (let run = 0; run < runs; run++) {
       for (const { side, load, done } of measured) {
         const watch = new Watch(side.processes);
-        const counts = await load.run({ work, rate, seconds, concurrency: CONCURRENCY });
+        const counts = await load.run({ work, rate, seconds, concurrency });
         done.push({ counts, seconds, usage: watch.stop() });
       }
     }
@@ -58,15 +63,6 @@ export async function growth({ sides, works, rate, seconds, warmup, runs }: Grow
   return reports;
 }
 
-export function openLoad({ port, phones, realms }: Pick<Side, 'port' | 'phones' | 'realms'>): Promise<Load> {
-  return Load.open({
-    target: { host: '127.0.0.1', port },
-    realm: REALMS,
-    realms,
-    users: phones,
-    userPattern: USERS,
-    passwordPattern: PASSWORD,
-    sources: SOURCES,
-    expires: EXPIRES_SECONDS,
-  });
+export function openLoad({ port, phones }: Pick<Side, 'port' | 'phones'>): Promise<Load> {
+  return Load.open({ ...phones, target: { host: '127.0.0.1', port }, sources: SOURCES, expires: EXPIRES_SECONDS });
 }
