@@ -221,15 +221,20 @@ return gone
  */
 export const REINDEX = `
 local active, realms, at = KEYS[1], KEYS[2], 1
+local used = {}
 for i = 3, #KEYS do
   local index, realm, count = KEYS[i], ARGV[at], tonumber(ARGV[at + 1])
   local members = { unpack(ARGV, at + 2, at + 1 + count) }
   at = at + 2 + count
-  local scores = redis.call('ZMSCORE', active, unpack(members))
+  local right, stored = redis.call('ZMSCORE', active, unpack(members)), redis.call('ZMSCORE', index, unpack(members))
+  local has_member = false
   for n, member in ipairs(members) do
-    if scores[n] then redis.call('ZADD', index, scores[n], member) else redis.call('ZREM', index, member) end
+    has_member = has_member or right[n]
+    if right[n] and right[n] ~= stored[n] then redis.call('ZADD', index, right[n], member)
+    elseif stored[n] and not right[n] then redis.call('ZREM', index, member) end
   end
-  if redis.call('EXISTS', index) == 1 then redis.call('SADD', realms, realm)
+  if has_member or redis.call('EXISTS', index) == 1 then used[#used + 1] = realm
   else redis.call('SREM', realms, realm) end
 end
+if #used > 0 then redis.call('SADD', realms, unpack(used)) end
 `;
