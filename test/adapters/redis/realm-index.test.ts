@@ -68,6 +68,20 @@ test('members of many realms are indexed together, not one by one', async () => 
   expect(Number(runs)).toBeLessThan(realms + 20);
 });
 
+test('an expiry that an earlier sidecar has changed is changed in the index too, and nothing else is', async () => {
+  const { redis, timers, keeper, add } = await start();
+  await add('user:a@example.com', 'user:b@example.com');
+  await keeper.reconcile();
+  const later = timers.now() + 120_000;
+  await redis.zadd('active-user', later, 'user:a@example.com');
+  await keeper.reconcile();
+  const index = 'sidecar:realm:example.com';
+  expect(await redis.zmscore(index, 'user:a@example.com', 'user:b@example.com')).toEqual([
+    String(later),
+    String(timers.now() + 60_000),
+  ]);
+});
+
 test('is repeated each hour until stopped', async () => {
   const { timers, keeper, add, index, rounds } = await start();
   keeper.start();
