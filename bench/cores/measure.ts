@@ -4,7 +4,7 @@ import { insertAccount, insertClients } from '../../test/support/schema.ts';
 import { startDrachtio } from '../chaos/drachtio.ts';
 import { Sidecar } from '../chaos/sidecars.ts';
 import { measureApart } from '../lib/apart.ts';
-import { mariadbProcess } from '../lib/mariadb.ts';
+import { addClientIndex, mariadbProcess } from '../lib/mariadb.ts';
 import { portOf } from '../lib/server.ts';
 import { startSidecar } from '../lib/sidecar.ts';
 import { SIDES, type Side, type SideReport, type SidesPlan } from '../register/sides.ts';
@@ -25,6 +25,7 @@ const PASSWORD = 'bench-password';
 /** @throws when it cannot be measured */
 export async function measure(settings: Settings): Promise<Measured> {
   const [redis, mariadb] = await Promise.all([startRedis(), openDatabase()]);
+  await addClientIndex(mariadb);
   const env = {
     ...mysqlVariables(mariadb),
     ENCRYPTION_SECRET,
