@@ -22,12 +22,12 @@ export function coresSettings(flags: Flags) {
     phones: flags.whole('phones', { help: 'of each side', default: 1000, smoke: 100 }),
     rate: flags.number('rate', { help: 'units a second for the cost of a unit', default: 800, smoke: 50 }),
     concurrency: flags.whole('concurrency', { help: 'units in flight for the ceiling', default: 100, smoke: 10 }),
-    seconds: flags.number('seconds', { value: 's', help: 'length of a run', default: 4, smoke: 1, max: 600 }),
-    warmup: flags.number('warmup', { value: 's', help: 'the same before the first run', default: 3, smoke: 0.5 }),
+    seconds: flags.number('seconds', { value: 's', help: 'length of a run', default: 4, smoke: 0.5, max: 600 }),
+    warmup: flags.number('warmup', { value: 's', help: 'the same before the first run', default: 3, smoke: 0.2 }),
     runs: flags.whole('runs', { help: 'runs of each side', default: 3, smoke: 1, max: 100 }),
     under: underFlag(flags),
     json: jsonFlag(flags),
-    smoke: flags.toggle('smoke', '100 phones, one run of 1 s at 50/s and 10 in flight'),
+    smoke: flags.toggle('smoke', '100 phones, one run of 0.5 s at 50/s and 10 in flight'),
   };
 }
 
