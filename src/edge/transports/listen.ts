@@ -50,13 +50,15 @@ export class Transports {
     const requesting: Transport[] = [];
     try {
       for (const { proto, host, port } of listen) {
-        if (proto === 'udp')
-          listening.push(await listenUdp(host, port, context.events, udpReceiveBufferBytes, sharePorts));
-        else listening.push(await listenStream(STREAMS[proto], host, port, certificates, context, sharePorts));
-        // The kernel may hand a datagram to any process on a shared port, a response to one that did not send the request.
-        if (proto === 'udp' && sharePorts)
-          requesting.push(await listenUdp(host, 0, context.events, udpReceiveBufferBytes, false));
-        else requesting.push(...listening.slice(-1));
+        const udp = (port: number, shared: boolean) =>
+          listenUdp(host, port, context.events, udpReceiveBufferBytes, shared);
+        const listener =
+          proto === 'udp'
+            ? await udp(port, sharePorts)
+            : await listenStream(STREAMS[proto], host, port, certificates, context, sharePorts);
+        listening.push(listener);
+        // On a shared port the kernel may hand a response to a process that did not send the request.
+        requesting.push(proto === 'udp' && sharePorts ? await udp(0, false) : listener);
       }
     } catch (error) {
       await closeAll([...listening, ...requesting]);
