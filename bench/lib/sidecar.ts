@@ -16,6 +16,8 @@ export interface Sidecar extends Server {
 
 export interface SidecarOptions {
   readonly listen: readonly Protocol[];
+  /** Default: any that is free. */
+  readonly port?: number;
   /** Clients of the account: user1 with password secret1, and so on. None: no provisioning file. */
   readonly users?: number;
   readonly tls?: TlsFiles;
@@ -27,11 +29,11 @@ const PINO_WARN = 40;
 
 /** Starts the compiled sidecar with its embedded edge. @throws when it does not start, with the last lines printed */
 export async function startSidecar(binary: string, options: SidecarOptions): Promise<Sidecar> {
-  const { listen, users = 0, tls, env } = options;
+  const { listen, port = 0, users = 0, tls, env } = options;
   const directory = temporaryDirectory('bench');
   const socketPath = join(directory, 'admin.sock');
   const dataDirectory = join(directory, 'data');
-  const sip = listen.map((protocol) => `${protocol}/127.0.0.1:0`).join();
+  const sip = listen.map((protocol) => `${protocol}/127.0.0.1:${port}`).join();
   const args = ['serve', '--embedded', '--sip', sip, '--data', dataDirectory];
   if (tls) args.push('--tls-cert', tls.certFile, '--tls-key', tls.keyFile);
   if (users > 0) {
