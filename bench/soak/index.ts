@@ -1,6 +1,6 @@
-import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import { binaryFlag, jsonFlag, type Report, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
-import { machine, settledHandles } from '../lib/proc.ts';
+import { settledHandles } from '../lib/proc.ts';
 import { portOf } from '../lib/server.ts';
 import { edgeStatus, REALM, startSidecar } from '../lib/sidecar.ts';
 import { Load } from '../register/load.ts';
@@ -49,7 +49,7 @@ ${PROTOCOLS.join(', ')}`,
 
 type Settings = ReturnType<typeof settings>;
 
-async function soak(settings: Settings): Promise<void> {
+async function soak(settings: Settings): Promise<Report> {
   const { binary, seconds, rate, users, churn: churnRate } = settings;
   const sidecar = await startSidecar(binary, {
     listen: PROTOCOLS,
@@ -120,18 +120,17 @@ async function soak(settings: Settings): Promise<void> {
       dataMb: medianBetween(all, 'dataMb', from, from + 60),
     })),
   };
-  if (faults.length > 0) process.exitCode = 1;
-  if (settings.json) console.log(JSON.stringify({ machine: machine(), settings, figures, faults }, null, 2));
-  else print(settings, figures, faults);
+  return { figures: { settings, figures }, text: textOf(settings, figures), faults };
 }
 
-function print({ rate, churn }: Settings, figures: Readonly<Record<string, unknown>>, faults: readonly string[]): void {
-  console.log(`${machine()}\n${rate} registrations/s, ${churn}/s phones on each of ${PROTOCOLS.join(', ')}\n`);
+function textOf({ rate, churn }: Settings, figures: Readonly<Record<string, unknown>>): string {
   const { perMinute, ...rest } = figures;
-  for (const [name, value] of Object.entries(rest)) console.log(`${name.padEnd(22)} ${JSON.stringify(rounded(value))}`);
-  if (Array.isArray(perMinute)) console.table(perMinute.map(rounded));
-  for (const fault of faults) console.log(`failed: ${fault}`);
-  console.log(faults.length === 0 ? 'nothing grew, nothing failed' : `${faults.length} failed`);
+  const minutes = Array.isArray(perMinute) ? perMinute.map(rounded) : [];
+  return [
+    `${rate} registrations/s, ${churn}/s phones on each of ${PROTOCOLS.join(', ')}\n`,
+    ...Object.entries(rest).map(([name, value]) => `${name.padEnd(22)} ${JSON.stringify(rounded(value))}`),
+    ...minutes.map((minute) => JSON.stringify(minute)),
+  ].join('\n');
 }
 
 function rounded(value: unknown): unknown {
