@@ -64,7 +64,10 @@ export function svg({ title, subtitle, x, y, series, reference }: Plot): string 
   const toY = scaled(y, bottom, TOP);
   const at = (point: Point) => `${px(toX(point.x))},${px(toY(point.y))}`;
   const path = ({ points }: Series) => `M${points.map(at).join('L')}`;
-  const labels = spaced(series.map(({ points }) => toY(points.at(-1)?.y ?? 0)));
+  const named = reference ? [...series, reference] : series;
+  const labels = spaced(named.map(({ points }) => toY(points.at(-1)?.y ?? 0)));
+  const label = ({ name, points }: Series, i: number, attributes: string) =>
+    text(toX(points.at(-1)?.x ?? 0) + 14, (labels[i] ?? 0) + 4.5, name, attributes);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img">`,
     `<title>${escaped(title)}</title>`,
@@ -89,19 +92,14 @@ export function svg({ title, subtitle, x, y, series, reference }: Plot): string 
     `<line class="axis" x1="${LEFT}" x2="${right}" y1="${bottom}" y2="${bottom}"/>`,
     text((LEFT + right) / 2, HEIGHT - 18, x.label, 'text-anchor="middle"'),
     `<text transform="translate(22 ${(TOP + bottom) / 2}) rotate(-90)" text-anchor="middle">${escaped(y.label)}</text>`,
-    ...(reference ? [`<path class="reference" d="${path(reference)}"/>`, ...end(reference, toX, toY)] : []),
+    ...(reference ? [`<path class="reference" d="${path(reference)}"/>`, label(reference, series.length, '')] : []),
     ...series.flatMap((one, i) => [
       `<path class="line s${i}" d="${path(one)}"/>`,
       ...one.points.flatMap((point) => marker(point, i, toX, toY)),
-      text(toX(one.points.at(-1)?.x ?? 0) + 14, (labels[i] ?? 0) + 4.5, one.name, `class="name s${i}"`),
+      label(one, i, `class="name s${i}"`),
     ]),
     '</svg>\n',
   ].join('\n');
-}
-
-function end({ name, points }: Series, toX: Scale, toY: Scale): string[] {
-  const last = points.at(-1);
-  return last ? [text(toX(last.x) + 14, toY(last.y) + 4.5, name)] : [];
 }
 
 function marker({ x, y, low, high, isRing }: Point, i: number, toX: Scale, toY: Scale): string[] {

@@ -18,8 +18,8 @@ const RATES = [500, 710, 1000, 1400, 2000, 2800, 4000, 5600, 8000, 11_000, 16_00
 const SMOKE_RATES = [50, 100];
 const USERS = 2000;
 const SMOKE_USERS = 50;
-/** Below this share of what is offered a registrar is overloaded; further rates would show the same. */
-const KEEPS_UP = 0.9;
+/** Below this share of what is offered a registrar is overloaded, and further rates would show the same. */
+const KEEPS_UP = 0.7;
 
 /** Full registrations at rising rates, until a registrar no longer keeps up. */
 export const overload: Part = {

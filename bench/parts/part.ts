@@ -1,7 +1,5 @@
-import { REALM } from '../lib/sidecar.ts';
-import { Load } from '../register/load.ts';
 import type { Run } from '../register/report.ts';
-import { type Lane, progress } from '../register/turns.ts';
+import { type Lane, openPhones, progress } from '../register/turns.ts';
 import type { Work } from '../register/user-agent.ts';
 import { figuresOf, type Row } from '../report/results.ts';
 import type { Absent, Side } from '../sides/side.ts';
@@ -34,22 +32,11 @@ export interface Measured {
 
 export type Step = Pick<Row, 'work' | 'rate' | 'users'>;
 
-/** UDP sockets of each load. */
-const SOURCES = 50;
 /** Units in flight in a closed loop. */
 export const CONCURRENCY = 50;
 
 export async function openLane({ name, target, passwordPattern, processes }: Side, users: number): Promise<Lane> {
-  const load = await Load.open({
-    target,
-    realm: REALM,
-    users,
-    userPattern: 'user%d',
-    passwordPattern,
-    sources: SOURCES,
-    expires: 3600,
-  });
-  return { name, load, processes };
+  return { name, load: await openPhones(target, users, passwordPattern), processes };
 }
 
 /** Registers all users when the work is to refresh, then loads all lanes at once, each as fast as it answers. */

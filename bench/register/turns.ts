@@ -1,6 +1,16 @@
 import { Watch, type Watched } from '../lib/proc.ts';
-import type { Load, RunOptions } from './load.ts';
+import { REALM } from '../lib/sidecar.ts';
+import { Load, type RunOptions } from './load.ts';
 import type { Run } from './report.ts';
+import type { Target } from './source.ts';
+
+const SOURCES = 50;
+
+/** Phones of user1 and so on, on 50 sockets. @param passwordPattern by default that of `startSidecar` */
+export function openPhones(target: Target, users: number, passwordPattern = 'secret%d'): Promise<Load> {
+  const userPattern = 'user%d';
+  return Load.open({ target, realm: REALM, users, userPattern, passwordPattern, sources: SOURCES, expires: 3600 });
+}
 
 /** One of several registrars that are loaded in turn. */
 export interface Lane {

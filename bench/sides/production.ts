@@ -36,7 +36,7 @@ export async function production(options: ProductionOptions, mariadb?: MariadbSe
   await untilAnswering('sidecar', side.target);
   return {
     ...side,
-    name: `sidecar, ${options.drachtio === undefined ? 'double of drachtio' : 'drachtio'}`,
+    name: 'sidecar, Redis',
     processes: [{ name: 'program', pid: sidecar.process.pid }, ...side.processes],
     versions: { ...side.versions, sidecar: await sidecarVersion(options.binary) },
   };
@@ -94,7 +94,7 @@ async function startBeside({ users, drachtio }: ProductionOptions, shared?: Mari
       target: server.sip,
       passwordPattern: PASSWORD,
       processes: [
-        { name: 'drachtio', pid: server.process.pid },
+        { name: drachtio === undefined ? 'double of drachtio' : 'drachtio', pid: server.process.pid },
         { name: 'Redis', pid: redis.pid },
         { name: 'MariaDB', pid: mariadb.pid },
       ],
