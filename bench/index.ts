@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { sidecarBinary } from '../test/support/binary.ts';
 import { runCleanup } from '../test/support/cleanup.ts';
-import { binaryFlag, jsonFlag, messageOf, type Report, runBenchmark } from './lib/command.ts';
+import { jsonFlag, messageOf, type Report, runBenchmark } from './lib/command.ts';
 import type { Flags } from './lib/flags.ts';
 import { machine } from './lib/proc.ts';
 import { PARTS } from './parts/index.ts';
@@ -14,6 +14,7 @@ import { table } from './report/table.ts';
 import { targets } from './report/targets.ts';
 
 const NAMES = PARTS.map(({ name }) => name);
+const ROOT = join(import.meta.dir, '..');
 const RESULTS = 'bench/results';
 const SMOKE_RESULTS = 'dist/bench-smoke';
 
@@ -21,7 +22,7 @@ void runBenchmark({
   about: `Measures the compiled sidecar beside bare handlers, Kamailio and, on request, the Node program that it replaces; writes
 the results and two plots, and prints one table. Takes a quarter of an hour.
 
-  bun run bench [--only register --only load] [--smoke] [--drachtio /usr/bin/drachtio]`,
+  bun run bench [--only register,load] [--smoke] [--drachtio /usr/bin/drachtio]`,
   failsWhen: 'a part cannot be measured',
   settings,
   run: bench,
@@ -29,10 +30,13 @@ the results and two plots, and prints one table. Takes a quarter of an hour.
 
 function settings(flags: Flags) {
   return {
-    binary: binaryFlag(flags),
+    binary: flags.optionalText('binary', {
+      value: 'path',
+      help: 'the sidecar; by default dist/sbc-sip-sidecar, built when\nits sources are newer',
+    }),
     only: flags.choices('only', NAMES, {
       value: 'part',
-      help: `repeatable; ${NAMES.slice(0, 5).join(', ')},\n${NAMES.slice(5).join(', ')}`,
+      help: `several by commas; ${NAMES.slice(0, 5).join(', ')},\n${NAMES.slice(5).join(', ')}`,
     }),
     render: flags.toggle('render', 'measure nothing; the table and plots of the results that are there'),
     results: flags.optionalText('results', {
@@ -66,31 +70,30 @@ type Settings = ReturnType<typeof settings>;
 
 async function bench(settings: Settings): Promise<Report> {
   const { only, render, smoke } = settings;
-  const directory = settings.results ?? (smoke ? SMOKE_RESULTS : RESULTS);
+  const directory = resolve(settings.results ?? join(ROOT, smoke ? SMOKE_RESULTS : RESULTS));
   const faults: string[] = [];
   for (const part of PARTS.filter(({ name }) => !render && only.includes(name))) {
     try {
       await measure(part, settings, directory);
     } catch (error) {
       faults.push(`${part.name}: ${messageOf(error)}`);
-    } finally {
-      progress('');
-      // Ends the servers of this part, so that the next has the machine to itself.
-      await runCleanup();
     }
+    progress('');
+    // Ends the servers of this part, so that the next has the machine to itself.
+    await runCleanup();
   }
   const results = await readResults(directory, NAMES);
   await writePlots(directory, results);
   const text = `${table(results)}\n\n${targets(results)}`;
-  if (resolve(directory) === resolve(RESULTS)) await updateReadme(results);
+  if (directory === join(ROOT, RESULTS)) await updateReadme(results);
   return { figures: { results }, text, faults };
 }
 
 async function measure(part: Part, settings: Settings, directory: string): Promise<void> {
   const { runs, seconds, warmup } = settings;
-  if (!existsSync(settings.binary)) throw new Error(`there is no ${settings.binary}: bun build.ts`);
+  const binary = settings.binary ?? (await sidecarBinary());
   progress(`${part.name}: starting`);
-  const { rows, versions } = await part.measure(settings);
+  const { rows, versions } = await part.measure({ ...settings, binary });
   await writeResult(directory, {
     part: part.name,
     title: part.title,

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { temporaryDirectory } from '../../test/support/cleanup.ts';
+import { killAtExit, onCleanup, temporaryDirectory } from '../../test/support/cleanup.ts';
+import { within } from '../../test/support/deadline.ts';
 import { createDatabase, type Mariadb, startMariadb } from '../../test/support/mariadb.ts';
 import { freePort } from '../../test/support/net.ts';
 import { spawnProcess } from '../../test/support/process.ts';
@@ -14,6 +15,7 @@ const PROGRAM = Bun.which('kamailio') ?? '/usr/sbin/kamailio';
 /** Of Debian's kamailio-mysql-modules. */
 const SCHEMA = '/usr/share/kamailio/mysql';
 const PASSWORD = 'bench-password';
+const STOP_MS = 10_000;
 const ROWS_PER_INSERT = 1000;
 /** Two processes that serve SIP over UDP. */
 const WORKERS = 2;
@@ -94,11 +96,18 @@ async function start(name: string, registrar: Registrar): Promise<Side> {
     throw new Error(`kamailio ended with ${code}:\n${server.lines.join('\n')}`);
   });
   await Promise.race([untilAnswering(name, target), ended]);
+  const processes = processTree({ name: 'program', pid: server.pid });
+  // The children would outlive a main process that is killed.
+  for (const { pid } of processes) killAtExit(pid);
+  onCleanup(async () => {
+    server.kill('SIGTERM');
+    await within(server.exited, STOP_MS, 'end of Kamailio').catch(() => {});
+  });
   return {
     name,
     target,
     passwordPattern: PASSWORD,
-    processes: processTree({ name: 'program', pid: server.pid }),
+    processes,
     versions: { Kamailio: await versionOf([PROGRAM, '-v'], /kamailio ([\d.]+)/) },
   };
 }
