@@ -8,7 +8,7 @@ import { PARTS } from './parts/index.ts';
 import type { Part } from './parts/part.ts';
 import { progress } from './register/turns.ts';
 import { writePlots } from './report/plots.ts';
-import { updateReadme } from './report/readme.ts';
+import { conditions, updateReadme } from './report/readme.ts';
 import { readResults, writeResult } from './report/results.ts';
 import { table } from './report/table.ts';
 import { targets } from './report/targets.ts';
@@ -84,7 +84,7 @@ async function bench(settings: Settings): Promise<Report> {
   }
   const results = await readResults(directory, NAMES);
   await writePlots(directory, results);
-  const text = `${table(results)}\n\n${targets(results)}`;
+  const text = [conditions(results), table(results), targets(results)].join('\n\n');
   if (directory === join(ROOT, RESULTS)) await updateReadme(results);
   return { figures: { results }, text, faults };
 }

@@ -18,7 +18,7 @@ export function withResults(page: string, results: readonly Result[]): string {
 }
 
 /** When and on what the results were measured. */
-function conditions(results: readonly Result[]): string {
+export function conditions(results: readonly Result[]): string {
   const days = [...new Set(results.map(({ date }) => date.slice(0, 10)))].join(', ');
   const machines = [...new Set(results.map(({ machine }) => machine))].join('; ');
   const versions = Object.assign({}, ...results.map((result) => result.versions));
