@@ -7,7 +7,7 @@ import { insertAccount, insertClients } from '../../test/support/schema.ts';
 import { startDrachtio } from '../chaos/drachtio.ts';
 import { Sidecar } from '../chaos/sidecars.ts';
 import { REALM } from '../lib/sidecar.ts';
-import { sidecarVersion } from './embedded.ts';
+import { MAX_LINES, sidecarVersion } from './embedded.ts';
 import { type Side, untilAnswering, versionOf } from './side.ts';
 
 const PASSWORD = 'bench-password';
@@ -31,7 +31,8 @@ interface Beside {
 /** The compiled sidecar behind a drachtio server, with Redis and MariaDB. @param mariadb by default one is started */
 export async function production(options: ProductionOptions, mariadb?: MariadbServer): Promise<Side> {
   const { env, side } = await startBeside(options, mariadb);
-  const sidecar = await Sidecar.start('sidecar', options.binary, { ...env, JAMBONES_TIME_SERIES_HOST: 'none' });
+  const variables = { ...env, JAMBONES_TIME_SERIES_HOST: 'none' };
+  const sidecar = await Sidecar.start('sidecar', options.binary, variables, MAX_LINES);
   await sidecar.ready();
   await untilAnswering('sidecar', side.target);
   return {
@@ -51,6 +52,7 @@ export async function nodeProgram(
   const { env, side } = await startBeside(options, mariadb);
   const program = spawnProcess('node', [join(directory, 'app.js')], {
     cwd: directory,
+    maxLines: MAX_LINES,
     env: {
       ...env,
       // It must have one; alerts are sent only when something fails.
