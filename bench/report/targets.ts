@@ -17,6 +17,11 @@ const NODE = 'Node program';
 const IN_MEMORY = 'Kamailio, in memory';
 const IN_MARIADB = 'Kamailio, MariaDB';
 
+const paced: Partial<Row> = { rate: 400 };
+const closed: Partial<Row> = { rate: 0 };
+const refresh: Partial<Row> = { work: 'refresh' };
+const options: Partial<Row> = { work: 'options' };
+
 const TARGETS: readonly Target[] = [
   {
     what: 'production: CPU of a registration, × Node program',
@@ -84,11 +89,6 @@ const TARGETS: readonly Target[] = [
       ),
   },
 ];
-
-const paced: Partial<Row> = { rate: 400 };
-const closed: Partial<Row> = { rate: 0 };
-const refresh: Partial<Row> = { work: 'refresh' };
-const options: Partial<Row> = { work: 'options' };
 
 /** The targets beside what was measured, in a Markdown table; `–`: the results do not have it. */
 export function targets(results: readonly Result[]): string {
