@@ -14,7 +14,7 @@ import {
   warmUp,
 } from './part.ts';
 
-const RATES = [500, 710, 1000, 1400, 2000, 2800, 4000, 5600, 8000, 11_000, 16_000];
+const RATES = [500, 710, 1000, 1400, 2000, 2800, 4000, 5600, 8000, 11_000, 16_000, 20_000];
 const SMOKE_RATES = [50, 100];
 const USERS = 2000;
 const SMOKE_USERS = 50;
