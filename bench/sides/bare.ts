@@ -25,6 +25,6 @@ function sideOf(name: string, server: Server): Side {
     target: { host: '127.0.0.1', port: portOf(server, 'udp') },
     passwordPattern: 'any',
     processes: [{ name: 'program', pid: server.pid }],
-    versions: { Bun: Bun.version },
+    versions: {},
   };
 }
