@@ -111,6 +111,7 @@ function report(rows: readonly Row[], { runs, seconds, warmup, connections }: Se
       '| transport | work | side | messages/s | CPU per message | × bare | p99 | RSS max |',
       '|---|---|---|---|---|---|---|---|',
       ...rows.map((row) => lineOf(row, rows)),
+      `\nanswers that were no 200, or missing: ${wrong}`,
     ].join('\n'),
     faults: wrong > 0 ? [`${wrong} answers were no 200, or missing`] : [],
   };

@@ -23,7 +23,8 @@ function loadPlot({ rows }: Result): Plot {
   const last = ticks.at(-1) ?? 1;
   return {
     title: 'Registrations answered by the rate offered',
-    subtitle: 'Challenge and registration, one machine with two cores for all. A ring: over 0.1 % not answered in time.',
+    subtitle:
+      'Challenge and registration, one machine with two cores for all. A ring: over 0.1 % not answered in time.',
     x: { label: 'registrations offered a second', scale: 'log', ticks },
     y: { label: 'answered a second', scale: 'log', ticks },
     series,

@@ -113,7 +113,8 @@ async function soak(settings: Settings): Promise<Report> {
       dataMb: medianBetween(readings, 'dataMb', from, from + 60),
     })),
   };
-  return { figures: { settings, figures }, text: textOf(settings, figures), faults };
+  const verdict = faults.length === 0 ? 'nothing grew, nothing failed' : `${faults.length} failed`;
+  return { figures: { settings, figures }, text: `${textOf(settings, figures)}\n${verdict}`, faults };
 }
 
 function textOf({ rate, churn }: Settings, figures: Readonly<Record<string, unknown>>): string {
