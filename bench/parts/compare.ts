@@ -23,6 +23,8 @@ interface Step {
 const USERS = 1000;
 const SMOKE_USERS = 50;
 const SMOKE_RATE = 50;
+/** Share of a run's length: a closed loop has many more units than a run at a rate. */
+const CLOSED_LOOP = 0.6;
 
 /** A part that loads several sides in turn with the same work, step by step. */
 export function comparison(
@@ -54,7 +56,8 @@ async function compare(
     await warmUp(lanes, steps[0].work, warmup);
     for (const { work, rate } of steps) {
       const step = { work, rate: smoke && rate > 0 ? SMOKE_RATE : rate, users };
-      const results = await inTurn(lanes, runs, { ...step, concurrency: CONCURRENCY, seconds }, progress);
+      const run = { ...step, concurrency: CONCURRENCY, seconds: rate === 0 ? CLOSED_LOOP * seconds : seconds };
+      const results = await inTurn(lanes, runs, run, progress);
       rows.push(...rowsOf(sides, results, step), ...absentRows(opened, step));
     }
   } finally {
