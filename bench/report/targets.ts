@@ -78,13 +78,13 @@ const TARGETS: readonly Target[] = [
     measured: (find) => ratio(find, cpu, ['users', SIDECAR, { users: 100_000 }], ['users', SIDECAR, { users: 1000 }]),
   },
   {
-    what: 'production: CPU with 100 000 users, × 1 000',
+    what: 'production: CPU with 30 000 users, × 1 000',
     bound: 1.05,
     measured: (find) =>
       ratio(
         find,
         cpu,
-        ['users-production', SIDECAR, { users: 100_000 }],
+        ['users-production', SIDECAR, { users: 30_000 }],
         ['users-production', SIDECAR, { users: 1000 }],
       ),
   },
