@@ -65,7 +65,13 @@ export function figuresOf(runs: readonly Run[]): Figures {
 
 export async function writeResult(directory: string, result: Result): Promise<void> {
   await mkdir(directory, { recursive: true });
-  await Bun.write(join(directory, `${result.part}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  await Bun.write(join(directory, `${result.part}.json`), `${textOf(result)}\n`);
+}
+
+/** JSON with each spread on one line. */
+function textOf(result: Result): string {
+  const spreads = /\{\s+"median": (\S+),\s+"min": (\S+),\s+"max": (\S+)\s+\}/g;
+  return JSON.stringify(result, null, 2).replace(spreads, '{ "median": $1, "min": $2, "max": $3 }');
 }
 
 /** Reads what a directory has of these parts, in their order. */
