@@ -22,6 +22,8 @@ export interface SidecarOptions {
   readonly users?: number;
   readonly tls?: TlsFiles;
   readonly env?: Readonly<Record<string, string>>;
+  /** Of its output that are kept: a load logs a line for each registration. By default all of a test. */
+  readonly maxLines?: number;
 }
 
 const MAX_COMPLAINTS = 5;
@@ -44,6 +46,7 @@ export async function startSidecar(binary: string, options: SidecarOptions): Pro
   const server = await startServer('sidecar', [resolve(binary), ...args], /^ +SIP +.*$/, {
     env: { ...env, SBC_SOCKET_PATH: socketPath },
     cwd: directory,
+    ...(options.maxLines !== undefined && { maxLines: options.maxLines }),
   });
   return { ...server, dataDirectory, socketPath, complaints: () => complaintsIn(server.process.lines) };
 }

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { ha2 } from '../lib/digest.ts';
 import { evenly } from '../lib/pace.ts';
+import { COOKIE } from '../lib/request.ts';
 import { Counts } from './counts.ts';
 import { RetransmissionTimers } from './retransmit.ts';
 import { openSources, type Target, type UdpSource } from './source.ts';
-import { COOKIE, type Domain, UserAgent, type Work } from './user-agent.ts';
+import { type Domain, UserAgent, type Work } from './user-agent.ts';
 
 export interface LoadOptions {
   readonly target: Target;
