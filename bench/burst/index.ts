@@ -1,7 +1,7 @@
 /** What a sidecar loses of a burst: phones that all register in one instant, after a power cut for example. */
-import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import { binaryFlag, jsonFlag, type Report, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
-import { machine } from '../lib/proc.ts';
+import { contactLines, requestText } from '../lib/request.ts';
 import { portOf } from '../lib/server.ts';
 import { REALM, startSidecar } from '../lib/sidecar.ts';
 
@@ -37,7 +37,7 @@ function settings(flags: Flags) {
 
 type Settings = ReturnType<typeof settings>;
 
-async function run({ binary, phones, runs, wait, busy, json }: Settings): Promise<void> {
+async function run({ binary, phones, runs, wait, busy }: Settings): Promise<Report> {
   const sidecar = await startSidecar(binary, { listen: ['udp'], users: 1, env: { JAMBONES_LOGLEVEL: 'warn' } });
   const port = portOf(sidecar, 'udp');
   let answered = 0;
@@ -63,24 +63,29 @@ async function run({ binary, phones, runs, wait, busy, json }: Settings): Promis
   }
   for (const socket of sockets) socket.close();
   await sidecar.stop();
-  if (bursts.some((burst) => burst.answered < phones)) process.exitCode = 1;
-
   const complaints = sidecar.complaints();
-  if (json) {
-    console.log(JSON.stringify({ machine: machine(), phones, busy, bursts, complaints }, null, 2));
-    return;
-  }
-  console.log(`${machine()}\n${phones} REGISTERs at once${busy ? ', the sidecar stopped meanwhile' : ''}\n`);
-  for (const burst of bursts)
-    console.log(`answered ${burst.answered}, lost ${phones - burst.answered}, ${burst.ms} ms`);
-  for (const line of complaints) console.log(line);
+  const lost = phones * runs - bursts.reduce((sum, burst) => sum + burst.answered, 0);
+  return {
+    figures: { phones, busy, bursts, complaints },
+    text: [
+      `${phones} REGISTERs at once${busy ? ', the sidecar stopped meanwhile' : ''}\n`,
+      ...bursts.map(({ answered, ms }) => `answered ${answered}, lost ${phones - answered}, ${ms} ms`),
+      ...complaints,
+    ].join('\n'),
+    faults: lost > 0 ? [`${lost} REGISTERs were not answered`] : [],
+  };
 }
 
 function register(port: number, id: string): string {
-  const aor = `<sip:user1@${REALM}>`;
-  return (
-    `REGISTER sip:${REALM} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:${port};branch=z9hG4bK${id};rport\r\nMax-Forwards: 70\r\n` +
-    `From: ${aor};tag=${id}\r\nTo: ${aor}\r\nCall-ID: ${id}\r\nCSeq: 1 REGISTER\r\n` +
-    `Contact: <sip:user1@127.0.0.1:${port}>\r\nExpires: 3600\r\nUser-Agent: burst-bench\r\nContent-Length: 0\r\n\r\n`
-  );
+  return requestText({
+    method: 'REGISTER',
+    realm: REALM,
+    aor: `<sip:user1@${REALM}>`,
+    tag: id,
+    via: `UDP 127.0.0.1:${port}`,
+    branch: id,
+    callId: id,
+    cseq: 1,
+    more: contactLines(`sip:user1@127.0.0.1:${port}`),
+  });
 }

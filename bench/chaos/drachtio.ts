@@ -42,8 +42,8 @@ export async function startDrachtio(program: string | undefined): Promise<Dracht
 
 function double(controlPort: number, port: number) {
   return async (): Promise<SpawnedProcess> => {
-    const args = [join(import.meta.dir, 'double.ts'), String(controlPort), String(port), SECRET];
-    const server = spawnProcess(process.execPath, args);
+    const flags = ['--control-port', String(controlPort), '--port', String(port), '--secret', SECRET];
+    const server = spawnProcess(process.execPath, [join(import.meta.dir, 'double.ts'), ...flags]);
     await server.line(/^listening$/, START_MS);
     return server;
   };

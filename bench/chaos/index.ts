@@ -1,11 +1,11 @@
-import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import { binaryFlag, jsonFlag, type Report, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 import { Random } from '../lib/random.ts';
 import { REALM } from '../lib/sidecar.ts';
 import { Audit, contradictions } from './audit.ts';
 import { inject } from './inject.ts';
 import { Load } from './load.ts';
-import { type Outcome, print, toJson } from './report.ts';
+import { type Outcome, textOf, toJson } from './report.ts';
 import { scheduleOf } from './schedule.ts';
 import { startWorld } from './world.ts';
 
@@ -41,7 +41,7 @@ function settings(flags: Flags) {
 
 export type Settings = ReturnType<typeof settings>;
 
-async function chaos(settings: Settings): Promise<void> {
+async function chaos(settings: Settings): Promise<Report> {
   const { rate, seconds, seed } = settings;
   await using open = new AsyncDisposableStack();
   const world = await startWorld(settings);
@@ -78,10 +78,9 @@ async function chaos(settings: Settings): Promise<void> {
     lossy: failovers.lossy.map(({ from, until }) => ({ from: sinceStart(from), until: sinceStart(until) })),
     injected,
     complaints: sidecars.map((sidecar) => sidecar.complaints()),
-    faults,
   };
-  if (audit.lost > 0 || faults.length > 0) process.exitCode = 1;
-  console.log(settings.json ? JSON.stringify(toJson(settings, outcome), null, 2) : print(settings, outcome));
+  if (audit.lost > 0) faults.push(`${audit.lost} registrations are lost`);
+  return { figures: toJson(settings, outcome), text: textOf(settings, outcome), faults };
 }
 
 /** A loss would be hidden by the phone's next registration, so phones are compared all the time. */

@@ -1,8 +1,9 @@
 import { evenly } from '../lib/pace.ts';
 import type { Random } from '../lib/random.ts';
+import { COOKIE } from '../lib/request.ts';
 import { RetransmissionTimers } from '../register/retransmit.ts';
 import { openSources, type Target, type UdpSource } from '../register/source.ts';
-import { ChaosPhone, COOKIE, type Work } from './phone.ts';
+import { ChaosPhone, type Work } from './phone.ts';
 
 export interface LoadOptions {
   readonly target: Target;

@@ -1,4 +1,5 @@
 import { authorization, findChallenge, ha1, ha2 } from '../lib/digest.ts';
+import { contactLines, requestText } from '../lib/request.ts';
 import type { Waiting } from '../register/retransmit.ts';
 import type { UdpSource } from '../register/source.ts';
 import type { Attempt } from './history.ts';
@@ -22,9 +23,6 @@ export interface End {
 /** Challenges in a row that a phone answers. */
 const MAX_CHALLENGES = 3;
 const DEFAULT_RETRY_MS = 1000;
-
-/** What each branch begins with (RFC 3261 8.1.1.7); the slot of the phone follows. */
-export const COOKIE = 'z9hG4bK';
 
 /** A phone with one REGISTER at a time, which keeps its Call-ID and remembers what it was answered. */
 export class ChaosPhone implements Waiting<ChaosPhone> {
@@ -70,12 +68,12 @@ export class ChaosPhone implements Waiting<ChaosPhone> {
   /** Begins a REGISTER: from a new Contact, with the Contact that is bound, or to remove all. */
   begin(work: Work, now: number): void {
     const { address, port } = this.#line.source;
-    const isRefresh = work === 'refresh' && this.#bound !== undefined;
-    const contact = isRefresh ? this.#bound : `sip:${this.#user}-${++this.#moves}@${address}:${port}`;
+    const refreshed = work === 'refresh' ? this.#bound : undefined;
+    const contact = refreshed ?? `sip:${this.#user}-${++this.#moves}@${address}:${port}`;
     this.#current =
       work === 'unregister'
         ? { wanted: undefined, contact: 'Contact: *\r\nExpires: 0\r\n', sentAt: now }
-        : { wanted: contact, contact: `Contact: <${contact}>\r\nExpires: 3600\r\n`, sentAt: now };
+        : { wanted: contact, contact: contactLines(contact), sentAt: now };
     this.#credentials = '';
     this.#challenges = 0;
     this.#send();
@@ -129,16 +127,19 @@ export class ChaosPhone implements Waiting<ChaosPhone> {
 
   #send(): void {
     const { realm, salt, source } = this.#line;
-    const to = `<sip:${this.aor}>`;
     this.#cseq++;
     this.#branch = `${this.slot}-${this.#cseq}-${salt}`;
-    this.#request =
-      `REGISTER sip:${realm} SIP/2.0\r\n` +
-      `Via: SIP/2.0/UDP ${source.address}:${source.port};branch=${COOKIE}${this.#branch};rport\r\n` +
-      'Max-Forwards: 70\r\n' +
-      `From: ${to};tag=${this.slot}\r\nTo: ${to}\r\nCall-ID: ${this.#callId}\r\nCSeq: ${this.#cseq} REGISTER\r\n` +
-      `${this.#current?.contact ?? ''}${this.#credentials}` +
-      'User-Agent: chaos-bench\r\nContent-Length: 0\r\n\r\n';
+    this.#request = requestText({
+      method: 'REGISTER',
+      realm,
+      aor: `<sip:${this.aor}>`,
+      tag: `${this.slot}`,
+      via: `UDP ${source.address}:${source.port}`,
+      branch: this.#branch,
+      callId: this.#callId,
+      cseq: this.#cseq,
+      more: (this.#current?.contact ?? '') + this.#credentials,
+    });
     this.resend();
   }
 }

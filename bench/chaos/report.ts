@@ -1,4 +1,3 @@
-import { machine } from '../lib/proc.ts';
 import type { Audit } from './audit.ts';
 import type { Change } from './failovers.ts';
 import type { Interval } from './history.ts';
@@ -17,15 +16,13 @@ export interface Outcome {
   readonly injected: readonly Injected[];
   /** Of each sidecar: warnings and worse by their message. */
   readonly complaints: readonly ReadonlyMap<string, number>[];
-  readonly faults: readonly string[];
 }
 
-export function print(settings: Settings, outcome: Outcome): string {
+export function textOf(settings: Settings, outcome: Outcome): string {
   const { rate, seconds, seed, users, drachtio } = settings;
-  const { injected, complaints, faults, lossy } = outcome;
+  const { injected, complaints, lossy } = outcome;
   const front = drachtio === undefined ? 'the double of drachtio' : drachtio;
   return [
-    machine(),
     `seed ${seed}: ${seconds} s, ${rate} REGISTER/s, ${users} phones, behind ${front}`,
     '',
     ...injected.map(lineOf),
@@ -40,15 +37,12 @@ export function print(settings: Settings, outcome: Outcome): string {
     ]),
     '',
     ...Object.entries(figures(outcome)).map(([name, value]) => `${name.padEnd(26)} ${value}`),
-    '',
-    ...faults.map((fault) => `failed: ${fault}`),
   ].join('\n');
 }
 
 export function toJson(settings: Settings, outcome: Outcome) {
-  const { injected, complaints, faults, lossy } = outcome;
+  const { injected, complaints, lossy } = outcome;
   return {
-    machine: machine(),
     settings,
     figures: figures(outcome),
     schedule: injected,
@@ -56,7 +50,6 @@ export function toJson(settings: Settings, outcome: Outcome) {
     lossy,
     perSecond: outcome.counts.perSecond,
     complaints: complaints.map((messages) => Object.fromEntries(messages)),
-    faults,
   };
 }
 

@@ -19,13 +19,20 @@ export class Sidecar implements Restartable {
   readonly #endings: string[] = [];
   #restartable: Restartable | undefined;
 
-  static async start(name: string, binary: string, env: Readonly<Record<string, string>>): Promise<Sidecar> {
+  /** @param maxLines of its output that are kept; by default all of a test */
+  static async start(
+    name: string,
+    binary: string,
+    env: Readonly<Record<string, string>>,
+    maxLines?: number,
+  ): Promise<Sidecar> {
     const cwd = temporaryDirectory('chaos');
     const sidecar = new Sidecar(name, join(cwd, 'admin.sock'));
     sidecar.#restartable = await startRestartable(name, async () => {
       const launched = spawnProcess(resolve(binary), ['serve'], {
         env: { ...env, SBC_SOCKET_PATH: sidecar.socketPath, JAMBONES_LOGLEVEL: 'info' },
         cwd,
+        ...(maxLines !== undefined && { maxLines }),
       });
       sidecar.#lives.push(launched);
       void launched.exited.then(({ code, signal }) => {

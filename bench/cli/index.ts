@@ -1,9 +1,8 @@
 import { createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
-import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import { binaryFlag, jsonFlag, type Report, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
-import { machine } from '../lib/proc.ts';
 import { spread } from '../lib/spread.ts';
 import { serverListLine } from './peer.ts';
 
@@ -40,12 +39,12 @@ function settings(flags: Flags) {
   };
 }
 
-async function bench({ binary, json, socket: given, runs }: ReturnType<typeof settings>): Promise<void> {
+async function bench({ binary, socket: given, runs }: ReturnType<typeof settings>): Promise<Report> {
   const directory = temporaryDirectory('bench-cli');
   const socket = given ?? join(directory, 'admin.sock');
   const peer = given === undefined ? await listen(socket) : undefined;
   try {
-    report(await measure(binary, await compileEmpty(directory), socket, runs), json);
+    return report(await measure(binary, await compileEmpty(directory), socket, runs));
   } finally {
     peer?.close();
   }
@@ -75,22 +74,22 @@ async function once(binary: string, args: readonly string[], socket: string, exp
   throw new Error(`${[binary, ...args].join(' ')} ended with ${code} and printed:\n${out}${error}`);
 }
 
-function report(times: ReadonlyMap<string, readonly number[]>, json: boolean): void {
+function report(times: ReadonlyMap<string, readonly number[]>): Report {
   const rows = [...times].map(([command, all]) => {
     const { median, min, max } = spread(all);
     const targetMs = COMMANDS.find(({ args }) => args.join(' ') === command)?.targetMs ?? null;
     return { command, targetMs, minMs: min, medianMs: median, maxMs: max };
   });
-  if (json) {
-    console.log(JSON.stringify({ machine: machine(), commands: rows }));
-    return;
-  }
-  console.log(`${machine()}\n`);
-  console.log(`${'ms'.padEnd(20)}${['min', 'median', 'max', 'target'].map((head) => head.padStart(9)).join('')}`);
-  for (const { command, minMs, medianMs, maxMs, targetMs } of rows) {
-    const cells = [...[minMs, medianMs, maxMs].map((ms) => ms.toFixed(1)), targetMs === null ? '' : `< ${targetMs}`];
-    console.log(`${command.padEnd(20)}${cells.map((cell) => cell.padStart(9)).join('')}`.trimEnd());
-  }
+  const line = (name: string, cells: readonly string[]) =>
+    `${name.padEnd(20)}${cells.map((cell) => cell.padStart(9)).join('')}`.trimEnd();
+  const lines = rows.map(({ command, minMs, medianMs, maxMs, targetMs }) => {
+    const cells = [minMs, medianMs, maxMs].map((ms) => ms.toFixed(1));
+    return line(command, [...cells, targetMs === null ? '' : `< ${targetMs}`]);
+  });
+  return {
+    figures: { commands: rows },
+    text: [line('ms', ['min', 'median', 'max', 'target']), ...lines].join('\n'),
+  };
 }
 
 async function compileEmpty(directory: string): Promise<string> {

@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { TestAuthority } from '../../test/support/certificates.ts';
 import { PROTOCOLS, type Protocol } from '../lib/client.ts';
-import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import { binaryFlag, jsonFlag, type Report, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 import { Phone } from '../lib/phone.ts';
-import { machine } from '../lib/proc.ts';
-import { portOf, type Server, startServer, type TlsFiles } from '../lib/server.ts';
+import { portOf, type Server } from '../lib/server.ts';
 import { startSidecar } from '../lib/sidecar.ts';
 import { type Spread, spread } from '../lib/spread.ts';
+import { startBareEdge } from '../sides/bare.ts';
 import { type Run, run, WORKS, type Work } from './load.ts';
 
 interface Row {
@@ -57,14 +56,14 @@ function settings(flags: Flags) {
 
 type Settings = ReturnType<typeof settings>;
 
-async function measure(settings: Settings): Promise<void> {
+async function measure(settings: Settings): Promise<Report> {
   const { binary, transports, works, connections } = settings;
   const authority = new TestAuthority();
   const tls = authority.certificate(['localhost'], ['127.0.0.1']);
   const ca = readFileSync(authority.caFile, 'utf8');
   const env = { JAMBONES_LOGLEVEL: 'error' };
   const sidecar = await startSidecar(binary, { listen: PROTOCOLS, users: connections, tls, env });
-  const sides = [sidecar, await startBare(tls)];
+  const sides = [sidecar, await startBareEdge(tls)];
   const rows: Row[] = [];
   for (const transport of transports) {
     const phones = await Promise.all(sides.map((side) => registered(side, transport, connections, ca)));
@@ -72,14 +71,7 @@ async function measure(settings: Settings): Promise<void> {
     for (const phone of phones.flat()) phone.close();
   }
   for (const side of sides) await side.stop();
-  if (rows.some(({ runs }) => runs.some(({ wrong }) => wrong > 0))) process.exitCode = 1;
-  print(rows, settings);
-}
-
-function startBare({ certFile, keyFile }: TlsFiles): Promise<Server> {
-  const script = join(import.meta.dir, 'bare.ts');
-  const command = [process.execPath, script, PROTOCOLS.join(), certFile, keyFile] as const;
-  return startServer('bare edge', command, /^ready .*$/);
+  return report(rows, settings);
 }
 
 async function registered(side: Server, transport: Protocol, count: number, ca: string): Promise<Phone[]> {
@@ -107,34 +99,31 @@ async function compare(
   return sides.map((side, i) => ({ transport, work, side: side.name, runs: results[i] ?? [] }));
 }
 
-function print(rows: readonly Row[], { json, runs, seconds, warmup, connections }: Settings) {
-  const about = machine();
-  if (json) {
-    const settings = { runs, seconds, warmup, connections };
-    console.log(
-      JSON.stringify(
-        { machine: about, settings, rows: rows.map((r) => ({ ...r, summary: summary(r.runs) })) },
-        null,
-        2,
-      ),
-    );
-    return;
-  }
-  console.log(`${about}\n${connections} phones, closed loop, ${runs} runs of ${seconds} s, median (min–max)\n`);
-  console.log(
-    '| transport | work | side | messages/s | CPU per message | × bare | p99 | RSS max |\n|---|---|---|---|---|---|---|---|',
-  );
-  for (const row of rows) {
-    const { messagesPerSecond, cpuUs, p99Ms, rssMb } = summary(row.runs);
-    const bare = rows.find(
-      (r) => r.transport === row.transport && r.work === row.work && r !== row && r.side !== 'sidecar',
-    );
-    const ratio = bare ? (cpuUs.median / summary(bare.runs).cpuUs.median).toFixed(2) : '1';
-    const cells = [row.transport, row.work, row.side, whole(messagesPerSecond), `${whole(cpuUs)} µs`, ratio];
-    console.log(`| ${[...cells, `${p99Ms.median.toFixed(1)} ms`, `${rssMb.max.toFixed(0)} MB`].join(' | ')} |`);
-  }
-  const wrong = rows.flatMap((r) => r.runs).reduce((sum, r) => sum + r.wrong, 0);
-  console.log(`\nanswers that were no 200, or missing: ${wrong}`);
+function report(rows: readonly Row[], { runs, seconds, warmup, connections }: Settings): Report {
+  const wrong = rows.flatMap((row) => row.runs).reduce((sum, run) => sum + run.wrong, 0);
+  return {
+    figures: {
+      settings: { runs, seconds, warmup, connections },
+      rows: rows.map((row) => ({ ...row, summary: summary(row.runs) })),
+    },
+    text: [
+      `${connections} phones, closed loop, ${runs} runs of ${seconds} s, median (min–max)\n`,
+      '| transport | work | side | messages/s | CPU per message | × bare | p99 | RSS max |',
+      '|---|---|---|---|---|---|---|---|',
+      ...rows.map((row) => lineOf(row, rows)),
+      `\nanswers that were no 200, or missing: ${wrong}`,
+    ].join('\n'),
+    faults: wrong > 0 ? [`${wrong} answers were no 200, or missing`] : [],
+  };
+}
+
+function lineOf(row: Row, rows: readonly Row[]): string {
+  const { transport, work, side } = row;
+  const { messagesPerSecond, cpuUs, p99Ms, rssMb } = summary(row.runs);
+  const bare = rows.find((r) => r.transport === transport && r.work === work && r !== row && r.side !== 'sidecar');
+  const ratio = bare ? (cpuUs.median / summary(bare.runs).cpuUs.median).toFixed(2) : '1';
+  const cells = [transport, work, side, whole(messagesPerSecond), `${whole(cpuUs)} µs`, ratio];
+  return `| ${[...cells, `${p99Ms.median.toFixed(1)} ms`, `${rssMb.max.toFixed(0)} MB`].join(' | ')} |`;
 }
 
 function summary(runs: readonly Run[]) {

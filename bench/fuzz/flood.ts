@@ -1,7 +1,9 @@
 import { within } from '../../test/support/deadline.ts';
 import { Latency } from '../lib/latency.ts';
 import { Phone } from '../lib/phone.ts';
+import { requestText } from '../lib/request.ts';
 import { portOf, type Server } from '../lib/server.ts';
+import { REALM } from '../lib/sidecar.ts';
 
 const BATCH = 50;
 const BEGUN_MS = 10_000;
@@ -81,9 +83,14 @@ function connect(port: number, number: number, answered: (count: number) => void
 /** Every request has a branch of its own: none is a retransmission. */
 function ask(connection: number, number: number): string {
   const name = `${connection}-${number}`;
-  return (
-    `OPTIONS sip:sidecar.test SIP/2.0\r\nVia: SIP/2.0/TCP flood.invalid;branch=z9hG4bK${name}\r\nMax-Forwards: 70\r\n` +
-    `From: <sip:flood.invalid>;tag=${name}\r\nTo: <sip:sidecar.test>\r\nCall-ID: ${name}\r\n` +
-    `CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n`
-  );
+  return requestText({
+    method: 'OPTIONS',
+    realm: REALM,
+    aor: `<sip:${REALM}>`,
+    tag: name,
+    via: 'TCP flood.invalid',
+    branch: name,
+    callId: name,
+    cseq: 1,
+  });
 }

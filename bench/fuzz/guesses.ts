@@ -1,6 +1,7 @@
 import { openPeer, type WirePeer } from '../../test/support/wire.ts';
 import { Latency } from '../lib/latency.ts';
 import { Phone } from '../lib/phone.ts';
+import { contactLines, requestText } from '../lib/request.ts';
 import { portOf, type Server } from '../lib/server.ts';
 import { REALM } from '../lib/sidecar.ts';
 
@@ -133,19 +134,24 @@ class Flood {
   #send(peer: WirePeer, nonce?: string): void {
     const n = ++this.requests;
     const user = n % 2 === 0 ? `user${1 + (n % USERS)}` : `stranger${n}`;
-    const aor = `<sip:${user}@${REALM}>`;
     const own = `${peer.address}:${peer.port}`;
     const authorization =
       nonce === undefined
         ? ''
         : `Authorization: Digest username="${user}", realm="${REALM}", nonce="${nonce}", uri="sip:${REALM}", ` +
           `response="${WRONG}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c"\r\n`;
-    peer.send(
-      `REGISTER sip:${REALM} SIP/2.0\r\n` +
-        `Via: SIP/2.0/${this.protocol.toUpperCase()} ${own};branch=z9hG4bKguess${n};rport\r\nMax-Forwards: 70\r\n` +
-        `From: ${aor};tag=${n}\r\nTo: ${aor}\r\nCall-ID: ${n}@${own}\r\nCSeq: ${n} REGISTER\r\n` +
-        `Contact: <sip:${user}@${own}>\r\n${authorization}User-Agent: intruder\r\nContent-Length: 0\r\n\r\n`,
-    );
+    const request = requestText({
+      method: 'REGISTER',
+      realm: REALM,
+      aor: `<sip:${user}@${REALM}>`,
+      tag: `${n}`,
+      via: `${this.protocol.toUpperCase()} ${own}`,
+      branch: `guess${n}`,
+      callId: `${n}@${own}`,
+      cseq: n,
+      more: contactLines(`sip:${user}@${own}`) + authorization,
+    });
+    peer.send(request);
   }
 }
 

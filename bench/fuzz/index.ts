@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import { binaryFlag, jsonFlag, type Report, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 import { Phone } from '../lib/phone.ts';
-import { machine, rssMb, settledHandles } from '../lib/proc.ts';
+import { rssMb, settledHandles } from '../lib/proc.ts';
 import { portOf } from '../lib/server.ts';
 import { startSidecar } from '../lib/sidecar.ts';
 import { flood } from './flood.ts';
@@ -97,7 +97,7 @@ function maxFiles(): number {
   return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
 }
 
-async function fuzz(settings: Settings): Promise<void> {
+async function fuzz(settings: Settings): Promise<Report> {
   const { binary, smoke, messages, connections, floods, seed } = settings;
   const sidecar = await startSidecar(binary, {
     listen: PROTOCOLS,
@@ -111,7 +111,7 @@ async function fuzz(settings: Settings): Promise<void> {
   const say = (text: string) => {
     if (!settings.json) console.log(text);
   };
-  say(`${machine()}\n--seed ${seed}`);
+  say(`--seed ${seed}`);
 
   const warmUp = Math.ceil(messages * WARM_UP_SHARE);
   for (const protocol of PROTOCOLS) await storm(sidecar, protocol, warmUp, seed);
@@ -150,13 +150,11 @@ async function fuzz(settings: Settings): Promise<void> {
   const guessed = settings.guesses > 0 ? await floodWithGuesses(binary, settings.guesses, smoke) : [];
   for (const result of guessed) say(`guesses: ${JSON.stringify(result)}`);
   if (!smoke) faults.push(...guessed.flatMap(excesses));
-  if (settings.json) {
-    const report = { machine: machine(), settings, start, storms, slow, flooded, scanned, end, guessed, faults };
-    console.log(JSON.stringify(report, null, 2));
-  }
-  for (const fault of faults) say(`failed: ${fault}`);
-  say(faults.length === 0 ? 'every sound request was answered, nothing was kept' : `${faults.length} failed`);
-  if (faults.length > 0) process.exitCode = 1;
+  return {
+    figures: { settings, start, storms, slow, flooded, scanned, end, guessed },
+    text: faults.length === 0 ? 'every sound request was answered, nothing was kept' : `${faults.length} failed`,
+    faults,
+  };
 }
 
 /** By which questions a scanner could tell users from strangers. */

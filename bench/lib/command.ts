@@ -1,13 +1,23 @@
 import { runCleanup } from '../../test/support/cleanup.ts';
 import { type Flags, helpOf, readFlags } from './flags.ts';
+import { machine } from './proc.ts';
+
+export interface Report {
+  /** What --json prints, besides the machine and the faults. */
+  readonly figures: object;
+  /** The same for people. */
+  readonly text: string;
+  /** What makes the benchmark fail. */
+  readonly faults?: readonly string[];
+}
 
 export interface Benchmark<S> {
   /** What it does and how it is called: the head of the help text. */
   readonly about: string;
   readonly failsWhen: string;
   settings(flags: Flags): S;
-  /** Sets the exit code 1 itself when it has printed what is wrong. */
-  run(settings: S): Promise<void>;
+  /** @returns what is printed; without it the benchmark prints, and sets the exit code 1, itself */
+  run(settings: S): Promise<Report> | Promise<void>;
 }
 
 /**
@@ -31,13 +41,20 @@ export async function runBenchmark<S>(benchmark: Benchmark<S>, args = process.ar
     return;
   }
   try {
-    await benchmark.run(settings);
+    const report = await benchmark.run(settings);
+    if (report) print(report, args.includes('--json'));
   } catch (error) {
     console.error(messageOf(error));
     process.exitCode = 1;
   } finally {
     await runCleanup();
   }
+}
+
+function print({ figures, text, faults = [] }: Report, json: boolean): void {
+  if (json) console.log(JSON.stringify({ machine: machine(), ...figures, faults }, null, 2));
+  else console.log([machine(), '', text, ...faults.map((fault) => `failed: ${fault}`)].join('\n'));
+  if (faults.length > 0) process.exitCode = 1;
 }
 
 export function binaryFlag(flags: Flags): string {

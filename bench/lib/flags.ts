@@ -68,10 +68,11 @@ export class Flags {
     return text === undefined ? options.default : (this.#known(name, known, text) ?? options.default);
   }
 
-  /** Repeatable; all of them by default. */
+  /** Repeatable, and several in one value by commas; all of them by default. */
   choices<T extends string>(name: string, known: readonly T[], options: Described): readonly T[] {
     this.#declare(name, options, 'all');
-    const chosen = this.#take(name).map((text) => this.#known(name, known, text));
+    const words = this.#take(name).flatMap((text) => text.split(','));
+    const chosen = words.map((text) => this.#known(name, known, text));
     return chosen.length === 0 ? known : chosen.filter((one) => one !== undefined);
   }
 

@@ -1,5 +1,6 @@
 import { type Client, openClient, type Protocol } from './client.ts';
 import { authorization, findChallenge, ha1, ha2 } from './digest.ts';
+import { contactLines, requestText } from './request.ts';
 import { REALM } from './sidecar.ts';
 
 const ANSWER_MS = 16_000;
@@ -39,14 +40,18 @@ export class Phone {
     }
     this.#answer = taken;
     const cseq = ++this.#cseq;
-    const aor = `<sip:user${this.user}@${REALM}>`;
-    const contact =
-      method === 'REGISTER' ? `Contact: <sip:user${this.user}@${client.contactHost}>\r\nExpires: 3600\r\n` : '';
-    this.#request =
-      `${method} sip:${REALM} SIP/2.0\r\n` +
-      `Via: SIP/2.0/${client.via};branch=z9hG4bK${this.#callId}-${cseq};rport\r\nMax-Forwards: 70\r\n` +
-      `From: ${aor};tag=1\r\nTo: ${aor}\r\nCall-ID: ${this.#callId}\r\nCSeq: ${cseq} ${method}\r\n` +
-      `${contact}${extra}User-Agent: edge-bench\r\nContent-Length: 0\r\n\r\n`;
+    const contact = method === 'REGISTER' ? contactLines(`sip:user${this.user}@${client.contactHost}`) : '';
+    this.#request = requestText({
+      method,
+      realm: REALM,
+      aor: `<sip:user${this.user}@${REALM}>`,
+      tag: '1',
+      via: client.via,
+      branch: `${this.#callId}-${cseq}`,
+      callId: this.#callId,
+      cseq,
+      more: contact + extra,
+    });
     client.send(this.#request);
     this.#interval = T1_MS;
     this.#dueAt = performance.now() + T1_MS;

@@ -23,7 +23,10 @@ const SAMPLE_MS = 250;
 const SETTLED_MS = 500;
 const SETTLED_POLL_MS = 50;
 
-/** Measures processes, and this one as `generator`, until `stop`. Throws when one of them does not exist. */
+/**
+ * Measures processes, and this one as `generator`, until `stop`. Those of one name are counted together. Throws when one of
+ * them does not exist.
+ */
 export class Watch {
   readonly #own = process.cpuUsage();
   readonly #seen: { watched: Watched; cpuMs: number; rssMb: number }[];
@@ -39,11 +42,12 @@ export class Watch {
     clearInterval(this.#timer);
     this.#sample();
     const own = process.cpuUsage(this.#own);
+    const byName = Map.groupBy(this.#seen, ({ watched }) => watched.name);
     return [
-      ...this.#seen.map(({ watched, cpuMs: before, rssMb }) => ({
-        name: watched.name,
-        cpuMs: cpuMs(watched) - before,
-        rssMb,
+      ...[...byName].map(([name, group]) => ({
+        name,
+        cpuMs: group.reduce((sum, { watched, cpuMs: before }) => sum + cpuMs(watched) - before, 0),
+        rssMb: group.reduce((sum, { rssMb }) => sum + rssMb, 0),
       })),
       { name: 'generator', cpuMs: (own.user + own.system) / 1000, rssMb: this.#ownRssMb },
     ];
@@ -60,6 +64,14 @@ export function machine(): string {
   const cores = cpus();
   const memory = `${(totalmem() / 2 ** 30).toFixed(1)} GB`;
   return `${cores[0]?.model ?? 'unknown processor'}, ${cores.length} cores, ${memory}, ${type()} ${release()}, Bun ${Bun.version}`;
+}
+
+/** A process, its children, and theirs, as they are now, all by its name. Throws when it does not exist. */
+export function processTree({ name, pid }: Watched): Watched[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    read({ name, pid }, `task/${thread}/children`).split(' ').filter(Boolean).map(Number),
+  );
+  return [{ name, pid }, ...children.flatMap((child) => processTree({ name, pid: child }))];
 }
 
 /** User and system time of all its threads so far, ms. Throws when it does not exist. */

@@ -16,12 +16,16 @@ export interface Sidecar extends Server {
 
 export interface SidecarOptions {
   readonly listen: readonly Protocol[];
+  /** Default: any that is free. */
+  readonly port?: number;
   /** Clients of the account: user1 with password secret1, and so on. None: no provisioning file. */
   readonly users?: number;
   /** URL; the account has it in place of clients. */
   readonly webhook?: string;
   readonly tls?: TlsFiles;
   readonly env?: Readonly<Record<string, string>>;
+  /** Of its output that are kept: a load logs a line for each registration. By default all of a test. */
+  readonly maxLines?: number;
 }
 
 const MAX_COMPLAINTS = 5;
@@ -29,11 +33,11 @@ const PINO_WARN = 40;
 
 /** Starts the compiled sidecar with its embedded edge. @throws when it does not start, with the last lines printed */
 export async function startSidecar(binary: string, options: SidecarOptions): Promise<Sidecar> {
-  const { listen, users = 0, webhook, tls, env } = options;
+  const { listen, port = 0, users = 0, webhook, tls, env } = options;
   const directory = temporaryDirectory('bench');
   const socketPath = join(directory, 'admin.sock');
   const dataDirectory = join(directory, 'data');
-  const sip = listen.map((protocol) => `${protocol}/127.0.0.1:0`).join();
+  const sip = listen.map((protocol) => `${protocol}/127.0.0.1:${port}`).join();
   const args = ['serve', '--embedded', '--sip', sip, '--data', dataDirectory];
   if (tls) args.push('--tls-cert', tls.certFile, '--tls-key', tls.keyFile);
   if (webhook !== undefined || users > 0) {
@@ -44,6 +48,7 @@ export async function startSidecar(binary: string, options: SidecarOptions): Pro
   const server = await startServer('sidecar', [resolve(binary), ...args], /^ +SIP +.*$/, {
     env: { ...env, SBC_SOCKET_PATH: socketPath },
     cwd: directory,
+    ...(options.maxLines !== undefined && { maxLines: options.maxLines }),
   });
   return { ...server, dataDirectory, socketPath, complaints: () => complaintsIn(server.process.lines) };
 }

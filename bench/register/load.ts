@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { ha2 } from '../lib/digest.ts';
 import { evenly } from '../lib/pace.ts';
+import { COOKIE } from '../lib/request.ts';
 import { Counts } from './counts.ts';
 import { RetransmissionTimers } from './retransmit.ts';
 import { openSources, type Target, type UdpSource } from './source.ts';
-import { COOKIE, type Domain, UserAgent, type Work } from './user-agent.ts';
+import { type Domain, UserAgent, type Work } from './user-agent.ts';
 
 export interface LoadOptions {
   readonly target: Target;
   readonly realm: string;
+  /** More than one: `%d` in the realm becomes 1 to this, and each user is in the next one. */
+  readonly realms?: number;
   readonly users: number;
   /** Number of the first user. Default: 1. */
   readonly firstUser?: number;
@@ -62,19 +65,24 @@ export class Load {
       onMessage: (message) => load.#receive(message),
       onLoss: () => load.#counts.lost++,
     });
-    const domain: Domain = {
-      realm: options.realm,
-      ha2: ha2(`sip:${options.realm}`),
-      expires: options.expires,
-      salt: randomBytes(5).toString('hex'),
-      onRequest: (phone) => {
-        load.#counts.requests++;
-        load.#timers.start(phone, performance.now());
-      },
-    };
+    const salt = randomBytes(5).toString('hex');
+    const domains = Array.from({ length: options.realms ?? 1 }, (_, i): Domain => {
+      const realm = options.realm.replace('%d', `${i + 1}`);
+      return {
+        realm,
+        ha2: ha2(`sip:${realm}`),
+        expires: options.expires,
+        salt,
+        onRequest: (phone) => {
+          load.#counts.requests++;
+          load.#timers.start(phone, performance.now());
+        },
+      };
+    });
     for (let slot = 0; slot < options.users; slot++) {
       const source = load.#sources[slot % load.#sources.length];
-      if (!source) throw new Error('a load needs at least one source');
+      const domain = domains[slot % domains.length];
+      if (!source || !domain) throw new Error('a load needs at least one source and one realm');
       const [user, password] = [options.userPattern, options.passwordPattern].map((p) =>
         p.replace('%d', `${slot + (options.firstUser ?? 1)}`),
       );

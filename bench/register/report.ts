@@ -46,10 +46,10 @@ function figures({ counts, seconds, usage }: Run): Map<string, number> {
   return rows;
 }
 
-/** Median, smallest and largest of every figure over the runs that count; empty when none does. */
-export function summarize(runs: readonly Run[]): Map<string, Spread> {
+/** Median, smallest and largest of every figure over the runs that count, or all of them; empty without any. */
+export function summarize(runs: readonly Run[], all = false): Map<string, Spread> {
   const summary = new Map<string, Spread>();
-  const counting = runs.filter((run) => flaw(run) === undefined).map(figures);
+  const counting = runs.filter((run) => all || flaw(run) === undefined).map(figures);
   for (const name of counting[0]?.keys() ?? []) {
     summary.set(name, spread(counting.map((row) => row.get(name) ?? Number.NaN)));
   }

@@ -45,7 +45,7 @@ unregister  a full registration, then its removal, challenged again`,
     pace: paceSettings(flags),
     processes: flags.list('pid', {
       value: 'name=pid',
-      help: 'measure CPU and memory of this process too; repeatable',
+      help: 'measure CPU and memory of this process too; repeatable, those of\none name are counted together',
       expected: 'name=pid',
       read: readPid,
     }),

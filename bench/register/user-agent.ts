@@ -1,4 +1,5 @@
 import { authorization, type Challenge, findChallenge, ha1 } from '../lib/digest.ts';
+import { contactLines, requestText } from '../lib/request.ts';
 import type { Waiting } from './retransmit.ts';
 
 /** One unit of work; `enrol` is the warm-up of `refresh`. */
@@ -152,25 +153,26 @@ export class UserAgent implements Waiting<UserAgent> {
     const { address, port } = this.#source;
     this.#cseq++;
     this.#branch = `${this.slot}-${this.#sequence}-${this.#cseq}-${salt}`;
-    this.#request =
-      `${step.method} sip:${realm} SIP/2.0\r\n` +
-      `Via: SIP/2.0/UDP ${address}:${port};branch=${COOKIE}${this.#branch};rport\r\n` +
-      'Max-Forwards: 70\r\n' +
-      `From: ${this.#aor};tag=${this.#contactUser}\r\nTo: ${this.#aor}\r\n` +
-      `Call-ID: ${this.#callId}\r\nCSeq: ${this.#cseq} ${step.method}\r\n` +
-      (step.method === 'OPTIONS'
-        ? 'Accept: application/sdp\r\n'
-        : `Contact: <sip:${this.#contactUser}@${address}:${port}>\r\n` +
-          `Expires: ${step.binding === 'gone' ? 0 : this.#domain.expires}\r\n`) +
-      (step.authorized ? this.#authorization() : '') +
-      'User-Agent: register-bench\r\nContent-Length: 0\r\n\r\n';
+    const expires = step.binding === 'gone' ? 0 : this.#domain.expires;
+    const contact = contactLines(`sip:${this.#contactUser}@${address}:${port}`, expires);
+    this.#request = requestText({
+      method: step.method,
+      realm,
+      aor: this.#aor,
+      tag: this.#contactUser,
+      via: `UDP ${address}:${port}`,
+      branch: this.#branch,
+      callId: this.#callId,
+      cseq: this.#cseq,
+      more: step.method === 'OPTIONS' ? 'Accept: application/sdp\r\n' : contact + this.#authorization(step),
+    });
     this.#source.send(this.#request);
     this.#domain.onRequest(this);
   }
 
-  #authorization(): string {
+  #authorization({ authorized }: Step): string {
     const challenge = this.#challenge;
-    if (!challenge) return '';
+    if (!authorized || !challenge) return '';
     const { realm, salt } = this.#domain;
     const user = this.#user;
     if (challenge.realm === realm) this.#ha1 ??= ha1(user, realm, this.#password);
@@ -183,9 +185,6 @@ export class UserAgent implements Waiting<UserAgent> {
     });
   }
 }
-
-/** What every branch begins with (RFC 3261 8.1.1.7); the user agent's slot follows. */
-export const COOKIE = 'z9hG4bK';
 
 /** Whether a 200 lists a Contact with time left, by its expires parameter or else the Expires header. */
 function isBound(response: string, contact: string): boolean {

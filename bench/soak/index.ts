@@ -1,12 +1,13 @@
-import { binaryFlag, jsonFlag, runBenchmark } from '../lib/command.ts';
+import { binaryFlag, jsonFlag, type Report, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
-import { machine, settledHandles } from '../lib/proc.ts';
+import { settledHandles } from '../lib/proc.ts';
+import { Sampler } from '../lib/sampler.ts';
 import { portOf } from '../lib/server.ts';
-import { edgeStatus, REALM, startSidecar } from '../lib/sidecar.ts';
-import { Load } from '../register/load.ts';
+import { edgeStatus, startSidecar } from '../lib/sidecar.ts';
 import { flaw } from '../register/report.ts';
+import { openPhones } from '../register/turns.ts';
 import { Churn } from './churn.ts';
-import { medianBetween, Samples } from './samples.ts';
+import { medianBetween, sample } from './samples.ts';
 
 const SAMPLE_MS = 500;
 /** The edge keeps answered transactions for 32 s, so memory is steady no earlier. */
@@ -49,34 +50,26 @@ ${PROTOCOLS.join(', ')}`,
 
 type Settings = ReturnType<typeof settings>;
 
-async function soak(settings: Settings): Promise<void> {
+async function soak(settings: Settings): Promise<Report> {
   const { binary, seconds, rate, users, churn: churnRate } = settings;
   const sidecar = await startSidecar(binary, {
     listen: PROTOCOLS,
     users: users + CHURN_USERS,
     env: { JAMBONES_LOGLEVEL: 'error' },
   });
-  const load = await Load.open({
-    target: { host: '127.0.0.1', port: portOf(sidecar, 'udp') },
-    realm: REALM,
-    users,
-    userPattern: 'user%d',
-    passwordPattern: 'secret%d',
-    sources: 50,
-    expires: 3600,
-  });
+  const load = await openPhones({ host: '127.0.0.1', port: portOf(sidecar, 'udp') }, users);
   const churn = new Churn(sidecar, PROTOCOLS, { first: users + 1, count: CHURN_USERS });
   // Opens the files that the sidecar opens on first use.
   await load.run({ work: 'full', rate: 50, concurrency: 1, seconds: 1 });
   await churn.run(5, 1);
   const before = await settledHandles(sidecar);
 
-  const samples = new Samples(sidecar, SAMPLE_MS);
+  const sampler = new Sampler(SAMPLE_MS, () => sample(sidecar));
   const [counts] = await Promise.all([
     load.run({ work: 'full', rate, concurrency: 1, seconds }),
     churn.run(churnRate, seconds),
   ]);
-  await samples.stop();
+  await sampler.stop();
   const after = await settledHandles(sidecar);
   if (!settings.smoke) await Bun.sleep(FORGOTTEN_MS);
   const { connections, serverTransactions, clientTransactions } = await edgeStatus(sidecar);
@@ -84,10 +77,10 @@ async function soak(settings: Settings): Promise<void> {
   load.close();
   await sidecar.stop();
 
-  const { all } = samples;
+  const { readings, values } = sampler;
   const fifth = (seconds - STEADY_AFTER_S) / 5;
-  const early = medianBetween(all, 'rssMb', STEADY_AFTER_S, STEADY_AFTER_S + fifth);
-  const late = medianBetween(all, 'rssMb', seconds - fifth, seconds);
+  const early = medianBetween(readings, 'rssMb', STEADY_AFTER_S, STEADY_AFTER_S + fifth);
+  const late = medianBetween(readings, 'rssMb', seconds - fifth, seconds);
   const faults = sidecar.complaints().map((line) => `the sidecar logged: ${line}`);
   const flawed = flaw({ counts, seconds, usage: [] });
   if (flawed !== undefined) faults.push(flawed);
@@ -108,30 +101,30 @@ async function soak(settings: Settings): Promise<void> {
     p50Ms: counts.latency.percentile(0.5),
     p99Ms: counts.latency.percentile(0.99),
     phonesThatCameAndWent: churn.done,
-    handles: { before, most: Math.max(...all.map((s) => s.handles)), after },
+    handles: { before, most: Math.max(...values.map((s) => s.handles)), after },
     left,
-    transactions: { most: Math.max(...all.map((s) => s.transactions)) },
-    rssMb: { early, late, most: Math.max(...all.map((s) => s.rssMb)) },
+    transactions: { most: Math.max(...values.map((s) => s.transactions)) },
+    rssMb: { early, late, most: Math.max(...values.map((s) => s.rssMb)) },
     perMinute: minutes(seconds).map((from) => ({
       minute: from / 60 + 1,
-      rssMb: medianBetween(all, 'rssMb', from, from + 60),
-      handles: medianBetween(all, 'handles', from, from + 60),
-      transactions: medianBetween(all, 'transactions', from, from + 60),
-      dataMb: medianBetween(all, 'dataMb', from, from + 60),
+      rssMb: medianBetween(readings, 'rssMb', from, from + 60),
+      handles: medianBetween(readings, 'handles', from, from + 60),
+      transactions: medianBetween(readings, 'transactions', from, from + 60),
+      dataMb: medianBetween(readings, 'dataMb', from, from + 60),
     })),
   };
-  if (faults.length > 0) process.exitCode = 1;
-  if (settings.json) console.log(JSON.stringify({ machine: machine(), settings, figures, faults }, null, 2));
-  else print(settings, figures, faults);
+  const verdict = faults.length === 0 ? 'nothing grew, nothing failed' : `${faults.length} failed`;
+  return { figures: { settings, figures }, text: `${textOf(settings, figures)}\n${verdict}`, faults };
 }
 
-function print({ rate, churn }: Settings, figures: Readonly<Record<string, unknown>>, faults: readonly string[]): void {
-  console.log(`${machine()}\n${rate} registrations/s, ${churn}/s phones on each of ${PROTOCOLS.join(', ')}\n`);
+function textOf({ rate, churn }: Settings, figures: Readonly<Record<string, unknown>>): string {
   const { perMinute, ...rest } = figures;
-  for (const [name, value] of Object.entries(rest)) console.log(`${name.padEnd(22)} ${JSON.stringify(rounded(value))}`);
-  if (Array.isArray(perMinute)) console.table(perMinute.map(rounded));
-  for (const fault of faults) console.log(`failed: ${fault}`);
-  console.log(faults.length === 0 ? 'nothing grew, nothing failed' : `${faults.length} failed`);
+  const minutes = Array.isArray(perMinute) ? perMinute.map(rounded) : [];
+  return [
+    `${rate} registrations/s, ${churn}/s phones on each of ${PROTOCOLS.join(', ')}\n`,
+    ...Object.entries(rest).map(([name, value]) => `${name.padEnd(22)} ${JSON.stringify(rounded(value))}`),
+    ...minutes.map((minute) => JSON.stringify(minute)),
+  ].join('\n');
 }
 
 function rounded(value: unknown): unknown {

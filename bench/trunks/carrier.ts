@@ -14,7 +14,7 @@ export class Carrier {
   /** @param stale whether every refresh is challenged anew */
   static async start(stale: boolean): Promise<Carrier> {
     const child: Bun.Subprocess = Bun.spawn(
-      [process.execPath, join(import.meta.dir, 'peer.ts'), ...(stale ? ['stale'] : [])],
+      [process.execPath, join(import.meta.dir, 'peer.ts'), ...(stale ? ['--stale'] : [])],
       {
         stdio: ['ignore', 'ignore', 'inherit'],
         ipc: (progress: Progress) => carrier.#update(progress),

@@ -11,7 +11,7 @@ void runBenchmark({
   settings: trunksSettings,
   async run(settings) {
     const measured = await measure(settings);
-    console.log(settings.json ? JSON.stringify(toJson(settings, measured)) : table(settings, measured));
-    if (measured.faults.length > 0) process.exitCode = 1;
+    const { faults } = measured;
+    return { figures: toJson(settings, measured), text: table(settings, measured), faults };
   },
 });

@@ -1,5 +1,6 @@
 import { AdminClient } from '../../src/admin/client.ts';
 import { cpuMs, rssMb, type Watched } from '../lib/proc.ts';
+import { Sampler } from '../lib/sampler.ts';
 import { type Sidecar, startSidecar } from '../lib/sidecar.ts';
 import { Carrier } from './carrier.ts';
 import type { Settings } from './settings.ts';
@@ -24,7 +25,7 @@ export interface Measured {
 
 const START_MS = 20_000;
 const ADMIN_TIMEOUT_MS = 30_000;
-const IDLE_READINGS = 5;
+const IDLE_MS = 1_000;
 const IDLE_READING_MS = 200;
 const READING_MS = 1_000;
 const CYCLE_PAUSE_MS = 500;
@@ -54,11 +55,7 @@ export async function measure(settings: Settings): Promise<Measured> {
   const admin = new AdminClient({ socketPath: sidecar.socketPath, timeoutMs: ADMIN_TIMEOUT_MS });
   open.defer(() => admin.close());
   await Bun.sleep(settings.idle * 1000);
-  const idleMb: number[] = [];
-  for (let i = 0; i < IDLE_READINGS; i++) {
-    idleMb.push(rssMb(sidecar));
-    await Bun.sleep(IDLE_READING_MS);
-  }
+  const idleMb = await memoryFor(IDLE_MS, IDLE_READING_MS, sidecar);
 
   const allowedSeconds = ((Math.ceil(trunks / batchSize) - 1) * batchSleepMs) / 1000;
   await stores.add(trunks, carrier.progress.port, admin);
@@ -88,15 +85,20 @@ async function steadyState(watched: Watched, carrier: Carrier, windows: number, 
   const settledMb: number[] = [];
   for (let window = 0; window < windows; window++) {
     const before = { at: performance.now(), cpu: cpuMs(watched), requests: carrier.progress.requests };
-    for (let second = 0; second < seconds; second++) {
-      await Bun.sleep(READING_MS);
-      settledMb.push(rssMb(watched));
-    }
+    settledMb.push(...(await memoryFor(seconds * 1000, READING_MS, watched)));
     const ms = performance.now() - before.at;
     cpuPercent.push((100 * (cpuMs(watched) - before.cpu)) / ms);
     registersPerSecond.push(((carrier.progress.requests - before.requests) * 1000) / ms);
   }
   return { cpuPercent, registersPerSecond, settledMb };
+}
+
+/** Its resident memory over some time, MB. */
+async function memoryFor(ms: number, everyMs: number, watched: Watched): Promise<number[]> {
+  const sampler = new Sampler(everyMs, () => rssMb(watched));
+  await Bun.sleep(ms);
+  await sampler.stop();
+  return sampler.values;
 }
 
 async function timeCycles(admin: AdminClient, cycles: number): Promise<number[]> {

@@ -1,6 +1,7 @@
-/** The carrier, a process whose CPU is not the sidecar's: `peer.ts [stale]`. It reports its progress to its parent. */
+/** The carrier, a process whose CPU is not the sidecar's. It reports its progress to its parent. */
 import { type PeerRequest, SipPeer } from '../../test/support/sip-peer.ts';
 import { Registrar } from '../../test/support/sip-registrar.ts';
+import { readFlags } from '../lib/flags.ts';
 
 export interface Progress {
   readonly port: number;
@@ -24,7 +25,7 @@ const MIN_GRANT_SECONDS = 120;
 /** The fractional parts of its multiples are spread evenly, however many there are. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
-if (import.meta.main) await main(process.argv[2] === 'stale');
+if (import.meta.main) await main(readFlags(process.argv.slice(2), (flags) => flags.toggle('stale', 'forget nonces')));
 
 async function main(stale: boolean): Promise<void> {
   let firstAt = 0;

@@ -1,4 +1,3 @@
-import { machine } from '../lib/proc.ts';
 import { type Spread, spread } from '../lib/spread.ts';
 import type { Measured } from './measure.ts';
 import type { Settings } from './settings.ts';
@@ -15,7 +14,6 @@ export function table(settings: Settings, measured: Measured): string {
   const { trunks, batchSize, batchSleepMs, stores, windows, seconds, stale } = settings;
   const kept = stores === 'sqlite' ? 'SQLite' : 'Redis and MariaDB';
   const lines = [
-    `${machine()}`,
     `${trunks} trunks, ${batchSize} per ${batchSleepMs} ms, ${kept}; ${windows} windows of ${seconds} s` +
       `${stale ? '; every refresh is challenged' : ''}`,
     '',
@@ -26,13 +24,12 @@ export function table(settings: Settings, measured: Measured): string {
     }),
     '',
     `retransmissions: ${measured.retransmissions}`,
-    ...measured.faults.map((fault) => `this run does not count: ${fault}`),
   ];
   return lines.join('\n');
 }
 
 export function toJson(settings: Settings, measured: Measured) {
-  return { machine: machine(), options: settings, figures: rows(settings, measured), ...measured };
+  return { options: settings, figures: rows(settings, measured), ...measured };
 }
 
 function rows({ trunks }: Settings, measured: Measured): Row[] {

@@ -9,7 +9,7 @@ away     MySQL at 10.0.0.5:3306 does not answer (connect ECONNREFUSED 10.0.0.5:3
 $ echo $?
 2`,
   status: `$ sbc-sip-sidecar status
-Version:          0.1.0
+Version:          1.0.0
 Process:          4711
 Uptime:           3 h 12 min
 Ready:            yes
@@ -154,7 +154,7 @@ Runtime Configuration:
   logLevel = "debug"`,
   reload: '$ sbc-sip-sidecar reload',
   version: `$ sbc-sip-sidecar version
-Version:  0.1.0
+Version:  1.0.0
 Commit:   4f1c2d9be07a
 Built:    2026-05-04
 Bun:      1.4.5`,

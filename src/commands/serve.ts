@@ -2,6 +2,7 @@ import { defineCommand } from 'citty';
 import { type Config, ConfigError, readConfig } from '../config/index.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { printable } from '../lib/text.ts';
+import { setEngineOptions } from './engine-options.ts';
 import { print, printableLines, printError } from './output.ts';
 import { EXIT } from './run.ts';
 
@@ -32,6 +33,7 @@ export default defineCommand({
     'tls-key': { type: 'string', valueHint: 'files', description: 'Keys of the certificates, PEM files' },
   },
   async run({ args }) {
+    if (!args.check) setEngineOptions();
     // With DEBUG the drivers print the commands that they send, and so passwords.
     delete process.env.DEBUG;
     const config = await readConfigOrPrintProblems(flagsAsVariables(args));

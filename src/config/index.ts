@@ -101,6 +101,9 @@ export function readConfig(
   if (parts.store !== 'redis')
     for (const variable of [VARIABLES.abuse.banRedisKey, VARIABLES.events.stream])
       if (given(variable)) problems.push(`${variable.name} needs Redis: set ${redis.host.name}`);
+  const { sharePorts } = VARIABLES.embedded;
+  if (values.embedded.sharePorts && (parts.store !== 'redis' || parts.directory !== 'mysql'))
+    problems.push(`${sharePorts.name} needs Redis and MySQL: set ${redis.host.name} and ${mysql.reader.host.name}`);
   if (certs.length > 0 && keys.length > 0 && certs.length !== keys.length)
     problems.push(`${tlsKeys.name} must name a key for each certificate in ${tlsCerts.name}`);
   if (given(alerts.org) && !given(alerts.token))

@@ -225,6 +225,10 @@ export const VARIABLES = {
       'udp/127.0.0.1:5060,tcp/127.0.0.1:5060,ws/127.0.0.1:5080',
       listenAddress,
     ),
+    sharePorts: flag(
+      'SIDECAR_SHARE_PORTS',
+      'Several sidecars on one machine listen on the same addresses and share the phones (SO_REUSEPORT, Linux). Needs Redis and MySQL; see scaling.md.',
+    ),
     data: text('SIDECAR_DATA', 'Directory of the SQLite database (`--data`).', './sidecar-data'),
     provision: text('SIDECAR_PROVISION', 'TOML file with accounts, clients and carriers (`--provision`).'),
     externalIp: address('SIDECAR_EXTERNAL_IP', 'Address to announce when behind NAT (`--external-ip`).'),

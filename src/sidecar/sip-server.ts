@@ -9,10 +9,11 @@ import { isLoopback } from '../sip/ip.ts';
 
 /** The embedded SIP server. @throws CertificateError */
 export function createEdge({ embedded, platform }: Config, logger: Logger): Edge {
-  const { sip, externalIp, tlsCerts, tlsKeys, tlsVerify, connectionsPerSource } = embedded;
+  const { sip, sharePorts, externalIp, tlsCerts, tlsKeys, tlsVerify, connectionsPerSource } = embedded;
   const [first, ...others] = tlsCerts.map((certFile, i) => ({ certFile, keyFile: tlsKeys[i] ?? '' }));
   return new Edge({
     listen: sip,
+    sharePorts,
     logger,
     networks: platform.networks,
     limits: {

@@ -46,11 +46,12 @@ export class Cursor {
 
   /** Matches a sticky expression at the cursor and moves past the match; undefined, without a move, when there is none. */
   match(sticky: RegExp): string | undefined {
-    sticky.lastIndex = this.at;
-    const found = sticky.exec(this.text);
-    if (!found) return undefined;
+    const start = this.at;
+    sticky.lastIndex = start;
+    // Without the array of `exec`, which is most of the garbage of a message.
+    if (!sticky.test(this.text)) return undefined;
     this.at = sticky.lastIndex;
-    return found[0];
+    return this.text.slice(start, this.at);
   }
 
   /** LWS, without an expression: this runs around every separator. */

@@ -50,6 +50,7 @@ describe('readFlags', () => {
       even: [2, 4],
       kinds: ['b'],
     });
+    expect(readFlags(['--kinds', 'b,a'], declare)).toMatchObject({ kinds: ['b', 'a'] });
   });
 
   test.each([

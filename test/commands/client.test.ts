@@ -138,7 +138,7 @@ describe('output that scripts parse', () => {
     const { code, stdout } = await answered(status, 'status');
     expect(code).toBe(0);
     expect(stdout.split('\n')).toEqual([
-      'Version:          0.1.0',
+      'Version:          1.0.0',
       'Process:          4711',
       'Uptime:           3 h 12 min',
       'Ready:            degraded: MySQL does not answer',

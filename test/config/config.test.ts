@@ -94,6 +94,21 @@ describe('configuration', () => {
     expect(problems({ ...PRODUCTION, [name]: 'key' })).toEqual([]);
   });
 
+  test('SIDECAR_SHARE_PORTS requires Redis and MySQL', () => {
+    const env = { SIDECAR_EMBEDDED: '1', SIDECAR_SHARE_PORTS: '1' };
+    const refusal = 'SIDECAR_SHARE_PORTS needs Redis and MySQL: set JAMBONES_REDIS_HOST and JAMBONES_MYSQL_HOST';
+    const redis = { JAMBONES_REDIS_HOST: 'h' };
+    const mysql = {
+      JAMBONES_MYSQL_HOST: 'h',
+      JAMBONES_MYSQL_USER: 'u',
+      JAMBONES_MYSQL_PASSWORD: 'p',
+      JAMBONES_MYSQL_DATABASE: 'd',
+      ENCRYPTION_SECRET: 's',
+    };
+    for (const stores of [{}, redis, mysql]) expect(problems({ ...env, ...stores })).toEqual([refusal]);
+    expect(problems({ ...env, ...redis, ...mysql })).toEqual([]);
+  });
+
   test.each([
     ['udp/10.0.0.5:5060', '10.0.0.5', true],
     ['udp/10.0.0.5:5060', '10.0.0.5:5060', true],

@@ -11,7 +11,7 @@ const DEADLINE_MS = 58_000;
 test.each([
   ['mutated messages and connections with incomplete ones', 'fuzz', /^every sound request was answered/],
   ['connections that come and go under load', 'soak', /^nothing grew, nothing failed/],
-  ['messages over each transport, beside bare drachtio-srf', 'edge', /^answers that were no 200, or missing: 0$/],
+  ['messages over each transport, beside bare handlers', 'edge', /^answers that were no 200, or missing: 0$/],
 ])(
   '%s',
   async (_what, folder, verdict) => {

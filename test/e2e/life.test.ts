@@ -34,8 +34,8 @@ async function run(args: string[], env: Record<string, string> = {}) {
 
 describe('the command line', () => {
   test('--version and --help answer at every level', async () => {
-    expect(await run(['--version'])).toEqual({ code: 0, stdout: '0.1.0', stderr: '' });
-    expect(await run(['serve', '--version'])).toEqual({ code: 0, stdout: '0.1.0', stderr: '' });
+    expect(await run(['--version'])).toEqual({ code: 0, stdout: '1.0.0', stderr: '' });
+    expect(await run(['serve', '--version'])).toEqual({ code: 0, stdout: '1.0.0', stderr: '' });
     expect((await run(['--help'])).stdout).toContain('serve');
     const help = await run(['serve', '--help']);
     expect(help).toMatchObject({ code: 0, stderr: '' });

@@ -36,6 +36,8 @@ export interface RunningSidecar {
 
 export interface SidecarOptions {
   readonly args?: readonly string[];
+  /** For UDP and TCP; default: one that is free. */
+  readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
   /** In addition to UDP and TCP. */
   readonly listen?: readonly Exclude<Protocol, 'udp' | 'tcp'>[];
@@ -49,7 +51,7 @@ export async function startEmbedded(options: SidecarOptions): Promise<RunningSid
   const { args = [], env = {}, listen = [], further = [], certificate } = options;
   const binary = await sidecarBinary();
   // UDP and TCP share a port, so it cannot be 0.
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const own = [`udp/${HOST}:${port}`, `tcp/${HOST}:${port}`, ...listen.map((protocol) => `${protocol}/${HOST}:0`)];
   const sip = [...own, ...further];
   const tls = certificate ? ['--tls-cert', certificate.certFile, '--tls-key', certificate.keyFile] : [];

@@ -82,8 +82,13 @@ async function recovers(sidecar: Sidecar) {
   await sidecar.stop();
 }
 
+/** `ready` alone is also the status of a connection that is about to be closed. */
+function isConnected({ connection }: Sidecar): boolean {
+  return connection.status === 'ready' && connection.stream.writable;
+}
+
 async function serves(sidecar: Sidecar) {
-  await eventually('Redis connected', () => sidecar.connection.status === 'ready' || undefined);
+  await eventually('Redis connected', () => isConnected(sidecar) || undefined);
   const phone = sidecar.phone('alice', 'wonderland', { address: '192.0.2.9', port: 5060 });
   expect((await phone.register()).status).toBe(200);
   expect(await sidecar.checkIn('FS')).toBe(200);

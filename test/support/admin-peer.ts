@@ -133,7 +133,7 @@ export function gatewayList(...gateways: readonly Partial<GatewayRow>[]) {
 export function statusOf(status: Partial<Status> = {}) {
   return {
     success: true,
-    version: '0.1.0',
+    version: '1.0.0',
     pid: 4711,
     startedAt: 0,
     now: 11_520_000,

@@ -19,14 +19,15 @@ const CONNECTIONS = 10;
 /** Small logs, because writing the default 100 MB takes most of a server's start. */
 const SIZES = ['--innodb-log-file-size=8M', '--aria-log-file-size=8M', '--innodb-buffer-pool-size=64M'];
 
-/** The server that all test files share. */
-interface Server {
+export interface MariadbServer {
   readonly host: string;
   readonly port: number;
   readonly user: string;
   readonly password: string;
   /** Whether we started the server: only then can it be paused, resumed, stopped and started. */
   readonly own: boolean;
+  /** 0: it is not ours. */
+  readonly pid: number;
   /** Sends a signal. Resolves when the process has ended, after SIGSTOP when it has stopped, after SIGCONT at once. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Freezes the server: connections stay open, but nothing is answered once this has resolved. */
@@ -38,14 +39,15 @@ interface Server {
   start(): Promise<void>;
 }
 
-export interface Mariadb extends Server {
+export interface Mariadb extends MariadbServer {
   readonly database: string;
   readonly pool: Pool;
   /** Starts the server again on the same port; resolves when `pool` answers. */
   start(): Promise<void>;
 }
 
-let shared: Promise<Server> | undefined;
+/** The server that all test files share. */
+let shared: Promise<MariadbServer> | undefined;
 let databases = 0;
 
 /**
@@ -54,7 +56,11 @@ let databases = 0;
  */
 export async function openDatabase(): Promise<Mariadb> {
   shared ??= openServer();
-  const server = await shared;
+  return createDatabase(await shared);
+}
+
+/** A new database with the tables of schema.sql. */
+export async function createDatabase(server: MariadbServer): Promise<Mariadb> {
   const { host, port, user, password, own } = server;
   const database = `${DATABASES}${process.pid}_${++databases}`;
   const access = { host, port, user, password };
@@ -67,6 +73,9 @@ export async function openDatabase(): Promise<Mariadb> {
   });
   return {
     ...server,
+    get pid() {
+      return server.pid;
+    },
     database,
     pool,
     start: async () => {
@@ -76,9 +85,9 @@ export async function openDatabase(): Promise<Mariadb> {
   };
 }
 
-function openServer(): Promise<Server> {
+function openServer(): Promise<MariadbServer> {
   const { MYSQL_ROOT_PASSWORD, MYSQL_PORT } = process.env;
-  if (MYSQL_ROOT_PASSWORD === undefined) return startServer();
+  if (MYSQL_ROOT_PASSWORD === undefined) return startMariadb();
   const notOurs = () => {
     throw new Error('this MySQL server is not ours to stop: unset MYSQL_ROOT_PASSWORD');
   };
@@ -88,6 +97,7 @@ function openServer(): Promise<Server> {
     user: 'root',
     password: MYSQL_ROOT_PASSWORD,
     own: false,
+    pid: 0,
     kill: async () => notOurs(),
     pause: async () => notOurs(),
     resume: notOurs,
@@ -96,7 +106,11 @@ function openServer(): Promise<Server> {
   });
 }
 
-async function startServer(): Promise<Server> {
+/**
+ * Starts a server of its own, which databases named `jambones_test_…` can be created on.
+ * @param synced whether each commit is synced to disk, as MariaDB does by default
+ */
+export async function startMariadb({ synced = false } = {}): Promise<MariadbServer> {
   const directory = temporaryDirectory('mariadb');
   const data = join(directory, 'data');
   await install(data);
@@ -108,7 +122,7 @@ async function startServer(): Promise<Server> {
   ];
   await Bun.write(initFile, `${initial.join('\n')}\n`);
   const port = await freePort();
-  const server = await startRestartable('MariaDB', () => launchServer({ directory, data, initFile, port }));
+  const server = await startRestartable('MariaDB', () => launchServer({ directory, data, initFile, port, synced }));
   onCleanup(async () => {
     await server.kill('SIGKILL');
     removeTemporaryDirectory(directory);
@@ -119,6 +133,9 @@ async function startServer(): Promise<Server> {
     user: USER,
     password: PASSWORD,
     own: true,
+    get pid() {
+      return server.process.pid;
+    },
     kill: server.kill,
     pause: () => server.kill('SIGSTOP'),
     resume: () => void server.kill('SIGCONT'),
@@ -155,7 +172,13 @@ async function install(data: string): Promise<void> {
   if (end.code !== 0) throw new Error(`mariadb-install-db ended with ${end.code}:\n${installer.lines.join('\n')}`);
 }
 
-async function launchServer(where: { directory: string; data: string; initFile: string; port: number }) {
+async function launchServer(where: {
+  directory: string;
+  data: string;
+  initFile: string;
+  port: number;
+  synced: boolean;
+}) {
   const server: SpawnedProcess = spawnProcess(Bun.which('mariadbd') ?? '/usr/sbin/mariadbd', [
     '--no-defaults',
     ...asRoot(),
@@ -166,7 +189,7 @@ async function launchServer(where: { directory: string; data: string; initFile: 
     `--port=${where.port}`,
     `--bind-address=${HOST}`,
     ...SIZES,
-    '--innodb-flush-log-at-trx-commit=2',
+    `--innodb-flush-log-at-trx-commit=${where.synced ? 1 : 2}`,
     '--skip-log-bin',
     '--skip-name-resolve',
     '--performance-schema=OFF',

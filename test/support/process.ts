@@ -4,7 +4,6 @@ import { killAtExit } from './cleanup.ts';
 import { within } from './deadline.ts';
 import { runsSidecar, sidecarVariables, watchOutput } from './sidecar-output.ts';
 
-/** Lines kept of one process; later ones are matched, but not kept. */
 const MAX_LINES = 200_000;
 const TAIL_LINES = 30;
 const FREEZE_DEADLINE_MS = 20_000;
@@ -39,6 +38,8 @@ export interface SpawnedProcess {
 export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Lines kept, by default 200 000; later ones are matched, but not kept. */
+  readonly maxLines?: number;
 }
 
 /**
@@ -47,7 +48,7 @@ export interface SpawnOptions {
  */
 export function spawnProcess(command: string, args: readonly string[], options: SpawnOptions = {}): SpawnedProcess {
   const isSidecar = runsSidecar([command, ...args]);
-  const { env = {} } = options;
+  const { env = {}, maxLines = MAX_LINES } = options;
   const child = spawn(command, args, {
     env: { ...inherited(), ...(isSidecar ? sidecarVariables(env) : env) },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -70,7 +71,7 @@ export function spawnProcess(command: string, args: readonly string[], options: 
   const lines: string[] = [];
   const waiting = new Set<(line: string) => void>();
   const arrived = (own: string[]) => (line: string) => {
-    if (lines.length < MAX_LINES) {
+    if (lines.length < maxLines) {
       own.push(line);
       lines.push(line);
     }
@@ -78,7 +79,7 @@ export function spawnProcess(command: string, args: readonly string[], options: 
   };
   splitLines(child.stdout, arrived(stdout));
   splitLines(child.stderr, arrived(stderr));
-  if (isSidecar) watchOutput({ command: [command, ...args].join(' '), lines }, MAX_LINES, exit.promise);
+  if (isSidecar) watchOutput({ command: [command, ...args].join(' '), lines }, maxLines, exit.promise);
   const tail = () => `last lines of ${command}:\n${lines.slice(-TAIL_LINES).join('\n')}`;
 
   return {

@@ -184,9 +184,10 @@ end
 export const PROMOTE = `${SHARED}${INDEX_OF_ACCOUNT}
 local user, others, active, _, realms, promotions = unpack(KEYS)
 local now = tonumber(ARGV[1])
-local list, had_others = live(user, others, now)
+local list = live(user, others, now)
 find_index(list, ARGV[4])
-store(list, had_others, now, user, others, active, index, realms, promotions, realm, ARGV[3])
+-- The others may have expired all together: the promotion is done all the same.
+store(list, true, now, user, others, active, index, realms, promotions, realm, ARGV[3])
 `;
 
 /**
@@ -224,15 +225,27 @@ end
 return gone
 `;
 
-/** Reconciles a realm's index with active-user. KEYS active-user, index, realms. ARGV realm, members. */
+/**
+ * Reconciles the indexes of realms with active-user. KEYS active-user, realms, index of each realm. ARGV for each realm: the
+ * realm, number of members, members.
+ */
 export const REINDEX = `
-local active, index, realms = unpack(KEYS)
-for i = 2, #ARGV do
-  local member = ARGV[i]
-  -- ZMSCORE would be one call, but Redis 6.0 does not have it.
-  local score = redis.call('ZSCORE', active, member)
-  if score then redis.call('ZADD', index, score, member) else redis.call('ZREM', index, member) end
+local active, realms, at = KEYS[1], KEYS[2], 1
+local used = {}
+for i = 3, #KEYS do
+  local index, realm, count = KEYS[i], ARGV[at], tonumber(ARGV[at + 1])
+  local members = { unpack(ARGV, at + 2, at + 1 + count) }
+  at = at + 2 + count
+  local has_member = false
+  for _, member in ipairs(members) do
+    -- ZMSCORE would be one call, but Redis 6.0 does not have it.
+    local right, stored = redis.call('ZSCORE', active, member), redis.call('ZSCORE', index, member)
+    has_member = has_member or right
+    if right and right ~= stored then redis.call('ZADD', index, right, member)
+    elseif stored and not right then redis.call('ZREM', index, member) end
+  end
+  if has_member or redis.call('EXISTS', index) == 1 then used[#used + 1] = realm
+  else redis.call('SREM', realms, realm) end
 end
-if redis.call('EXISTS', index) == 1 then redis.call('SADD', realms, ARGV[1])
-else redis.call('SREM', realms, ARGV[1]) end
+if #used > 0 then redis.call('SADD', realms, unpack(used)) end
 `;

@@ -26,53 +26,65 @@ export interface ListenOptions {
   readonly tls?: TlsOptions;
   /** Replaces that of limits.ts. */
   readonly udpReceiveBufferBytes?: number;
+  /** Other edges of the same user may listen on the same addresses (SO_REUSEPORT): Linux spreads phones over them. */
+  readonly sharePorts?: boolean;
 }
 
 const STREAMS: Readonly<Record<Exclude<Protocol, 'udp'>, StreamKind>> = { tcp: TCP, tls: TLS, ws: WS, wss: WSS };
 
 export class Transports {
   private constructor(
-    private readonly all: readonly Transport[],
+    private readonly listening: readonly Transport[],
+    /** Those that send requests of ours. */
+    private readonly requesting: readonly Transport[],
     private readonly externalIp: string | undefined,
   ) {}
 
   /** Listens on all addresses, or on none. @throws ListenError */
   static async listen(
-    { listen, externalIp, udpReceiveBufferBytes = UDP_RECEIVE_BUFFER_BYTES }: ListenOptions,
+    { listen, externalIp, udpReceiveBufferBytes = UDP_RECEIVE_BUFFER_BYTES, sharePorts = false }: ListenOptions,
     certificates: Certificates | undefined,
     context: StreamContext,
   ): Promise<Transports> {
-    const all: Transport[] = [];
+    const listening: Transport[] = [];
+    const requesting: Transport[] = [];
     try {
       for (const { proto, host, port } of listen) {
-        if (proto === 'udp') all.push(await listenUdp(host, port, context.events, udpReceiveBufferBytes));
-        else all.push(await listenStream(STREAMS[proto], host, port, certificates, context));
+        const udp = (port: number, shared: boolean) =>
+          listenUdp(host, port, context.events, udpReceiveBufferBytes, shared);
+        const listener =
+          proto === 'udp'
+            ? await udp(port, sharePorts)
+            : await listenStream(STREAMS[proto], host, port, certificates, context, sharePorts);
+        listening.push(listener);
+        // On a shared port the kernel may hand a response to a process that did not send the request.
+        requesting.push(proto === 'udp' && sharePorts ? await udp(0, false) : listener);
       }
     } catch (error) {
-      await Promise.all(all.map((transport) => transport.close()));
+      await closeAll([...listening, ...requesting]);
       throw error;
     }
-    return new Transports(all, externalIp);
+    return new Transports(listening, requesting, externalIp);
   }
 
   connected(address: string, port: number): boolean {
-    return this.all.some((transport) => transport.connectedTo(address, port));
+    return this.listening.some((transport) => transport.connectedTo(address, port));
   }
 
   get hostports(): string {
-    return listeners(this.all, (transport, peer) => this.#announced(transport, peer));
+    return listeners(this.listening, (transport, peer) => this.#announced(transport, peer));
   }
 
   get localHostports(): string {
-    return listeners(this.all, localAddress);
+    return listeners(this.listening, localAddress);
   }
 
   /**
-   * The transport of a protocol that reaches an address: one with a connection to it, else one of its family, on
+   * The transport of a protocol that sends requests of ours to an address: one with a connection to it, else one of its family, on
    * loopback for loopback.
    */
   towards(protocol: OutboundTransport, address: string, port?: number): Transport | undefined {
-    const fitting = this.all.filter((t) => t.protocol === protocol && reaches(t, address));
+    const fitting = this.requesting.filter((t) => t.protocol === protocol && reaches(t, address));
     return (
       fitting.find((t) => t.connectedTo(address, port ?? t.defaultPort)) ??
       fitting.find((t) => isLoopback(localAddress(t, address)) === isLoopback(address)) ??
@@ -87,15 +99,15 @@ export class Transports {
   }
 
   disconnect(network: string): void {
-    for (const transport of this.all) transport.disconnect(network);
+    for (const transport of this.listening) transport.disconnect(network);
   }
 
   stopReading(): void {
-    for (const transport of this.all) transport.stopReading();
+    for (const transport of [...this.listening, ...this.requesting]) transport.stopReading();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.all.map((transport) => transport.close()));
+    await closeAll([...this.listening, ...this.requesting]);
   }
 
   #announced(transport: Transport, peer?: string): string {
@@ -104,16 +116,21 @@ export class Transports {
   }
 }
 
+async function closeAll(transports: readonly Transport[]): Promise<void> {
+  await Promise.all([...new Set(transports)].map((transport) => transport.close()));
+}
+
 async function listenStream(
   kind: StreamKind,
   host: string,
   port: number,
   certificates: Certificates | undefined,
   context: StreamContext,
+  shared: boolean,
 ): Promise<Transport> {
   const secure = kind.baseProtocol === 'tls' && certificates;
   const transport = new StreamTransport(kind, secure ? tlsSockets(certificates) : tcpSockets, context);
-  await transport.listen(host, port);
+  await transport.listen(host, port, shared);
   return transport;
 }
 

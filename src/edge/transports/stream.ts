@@ -83,13 +83,13 @@ export class StreamTransport implements Transport, ConnectionContext {
     this.#server = sockets.server((socket) => this.#accept(socket));
   }
 
-  /** @throws ListenError */
-  listen(host: string, port: number): Promise<void> {
+  /** @param shared see {@link ListenOptions.sharePorts} @throws ListenError */
+  listen(host: string, port: number, shared: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', (error: NodeJS.ErrnoException) =>
         reject(new ListenError(this.protocol, host, port, error.code ?? error.message)),
       );
-      this.#server.listen({ host, port }, () => {
+      this.#server.listen({ host, port, reusePort: shared }, () => {
         const bound = this.#server.address();
         if (bound && typeof bound === 'object') {
           this.address = bound.address;

@@ -5,16 +5,26 @@ import { askForReceiveBuffer } from './receive-buffer.ts';
 import { SendQueue } from './send-queue.ts';
 import { type Flow, ListenError, plainAddress, type Transport, type TransportEvents } from './transport.ts';
 
-/** RFC 3261 18.3. @throws ListenError */
+/** RFC 3261 18.3. @param shared see {@link ListenOptions.sharePorts} @throws ListenError */
 export async function listenUdp(
   host: string,
   port: number,
   events: TransportEvents,
   receiveBufferBytes: number,
+  shared: boolean,
 ): Promise<Transport> {
   const transport = new UdpTransport(events, receiveBufferBytes);
-  await transport.listen(host, port);
+  await transport.listen(host, port, shared);
   return transport;
+}
+
+/** LIBUS_LISTEN_REUSE_PORT, as node:dgram gives it to Bun.udpSocket. Not in Bun's type declarations. */
+const REUSE_PORT = 4;
+
+/** The options of a socket whose port is free, or shared with other sockets like it. */
+export function bindTo(hostname: string, port: number, shared: boolean): { hostname: string; port: number } {
+  const where = { hostname, port };
+  return shared ? Object.assign(where, { flags: REUSE_PORT }) : where;
 }
 
 /** By the first bytes of the status line, `SIP/`: a method has no slash. */
@@ -45,11 +55,10 @@ class UdpTransport implements Transport {
     private readonly receiveBufferBytes: number,
   ) {}
 
-  async listen(host: string, port: number): Promise<void> {
+  async listen(host: string, port: number, shared: boolean): Promise<void> {
     try {
       this.#socket = await Bun.udpSocket({
-        hostname: host,
-        port,
+        ...bindTo(host, port, shared),
         socket: {
           data: (_socket, data, fromPort, from, { truncated }) => {
             if (!this.#reading) return;

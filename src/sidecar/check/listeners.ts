@@ -12,7 +12,7 @@ export async function checkListeners({ parts, embedded }: Config, isRunning: boo
   return Promise.all(
     embedded.sip.map(async (listener) => {
       try {
-        await tryListen(listener);
+        await tryListen(listener, embedded.sharePorts);
         return ok(`${listener.proto}/${listener.host}:${listener.port} is free to listen on`);
       } catch (error) {
         if (!(error instanceof ListenError)) throw error;

@@ -56,6 +56,32 @@ test('members that Redis lists all at once are indexed all', async () => {
   expect(await redis.zcard('sidecar:realm:example.com')).toBe(1000);
 });
 
+test('members of many realms are indexed together, not one by one', async () => {
+  const server = await startRedis();
+  const { redis, keeper, add } = await start(undefined, server);
+  const realms = 100;
+  await add(...Array.from({ length: 10 * realms }, (_, i) => `user:u${i}@r${i % realms}.example.com`));
+  await keeper.reconcile();
+  expect(await redis.scard('sidecar:realms')).toBe(realms);
+  const runs = /cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1];
+  // One for each realm's own index, and one for each step through active-user.
+  expect(Number(runs)).toBeLessThan(realms + 20);
+});
+
+test('an expiry that an earlier sidecar has changed is changed in the index too, and nothing else is', async () => {
+  const { redis, timers, keeper, add } = await start();
+  await add('user:a@example.com', 'user:b@example.com');
+  await keeper.reconcile();
+  const later = timers.now() + 120_000;
+  await redis.zadd('active-user', later, 'user:a@example.com');
+  await keeper.reconcile();
+  const index = 'sidecar:realm:example.com';
+  expect(await redis.zmscore(index, 'user:a@example.com', 'user:b@example.com')).toEqual([
+    String(later),
+    String(timers.now() + 60_000),
+  ]);
+});
+
 test('is repeated each hour until stopped', async () => {
   const { timers, keeper, add, index, rounds } = await start();
   keeper.start();
