@@ -300,6 +300,21 @@ describe('connections', () => {
     await ended.promise;
   });
 
+  test.each([
+    ['body', 'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{'],
+    ['head', 'HTTP/1.1 200 OK\r\nX-A: '],
+  ])('that break off within the %s of a response are a failure, and the call is not made again', async (_, text) => {
+    const server = await rawServer((socket) => {
+      if (server.requests.length === 1) socket.write(answerOf('200 OK'));
+      else socket.end(text);
+    });
+    const { register, alerts } = openWebhooks(server.url);
+    expect(await register()).toBe(200);
+    expect(await register()).toBe(503);
+    expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1]);
+    expect(alerts).toMatchObject([{ type: 'webhook-connection-failure' }]);
+  });
+
   test('end with a response that is no HTTP, which is not asked for again', async () => {
     const server = await rawServer((socket) => {
       const isFirst = server.requests.length === 1;
