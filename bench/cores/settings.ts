@@ -2,7 +2,7 @@ import { underFlag } from '../lib/apart.ts';
 import { binaryFlag, jsonFlag } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 
-export const FRONTS = ['drachtio', 'edge'] as const;
+const FRONTS = ['drachtio', 'edge'] as const;
 const WORKS = ['full', 'refresh'] as const;
 
 export function coresSettings(flags: Flags) {

@@ -1,6 +1,6 @@
 /** Line plots as SVG, on a card of their own that follows the reader's light or dark theme. */
 
-export interface Axis {
+interface Axis {
   /** With the unit. */
   readonly label: string;
   readonly scale: 'linear' | 'log';

@@ -2,7 +2,7 @@ import { underFlag } from '../lib/apart.ts';
 import { binaryFlag, jsonFlag } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 
-export const PARTS = ['growth', 'lookups', 'reconciliation', 'list'] as const;
+const PARTS = ['growth', 'lookups', 'reconciliation', 'list'] as const;
 
 export function millionSettings(flags: Flags) {
   return {

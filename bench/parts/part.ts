@@ -4,7 +4,7 @@ import type { Work } from '../register/user-agent.ts';
 import { figuresOf, type Row } from '../report/results.ts';
 import type { Absent, Side } from '../sides/side.ts';
 
-/** What all parts are told. */
+/** Options of all parts. */
 export interface Options {
   readonly binary: string;
   /** Path of a drachtio server; undefined: the double of the tests. */

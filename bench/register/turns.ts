@@ -22,7 +22,7 @@ export interface Lane {
 
 /**
  * Loads each lane `runs` times, in turn (A B A B), so that other activity on the machine affects all alike.
- * @param progress is told what runs now
+ * @param progress called with the name of what runs now
  * @returns the runs of each lane
  */
 export async function inTurn(

@@ -54,7 +54,7 @@ function besides({ cpuMsPerUnit }: Figures): string {
 }
 
 /** Median, with minimum and maximum in parentheses when there were several runs. */
-export function ranged(spread: Spread | undefined): string {
+function ranged(spread: Spread | undefined): string {
   if (!spread) return '–';
   const { median, min, max } = spread;
   return min === max ? decimals(median) : `${decimals(median)} (${decimals(min)}–${decimals(max)})`;

@@ -193,7 +193,8 @@ test('Redis and SQLite answer like the model, and hold the keys that other servi
                 id: `${accountRealm}-${each.nonce.id}`,
                 count: each.nonce.count,
                 issuedAt: clock.now() - each.nonce.ageMs,
-                expiresAt: clock.now() + 300_000,
+                // After all pauses: the model forgets no nonce.
+                expiresAt: clock.now() + 3_600_000,
               }
             : undefined;
           if (nonce) nonces.add(nonce.id);

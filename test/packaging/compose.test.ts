@@ -47,7 +47,7 @@ describe('the compose file', () => {
     for (const [, { image }] of services) expect(image).toMatch(/^[\w./-]+:(v?\d+\.\d[\w.-]*|trial)$/);
   });
 
-  test('publishes SIP where it is told to, and all else on loopback', () => {
+  test('publishes SIP at the configured address, and all else on loopback', () => {
     const published = services.flatMap(([name, { ports }]) =>
       ports.map((port) => `${name} ${port.replace(REFERENCE, '$1')}`),
     );

@@ -4,7 +4,7 @@ import { temporaryDirectory } from '../support/cleanup.ts';
 import { within } from '../support/deadline.ts';
 import { spawnProcess } from '../support/process.ts';
 
-export const PROJECT = new URL('../../', import.meta.url).pathname;
+const PROJECT = new URL('../../', import.meta.url).pathname;
 const DEADLINE_MS = 60_000;
 
 const built = new Map<string, Promise<string>>();

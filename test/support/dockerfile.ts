@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-export interface Copy {
+interface Copy {
   /** The stage it copies from; undefined: the build context. */
   readonly from: string | undefined;
   /** `user:group` of what it writes. */

@@ -27,7 +27,7 @@ export class Committer {
   #timer: Timer | undefined;
 
   /**
-   * @param lost called after a SyncFault, when all callers have been told; nothing can be committed any more, and nothing
+   * @param lost called after a SyncFault, when all waiting changes have been rejected; nothing can be committed any more, and nothing
    * that is read can be relied on, until the database is opened anew
    */
   constructor(
