@@ -47,6 +47,8 @@ export class WriteAheadLog {
     this.#reader = new Database(database.filename, { strict: true });
     // It empties the log, and does not wait for readers in other processes.
     this.#reader.run('PRAGMA busy_timeout = 0');
+    // The first read opens the files: better now than when descriptors are scarce.
+    this.#read();
   }
 
   /** From now on commits are not synced to disk by SQLite. */
@@ -90,7 +92,7 @@ export class WriteAheadLog {
     this.#release();
     this.#reader.run('BEGIN');
     // The transaction begins with the first read. Later commits are not copied.
-    this.#reader.query('SELECT 1 FROM settings').get();
+    this.#read();
     await this.files.syncLog();
     this.#withoutSync(() => checkpoint(this.database, 'PASSIVE'));
     await this.files.syncDatabase();
@@ -106,6 +108,10 @@ export class WriteAheadLog {
     this.#resetAt = this.limits.resetBytes;
     // SQLite would sync the header of the new log at the next commit. This writes a page without changing anything.
     this.#withoutSync(() => this.database.run('PRAGMA user_version = 0'));
+  }
+
+  #read(): void {
+    this.#reader.query('SELECT 1 FROM settings').get();
   }
 
   #release(): void {
