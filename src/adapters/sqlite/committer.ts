@@ -1,10 +1,12 @@
 import type { Database } from 'bun:sqlite';
 import { withDeadline } from '../../lib/deadline.ts';
-import type { Timer, Timers } from '../../lib/timers.ts';
+import { sleep, type Timer, type Timers } from '../../lib/timers.ts';
 import { Unavailable } from '../../ports/errors.ts';
 import { guarded } from './guarded.ts';
 import type { WriteAheadLog } from './write-ahead-log.ts';
 
+/** Groups begin at least this far apart, ms: under load more changes share a sync, and wait half of this for it. */
+const GATHERING_MS = 2;
 /** After this long a sync counts as an outage, ms. */
 const SYNC_TIMEOUT_MS = 5_000;
 /** The log is looked at this often when nothing is committed here, ms. */
@@ -25,6 +27,7 @@ export class Committer {
   #running: Promise<void> | undefined;
   #outage: Unavailable | undefined;
   #timer: Timer | undefined;
+  #lastGroupAt = Number.NEGATIVE_INFINITY;
 
   /**
    * @param lost called after a SyncFault, when all waiting changes have been rejected; nothing can be committed any more, and nothing
@@ -87,14 +90,22 @@ export class Committer {
 
   async #commitGroups(): Promise<void> {
     do {
-      await turnOfEventLoop();
+      await this.#gathered();
       const group = this.#waiting;
       this.#waiting = [];
       const resolvers = group.flatMap(({ commit }) => commit() ?? []);
       if (resolvers.length > 0) await this.#orOutage(this.log.sync(), group);
       for (const resolve of resolvers) resolve();
-      await this.#orOutage(this.log.maintain(), []);
+      const upkeep = this.log.maintain();
+      if (upkeep) await this.#orOutage(upkeep, []);
     } while (this.#waiting.length > 0);
+  }
+
+  /** Waits for the changes that are to be the next group. */
+  async #gathered(): Promise<void> {
+    const pause = this.#lastGroupAt + GATHERING_MS - this.timers.monotonic();
+    await (pause > 0 ? sleep(pause, this.timers) : turnOfEventLoop());
+    this.#lastGroupAt = this.timers.monotonic();
   }
 
   /** Waits for work on the disk. While it takes too long all changes are refused. */

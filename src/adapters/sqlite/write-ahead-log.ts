@@ -65,10 +65,16 @@ export class WriteAheadLog {
   /**
    * Copies or empties the log when it is large. Call it when everything that was promised to be on disk is; resolves when
    * more may be committed. An error of SQLite is logged: the log goes on to grow, and a later call tries again.
+   * @returns undefined when there is nothing to do
    * @throws SyncFault, also one of a copy that an earlier call has begun
    */
-  async maintain(): Promise<void> {
+  maintain(): Promise<void> | undefined {
     const bytes = this.files.logBytes();
+    const isDue = this.#fault !== undefined || bytes >= Math.min(this.#copyAt, this.#resetAt);
+    return isDue ? this.#maintain(bytes) : undefined;
+  }
+
+  async #maintain(bytes: number): Promise<void> {
     if (bytes >= this.#resetAt) {
       this.#resetAt = bytes + this.limits.copyBytes;
       await this.#copying;

@@ -46,7 +46,7 @@ function start() {
 }
 
 test('an update is answered when a sync that began after its commit has ended; what arrives meanwhile waits', async () => {
-  const { register, events, syncs, begun } = start();
+  const { timers, register, events, syncs, begun } = start();
   const first = Promise.all([register('alice'), register('bob')]);
   await begun(1);
   const second = Promise.all([register('carol'), register('dave')]);
@@ -54,6 +54,10 @@ test('an update is answered when a sync that began after its commit has ended; w
   expect(events).toEqual(['sync of 2']);
   syncs[0]?.resolve();
   await first;
+  // The next group gathers.
+  await turns();
+  expect(events).toHaveLength(3);
+  timers.advance(2);
   await begun(2);
   expect(events).toEqual(['sync of 2', 'alice answered', 'bob answered', 'sync of 4']);
   syncs[1]?.resolve();
