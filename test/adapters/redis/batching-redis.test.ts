@@ -29,7 +29,8 @@ test('commands of one turn of the event loop are one write', async () => {
   const { stream } = redis;
   let writes = 0;
   for (const method of ['_write', '_writev'] as const) {
-    const original = Reflect.get(stream, method);
+    const original: unknown = Reflect.get(stream, method);
+    if (typeof original !== 'function') throw new Error(`a socket has no ${method}`);
     Reflect.set(stream, method, (...args: unknown[]) => {
       writes++;
       return Reflect.apply(original, stream, args);
