@@ -1,6 +1,8 @@
 /** What a slow disk does to phones: registrations wait for it, all other requests should not. */
+
 import { join } from 'node:path';
 import { temporaryDirectory } from '../../test/support/cleanup.ts';
+import { binariesFlag } from '../lib/binaries.ts';
 import { jsonFlag, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 import type { Latency } from '../lib/latency.ts';
@@ -33,13 +35,7 @@ OPTIONS of other users meanwhile. Needs a C compiler (cc) for the library that d
 
 function settings(flags: Flags) {
   return {
-    binaries: flags.list('binary', {
-      value: '[name=]path',
-      help: 'the sidecar; several are loaded in turn, run by run (A B A B)',
-      default: 'dist/sbc-sip-sidecar',
-      expected: 'a path or name=path',
-      read: readBinary,
-    }),
+    binaries: binariesFlag(flags),
     delay: flags.whole('delay', { value: 'ms', help: 'added to each sync', default: 10, min: 0, max: 1000 }),
     rate: flags.number('rate', { help: 'full registrations a second', default: 1000, smoke: 50 }),
     others: flags.number('others', { help: 'refreshes a second, and as many OPTIONS', default: 200, smoke: 20 }),
@@ -147,9 +143,4 @@ function print({ json, delay, rate, others, users, seconds, runs }: Settings, si
     for (const [name, { median, min, max }] of summary(side))
       console.log(`  ${name.padEnd(54)} ${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`);
   }
-}
-
-function readBinary(text: string): { readonly name: string; readonly path: string } | undefined {
-  const [, name, path] = /^(?:([^=]+)=)?(.+)$/.exec(text) ?? [];
-  return path === undefined ? undefined : { name: name ?? path, path };
 }

@@ -1,5 +1,6 @@
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { TestAuthority } from '../../test/support/certificates.ts';
+import { binariesFlag } from '../lib/binaries.ts';
 import { jsonFlag, runBenchmark } from '../lib/command.ts';
 import type { Flags } from '../lib/flags.ts';
 import { machine, Watch } from '../lib/proc.ts';
@@ -30,13 +31,7 @@ void runBenchmark({
 
 function settings(flags: Flags) {
   return {
-    binaries: flags.list('binary', {
-      value: '[name=]path',
-      help: 'the sidecar; several are loaded in turn, run by run',
-      default: 'dist/sbc-sip-sidecar',
-      expected: 'path or name=path',
-      read: readBinary,
-    }),
+    binaries: binariesFlag(flags),
     hooks: flags.choices('hook', HOOKS, {
       value: 'kind',
       help: `repeatable; ${HOOKS.join(', ')}\nnone: the account has clients in place of a webhook`,
@@ -49,11 +44,6 @@ function settings(flags: Flags) {
 }
 
 type Settings = ReturnType<typeof settings>;
-
-function readBinary(text: string): { readonly name: string; readonly path: string } | undefined {
-  const [, name, path = ''] = /^(?:([^=]+)=)?(.+)$/.exec(text) ?? [];
-  return path === '' ? undefined : { name: name ?? basename(path), path };
-}
 
 async function run(settings: Settings): Promise<void> {
   const sides: Side[] = [];

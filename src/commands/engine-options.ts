@@ -11,15 +11,16 @@ const OPTIONS = {
 
 /**
  * Executes the compiled program again with these options, which the engine reads from the environment when it starts:
- * the same process with the same arguments, 10 ms later. Does nothing when one of them is set, or when it cannot be
- * executed again.
+ * the same process with the same arguments, 10 ms later. Does nothing when one of them is set.
+ * @returns why it cannot be executed again: then it runs without them, and takes more memory in a flood
  */
-export function setEngineOptions(): void {
+export function setEngineOptions(): string | undefined {
   const isCompiled = Bun.main.startsWith('/$bunfs/');
-  if (!isCompiled || Object.keys(OPTIONS).some((name) => name in process.env)) return;
+  if (!isCompiled || Object.keys(OPTIONS).some((name) => name in process.env)) return undefined;
   try {
     process.execve?.(process.execPath, [process.argv0, ...process.argv.slice(2)], { ...process.env, ...OPTIONS });
-  } catch {
-    // The options save memory, nothing else.
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }

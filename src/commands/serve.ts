@@ -33,7 +33,8 @@ export default defineCommand({
     'tls-key': { type: 'string', valueHint: 'files', description: 'Keys of the certificates, PEM files' },
   },
   async run({ args }) {
-    if (!args.check) setEngineOptions();
+    const failure = args.check ? undefined : setEngineOptions();
+    if (failure !== undefined) await printError(`running without the options that save memory: ${failure}`);
     // With DEBUG the drivers print the commands that they send, and so passwords.
     delete process.env.DEBUG;
     const config = await readConfigOrPrintProblems(flagsAsVariables(args));

@@ -1,17 +1,10 @@
-import type { Wire } from '../../sip/message.ts';
-
 const HASH = 0x23;
 const ZERO = 0x30;
 const NOTHING = Buffer.alloc(0);
 
-/** `<bytes>#<payload>`: the length is in bytes of UTF-8, the payload a first line and an optional message. */
-export function encodeFrame(leader: string, message: Wire): Wire {
-  if (typeof message === 'string') {
-    const payload = leader + message;
-    return `${Buffer.byteLength(payload)}#${payload}`;
-  }
-  const bytes = Buffer.from(leader);
-  return Buffer.concat([Buffer.from(`${bytes.length + message.length}#`), bytes, message]);
+/** `<bytes>#<payload>`: the length is in bytes of UTF-8. */
+export function encodeFrame(payload: string): string {
+  return `${Buffer.byteLength(payload)}#${payload}`;
 }
 
 /** Splits a stream of bytes into the payloads of frames. */

@@ -234,7 +234,7 @@ export class DrachtioServer implements SipServer {
   #write(socket: Socket, text: string): string {
     const id = randomUUID();
     this.#writes.hold(socket);
-    socket.write(encodeFrame(`${id}|`, text));
+    socket.write(encodeFrame(`${id}|${text}`));
     return id;
   }
 }

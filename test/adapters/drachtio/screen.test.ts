@@ -16,7 +16,7 @@ const INTRUDER = '192.0.2.66';
 async function controlServer() {
   const answers = new Inbox<string>();
   const connected = Promise.withResolvers<Socket>();
-  const write = (socket: Socket, text: string) => socket.write(encodeFrame(text, ''));
+  const write = (socket: Socket, text: string) => socket.write(encodeFrame(text));
   const server = createServer((socket) => {
     socket.on('error', () => {});
     const reader = new FrameReader(65_536, (frame) => {
@@ -36,7 +36,7 @@ async function controlServer() {
     answers,
     async deliver(text: string) {
       const leader = `${crypto.randomUUID()}|sip|network|1|udp|${INTRUDER}|5060|0|t-1||192.0.2.1|5060|`;
-      (await connected.promise).write(encodeFrame(`${leader}\r\n`, text));
+      (await connected.promise).write(encodeFrame(`${leader}\r\n${text}`));
     },
   };
 }

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import { encodeFrame, FrameReader } from '../../../src/adapters/drachtio/frames.ts';
+import { FrameReader } from '../../../src/adapters/drachtio/frames.ts';
 import { newId } from '../../../src/edge/tokens.ts';
 import type { Wire } from '../../../src/sip/message.ts';
+import { frameOf } from './frames.ts';
 
 export interface AppHandlers {
   readonly secret: string;
@@ -36,7 +37,7 @@ export class App {
   }
 
   send(leader: string, message: Wire = ''): void {
-    if (this.socket.writable) this.socket.write(encodeFrame(leader, message));
+    if (this.socket.writable) this.socket.write(frameOf(leader, message));
   }
 
   /** Acknowledges a message: `OK`, `OK|…` or `NOK|…`. */
